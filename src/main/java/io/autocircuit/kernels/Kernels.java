@@ -1,0 +1,78 @@
+package io.autocircuit.kernels;
+
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * The patch operation and its gradient. Implementations give the same numbers up to rounding;
+ * {@link ReferenceKernels} defines them. All tensors of one call have one dtype (float32 or
+ * float64) and live on one device; their last axis is contiguous.
+ */
+public interface Kernels {
+
+  /** A short name for reports, such as {@code cpu-avx512}. */
+  String name();
+
+  /**
+   * Computes every destination's (normalised) input of one block:
+   *
+   * <pre>out[k,b,t,:] = norm(resid[b,t,:] + Σ_s mask[b',t',k,s] · delta[s,b,t,:])</pre>
+   *
+   * @throws IllegalArgumentException if shapes, dtypes or strides do not fit
+   */
+  void patchForward(PatchForward args);
+
+  /** The gradient of {@link #patchForward}; see {@link PatchBackward} for what is written where. */
+  void patchBackward(PatchBackward args);
+
+  /**
+   * Arguments of {@link #patchForward}.
+   *
+   * @param resid the unpatched input of the block, {@code [B,T,D]}
+   * @param delta Δ = ablation − current output of each source, {@code [S,B,T,D]}; any strides but
+   *     the last; null when no source is patched
+   * @param mask {@code [Bm,Tm,K,S]} with Bm in {1,B} and Tm in {1,T} (axes of length 1 broadcast);
+   *     1 = ablated; null when {@code delta} is
+   * @param norm the normalisation
+   * @param out written: {@code [K,B,T,D]}, contiguous
+   * @param rstd written unless null: the reciprocal root of each row, {@code [K,B,T]}, contiguous
+   *     (1 for {@link Normalization.Kind#NONE})
+   */
+  record PatchForward(
+      Tensor resid, Tensor delta, Tensor mask, Normalization norm, Tensor out, Tensor rstd) {}
+
+  /**
+   * Arguments of {@link #patchBackward}. With x'[k] the patched input before normalisation:
+   *
+   * <ul>
+   *   <li>{@code gradOut} becomes ∂L/∂x' in place;
+   *   <li>{@code maskGrad[b',t',k,s] = Σ ⟨∂L/∂x'[k,b,t,:], delta[s,b,t,:]⟩}, summed over the axes
+   *       in which it has length 1 (overwritten);
+   *   <li>{@code residGrad += Σ_k ∂L/∂x'[k]};
+   *   <li>{@code deltaGrad[s] += Σ_k mask[b',t',k,s] · ∂L/∂x'[k]}.
+   * </ul>
+   *
+   * <p>The order of every summation is fixed: the same call gives the same bits at any thread
+   * count.
+   *
+   * @param gradOut ∂L/∂out, {@code [K,B,T,D]}, contiguous; overwritten with ∂L/∂x'
+   * @param normalized the {@code out} of the forward call, {@code [K,B,T,D]}; its first axis may be
+   *     expanded (stride 0) when all destinations shared one input
+   * @param rstd the {@code rstd} of the forward call, {@code [K,B,T]}, first axis may be expanded
+   * @param delta as in the forward call, or null
+   * @param mask as in the forward call; may be null if {@code deltaGrad} is
+   * @param norm the normalisation
+   * @param maskGrad written: {@code [B or 1, T or 1, K, S]}, contiguous; null if not wanted
+   * @param residGrad accumulated: {@code [B,T,D]}; null if not wanted
+   * @param deltaGrad accumulated: {@code [S,B,T,D]}; null if not wanted (all masks zero)
+   */
+  record PatchBackward(
+      Tensor gradOut,
+      Tensor normalized,
+      Tensor rstd,
+      Tensor delta,
+      Tensor mask,
+      Normalization norm,
+      Tensor maskGrad,
+      Tensor residGrad,
+      Tensor deltaGrad) {}
+}
