@@ -1,5 +1,6 @@
 package io.autocircuit.tensor;
 
+import java.util.Iterator;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
@@ -20,13 +21,25 @@ public final class TensorScope implements AutoCloseable {
    * @return the same tensor, now owned by the enclosing scope if there is one
    */
   public Tensor keep(Tensor tensor) {
-    if (scope.getParent() != null) {
-      scope.detach(tensor);
-      scope.getParent().attach(tensor);
+    // Attach to the new owner before leaving this one: the reference count must not touch zero.
+    PointerScope parent = enclosing();
+    if (parent != null) {
+      parent.attach(tensor);
     } else {
-      scope.detach(tensor);
+      tensor.retainReference();
     }
+    scope.detach(tensor);
     return tensor;
+  }
+
+  private PointerScope enclosing() {
+    Iterator<PointerScope> scopes = PointerScope.getScopeIterator();
+    while (scopes.hasNext()) {
+      if (scopes.next() == scope) {
+        return scopes.hasNext() ? scopes.next() : null;
+      }
+    }
+    throw new IllegalStateException("scope used on a thread other than the one that opened it");
   }
 
   @Override
