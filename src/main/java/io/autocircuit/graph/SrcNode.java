@@ -1,0 +1,18 @@
+package io.autocircuit.graph;
+
+/**
+ * A node that writes into the residual stream.
+ *
+ * @param name {@code Resid Start}, {@code A{block}.{head}} or {@code MLP {block}}
+ * @param module the TransformerLens hook whose output it is
+ * @param layer its depth; an edge exists only to destinations of a strictly greater layer
+ * @param index its index on the source axis of masks and activations
+ * @param block the block it belongs to; −1 for the embedding
+ * @param head the head, or −1
+ */
+public record SrcNode(String name, String module, int layer, int index, int block, int head) {
+  @Override
+  public String toString() {
+    return name;
+  }
+}

@@ -1,0 +1,90 @@
+package io.autocircuit.model;
+
+import io.autocircuit.kernels.Normalization;
+
+/**
+ * The shape of a transformer.
+ *
+ * @param name a name for reports
+ * @param blocks number of blocks L
+ * @param heads query heads H per block
+ * @param dModel width of the residual stream D
+ * @param dHead width of a head
+ * @param dMlp width of the MLP; 0 for attention-only models
+ * @param vocabulary number of token ids
+ * @param outputs number of logits per position (the vocabulary, except in compiled models)
+ * @param contextLength most positions of a prompt
+ * @param activation of the MLP
+ * @param gatedMlp whether the MLP is {@code (act(x W_gate) ⊙ (x W_in)) W_out}
+ * @param normalization at every destination but, where {@code finalNormalization} differs, the end
+ * @param finalNormalization before the unembedding
+ * @param causal whether position t sees only positions ≤ t
+ * @param parallel whether attention and MLP read the same stream
+ * @param positions how positions enter
+ * @param attentionScale what attention scores are divided by
+ */
+public record TransformerConfig(
+    String name,
+    int blocks,
+    int heads,
+    int dModel,
+    int dHead,
+    int dMlp,
+    int vocabulary,
+    int outputs,
+    int contextLength,
+    Activation activation,
+    boolean gatedMlp,
+    Normalization normalization,
+    Normalization finalNormalization,
+    boolean causal,
+    boolean parallel,
+    Positions positions,
+    double attentionScale) {
+
+  /** Activation functions. */
+  public enum Activation {
+    /** x·Φ(x). */
+    GELU,
+    /** The tanh approximation of GELU (GPT-2's {@code gelu_new}). */
+    GELU_TANH,
+    /** max(x, 0). */
+    RELU,
+    /** x·σ(x). */
+    SILU
+  }
+
+  /** How positions enter the model. */
+  public sealed interface Positions {}
+
+  /** A learned vector for each position is added to the embedding. */
+  public record Learned() implements Positions {}
+
+  /** Positions do not enter. */
+  public record NoPositions() implements Positions {}
+
+  /**
+   * Queries and keys are rotated.
+   *
+   * @param dimensions how many leading coordinates of each head are rotated; even
+   * @param inverseFrequencies angle per position of each pair, {@code [dimensions / 2]}
+   * @param adjacentPairs whether coordinates 2i and 2i+1 form a pair (GPT-J), not i and i + half
+   */
+  public record Rotary(int dimensions, double[] inverseFrequencies, boolean adjacentPairs)
+      implements Positions {
+
+    /** Plain rotary positions: angle {@code position / base^(2i / dimensions)}. */
+    public static Rotary withBase(int dimensions, double base, boolean adjacentPairs) {
+      double[] f = new double[dimensions / 2];
+      for (int i = 0; i < f.length; i++) {
+        f[i] = Math.pow(base, -2.0 * i / dimensions);
+      }
+      return new Rotary(dimensions, f, adjacentPairs);
+    }
+  }
+
+  /** Whether the model has no MLPs. */
+  public boolean attentionOnly() {
+    return dMlp == 0;
+  }
+}
