@@ -107,11 +107,11 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
     set(
         sizes,
         0,
-        zeroEdges != null ? zeroEdges : added || sizes.contains(0) && chosen == Mode.LIST);
+        zeroEdges != null ? zeroEdges : added || (sizes.contains(0) && chosen == Mode.LIST));
     set(
         sizes,
         edges,
-        allEdges != null ? allEdges : added || sizes.contains(edges) && chosen == Mode.LIST);
+        allEdges != null ? allEdges : added || (sizes.contains(edges) && chosen == Mode.LIST));
     if (trueEdgeCount >= 0) {
       sizes.add(trueEdgeCount);
     }

@@ -1,0 +1,586 @@
+package io.autocircuit.model;
+
+import io.autocircuit.data.TokenBatch;
+import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.TransformerConfig.Rotary;
+import io.autocircuit.tensor.TensorScope;
+import io.autocircuit.tensor.Tensors;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * A transformer's weights and the functions of its parts. Immutable, and safe to share between
+ * threads; it knows no patching.
+ *
+ * <p>Grouped key/value heads are treated per query head (ungrouped), so that every head has its own
+ * query, key and value input. The weights live in native memory until {@link #close}.
+ */
+public final class Transformer implements AutoCloseable {
+  private final TransformerConfig config;
+  private final ScalarType type;
+  private final List<Tensor> owned = new ArrayList<>();
+  private final Tensor embedding;
+  private final Tensor positionEmbedding;
+  private final Tensor cosines;
+  private final Tensor sines;
+  private final List<Block> blocks;
+  private final Affine finalAffine;
+  private final Tensor unembedding;
+  private final Tensor unembeddingBias;
+
+  /** The scale and shift after a normalisation; both null where they are folded or absent. */
+  public record Affine(Tensor weight, Tensor bias) {
+    /** Applies scale and shift over the last axis. */
+    public Tensor apply(Tensor x) {
+      Tensor y = weight == null ? x : x.mul(weight);
+      return bias == null ? y : y.add(bias);
+    }
+
+    /** The gradient with respect to the input of {@link #apply}. */
+    public Tensor backward(Tensor gradient) {
+      return weight == null ? gradient : gradient.mul(weight);
+    }
+  }
+
+  private record Block(
+      Tensor wQkv,
+      Tensor bQkv,
+      Tensor wO,
+      Tensor bO,
+      Affine attentionAffine,
+      Affine mlpAffine,
+      Tensor wIn,
+      Tensor bIn,
+      Tensor wGate,
+      Tensor bGate,
+      Tensor wOut,
+      Tensor bOut) {}
+
+  /**
+   * What the tokens fix for every block: shapes, which keys each query sees, rotation angles.
+   *
+   * @param batchSize number of prompts B
+   * @param length number of positions T
+   * @param mask added to attention scores, {@code [1 or B,1,T,T]}; null if every key is seen
+   * @param cosines rotation, {@code [1 or B,1,T,dimensions]}; null without rotary positions
+   * @param sines likewise
+   */
+  public record Context(int batchSize, int length, Tensor mask, Tensor cosines, Tensor sines) {
+    /** B·T. */
+    public int rows() {
+      return batchSize * length;
+    }
+  }
+
+  /**
+   * What attention keeps for its gradient: rotated queries and keys, values, and the pattern.
+   *
+   * @param q {@code [B,H,T,dHead]}
+   * @param k {@code [B,H,T,dHead]}
+   * @param v {@code [B,H,T,dHead]}
+   * @param pattern {@code [B,H,T,T]}
+   */
+  public record AttentionState(Tensor q, Tensor k, Tensor v, Tensor pattern) {}
+
+  /**
+   * What an MLP keeps for its gradient.
+   *
+   * @param hidden {@code x W_in + b_in}, {@code [N,dMlp]}
+   * @param gate {@code x W_gate + b_gate}; null if not gated
+   */
+  public record MlpState(Tensor hidden, Tensor gate) {}
+
+  /**
+   * Makes a model from a state dictionary.
+   *
+   * @param config its shape
+   * @param weights under TransformerLens's names ({@code blocks.0.attn.W_Q [heads, dModel, dHead]},
+   *     …), as {@link WeightCheck} requires
+   * @param type float32 or float64
+   * @throws io.autocircuit.tensor.DataException if a tensor is missing or has another shape
+   */
+  public Transformer(TransformerConfig config, Map<String, Tensor> weights, ScalarType type) {
+    this.config = config;
+    this.type = type;
+    WeightCheck.require(config, weights);
+    try (TensorScope scope = new TensorScope()) {
+      int width = config.heads() * config.dHead();
+      embedding = own(weights.get("embed.W_E"));
+      positionEmbedding = own(weights.get("pos_embed.W_pos"));
+      List<Block> list = new ArrayList<>();
+      for (int b = 0; b < config.blocks(); b++) {
+        String p = "blocks." + b + ".";
+        Tensor wQkv =
+            torch.cat(
+                new org.bytedeco.pytorch.TensorVector(
+                    flatIn(weights.get(p + "attn.W_Q")),
+                    flatIn(ungrouped(weights.get(p + "attn.W_K"))),
+                    flatIn(ungrouped(weights.get(p + "attn.W_V")))),
+                1);
+        Tensor bQkv =
+            torch.cat(
+                new org.bytedeco.pytorch.TensorVector(
+                    bias(weights, p + "attn.b_Q"),
+                    bias(weights, p + "attn.b_K"),
+                    bias(weights, p + "attn.b_V")),
+                0);
+        list.add(
+            new Block(
+                own(wQkv),
+                own(bQkv),
+                own(weights.get(p + "attn.W_O").reshape(width, config.dModel())),
+                own(orZero(weights.get(p + "attn.b_O"), config.dModel())),
+                affine(weights, p + "ln1"),
+                affine(weights, p + "ln2"),
+                own(weights.get(p + "mlp.W_in")),
+                config.attentionOnly()
+                    ? null
+                    : own(orZero(weights.get(p + "mlp.b_in"), config.dMlp())),
+                own(weights.get(p + "mlp.W_gate")),
+                config.gatedMlp()
+                    ? own(orZero(weights.get(p + "mlp.b_gate"), config.dMlp()))
+                    : null,
+                own(weights.get(p + "mlp.W_out")),
+                config.attentionOnly()
+                    ? null
+                    : own(orZero(weights.get(p + "mlp.b_out"), config.dModel()))));
+      }
+      blocks = List.copyOf(list);
+      finalAffine = affine(weights, "ln_final");
+      unembedding = own(weights.get("unembed.W_U"));
+      unembeddingBias = own(orZero(weights.get("unembed.b_U"), config.outputs()));
+      if (config.positions() instanceof Rotary r) {
+        float[] cos = new float[config.contextLength() * r.dimensions()];
+        float[] sin = new float[cos.length];
+        int half = r.dimensions() / 2;
+        for (int t = 0; t < config.contextLength(); t++) {
+          for (int i = 0; i < r.dimensions(); i++) {
+            int pair = r.adjacentPairs() ? i / 2 : i % half;
+            double angle = t * r.inverseFrequencies()[pair];
+            cos[t * r.dimensions() + i] = (float) Math.cos(angle);
+            sin[t * r.dimensions() + i] = (float) Math.sin(angle);
+          }
+        }
+        cosines = own(Tensors.of(type, cos, config.contextLength(), r.dimensions()));
+        sines = own(Tensors.of(type, sin, config.contextLength(), r.dimensions()));
+      } else {
+        cosines = null;
+        sines = null;
+      }
+    }
+  }
+
+  private Tensor own(Tensor t) {
+    if (t == null) {
+      return null;
+    }
+    Tensor mine = t.to(type).contiguous();
+    mine.retainReference();
+    owned.add(mine);
+    return mine;
+  }
+
+  private Tensor ungrouped(Tensor w) {
+    int groups = (int) w.size(0);
+    return groups == config.heads()
+        ? w
+        : torch.repeat_interleave(
+            w,
+            (long) config.heads() / groups,
+            new org.bytedeco.pytorch.LongOptional(0),
+            new org.bytedeco.pytorch.LongOptional());
+  }
+
+  private Tensor flatIn(Tensor w) {
+    return w.permute(1, 0, 2).reshape(config.dModel(), (long) config.heads() * config.dHead());
+  }
+
+  private Tensor bias(Map<String, Tensor> weights, String name) {
+    Tensor b = weights.get(name);
+    return b == null
+        ? Tensors.zeros(ScalarType.Float, (long) config.heads() * config.dHead())
+        : ungrouped(b).reshape(-1);
+  }
+
+  private static Tensor orZero(Tensor t, long length) {
+    return t == null ? Tensors.zeros(ScalarType.Float, length) : t;
+  }
+
+  private Affine affine(Map<String, Tensor> weights, String name) {
+    return new Affine(own(weights.get(name + ".w")), own(weights.get(name + ".b")));
+  }
+
+  /** The model's shape. */
+  public TransformerConfig config() {
+    return config;
+  }
+
+  /** float32 or float64. */
+  public ScalarType type() {
+    return type;
+  }
+
+  /** Bytes of native memory that the weights take. */
+  public long bytes() {
+    return owned.stream().mapToLong(t -> t.numel() * t.element_size()).sum();
+  }
+
+  /** Scale and shift before attention of a block. */
+  public Affine attentionAffine(int block) {
+    return blocks.get(block).attentionAffine();
+  }
+
+  /** Scale and shift before the MLP of a block. */
+  public Affine mlpAffine(int block) {
+    return blocks.get(block).mlpAffine();
+  }
+
+  /** Scale and shift before the unembedding. */
+  public Affine finalAffine() {
+    return finalAffine;
+  }
+
+  /** The bias of a block's attention output, {@code [D]}. */
+  public Tensor attentionOutputBias(int block) {
+    return blocks.get(block).bO();
+  }
+
+  /** What {@code tokens} fix for every block. */
+  public Context context(TokenBatch tokens) {
+    int b = tokens.batchSize();
+    int t = tokens.length();
+    boolean padded = Arrays.stream(tokens.padding()).anyMatch(p -> p > 0);
+    Tensor mask = null;
+    if (config.causal() || padded) {
+      int rows = padded ? b : 1;
+      float[] m = new float[rows * t * t];
+      for (int i = 0; i < rows; i++) {
+        int pad = padded ? tokens.padding()[i] : 0;
+        for (int q = 0; q < t; q++) {
+          for (int k = 0; k < t; k++) {
+            // A pad position sees itself alone, so that its row stays finite; nobody reads it.
+            boolean seen = q == k || (k >= pad && q >= pad && (!config.causal() || k <= q));
+            m[(i * t + q) * t + k] = seen ? 0f : Float.NEGATIVE_INFINITY;
+          }
+        }
+      }
+      mask = Tensors.of(type, m, rows, 1, t, t);
+    }
+    Tensor cos = null;
+    Tensor sin = null;
+    if (cosines != null) {
+      if (padded) {
+        Tensor ids = Tensors.of(positionIds(tokens), b, t);
+        cos = cosines.index_select(0, ids.reshape(-1)).reshape(b, 1, t, cosines.size(1));
+        sin = sines.index_select(0, ids.reshape(-1)).reshape(b, 1, t, cosines.size(1));
+      } else {
+        cos = cosines.narrow(0, 0, t).reshape(1, 1, t, cosines.size(1));
+        sin = sines.narrow(0, 0, t).reshape(1, 1, t, cosines.size(1));
+      }
+    }
+    return new Context(b, t, mask, cos, sin);
+  }
+
+  /** The position of every token: counted from the first that is not a pad; 0 for pads. */
+  private static long[] positionIds(TokenBatch tokens) {
+    long[] ids = new long[tokens.batchSize() * tokens.length()];
+    for (int i = 0; i < tokens.batchSize(); i++) {
+      for (int t = 0; t < tokens.length(); t++) {
+        ids[i * tokens.length() + t] = Math.max(0, t - tokens.padding()[i]);
+      }
+    }
+    return ids;
+  }
+
+  /**
+   * The start of the residual stream: embedding plus learned positions.
+   *
+   * @return {@code [B,T,D]}
+   * @throws IllegalArgumentException if a token id or the length does not fit the model
+   */
+  public Tensor embed(TokenBatch tokens) {
+    if (tokens.length() > config.contextLength()) {
+      throw new IllegalArgumentException(
+          "prompt length="
+              + tokens.length()
+              + " exceeds the context length="
+              + config.contextLength());
+    }
+    long[] ids = new long[tokens.ids().length];
+    for (int i = 0; i < ids.length; i++) {
+      ids[i] = tokens.ids()[i];
+      if (ids[i] < 0 || ids[i] >= config.vocabulary()) {
+        throw new IllegalArgumentException(
+            "token id=" + ids[i] + " outside the vocabulary of size=" + config.vocabulary());
+      }
+    }
+    Tensor flat = embedding.index_select(0, Tensors.of(ids, ids.length));
+    Tensor x = flat.reshape(tokens.batchSize(), tokens.length(), config.dModel());
+    if (positionEmbedding == null) {
+      return x;
+    }
+    boolean padded = Arrays.stream(tokens.padding()).anyMatch(p -> p > 0);
+    if (!padded) {
+      return x.add(positionEmbedding.narrow(0, 0, tokens.length()));
+    }
+    Tensor p = positionEmbedding.index_select(0, Tensors.of(positionIds(tokens), ids.length));
+    return x.add(p.reshape(tokens.batchSize(), tokens.length(), config.dModel()));
+  }
+
+  /** Normalises over the last axis, without scale and shift. */
+  public static Tensor normalize(Normalization norm, Tensor x) {
+    Tensor centered =
+        norm.kind() == Normalization.Kind.LAYER_NORM
+            ? x.sub(x.mean(new long[] {-1}, true, null))
+            : x;
+    if (norm.kind() == Normalization.Kind.NONE) {
+      return x;
+    }
+    Tensor variance = centered.mul(centered).mean(new long[] {-1}, true, null);
+    return centered.mul(variance.add(new Scalar(norm.epsilon())).rsqrt());
+  }
+
+  /**
+   * Projects inputs to some of the columns of the joint query/key/value matrix.
+   *
+   * @param x normalised inputs, {@code [N,D]}
+   * @param out {@code [N, 3·H·dHead]}: queries of all heads, then keys, then values; the columns of
+   *     heads {@code first} to {@code first + count − 1} (of 3·H) are written
+   */
+  public void projectQkv(int block, Tensor x, Tensor out, int first, int count) {
+    Block w = blocks.get(block);
+    long from = (long) first * config.dHead();
+    long n = (long) count * config.dHead();
+    torch.addmm_out(
+        out.narrow(1, from, n), w.bQkv().narrow(0, from, n), x, w.wQkv().narrow(1, from, n));
+  }
+
+  /**
+   * The transpose of {@link #projectQkv} for one head's part: {@code gradient · Wᵀ}.
+   *
+   * @param gradient {@code [N, 3·H·dHead]}
+   * @param part index among the 3·H parts
+   * @param out written, {@code [N,D]}
+   * @param accumulate whether to add to {@code out}
+   */
+  public void projectQkvBackward(
+      int block, Tensor gradient, int part, Tensor out, boolean accumulate) {
+    long from = (long) part * config.dHead();
+    Tensor g = gradient.narrow(1, from, config.dHead());
+    Tensor w = blocks.get(block).wQkv().narrow(1, from, config.dHead()).t();
+    if (accumulate) {
+      torch.addmm_out(out, out, g, w);
+    } else {
+      torch.mm_out(out, g, w);
+    }
+  }
+
+  /**
+   * Attention between positions.
+   *
+   * @param qkv {@code [B·T, 3·H·dHead]}
+   * @param context of the prompts
+   * @param keep whether to keep what the gradient needs
+   * @param z written: every head's mixed values, {@code [B·T, H·dHead]}
+   * @return the state, or null
+   */
+  public AttentionState attention(Tensor qkv, Context context, boolean keep, Tensor z) {
+    int b = context.batchSize();
+    int t = context.length();
+    Tensor split = qkv.view(b, t, 3, config.heads(), config.dHead());
+    Tensor q = rotate(split.select(2, 0).transpose(1, 2), context, false);
+    Tensor k = rotate(split.select(2, 1).transpose(1, 2), context, false);
+    Tensor v = split.select(2, 2).transpose(1, 2);
+    Tensor scores =
+        torch.matmul(q, k.transpose(2, 3)).mul_(new Scalar(1 / config.attentionScale()));
+    if (context.mask() != null) {
+      scores.add_(context.mask());
+    }
+    Tensor pattern = torch.softmax(scores, -1);
+    z.view(b, t, config.heads(), config.dHead()).copy_(torch.matmul(pattern, v).transpose(1, 2));
+    return keep ? new AttentionState(q, k, v, pattern) : null;
+  }
+
+  /**
+   * The gradient of {@link #attention}.
+   *
+   * @param state kept by the forward call
+   * @param gradZ ∂L/∂z, {@code [B·T, H·dHead]}
+   * @return ∂L/∂qkv, {@code [B·T, 3·H·dHead]}
+   */
+  public Tensor attentionBackward(AttentionState state, Context context, Tensor gradZ) {
+    int b = context.batchSize();
+    int t = context.length();
+    Tensor gz = gradZ.view(b, t, config.heads(), config.dHead()).transpose(1, 2);
+    Tensor p = state.pattern();
+    Tensor gradQkv = Tensors.empty(type, b, t, 3, config.heads(), config.dHead());
+    gradQkv.select(2, 2).copy_(torch.matmul(p.transpose(2, 3), gz).transpose(1, 2));
+    Tensor gp = torch.matmul(gz, state.v().transpose(2, 3));
+    Tensor inner = gp.mul(p).sum(new long[] {-1}, true, null);
+    Tensor gs = gp.sub_(inner).mul_(p).mul_(new Scalar(1 / config.attentionScale()));
+    Tensor gq = rotate(torch.matmul(gs, state.k()), context, true);
+    Tensor gk = rotate(torch.matmul(gs.transpose(2, 3), state.q()), context, true);
+    gradQkv.select(2, 0).copy_(gq.transpose(1, 2));
+    gradQkv.select(2, 1).copy_(gk.transpose(1, 2));
+    return gradQkv.view(context.rows(), 3L * config.heads() * config.dHead());
+  }
+
+  /** Rotates the leading coordinates of {@code [B,H,T,dHead]}; {@code inverse} rotates back. */
+  private Tensor rotate(Tensor x, Context context, boolean inverse) {
+    if (!(config.positions() instanceof Rotary r)) {
+      return x;
+    }
+    long d = r.dimensions();
+    Tensor lead = x.narrow(3, 0, d);
+    Tensor turned;
+    if (r.adjacentPairs()) {
+      Tensor pairs = lead.reshape(x.size(0), x.size(1), x.size(2), d / 2, 2);
+      turned =
+          torch
+              .stack(
+                  new org.bytedeco.pytorch.TensorVector(
+                      pairs.select(4, 1).neg(), pairs.select(4, 0)),
+                  4)
+              .reshape(x.size(0), x.size(1), x.size(2), d);
+    } else {
+      turned =
+          torch.cat(
+              new org.bytedeco.pytorch.TensorVector(
+                  lead.narrow(3, d / 2, d / 2).neg(), lead.narrow(3, 0, d / 2)),
+              3);
+    }
+    Tensor s = turned.mul(context.sines());
+    Tensor c = lead.mul(context.cosines());
+    Tensor rotated = inverse ? c.sub(s) : c.add(s);
+    return d == config.dHead()
+        ? rotated
+        : torch.cat(
+            new org.bytedeco.pytorch.TensorVector(rotated, x.narrow(3, d, config.dHead() - d)), 3);
+  }
+
+  /** The rows of a block's output matrix that belong to one head, {@code [dHead, D]}. */
+  public Tensor headOutput(int block, int head) {
+    return blocks.get(block).wO().narrow(0, (long) head * config.dHead(), config.dHead());
+  }
+
+  /** A block's output matrix for all heads, {@code [H·dHead, D]}. */
+  public Tensor attentionOutput(int block) {
+    return blocks.get(block).wO();
+  }
+
+  /**
+   * A block's MLP.
+   *
+   * @param x normalised input, {@code [N,D]}
+   * @param out written: the output, {@code [N,D]}
+   * @return what the gradient needs
+   */
+  public MlpState mlp(int block, Tensor x, Tensor out) {
+    Block w = blocks.get(block);
+    Tensor hidden = torch.addmm(w.bIn(), x, w.wIn());
+    Tensor gate = w.wGate() == null ? null : torch.addmm(w.bGate(), x, w.wGate());
+    Tensor active = gate == null ? activate(hidden) : activate(gate).mul_(hidden);
+    torch.addmm_out(out, w.bOut(), active, w.wOut());
+    return new MlpState(hidden, gate);
+  }
+
+  /**
+   * The gradient of {@link #mlp}.
+   *
+   * @param gradient ∂L/∂out, {@code [N,D]}
+   * @param out written: ∂L/∂x, {@code [N,D]}
+   */
+  public void mlpBackward(int block, MlpState state, Tensor gradient, Tensor out) {
+    Block w = blocks.get(block);
+    Tensor ga = torch.mm(gradient, w.wOut().t());
+    if (state.gate() == null) {
+      torch.mm_out(out, activateBackward(ga, state.hidden()), w.wIn().t());
+    } else {
+      torch.mm_out(out, ga.mul(activate(state.gate())), w.wIn().t());
+      Tensor gg = activateBackward(ga.mul(state.hidden()), state.gate());
+      torch.addmm_out(out, out, gg, w.wGate().t());
+    }
+  }
+
+  private Tensor activate(Tensor x) {
+    return switch (config.activation()) {
+      case GELU -> torch.gelu(x, "none");
+      case GELU_TANH -> torch.gelu(x, "tanh");
+      case RELU -> torch.relu(x);
+      case SILU -> torch.silu(x);
+    };
+  }
+
+  private Tensor activateBackward(Tensor gradient, Tensor x) {
+    return switch (config.activation()) {
+      case GELU -> torch.gelu_backward(gradient, x, "none");
+      case GELU_TANH -> torch.gelu_backward(gradient, x, "tanh");
+      case RELU -> gradient.mul(x.gt(new Scalar(0.0)));
+      case SILU -> torch.silu_backward(gradient, x);
+    };
+  }
+
+  /** {@code x W_U + b_U} over the last axis. */
+  public Tensor unembed(Tensor x) {
+    Tensor flat = x.reshape(-1, config.dModel());
+    long[] shape = x.shape();
+    shape[shape.length - 1] = config.outputs();
+    return torch.addmm(unembeddingBias, flat, unembedding).view(shape);
+  }
+
+  /** The gradient of {@link #unembed}. */
+  public Tensor unembedBackward(Tensor gradient) {
+    Tensor flat = gradient.reshape(-1, config.outputs());
+    long[] shape = gradient.shape();
+    shape[shape.length - 1] = config.dModel();
+    return torch.mm(flat, unembedding.t()).view(shape);
+  }
+
+  /**
+   * The plain forward pass.
+   *
+   * @param slice which positions' logits are wanted
+   * @return {@code [B, positions, outputs]}, in the current scope
+   */
+  public Tensor logits(TokenBatch tokens, OutputSlice slice) {
+    try (TensorScope scope = new TensorScope()) {
+      Context context = context(tokens);
+      int n = context.rows();
+      long width = (long) config.heads() * config.dHead();
+      Tensor x = embed(tokens).view(n, config.dModel());
+      Tensor qkv = Tensors.empty(type, n, 3 * width);
+      Tensor z = Tensors.empty(type, n, width);
+      Tensor out = Tensors.empty(type, n, config.dModel());
+      for (int b = 0; b < config.blocks(); b++) {
+        try (TensorScope inner = new TensorScope()) {
+          Tensor pre = x;
+          Tensor a = attentionAffine(b).apply(normalize(config.normalization(), pre));
+          projectQkv(b, a, qkv, 0, 3 * config.heads());
+          attention(qkv, context, false, z);
+          x = torch.addmm(pre, z, attentionOutput(b)).add_(attentionOutputBias(b));
+          if (!config.attentionOnly()) {
+            Tensor read = config.parallel() ? pre : x;
+            mlp(b, mlpAffine(b).apply(normalize(config.normalization(), read)), out);
+            x.add_(out);
+          }
+          inner.keep(x);
+        }
+      }
+      Tensor end = slice.apply(x.view(context.batchSize(), context.length(), config.dModel()));
+      return scope.keep(unembed(finalAffine.apply(normalize(config.finalNormalization(), end))));
+    }
+  }
+
+  /** Frees the weights. */
+  @Override
+  public void close() {
+    owned.forEach(Tensor::releaseReference);
+    owned.clear();
+  }
+}

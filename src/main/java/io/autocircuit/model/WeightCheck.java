@@ -1,0 +1,91 @@
+package io.autocircuit.model;
+
+import io.autocircuit.graph.Suggestions;
+import io.autocircuit.tensor.DataException;
+import java.util.Arrays;
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+
+/** Checks that a state dictionary holds what a configuration needs, in the right shapes. */
+final class WeightCheck {
+  private final Map<String, Tensor> weights;
+
+  private WeightCheck(Map<String, Tensor> weights) {
+    this.weights = weights;
+  }
+
+  static void require(TransformerConfig c, Map<String, Tensor> weights) {
+    WeightCheck check = new WeightCheck(weights);
+    check.shape("embed.W_E", c.vocabulary(), c.dModel());
+    if (c.positions() instanceof TransformerConfig.Learned) {
+      check.shape("pos_embed.W_pos", c.contextLength(), c.dModel());
+    }
+    for (int b = 0; b < c.blocks(); b++) {
+      String p = "blocks." + b + ".";
+      check.shape(p + "attn.W_Q", c.heads(), c.dModel(), c.dHead());
+      check.optional(p + "attn.b_Q", c.heads(), c.dHead());
+      for (String part : new String[] {"K", "V"}) {
+        long groups = check.groups(p + "attn.W_" + part, c);
+        check.shape(p + "attn.W_" + part, groups, c.dModel(), c.dHead());
+        check.optional(p + "attn.b_" + part, groups, c.dHead());
+      }
+      check.shape(p + "attn.W_O", c.heads(), c.dHead(), c.dModel());
+      check.optional(p + "attn.b_O", c.dModel());
+      check.affine(p + "ln1", c);
+      if (!c.attentionOnly()) {
+        check.shape(p + "mlp.W_in", c.dModel(), c.dMlp());
+        check.shape(p + "mlp.W_out", c.dMlp(), c.dModel());
+        check.optional(p + "mlp.b_in", c.dMlp());
+        check.optional(p + "mlp.b_out", c.dModel());
+        if (c.gatedMlp()) {
+          check.shape(p + "mlp.W_gate", c.dModel(), c.dMlp());
+          check.optional(p + "mlp.b_gate", c.dMlp());
+        }
+        check.affine(p + "ln2", c);
+      }
+    }
+    check.affine("ln_final", c);
+    check.shape("unembed.W_U", c.dModel(), c.outputs());
+    check.optional("unembed.b_U", c.outputs());
+  }
+
+  private long groups(String name, TransformerConfig c) {
+    Tensor t = weights.get(name);
+    long groups = t == null || t.dim() == 0 ? c.heads() : t.size(0);
+    return groups > 0 && c.heads() % groups == 0 ? groups : c.heads();
+  }
+
+  private void affine(String norm, TransformerConfig c) {
+    optional(norm + ".w", c.dModel());
+    optional(norm + ".b", c.dModel());
+  }
+
+  private void optional(String name, long... shape) {
+    if (weights.containsKey(name)) {
+      shape(name, shape);
+    }
+  }
+
+  private void shape(String name, long... shape) {
+    Tensor t = weights.get(name);
+    if (t == null) {
+      throw new DataException(
+          "weights: missing tensor \""
+              + name
+              + "\" of shape="
+              + Arrays.toString(shape)
+              + "; "
+              + Suggestions.among(name, weights.keySet()));
+    }
+    if (!Arrays.equals(t.shape(), shape)) {
+      throw new DataException(
+          "weights: tensor \""
+              + name
+              + "\" has shape="
+              + Arrays.toString(t.shape())
+              + " but the configuration needs shape="
+              + Arrays.toString(shape)
+              + "; check that config.json belongs to these weights");
+    }
+  }
+}

@@ -1,0 +1,84 @@
+package io.autocircuit.tensor;
+
+import org.bytedeco.javacpp.DoublePointer;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/** Making tensors from Java arrays and back. New tensors belong to the current scope. */
+public final class Tensors {
+  private Tensors() {}
+
+  /** An uninitialised contiguous CPU tensor. */
+  public static Tensor empty(ScalarType type, long... shape) {
+    return torch.empty(shape, new TensorOptions(type), null);
+  }
+
+  /** A contiguous CPU tensor of zeros. */
+  public static Tensor zeros(ScalarType type, long... shape) {
+    return torch.zeros(shape, new TensorOptions(type));
+  }
+
+  /**
+   * A CPU tensor with a copy of {@code data}.
+   *
+   * @param type float32 or float64
+   */
+  public static Tensor of(ScalarType type, float[] data, long... shape) {
+    Tensor t = empty(ScalarType.Float, shape);
+    requireLength(t, data.length);
+    if (data.length > 0) {
+      new FloatPointer(t.data_ptr()).put(data, 0, data.length);
+    }
+    return type == ScalarType.Float ? t : t.to(type);
+  }
+
+  /** An int64 CPU tensor with a copy of {@code data}. */
+  public static Tensor of(long[] data, long... shape) {
+    Tensor t = empty(ScalarType.Long, shape);
+    requireLength(t, data.length);
+    if (data.length > 0) {
+      new LongPointer(t.data_ptr()).put(data, 0, data.length);
+    }
+    return t;
+  }
+
+  /** The elements, row-major, as float32. */
+  public static float[] floats(Tensor tensor) {
+    try (TensorScope scope = new TensorScope()) {
+      Tensor t = tensor.cpu().to(ScalarType.Float).contiguous();
+      float[] out = new float[Math.toIntExact(t.numel())];
+      if (out.length > 0) {
+        new FloatPointer(t.data_ptr()).get(out);
+      }
+      return out;
+    }
+  }
+
+  /** The elements, row-major, as float64. */
+  public static double[] doubles(Tensor tensor) {
+    try (TensorScope scope = new TensorScope()) {
+      Tensor t = tensor.cpu().to(ScalarType.Double).contiguous();
+      double[] out = new double[Math.toIntExact(t.numel())];
+      if (out.length > 0) {
+        new DoublePointer(t.data_ptr()).get(out);
+      }
+      return out;
+    }
+  }
+
+  /** The shape of a tensor. */
+  public static long[] shape(Tensor tensor) {
+    return tensor.shape();
+  }
+
+  private static void requireLength(Tensor t, int length) {
+    if (t.numel() != length) {
+      throw new IllegalArgumentException(
+          "data length=" + length + " does not fill a shape of elements=" + t.numel());
+    }
+  }
+}
