@@ -1,0 +1,79 @@
+package io.autocircuit.tensor;
+
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.Random;
+
+/** Writing a file whole or not at all: into a temporary sibling, which is then moved into place. */
+public final class AtomicFile {
+  private AtomicFile() {}
+
+  /** What a file shall hold. */
+  @FunctionalInterface
+  public interface Content {
+    /**
+     * Writes the content.
+     *
+     * @param out buffered; closed by the caller
+     */
+    void writeTo(OutputStream out) throws IOException;
+  }
+
+  /**
+   * Writes {@code content} to {@code file}, replacing what is there only once all is written. An
+   * exception of any kind leaves the old file, or none, and no temporary file.
+   *
+   * @throws DataException if the file cannot be written
+   */
+  public static void write(Path file, Content content) {
+    Path target = file.toAbsolutePath();
+    Path name = target.getFileName();
+    if (name == null || Files.isDirectory(target)) {
+      throw new DataException("file=" + file + " is a directory; name a file to write");
+    }
+    Path temporary =
+        target.resolveSibling(
+            "." + name + "." + Long.toHexString(new Random().nextLong()) + ".tmp");
+    try {
+      try {
+        try (FileChannel channel =
+                FileChannel.open(
+                    temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+            OutputStream out =
+                new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16)) {
+          content.writeTo(out);
+          out.flush();
+          channel.force(true);
+        }
+        move(temporary, target);
+      } finally {
+        Files.deleteIfExists(temporary);
+      }
+    } catch (IOException e) {
+      throw new DataException(
+          String.format(
+              "file=%s cannot be written (%s: %s); choose a directory that exists and is writable",
+              file,
+              e.getClass().getSimpleName(),
+              DataException.printable(String.valueOf(e.getMessage()), 200)),
+          e);
+    }
+  }
+
+  private static void move(Path temporary, Path target) throws IOException {
+    try {
+      Files.move(
+          temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    } catch (AtomicMoveNotSupportedException e) {
+      Files.move(temporary, target, StandardCopyOption.REPLACE_EXISTING);
+    }
+  }
+}

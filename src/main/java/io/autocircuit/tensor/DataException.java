@@ -1,0 +1,56 @@
+package io.autocircuit.tensor;
+
+/**
+ * Input that cannot be used: a damaged or lying file, a missing field, a tensor that is not there.
+ * The message is for people: which file, what was wrong as {@code name=value}, then what to do. It
+ * is one line of printable text whatever the input held, see {@link #quote}.
+ */
+public final class DataException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+  private static final int LONGEST_QUOTE = 120;
+
+  /** Bad input, described by {@code message}. */
+  public DataException(String message) {
+    super(message);
+  }
+
+  /** Bad input, described by {@code message}, noticed because of {@code cause}. */
+  public DataException(String message, Throwable cause) {
+    super(message, cause);
+  }
+
+  /**
+   * Untrusted text as it may appear in a message: in double quotes, cut after 120 characters, with
+   * everything that is not a printable character written as a Java escape.
+   */
+  public static String quote(String text) {
+    return '"' + printable(text, LONGEST_QUOTE) + '"';
+  }
+
+  /** {@code text} on one line, cut after {@code limit} characters, control characters escaped. */
+  static String printable(String text, int limit) {
+    StringBuilder line = new StringBuilder();
+    int end = Math.min(text.length(), limit);
+    for (int i = 0; i < end; i++) {
+      char c = text.charAt(i);
+      if (c == '\n') {
+        line.append("\\n");
+      } else if (c == '\t') {
+        line.append("\\t");
+      } else if (c == '\r') {
+        line.append("\\r");
+      } else if (Character.isISOControl(c) || (Character.isSurrogate(c) && !paired(text, i, end))) {
+        line.append(String.format("\\u%04x", (int) c));
+      } else {
+        line.append(c);
+      }
+    }
+    return end < text.length() ? line.append("…").toString() : line.toString();
+  }
+
+  private static boolean paired(String text, int i, int end) {
+    return Character.isHighSurrogate(text.charAt(i))
+        ? i + 1 < end && Character.isLowSurrogate(text.charAt(i + 1))
+        : i > 0 && Character.isHighSurrogate(text.charAt(i - 1));
+  }
+}

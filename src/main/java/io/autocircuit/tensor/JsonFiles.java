@@ -1,0 +1,143 @@
+package io.autocircuit.tensor;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonLocation;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectReader;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+
+/**
+ * Strict reading of untrusted JSON: UTF-8, no duplicate keys, nothing after the value, nesting and
+ * size limited. Whatever is wrong becomes a {@link DataException} with file, line and column.
+ */
+public final class JsonFiles {
+  /** The largest file that {@link #read(Path)} accepts, in bytes: 256 MiB. */
+  public static final long LARGEST = 256L << 20;
+
+  private static final int DEEPEST = 64;
+  private static final ObjectReader READER =
+      JsonMapper.builder(
+              JsonFactory.builder()
+                  .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                  .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+                  .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+                  .streamReadConstraints(
+                      StreamReadConstraints.builder().maxNestingDepth(DEEPEST).build())
+                  .build())
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build()
+          .reader();
+
+  private JsonFiles() {}
+
+  /**
+   * The value in a file of at most {@link #LARGEST} bytes.
+   *
+   * @throws DataException if the file is missing, unreadable, too large or not strict JSON
+   */
+  public static JsonNode read(Path file) {
+    return read(file, LARGEST);
+  }
+
+  /**
+   * The value in a file.
+   *
+   * @param largest the largest size accepted, in bytes
+   * @throws DataException if the file is missing, unreadable, too large or not strict JSON
+   */
+  public static JsonNode read(Path file, long largest) {
+    byte[] bytes;
+    try {
+      long size = Files.size(file);
+      if (size > largest) {
+        throw new DataException(
+            String.format(
+                "file=%s: size=%d bytes is more than the limit=%d; is this the right file?",
+                file, size, largest));
+      }
+      try (InputStream in = Files.newInputStream(file)) {
+        bytes = in.readNBytes((int) Math.min(largest, Integer.MAX_VALUE - 8));
+      }
+    } catch (IOException e) {
+      throw unreadable(file, e);
+    }
+    return parse(bytes, 0, bytes.length, file.toString());
+  }
+
+  /**
+   * The value in {@code text}.
+   *
+   * @param sourceName how messages call it: a file name, say
+   * @throws DataException if it is not strict JSON
+   */
+  public static JsonNode parse(String text, String sourceName) {
+    JsonNode value;
+    try {
+      value = READER.readTree(text);
+    } catch (JsonProcessingException e) {
+      JsonLocation at = e.getLocation();
+      throw new DataException(
+          String.format(
+              "file=%s%s: invalid JSON: %s; correct the file or write it again",
+              sourceName,
+              at == null ? "" : " line=" + at.getLineNr() + " column=" + at.getColumnNr(),
+              DataException.printable(e.getOriginalMessage(), 300)),
+          e);
+    }
+    if (value.isMissingNode()) {
+      throw new DataException(
+          "file=" + sourceName + ": no JSON value in it (it is empty); write the file again");
+    }
+    return value;
+  }
+
+  /** Like {@link #parse(String, String)} for UTF-8 bytes; a byte order mark is skipped. */
+  static JsonNode parse(byte[] bytes, int offset, int length, String sourceName) {
+    boolean mark =
+        length >= 3
+            && bytes[offset] == (byte) 0xEF
+            && bytes[offset + 1] == (byte) 0xBB
+            && bytes[offset + 2] == (byte) 0xBF;
+    int skipped = mark ? 3 : 0;
+    try {
+      String text =
+          StandardCharsets.UTF_8
+              .newDecoder()
+              .decode(ByteBuffer.wrap(bytes, offset + skipped, length - skipped))
+              .toString();
+      return parse(text, sourceName);
+    } catch (CharacterCodingException e) {
+      throw new DataException(
+          "file=" + sourceName + ": invalid JSON: it is not UTF-8 text; save it as UTF-8", e);
+    }
+  }
+
+  /** The exception for a file that the file system does not hand out. */
+  static DataException unreadable(Path file, IOException e) {
+    if (e instanceof NoSuchFileException) {
+      return new DataException("file=" + file + " does not exist; check the path", e);
+    }
+    if (Files.isDirectory(file)) {
+      return new DataException("file=" + file + " is a directory; name a file in it", e);
+    }
+    return new DataException(
+        String.format(
+            "file=%s cannot be read (%s: %s); check its permissions and its disk",
+            file,
+            e.getClass().getSimpleName(),
+            DataException.printable(String.valueOf(e.getMessage()), 200)),
+        e);
+  }
+}

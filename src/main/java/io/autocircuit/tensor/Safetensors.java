@@ -1,0 +1,779 @@
+package io.autocircuit.tensor;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.DeviceOptional;
+import org.bytedeco.pytorch.MemoryFormatOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * A read-only view of a safetensors file, or of a model split over several by a {@code
+ * model.safetensors.index.json}. Opening reads and checks the headers; tensors are read when asked
+ * for, any number of times, by any thread, until {@link #close}.
+ *
+ * <p>Nothing in the files is trusted. A header must describe every byte of its file exactly once;
+ * shapes, types and offsets must agree; shards must lie beside their index.
+ */
+public final class Safetensors implements AutoCloseable {
+  private static final String METADATA = "__metadata__";
+  private static final long LARGEST_HEADER = 100_000_000;
+  private static final int MOST_AXES = 64;
+  private static final int CHUNK_BYTES = 1 << 18;
+
+  /** How elements lie in a file, little-endian. */
+  private enum DType {
+    BOOL(1),
+    U8(1),
+    I8(1),
+    I16(2),
+    U16(2),
+    I32(4),
+    U32(4),
+    I64(8),
+    U64(8),
+    F16(2),
+    BF16(2),
+    F32(4),
+    F64(8);
+
+    final int bytes;
+
+    DType(int bytes) {
+      this.bytes = bytes;
+    }
+
+    /** Reads the element at byte {@code at}. */
+    double read(ByteBuffer in, int at) {
+      return switch (this) {
+        case BOOL -> in.get(at) == 0 ? 0 : 1;
+        case U8 -> in.get(at) & 0xFF;
+        case I8 -> in.get(at);
+        case I16 -> in.getShort(at);
+        case U16 -> in.getShort(at) & 0xFFFF;
+        case I32 -> in.getInt(at);
+        case U32 -> in.getInt(at) & 0xFFFFFFFFL;
+        case I64 -> in.getLong(at);
+        case U64 -> unsigned(in.getLong(at));
+        case F16 -> half(in.getShort(at));
+        case BF16 -> Float.intBitsToFloat(in.getShort(at) << 16);
+        case F32 -> in.getFloat(at);
+        case F64 -> in.getDouble(at);
+      };
+    }
+  }
+
+  /** Where one tensor lies: {@code begin} counts from the start of the file. */
+  private record Entry(Shard shard, DType dtype, long[] shape, long count, long begin) {}
+
+  private record Shard(Path file, FileChannel channel) {}
+
+  private final Path source;
+  private final List<Shard> shards;
+  private final Map<String, Entry> entries;
+  private final Map<String, String> metadata;
+
+  private Safetensors(
+      Path source, List<Shard> shards, Map<String, Entry> entries, Map<String, String> metadata) {
+    this.source = source;
+    this.shards = shards;
+    this.entries = Collections.unmodifiableMap(entries);
+    this.metadata = Collections.unmodifiableMap(metadata);
+  }
+
+  /**
+   * Opens a safetensors file, the index of a sharded model, or a directory that holds {@code
+   * model.safetensors} or else {@code model.safetensors.index.json}.
+   *
+   * @throws DataException if there is no such file or anything about it is wrong
+   */
+  public static Safetensors open(Path fileOrIndex) {
+    Path file = Files.isDirectory(fileOrIndex) ? inDirectory(fileOrIndex) : fileOrIndex;
+    List<Shard> shards = new ArrayList<>();
+    boolean opened = false;
+    try {
+      SortedMap<String, Entry> entries = new TreeMap<>();
+      SortedMap<String, String> metadata = new TreeMap<>();
+      if (file.toString().endsWith(".json")) {
+        readIndex(file, shards, entries, metadata);
+      } else {
+        readShard(file, shards, entries, metadata);
+      }
+      opened = true;
+      return new Safetensors(file, List.copyOf(shards), entries, metadata);
+    } finally {
+      if (!opened) {
+        closeAll(shards);
+      }
+    }
+  }
+
+  private static Path inDirectory(Path directory) {
+    for (String name : List.of("model.safetensors", "model.safetensors.index.json")) {
+      Path file = directory.resolve(name);
+      if (Files.exists(file)) {
+        return file;
+      }
+    }
+    throw new DataException(
+        "directory="
+            + directory
+            + " holds neither model.safetensors nor model.safetensors.index.json;"
+            + " name a directory with weights in safetensors format");
+  }
+
+  // ---- sharded models ----
+
+  private static void readIndex(
+      Path index,
+      List<Shard> shards,
+      Map<String, Entry> entries,
+      SortedMap<String, String> metadata) {
+    JsonNode weightMap = JsonFiles.read(index).path("weight_map");
+    if (!weightMap.isObject()) {
+      throw wrong(index, "weight_map=" + kind(weightMap) + " where an object is needed");
+    }
+    Map<Path, SortedMap<String, Entry>> byShard = new HashMap<>();
+    for (Map.Entry<String, JsonNode> field : weightMap.properties()) {
+      String tensor = field.getKey();
+      if (!field.getValue().isTextual()) {
+        throw wrong(
+            index,
+            "weight_map entry "
+                + DataException.quote(tensor)
+                + " is "
+                + kind(field.getValue())
+                + " where a file name is needed");
+      }
+      String shardName = field.getValue().textValue();
+      Path shard = shardPath(index, shardName);
+      SortedMap<String, Entry> held = byShard.get(shard);
+      if (held == null) {
+        held = new TreeMap<>();
+        readShard(shard, shards, held, metadata);
+        byShard.put(shard, held);
+      }
+      Entry entry = held.get(tensor);
+      if (entry == null) {
+        throw wrong(
+            index,
+            String.format(
+                "shard=%s does not hold tensor=%s that weight_map places there (%s)",
+                DataException.quote(shardName),
+                DataException.quote(tensor),
+                Suggestions.among(tensor, held.keySet())));
+      }
+      entries.put(tensor, entry);
+    }
+  }
+
+  private static Path shardPath(Path index, String name) {
+    Path parent = index.toAbsolutePath().getParent();
+    Path shard;
+    try {
+      shard = parent.resolve(name).normalize();
+    } catch (InvalidPathException e) {
+      throw wrong(index, "shard=" + DataException.quote(name) + " is not a file name");
+    }
+    // Only the name is judged, not what a link of that name points to: model caches link shards.
+    if (name.isEmpty()
+        || !shard.startsWith(parent.normalize())
+        || shard.equals(parent.normalize())) {
+      throw wrong(
+          index,
+          "shard="
+              + DataException.quote(name)
+              + " lies outside the directory of the index, which is refused");
+    }
+    if (!Files.isRegularFile(shard)) {
+      throw new DataException(
+          String.format(
+              "file=%s: shard=%s does not exist beside it; download the missing file",
+              index, DataException.quote(name)));
+    }
+    return shard;
+  }
+
+  // ---- one file ----
+
+  private static void readShard(
+      Path file,
+      List<Shard> shards,
+      SortedMap<String, Entry> entries,
+      SortedMap<String, String> metadata) {
+    if (Files.exists(file) && !Files.isRegularFile(file)) {
+      throw new DataException("file=" + file + " is not a regular file; name a safetensors file");
+    }
+    try {
+      Shard shard = new Shard(file, FileChannel.open(file, StandardOpenOption.READ));
+      shards.add(shard);
+      long size = shard.channel().size();
+      if (size < 8) {
+        throw wrong(file, "size=" + size + " bytes is too short for the 8-byte header length");
+      }
+      ByteBuffer prefix = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
+      readFully(shard, prefix, 0);
+      long headerLength = prefix.getLong(0);
+      if (headerLength < 2 || headerLength > LARGEST_HEADER || headerLength > size - 8) {
+        throw wrong(
+            file,
+            String.format(
+                "header length=%s bytes does not fit in size=%d bytes (at least 2, at most %d)",
+                Long.toUnsignedString(headerLength), size, LARGEST_HEADER));
+      }
+      ByteBuffer header = ByteBuffer.allocate((int) headerLength);
+      readFully(shard, header, 8);
+      if (header.get(0) != '{') {
+        throw wrong(file, "header does not begin with '{'");
+      }
+      JsonNode json = JsonFiles.parse(header.array(), 0, (int) headerLength, file + " (header)");
+      readHeader(shard, json, 8 + headerLength, size, entries, metadata);
+    } catch (IOException e) {
+      throw JsonFiles.unreadable(file, e);
+    }
+  }
+
+  private static void readHeader(
+      Shard shard,
+      JsonNode header,
+      long dataStart,
+      long size,
+      SortedMap<String, Entry> entries,
+      SortedMap<String, String> metadata) {
+    Path file = shard.file();
+    for (Map.Entry<String, JsonNode> field : header.properties()) {
+      if (field.getKey().equals(METADATA)) {
+        readMetadata(file, field.getValue(), metadata);
+      } else {
+        entries.put(
+            field.getKey(), readEntry(shard, field.getKey(), field.getValue(), dataStart, size));
+      }
+    }
+    List<Map.Entry<String, Entry>> inOrder = new ArrayList<>(entries.entrySet());
+    inOrder.sort(
+        Comparator.comparingLong((Map.Entry<String, Entry> e) -> e.getValue().begin())
+            .thenComparingLong(e -> byteCount(e.getValue())));
+    long at = dataStart;
+    for (Map.Entry<String, Entry> entry : inOrder) {
+      long begin = entry.getValue().begin();
+      if (begin != at) {
+        throw wrong(
+            file,
+            String.format(
+                "tensor=%s begins at data offset=%d, but the tensors before it end at %d (%s)",
+                DataException.quote(entry.getKey()),
+                begin - dataStart,
+                at - dataStart,
+                begin < at ? "they overlap" : "there is a hole"));
+      }
+      at = begin + byteCount(entry.getValue());
+    }
+    if (at != size) {
+      throw wrong(
+          file,
+          String.format(
+              "the tensors end at data offset=%d, but the file holds %d bytes of data",
+              at - dataStart, size - dataStart));
+    }
+  }
+
+  private static void readMetadata(Path file, JsonNode node, SortedMap<String, String> metadata) {
+    if (!node.isObject()) {
+      throw wrong(file, METADATA + "=" + kind(node) + " where an object is needed");
+    }
+    for (Map.Entry<String, JsonNode> field : node.properties()) {
+      if (!field.getValue().isTextual()) {
+        throw wrong(
+            file,
+            METADATA
+                + " entry "
+                + DataException.quote(field.getKey())
+                + " is "
+                + kind(field.getValue())
+                + " where a string is needed");
+      }
+      metadata.put(field.getKey(), field.getValue().textValue());
+    }
+  }
+
+  private static Entry readEntry(
+      Shard shard, String name, JsonNode node, long dataStart, long size) {
+    Path file = shard.file();
+    String tensor = "tensor=" + DataException.quote(name);
+    if (!node.isObject()) {
+      throw wrong(file, tensor + " is " + kind(node) + " where an object is needed");
+    }
+    DType dtype = readDType(file, tensor, node.path("dtype"));
+    long[] shape = readLongs(file, tensor + " shape", node.path("shape"), MOST_AXES);
+    long[] offsets = readLongs(file, tensor + " data_offsets", node.path("data_offsets"), 2);
+    if (offsets.length != 2) {
+      throw wrong(file, tensor + " data_offsets has length=" + offsets.length + ", not 2");
+    }
+    long count = elementCount(file, tensor, shape, dtype);
+    long available = size - dataStart;
+    if (offsets[0] > offsets[1] || offsets[1] > available) {
+      throw wrong(
+          file,
+          String.format(
+              "%s data_offsets=[%d, %d] lie outside the %d bytes of data (truncated file?)",
+              tensor, offsets[0], offsets[1], available));
+    }
+    if (offsets[1] - offsets[0] != count * dtype.bytes) {
+      throw wrong(
+          file,
+          String.format(
+              "%s takes %d bytes, but dtype=%s with shape=%s needs %d",
+              tensor, offsets[1] - offsets[0], dtype, Arrays.toString(shape), count * dtype.bytes));
+    }
+    return new Entry(shard, dtype, shape, count, dataStart + offsets[0]);
+  }
+
+  private static DType readDType(Path file, String tensor, JsonNode node) {
+    if (!node.isTextual()) {
+      throw wrong(file, tensor + " dtype=" + kind(node) + " where a string is needed");
+    }
+    for (DType dtype : DType.values()) {
+      if (dtype.name().equals(node.textValue())) {
+        return dtype;
+      }
+    }
+    throw new DataException(
+        String.format(
+            "file=%s: %s dtype=%s cannot be read; convert it to one of %s",
+            file, tensor, DataException.quote(node.textValue()), Arrays.toString(DType.values())));
+  }
+
+  private static long[] readLongs(Path file, String what, JsonNode node, int most) {
+    if (!node.isArray()) {
+      throw wrong(file, what + "=" + kind(node) + " where an array is needed");
+    }
+    if (node.size() > most) {
+      throw wrong(file, what + " has length=" + node.size() + ", more than " + most);
+    }
+    long[] values = new long[node.size()];
+    for (int i = 0; i < values.length; i++) {
+      JsonNode value = node.get(i);
+      if (!value.isIntegralNumber() || !value.canConvertToLong() || value.longValue() < 0) {
+        throw wrong(
+            file,
+            what
+                + "["
+                + i
+                + "]="
+                + DataException.printable(value.toString(), 40)
+                + " where an integer from 0 to 2^63-1 is needed");
+      }
+      values[i] = value.longValue();
+    }
+    return values;
+  }
+
+  private static long elementCount(Path file, String tensor, long[] shape, DType dtype) {
+    try {
+      long strideBound = dtype.bytes;
+      long count = 1;
+      for (long length : shape) {
+        strideBound = Math.multiplyExact(strideBound, Math.max(1, length));
+        count *= length;
+      }
+      return count;
+    } catch (ArithmeticException e) {
+      throw wrong(file, tensor + " shape=" + Arrays.toString(shape) + " overflows 64 bits");
+    }
+  }
+
+  private static long byteCount(Entry entry) {
+    return entry.count() * entry.dtype().bytes;
+  }
+
+  // ---- what is in it ----
+
+  /** The file, or the index file, that was opened. */
+  public Path source() {
+    return source;
+  }
+
+  /** The names of all tensors, sorted. */
+  public Set<String> names() {
+    return entries.keySet();
+  }
+
+  /** Whether there is a tensor of this name. */
+  public boolean contains(String name) {
+    return entries.containsKey(name);
+  }
+
+  /** The free-form strings in the header (of all shards), sorted by key. */
+  public Map<String, String> metadata() {
+    return metadata;
+  }
+
+  /**
+   * The shape of a tensor.
+   *
+   * @throws DataException if there is no such tensor
+   */
+  public long[] shape(String name) {
+    return entry(name).shape().clone();
+  }
+
+  /**
+   * The element type in the file: {@code F32}, {@code BF16}, {@code I64}, ….
+   *
+   * @throws DataException if there is no such tensor
+   */
+  public String dtype(String name) {
+    return entry(name).dtype().name();
+  }
+
+  /**
+   * Reads a tensor, converted to float32 (rounding to nearest; a bool becomes 0 or 1).
+   *
+   * @return a fresh contiguous float32 tensor on the CPU, owned by the current {@link TensorScope}
+   * @throws DataException if there is no such tensor or the file cannot be read any more
+   */
+  public Tensor tensor(String name) {
+    Entry entry = entry(name);
+    try (TensorScope scope = new TensorScope()) {
+      TensorOptions options =
+          new TensorOptions(torch.ScalarType.Float)
+              .device(new DeviceOptional(new Device(torch.DeviceType.CPU)));
+      Tensor tensor = torch.empty(entry.shape(), options, new MemoryFormatOptional());
+      if (entry.count() > 0) {
+        FloatPointer values = tensor.data_ptr_float();
+        float[] converted =
+            new float[(int) Math.min(entry.count(), CHUNK_BYTES / entry.dtype().bytes)];
+        read(
+            entry,
+            (bytes, first, count) -> {
+              convert(entry.dtype(), bytes, converted, 0, count);
+              values.position(first).put(converted, 0, count);
+            });
+      }
+      return scope.keep(tensor);
+    }
+  }
+
+  /**
+   * Reads a tensor as Java floats, row-major, converted to float32.
+   *
+   * @throws DataException if there is no such tensor, it has more than 2^31-9 elements, or the file
+   *     cannot be read any more
+   */
+  public float[] floats(String name) {
+    Entry entry = entry(name);
+    float[] values = new float[arrayLength(name, entry)];
+    read(entry, (bytes, first, count) -> convert(entry.dtype(), bytes, values, (int) first, count));
+    return values;
+  }
+
+  /**
+   * Reads a tensor as Java doubles, row-major, exactly (but for 64-bit integers beyond 2^53).
+   *
+   * @throws DataException if there is no such tensor, it has more than 2^31-9 elements, or the file
+   *     cannot be read any more
+   */
+  public double[] doubles(String name) {
+    Entry entry = entry(name);
+    double[] values = new double[arrayLength(name, entry)];
+    DType dtype = entry.dtype();
+    read(
+        entry,
+        (bytes, first, count) -> {
+          for (int i = 0; i < count; i++) {
+            values[(int) first + i] = dtype.read(bytes, i * dtype.bytes);
+          }
+        });
+    return values;
+  }
+
+  /**
+   * Checks that every element is a finite float32.
+   *
+   * @throws DataException if one is NaN or infinite (or becomes so as float32), saying where; or if
+   *     there is no such tensor
+   */
+  public void requireFinite(String name) {
+    Entry entry = entry(name);
+    float[] converted = new float[(int) Math.min(entry.count(), CHUNK_BYTES / entry.dtype().bytes)];
+    read(
+        entry,
+        (bytes, first, count) -> {
+          convert(entry.dtype(), bytes, converted, 0, count);
+          for (int i = 0; i < count; i++) {
+            if (!Float.isFinite(converted[i])) {
+              throw new DataException(
+                  String.format(
+                      "file=%s: tensor=%s%s=%s is not a finite float32;"
+                          + " the weights are damaged, get them again",
+                      entry.shard().file(),
+                      DataException.quote(name),
+                      index(entry.shape(), first + i),
+                      converted[i]));
+            }
+          }
+        });
+  }
+
+  /** Closes the files. Tensors that were read stay valid. */
+  @Override
+  public void close() {
+    closeAll(shards);
+  }
+
+  private static void closeAll(List<Shard> shards) {
+    DataException failure = null;
+    for (Shard shard : shards) {
+      try {
+        shard.channel().close();
+      } catch (IOException e) {
+        failure = JsonFiles.unreadable(shard.file(), e);
+      }
+    }
+    if (failure != null) {
+      throw failure;
+    }
+  }
+
+  private Entry entry(String name) {
+    Entry entry = entries.get(name);
+    if (entry == null) {
+      throw new DataException(
+          String.format(
+              "file=%s: tensor=%s is missing; %s",
+              source, DataException.quote(name), Suggestions.among(name, entries.keySet())));
+    }
+    return entry;
+  }
+
+  private int arrayLength(String name, Entry entry) {
+    if (entry.count() > Integer.MAX_VALUE - 8) {
+      throw new DataException(
+          String.format(
+              "file=%s: tensor=%s has elements=%d, too many for a Java array; read it as a tensor",
+              source, DataException.quote(name), entry.count()));
+    }
+    return (int) entry.count();
+  }
+
+  // ---- bytes ----
+
+  private interface Sink {
+    /** Takes {@code count} elements, the first of which is element {@code first} of the tensor. */
+    void accept(ByteBuffer bytes, long first, int count);
+  }
+
+  private static void read(Entry entry, Sink sink) {
+    int width = entry.dtype().bytes;
+    int chunk = (int) Math.min(entry.count(), CHUNK_BYTES / width);
+    ByteBuffer bytes = ByteBuffer.allocate(chunk * width).order(ByteOrder.LITTLE_ENDIAN);
+    try {
+      for (long first = 0; first < entry.count(); first += chunk) {
+        int count = (int) Math.min(chunk, entry.count() - first);
+        bytes.clear().limit(count * width);
+        readFully(entry.shard(), bytes, entry.begin() + first * width);
+        sink.accept(bytes, first, count);
+      }
+    } catch (IOException e) {
+      throw JsonFiles.unreadable(entry.shard().file(), e);
+    }
+  }
+
+  private static void readFully(Shard shard, ByteBuffer into, long from) throws IOException {
+    long at = from;
+    while (into.hasRemaining()) {
+      int n = shard.channel().read(into, at);
+      if (n < 0) {
+        throw wrong(shard.file(), "it ends at byte=" + at + " although it was longer before");
+      }
+      at += n;
+    }
+    into.flip();
+  }
+
+  private static void convert(DType dtype, ByteBuffer from, float[] to, int first, int count) {
+    if (dtype == DType.F32) {
+      from.asFloatBuffer().get(to, first, count);
+      return;
+    }
+    for (int i = 0; i < count; i++) {
+      // 64-bit integers go straight to float: by way of double they would be rounded twice.
+      to[first + i] =
+          dtype == DType.I64
+              ? (float) from.getLong(i * 8)
+              : dtype == DType.U64 && from.getLong(i * 8) < 0
+                  ? unsignedToFloat(from.getLong(i * 8))
+                  : (float) dtype.read(from, i * dtype.bytes);
+    }
+  }
+
+  // The lowest bit is kept as a sticky bit, so that halving does not change the rounding.
+  private static double unsigned(long bits) {
+    return bits >= 0 ? bits : ((bits >>> 1) | (bits & 1)) * 2.0;
+  }
+
+  private static float unsignedToFloat(long bits) {
+    return (float) ((bits >>> 1) | (bits & 1)) * 2f;
+  }
+
+  private static float half(short bits) {
+    int exponent = (bits >> 10) & 0x1F;
+    int fraction = bits & 0x3FF;
+    float magnitude =
+        exponent == 0
+            ? fraction * 0x1p-24f
+            : exponent == 31
+                ? (fraction == 0 ? Float.POSITIVE_INFINITY : Float.NaN)
+                : Math.scalb(1024f + fraction, exponent - 25);
+    return bits < 0 ? -magnitude : magnitude;
+  }
+
+  private static String index(long[] shape, long element) {
+    long[] at = new long[shape.length];
+    long rest = element;
+    for (int axis = shape.length - 1; axis >= 0; axis--) {
+      at[axis] = rest % shape[axis];
+      rest /= shape[axis];
+    }
+    return Arrays.toString(at);
+  }
+
+  private static String kind(JsonNode node) {
+    return node.isMissingNode()
+        ? "(missing)"
+        : node.isValueNode()
+            ? DataException.printable(node.toString(), 40)
+            : node.isArray() ? "an array" : "an object";
+  }
+
+  private static DataException wrong(Path file, String what) {
+    return new DataException(
+        "file="
+            + file
+            + ": not a valid safetensors model: "
+            + what
+            + "; download or write it again");
+  }
+
+  // ---- writing ----
+
+  /**
+   * A float32 array to be written.
+   *
+   * @param shape the length of each axis; none for a scalar
+   * @param data the elements, row-major
+   */
+  public record Array(long[] shape, float[] data) {
+    /**
+     * Checks that {@code shape} and {@code data} agree.
+     *
+     * @throws IllegalArgumentException if they do not
+     */
+    public Array {
+      long count = 1;
+      for (long length : shape) {
+        if (length < 0) {
+          throw new IllegalArgumentException(
+              "shape=" + Arrays.toString(shape) + " has a negative length; give lengths >= 0");
+        }
+        count = Math.multiplyExact(count, length);
+      }
+      if (count != data.length) {
+        throw new IllegalArgumentException(
+            String.format(
+                "shape=%s needs %d elements, data.length=%d; make them agree",
+                Arrays.toString(shape), count, data.length));
+      }
+    }
+  }
+
+  /**
+   * Writes float32 tensors, whole or not at all. The same arguments give the same bytes.
+   *
+   * @param tensors by name; written in the order of their names
+   * @param metadata free-form strings for the header; may be empty
+   * @throws IllegalArgumentException if a tensor has the reserved name {@code __metadata__}
+   * @throws DataException if the file cannot be written
+   */
+  public static void write(Path file, Map<String, Array> tensors, Map<String, String> metadata) {
+    if (tensors.containsKey(METADATA)) {
+      throw new IllegalArgumentException(
+          "tensor=" + METADATA + " is a reserved name; choose another");
+    }
+    SortedMap<String, Array> sorted = new TreeMap<>(tensors);
+    AtomicFile.write(
+        file,
+        out -> {
+          byte[] header = header(sorted, new TreeMap<>(metadata));
+          ByteBuffer prefix = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
+          out.write(prefix.putLong(0, header.length).array());
+          out.write(header);
+          for (Array array : sorted.values()) {
+            float[] data = array.data();
+            int chunk = Math.min(data.length, CHUNK_BYTES / 4);
+            ByteBuffer bytes = ByteBuffer.allocate(chunk * 4).order(ByteOrder.LITTLE_ENDIAN);
+            for (int first = 0; first < data.length; first += chunk) {
+              int count = Math.min(chunk, data.length - first);
+              bytes.asFloatBuffer().put(data, first, count);
+              out.write(bytes.array(), 0, count * 4);
+            }
+          }
+        });
+  }
+
+  private static byte[] header(SortedMap<String, Array> tensors, SortedMap<String, String> metadata)
+      throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (JsonGenerator json = new JsonFactory().createGenerator(bytes)) {
+      json.writeStartObject();
+      if (!metadata.isEmpty()) {
+        json.writeObjectFieldStart(METADATA);
+        for (Map.Entry<String, String> field : metadata.entrySet()) {
+          json.writeStringField(field.getKey(), field.getValue());
+        }
+        json.writeEndObject();
+      }
+      long begin = 0;
+      for (Map.Entry<String, Array> tensor : tensors.entrySet()) {
+        long[] shape = tensor.getValue().shape();
+        long end = begin + 4L * tensor.getValue().data().length;
+        json.writeObjectFieldStart(tensor.getKey());
+        json.writeStringField("dtype", DType.F32.name());
+        json.writeFieldName("shape");
+        json.writeArray(shape, 0, shape.length);
+        json.writeFieldName("data_offsets");
+        json.writeArray(new long[] {begin, end}, 0, 2);
+        json.writeEndObject();
+        begin = end;
+      }
+      json.writeEndObject();
+    }
+    while (bytes.size() % 8 != 0) {
+      bytes.write(' ');
+    }
+    return bytes.toByteArray();
+  }
+}
