@@ -1,0 +1,100 @@
+package io.autocircuit.model;
+
+import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.ModelLoader.Layout;
+import io.autocircuit.model.TransformerConfig.Positions;
+import io.autocircuit.tensor.Safetensors;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+
+/** TransformerLens's own names and configuration fields. */
+final class HookedTransformerLayout {
+  private HookedTransformerLayout() {}
+
+  static Layout read(String name, ConfigReader c, Safetensors files) {
+    int heads = c.size("n_heads");
+    int dModel = c.size("d_model");
+    int dHead = c.has("d_head") ? c.size("d_head") : c.divide("d_model", dModel, "n_heads", heads);
+    boolean attentionOnly = c.flag("attn_only", false);
+    double eps = c.number("eps", 1e-5);
+    Normalization norm = norm(c, eps);
+    Normalization end =
+        c.flag("final_rms", false) ? new Normalization(Normalization.Kind.RMS_NORM, eps) : norm;
+    int vocabulary = c.size("d_vocab");
+    String direction = c.text("attention_dir", "causal");
+    if (!direction.equals("causal") && !direction.equals("bidirectional")) {
+      throw c.error(
+          "attention_dir=\"" + direction + "\" is not supported; supported: causal, bidirectional");
+    }
+    double scale = c.flag("use_attn_scale", true) ? scale(c.number("attn_scale", -1), dHead) : 1;
+    TransformerConfig config =
+        new TransformerConfig(
+            name,
+            c.size("n_layers"),
+            heads,
+            dModel,
+            dHead,
+            attentionOnly ? 0 : c.size("d_mlp"),
+            vocabulary,
+            c.size("d_vocab_out", vocabulary),
+            c.size("n_ctx"),
+            attentionOnly ? TransformerConfig.Activation.RELU : c.activation("act_fn", "missing"),
+            c.flag("gated_mlp", false),
+            norm,
+            end,
+            direction.equals("causal"),
+            c.flag("parallel_attn_mlp", false),
+            positions(c, dHead),
+            scale);
+    Map<String, Tensor> weights = new LinkedHashMap<>();
+    for (String key : files.names()) {
+      // TransformerLens stores grouped keys and values under a leading underscore.
+      String plain = key.replace("attn._W_", "attn.W_").replace("attn._b_", "attn.b_");
+      if (!key.endsWith(".mask") && !key.endsWith(".IGNORE") && !key.contains("rotary_")) {
+        weights.put(plain, files.tensor(key));
+      }
+    }
+    return new Layout(config, weights);
+  }
+
+  /** TransformerLens writes −1 for "the square root of the head's width". */
+  private static double scale(double given, int dHead) {
+    return given > 0 ? given : Math.sqrt(dHead);
+  }
+
+  private static Normalization norm(ConfigReader c, double eps) {
+    String type = c.text("normalization_type", "none");
+    return switch (type) {
+      case "LN", "LNPre" -> new Normalization(Normalization.Kind.LAYER_NORM, eps);
+      case "RMS", "RMSPre" -> new Normalization(Normalization.Kind.RMS_NORM, eps);
+      case "none" -> Normalization.NONE;
+      default ->
+          throw c.error(
+              "normalization_type=\""
+                  + type
+                  + "\" is not supported; supported: LN, LNPre, RMS, RMSPre, null");
+    };
+  }
+
+  private static Positions positions(ConfigReader c, int dHead) {
+    String type = c.text("positional_embedding_type", "standard");
+    return switch (type) {
+      case "standard" -> new TransformerConfig.Learned();
+      case "none" -> new TransformerConfig.NoPositions();
+      case "rotary" -> {
+        int dimensions = c.size("rotary_dim", dHead);
+        if (dimensions > dHead || dimensions % 2 != 0) {
+          throw c.error("rotary_dim=" + dimensions + " must be even and at most d_head=" + dHead);
+        }
+        yield TransformerConfig.Rotary.withBase(
+            dimensions, c.number("rotary_base", 10000), c.flag("rotary_adjacent_pairs", false));
+      }
+      default ->
+          throw c.error(
+              "positional_embedding_type=\""
+                  + type
+                  + "\" is not supported; supported: standard, rotary, none");
+    };
+  }
+}
