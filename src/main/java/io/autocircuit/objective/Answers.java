@@ -1,0 +1,136 @@
+package io.autocircuit.objective;
+
+import io.autocircuit.tensor.Tensors;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/** Answer values, differences and accuracies, one number per prompt. */
+public final class Answers {
+  private Answers() {}
+
+  /**
+   * The mean value of each prompt's answers.
+   *
+   * @param values {@code [B,P,V]}
+   * @param answers {@code [B][1 or P][n]}; n may differ between prompts
+   * @return {@code [B]}; differentiable
+   * @throws IllegalArgumentException if a prompt has no answer or the positions do not fit
+   */
+  public static Tensor value(Tensor values, int[][][] answers) {
+    long b = values.size(0);
+    long p = values.size(1);
+    long v = values.size(2);
+    int n = 0;
+    for (int[][] prompt : answers) {
+      for (int[] position : prompt) {
+        n += position.length;
+      }
+    }
+    long[] entries = new long[n];
+    long[] prompts = new long[n];
+    float[] weights = new float[n];
+    int i = 0;
+    for (int row = 0; row < answers.length; row++) {
+      int positions = answers[row].length;
+      requirePositions(positions, p, row);
+      for (int t = 0; t < positions; t++) {
+        if (answers[row][t].length == 0) {
+          throw new IllegalArgumentException(
+              "prompt="
+                  + row
+                  + " of the batch has no answer at position="
+                  + t
+                  + "; give at least one");
+        }
+        long position = positions == 1 ? p - 1 : t;
+        for (int token : answers[row][t]) {
+          if (token < 0 || token >= v) {
+            throw new IllegalArgumentException(
+                "answer token=" + token + " outside the outputs 0.." + (v - 1));
+          }
+          entries[i] = (row * p + position) * v + token;
+          prompts[i] = row;
+          weights[i] = 1f / ((float) answers[row][t].length * positions);
+          i++;
+        }
+      }
+    }
+    ScalarType type = values.scalar_type();
+    Tensor picked = values.reshape(-1).index_select(0, Tensors.of(entries, n));
+    return Tensors.zeros(type, b)
+        .index_add(0, Tensors.of(prompts, n), picked.mul(Tensors.of(type, weights, n)));
+  }
+
+  /** Mean of the answers minus mean of the wrong answers, {@code [B]}; differentiable. */
+  public static Tensor difference(Tensor values, int[][][] answers, int[][][] wrongAnswers) {
+    return value(values, answers).sub(value(values, wrongAnswers));
+  }
+
+  /**
+   * Whether the largest value is the answer: 1 or 0, averaged over positions, {@code [B]}.
+   *
+   * @throws IllegalArgumentException if a prompt has more than one answer
+   */
+  public static double[] correct(Tensor values, int[][][] answers) {
+    int p = (int) values.size(1);
+    double[] best =
+        Tensors.doubles(torch.argmax(values, new org.bytedeco.pytorch.LongOptional(-1), false));
+    double[] out = new double[answers.length];
+    for (int row = 0; row < answers.length; row++) {
+      int positions = answers[row].length;
+      requirePositions(positions, p, row);
+      for (int t = 0; t < positions; t++) {
+        if (answers[row][t].length != 1) {
+          throw new IllegalArgumentException(
+              "prompt="
+                  + row
+                  + " has answers="
+                  + answers[row][t].length
+                  + "; accuracy over the vocabulary needs exactly one");
+        }
+        int position = positions == 1 ? p - 1 : t;
+        out[row] += best[row * p + position] == answers[row][t][0] ? 1.0 / positions : 0;
+      }
+    }
+    return out;
+  }
+
+  /**
+   * Whether the first answer's value is at least that of every wrong answer: 1 or 0, averaged over
+   * positions, {@code [B]}. A tie counts as correct.
+   */
+  public static double[] correctOverWrong(
+      Tensor values, int[][][] answers, int[][][] wrongAnswers) {
+    int p = (int) values.size(1);
+    int v = (int) values.size(2);
+    double[] all = Tensors.doubles(values);
+    double[] out = new double[answers.length];
+    for (int row = 0; row < answers.length; row++) {
+      int positions = answers[row].length;
+      requirePositions(positions, p, row);
+      for (int t = 0; t < positions; t++) {
+        int base = (row * p + (positions == 1 ? p - 1 : t)) * v;
+        boolean correct = true;
+        for (int wrong : wrongAnswers[row][t]) {
+          correct &= all[base + answers[row][t][0]] >= all[base + wrong];
+        }
+        out[row] += correct ? 1.0 / positions : 0;
+      }
+    }
+    return out;
+  }
+
+  private static void requirePositions(int positions, long sliced, int row) {
+    if (positions != 1 && positions != sliced) {
+      throw new IllegalArgumentException(
+          "prompt="
+              + row
+              + " has answers for positions="
+              + positions
+              + " but the output slice has positions="
+              + sliced
+              + "; give answers for one position or for each of the slice");
+    }
+  }
+}

@@ -1,0 +1,40 @@
+package io.autocircuit.objective;
+
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.tensor.TensorScope;
+import io.autocircuit.tensor.Tensors;
+import org.bytedeco.pytorch.Tensor;
+
+/** A differentiable function of the sliced logits of a batch: one loss per prompt. */
+@FunctionalInterface
+public interface LossFunction {
+  /**
+   * The losses.
+   *
+   * @param logits {@code [B,P,V]}
+   * @param batch the prompts and answers behind them
+   * @param reference logits to compare with (usually the clean run's), {@code [B,P,V]}; null if the
+   *     function needs none
+   * @return {@code [B]}
+   */
+  Tensor perPrompt(Tensor logits, PromptBatch batch, Tensor reference);
+
+  /**
+   * Losses with their gradient.
+   *
+   * @param losses one per prompt
+   * @param gradient of their sum with respect to the logits, {@code [B,P,V]}
+   */
+  record WithGradient(double[] losses, Tensor gradient) {}
+
+  /** Evaluates the function and its gradient; the gradient tensor belongs to the current scope. */
+  default WithGradient withGradient(Tensor logits, PromptBatch batch, Tensor reference) {
+    try (TensorScope scope = new TensorScope()) {
+      Tensor leaf = logits.detach().clone().set_requires_grad(true);
+      Tensor losses = perPrompt(leaf, batch, reference);
+      losses.sum().backward();
+      Tensor gradient = leaf.grad().detach().contiguous();
+      return new WithGradient(Tensors.doubles(losses.detach()), scope.keep(gradient));
+    }
+  }
+}

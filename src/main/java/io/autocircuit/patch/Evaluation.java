@@ -1,0 +1,658 @@
+package io.autocircuit.patch;
+
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenBatch;
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.DestModule;
+import io.autocircuit.graph.DestNode.Input;
+import io.autocircuit.kernels.Kernels;
+import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.model.TransformerConfig;
+import io.autocircuit.objective.LossFunction;
+import io.autocircuit.tensor.TensorScope;
+import io.autocircuit.tensor.Tensors;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * Patched runs of one model on one batch with one set of ablation values, one after another. Holds
+ * the working memory that they share; not for use by several threads at once (make one for each).
+ *
+ * <p>Memory: Δ of every source, {@code S·B·T·D} numbers, and the inputs of one block's
+ * destinations, up to {@code 3H·B·T·D}; gradients keep each block's inputs, queries, keys, values,
+ * attention patterns and MLP activations besides.
+ */
+public final class Evaluation implements AutoCloseable {
+  private static final Scalar ONE = new Scalar(1.0);
+  private static final Scalar MINUS_ONE = new Scalar(-1.0);
+
+  private final PatchableModel patchable;
+  private final Transformer model;
+  private final TransformerConfig config;
+  private final ComputationGraph graph;
+  private final Kernels kernels;
+  private final int batch;
+  private final int length;
+  private final int rows;
+  private final int d;
+  private final List<Tensor> owned = new ArrayList<>();
+  private final Transformer.Context context;
+  private final Tensor embedded;
+  private final Tensor ablations;
+  private final Tensor delta;
+  private final Tensor qkv;
+  private final Tensor z;
+  private final Tensor mlpOut;
+  private final List<BlockModules> modules;
+  private final DestModule endModule;
+  private Tensor inputs;
+
+  /** The residual stream before each block of the clean run; filled by {@link #prepareRestarts}. */
+  private Tensor[] cleanResid;
+
+  /** How many leading blocks' Δ are those of the clean run; later ones belong to the last run. */
+  private int cleanBlocks;
+
+  /** The destinations of a block: query, key, value (or the one attention) module, and the MLP. */
+  private record BlockModules(List<DestModule> attention, DestModule mlp) {}
+
+  /** Rows of a block's destinations, equal ones shared. */
+  private record Rows(Tensor mask, int unique, int[] group, boolean zero) {}
+
+  /** What a block keeps for its gradient. */
+  private record Saved(
+      Rows attentionRows,
+      Tensor attentionInputs,
+      Tensor attentionRstd,
+      Transformer.AttentionState attention,
+      Rows mlpRows,
+      Tensor mlpInput,
+      Tensor mlpRstd,
+      Transformer.MlpState mlp) {}
+
+  /**
+   * Losses and mask gradients of a batch.
+   *
+   * @param losses one per prompt
+   * @param maskGradient ∂(sum of the losses)/∂mask by canonical edge index; {@code [instances ×
+   *     edges]} for masks with instances
+   */
+  public record Gradient(double[] losses, float[] maskGradient) {}
+
+  Evaluation(PatchableModel patchable, TokenBatch input, Tensor ablations) {
+    this.patchable = patchable;
+    this.model = patchable.model();
+    this.config = model.config();
+    this.graph = patchable.graph();
+    this.kernels = patchable.kernels();
+    this.batch = input.batchSize();
+    this.length = input.length();
+    this.rows = batch * length;
+    this.d = config.dModel();
+    if (graph.positions() > 0 && graph.positions() != length) {
+      throw new IllegalArgumentException(
+          "prompt length="
+              + length
+              + " but the graph has positions="
+              + graph.positions()
+              + "; with token positions all prompts need that length");
+    }
+    int sources = graph.sources().size();
+    if (ablations.dim() != 4 || ablations.size(0) != sources || ablations.size(3) != d) {
+      throw new IllegalArgumentException(
+          "ablations of shape="
+              + Arrays.toString(ablations.shape())
+              + " but [sources="
+              + sources
+              + ", 1 or B, 1 or T, d_model="
+              + d
+              + "] is needed");
+    }
+    try (TensorScope scope = new TensorScope()) {
+      Transformer.Context c = model.context(input);
+      context =
+          new Transformer.Context(
+              c.batchSize(), c.length(), own(c.mask()), own(c.cosines()), own(c.sines()));
+      embedded = own(model.embed(input).contiguous());
+      this.ablations = own(ablations.expand(sources, batch, length, d));
+      delta = own(Tensors.empty(model.type(), sources, batch, length, d));
+      long width = (long) config.heads() * config.dHead();
+      qkv = own(Tensors.empty(model.type(), rows, 3 * width));
+      z = own(Tensors.empty(model.type(), rows, width));
+      mlpOut = own(Tensors.empty(model.type(), rows, d));
+      inputs = own(Tensors.empty(model.type(), 1, batch, length, d));
+    }
+    List<BlockModules> list = new ArrayList<>();
+    for (int b = 0; b < graph.blocks(); b++) {
+      List<DestModule> attention = new ArrayList<>();
+      for (Input i : new Input[] {Input.Q, Input.K, Input.V, Input.ATTENTION}) {
+        DestModule m = find(b, i);
+        if (m != null) {
+          attention.add(m);
+        }
+      }
+      list.add(new BlockModules(attention, find(b, Input.MLP)));
+    }
+    modules = List.copyOf(list);
+    endModule = find(graph.blocks(), Input.END);
+  }
+
+  private DestModule find(int block, Input input) {
+    return graph.modules().stream()
+        .filter(m -> m.block() == block && m.input() == input)
+        .findFirst()
+        .orElse(null);
+  }
+
+  private Tensor own(Tensor t) {
+    if (t != null) {
+      t.retainReference();
+      owned.add(t);
+    }
+    return t;
+  }
+
+  /**
+   * Runs the model with that mask.
+   *
+   * @return the sliced logits, {@code [B,P,V]}, in the current scope
+   */
+  public Tensor logits(PatchMask mask) {
+    return logitsFrom(mask, 0);
+  }
+
+  /**
+   * Runs from a block on, taking what comes before from the unpatched run. Exact when the mask is
+   * zero on every edge into an earlier block.
+   *
+   * @param firstBlock the first block to compute; the number of blocks computes the end alone
+   * @return the sliced logits, {@code [B,P,V]}, in the current scope
+   */
+  public Tensor logitsFrom(PatchMask mask, int firstBlock) {
+    check(mask);
+    try (TensorScope scope = new TensorScope()) {
+      if (firstBlock > 0) {
+        prepareRestarts(firstBlock);
+      }
+      cleanBlocks = Math.min(cleanBlocks, firstBlock);
+      Tensor resid = firstBlock == 0 ? embedded.clone() : cleanResid[firstBlock].clone();
+      return scope.keep(forward(mask, firstBlock, resid, null, null));
+    }
+  }
+
+  private void check(PatchMask mask) {
+    if (!mask.graph().equals(graph)) {
+      throw new IllegalArgumentException("the mask is for another graph: " + mask.graph());
+    }
+    if (mask.instances() != 0 && mask.instances() != batch) {
+      throw new IllegalArgumentException(
+          "mask instances=" + mask.instances() + " but the batch has prompts=" + batch);
+    }
+  }
+
+  /**
+   * Runs the unpatched model, filling Δ and the residual stream before every block, unless the Δ of
+   * the blocks before {@code firstBlock} are those of the clean run already.
+   */
+  private void prepareRestarts(int firstBlock) {
+    if (cleanResid != null && cleanBlocks >= firstBlock) {
+      return;
+    }
+    try (TensorScope scope = new TensorScope()) {
+      Tensor[] residuals = new Tensor[graph.blocks() + 1];
+      forward(PatchMask.uniform(graph, 0), 0, embedded.clone(), null, residuals);
+      if (cleanResid == null) {
+        for (Tensor r : residuals) {
+          own(r);
+        }
+        cleanResid = residuals;
+      }
+      cleanBlocks = graph.blocks();
+    }
+  }
+
+  /**
+   * The forward pass.
+   *
+   * @param resid the residual stream before {@code firstBlock}, {@code [B,T,D]}; overwritten
+   * @param saved receives what gradients need; may be null
+   * @param residuals receives the residual stream before each block and at the end; may be null
+   */
+  private Tensor forward(
+      PatchMask mask, int firstBlock, Tensor resid, List<Saved> saved, Tensor[] residuals) {
+    // Δ is written for every source when it may be needed beyond this mask.
+    boolean everySource = saved != null || residuals != null;
+    boolean[] read = everySource ? null : sourcesRead(mask);
+    if (firstBlock == 0) {
+      writeDelta(0, resid, read);
+    }
+    int perBlock = config.heads() + (config.attentionOnly() ? 0 : 1);
+    for (int b = firstBlock; b < graph.blocks(); b++) {
+      int source = 1 + b * perBlock;
+      if (residuals != null) {
+        residuals[b] = resid.clone();
+      }
+      Saved kept;
+      if (saved == null) {
+        try (TensorScope scope = new TensorScope()) {
+          block(mask, b, source, resid, read, false);
+        }
+      } else {
+        kept = block(mask, b, source, resid, read, true);
+        saved.add(kept);
+      }
+    }
+    if (residuals != null) {
+      residuals[graph.blocks()] = resid.clone();
+    }
+    int first = patchable.slice().first(length);
+    int positions = length - first;
+    Rows end = rows(mask, List.of(endModule), first, positions);
+    boolean keep = saved != null;
+    Tensor x = Tensors.empty(model.type(), 1, batch, positions, d);
+    Tensor rstd = keep ? Tensors.empty(model.type(), 1, batch, positions) : null;
+    patch(
+        resid.narrow(1, first, positions),
+        delta.narrow(2, first, positions),
+        end,
+        endModule.sources(),
+        config.finalNormalization(),
+        x,
+        rstd);
+    if (keep) {
+      saved.add(new Saved(end, x, rstd, null, null, null, null, null));
+    }
+    return model.unembed(model.finalAffine().apply(x.select(0, 0)));
+  }
+
+  private Saved block(
+      PatchMask mask, int b, int source, Tensor resid, boolean[] read, boolean keep) {
+    BlockModules m = modules.get(b);
+    int heads = config.heads();
+    DestModule firstModule = m.attention().get(0);
+    Rows rowsA = rows(mask, m.attention(), 0, length);
+    Tensor x = inputs(rowsA.unique(), keep);
+    Tensor rstdA = keep ? Tensors.empty(model.type(), rowsA.unique(), batch, length) : null;
+    patch(resid, delta, rowsA, firstModule.sources(), config.normalization(), x, rstdA);
+    Tensor affine = model.attentionAffine(b).apply(x).view(rowsA.unique(), rows, d);
+    // Equal neighbouring inputs are projected together.
+    int parts = 3 * heads;
+    for (int from = 0; from < parts; ) {
+      int group = attentionGroup(rowsA, from);
+      int to = from + 1;
+      while (to < parts && attentionGroup(rowsA, to) == group) {
+        to++;
+      }
+      model.projectQkv(b, affine.select(0, group), qkv, from, to - from);
+      from = to;
+    }
+    Transformer.AttentionState attention =
+        model.attention(keep ? qkv.clone() : qkv, context, keep, z);
+    Tensor parallelRead = config.parallel() ? resid.clone() : null;
+    for (int h = 0; h < heads; h++) {
+      int s = source + h;
+      if (read == null || read[s]) {
+        Tensor target = delta.select(0, s).view(rows, d);
+        delta.select(0, s).copy_(ablations.select(0, s));
+        torch.addmm_out(
+            target,
+            target,
+            z.narrow(1, (long) h * config.dHead(), config.dHead()),
+            model.headOutput(b, h),
+            ONE,
+            MINUS_ONE);
+      }
+    }
+    Tensor stream = resid.view(rows, d);
+    torch.addmm_out(stream, stream, z, model.attentionOutput(b));
+    stream.add_(model.attentionOutputBias(b));
+    if (config.attentionOnly()) {
+      return keep ? new Saved(rowsA, x, rstdA, attention, null, null, null, null) : null;
+    }
+    Rows rowsM = rows(mask, List.of(m.mlp()), 0, length);
+    Tensor xm = Tensors.empty(model.type(), 1, batch, length, d);
+    Tensor rstdM = keep ? Tensors.empty(model.type(), 1, batch, length) : null;
+    patch(
+        config.parallel() ? parallelRead : resid,
+        delta,
+        rowsM,
+        m.mlp().sources(),
+        config.normalization(),
+        xm,
+        rstdM);
+    Transformer.MlpState mlp = model.mlp(b, model.mlpAffine(b).apply(xm.view(rows, d)), mlpOut);
+    writeDelta(source + heads, mlpOut.view(batch, length, d), read);
+    stream.add_(mlpOut);
+    return keep ? new Saved(rowsA, x, rstdA, attention, rowsM, xm, rstdM, mlp) : null;
+  }
+
+  /** The unique input that feeds part {@code part} of the 3·H queries, keys and values. */
+  private int attentionGroup(Rows r, int part) {
+    return r.group()[graph.separateQkv() ? part : part % config.heads()];
+  }
+
+  private Tensor inputs(int unique, boolean fresh) {
+    if (fresh) {
+      return Tensors.empty(model.type(), unique, batch, length, d);
+    }
+    if (inputs.size(0) < unique) {
+      owned.remove(inputs);
+      inputs.releaseReference();
+      inputs = own(Tensors.empty(model.type(), unique, batch, length, d));
+    }
+    return inputs.narrow(0, 0, unique);
+  }
+
+  private void writeDelta(int source, Tensor output, boolean[] read) {
+    if (read == null || read[source]) {
+      torch.sub_out(delta.select(0, source), ablations.select(0, source), output);
+    }
+  }
+
+  private void patch(
+      Tensor resid,
+      Tensor deltas,
+      Rows r,
+      int sources,
+      Normalization norm,
+      Tensor out,
+      Tensor rstd) {
+    Tensor used = r.zero() ? null : deltas.narrow(0, 0, sources);
+    kernels.patchForward(
+        new Kernels.PatchForward(resid, used, r.zero() ? null : r.mask(), norm, out, rstd));
+  }
+
+  /** Which sources some edge of the mask reads. */
+  private boolean[] sourcesRead(PatchMask mask) {
+    boolean[] read = new boolean[graph.sources().size()];
+    float[] values = mask.values();
+    int copies = graph.positionCopies();
+    for (int i = 0; i < Math.max(1, mask.instances()); i++) {
+      for (DestModule m : graph.modules()) {
+        int base = i * graph.edgeCount() + m.offset();
+        int count = m.nodes().size() * m.sources() * copies;
+        for (int e = 0; e < count; e++) {
+          if (values[base + e] != 0) {
+            read[e / copies % m.sources()] = true;
+          }
+        }
+      }
+    }
+    return read;
+  }
+
+  /**
+   * The mask of some destinations that read the same sources, {@code [1 or B, 1 or T, K, S]}, with
+   * equal destinations merged.
+   */
+  private Rows rows(PatchMask mask, List<DestModule> dests, int first, int positions) {
+    int sources = dests.get(0).sources();
+    int copies = graph.positionCopies();
+    int bm = Math.max(1, mask.instances());
+    int tm = graph.positions() == 0 ? 1 : positions;
+    int total = dests.stream().mapToInt(m -> m.nodes().size()).sum();
+    int[] group = new int[total];
+    List<int[]> unique = new ArrayList<>();
+    boolean zero = true;
+    java.util.Map<Integer, List<Integer>> byHash = new java.util.HashMap<>();
+    int row = 0;
+    float[] values = mask.values();
+    for (DestModule m : dests) {
+      for (int h = 0; h < m.nodes().size(); h++, row++) {
+        int start = m.offset() + h * sources * copies;
+        int hash = 1;
+        for (int i = 0; i < bm; i++) {
+          int base = i * graph.edgeCount() + start;
+          for (int e = 0; e < sources * copies; e++) {
+            float v = values[base + e];
+            zero &= v == 0;
+            hash = 31 * hash + Float.floatToIntBits(v);
+          }
+        }
+        int found = -1;
+        for (int candidate : byHash.getOrDefault(hash, List.of())) {
+          if (sameRow(values, unique.get(candidate)[0], start, bm, sources * copies)) {
+            found = candidate;
+            break;
+          }
+        }
+        if (found < 0) {
+          found = unique.size();
+          unique.add(new int[] {start});
+          byHash.computeIfAbsent(hash, k -> new ArrayList<>()).add(found);
+        }
+        group[row] = found;
+      }
+    }
+    int k = unique.size();
+    float[] dense = new float[bm * tm * k * sources];
+    for (int i = 0; i < bm; i++) {
+      for (int t = 0; t < tm; t++) {
+        int position = graph.positions() == 0 ? 0 : first + t;
+        for (int u = 0; u < k; u++) {
+          int base = i * graph.edgeCount() + unique.get(u)[0] + position;
+          int to = ((i * tm + t) * k + u) * sources;
+          for (int s = 0; s < sources; s++) {
+            dense[to + s] = values[base + s * copies];
+          }
+        }
+      }
+    }
+    return new Rows(Tensors.of(model.type(), dense, bm, tm, k, sources), k, group, zero);
+  }
+
+  private boolean sameRow(float[] values, int a, int b, int instances, int count) {
+    for (int i = 0; i < instances; i++) {
+      int base = i * graph.edgeCount();
+      if (!Arrays.equals(values, base + a, base + a + count, values, base + b, base + b + count)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * The gradient of a loss with respect to every mask value.
+   *
+   * @param mask where the gradient is taken
+   * @param loss the loss of each prompt
+   * @param prompts passed to the loss
+   * @param reference passed to the loss, {@code [B,P,V]} or null
+   */
+  public Gradient gradient(
+      PatchMask mask, LossFunction loss, PromptBatch prompts, Tensor reference) {
+    check(mask);
+    cleanBlocks = 0;
+    try (TensorScope scope = new TensorScope()) {
+      List<Saved> saved = new ArrayList<>();
+      Tensor logits = forward(mask, 0, embedded.clone(), saved, null);
+      LossFunction.WithGradient l = loss.withGradient(logits, prompts, reference);
+      float[] out = new float[mask.values().length];
+      backward(mask, saved, l.gradient(), out);
+      return new Gradient(l.losses(), out);
+    }
+  }
+
+  private void backward(PatchMask mask, List<Saved> saved, Tensor gradLogits, float[] out) {
+    int heads = config.heads();
+    int perBlock = heads + (config.attentionOnly() ? 0 : 1);
+    Tensor gradResid = Tensors.zeros(model.type(), batch, length, d);
+    // Gradients into Δ exist only where something is ablated.
+    Tensor gradDelta =
+        mask.isZero()
+            ? null
+            : Tensors.zeros(model.type(), graph.sources().size(), batch, length, d);
+    int first = patchable.slice().first(length);
+    int positions = length - first;
+    Saved end = saved.get(graph.blocks());
+    Tensor gEnd =
+        model
+            .finalAffine()
+            .backward(model.unembedBackward(gradLogits))
+            .view(1, batch, positions, d)
+            .contiguous();
+    patchBackward(
+        mask,
+        List.of(endModule),
+        first,
+        positions,
+        end.attentionRows(),
+        end.attentionInputs(),
+        end.attentionRstd(),
+        config.finalNormalization(),
+        gEnd,
+        gradResid,
+        gradDelta,
+        out);
+    Tensor gz = Tensors.empty(model.type(), rows, (long) heads * config.dHead());
+    Tensor gHead = Tensors.empty(model.type(), rows, d);
+    int attentionRows = graph.separateQkv() ? 3 * heads : heads;
+    Tensor gx = Tensors.empty(model.type(), attentionRows, batch, length, d);
+    for (int b = graph.blocks() - 1; b >= 0; b--) {
+      try (TensorScope scope = new TensorScope()) {
+        Saved s = saved.get(b);
+        int source = 1 + b * perBlock;
+        BlockModules m = modules.get(b);
+        Tensor gradOut = config.parallel() ? gradResid.clone() : gradResid;
+        if (!config.attentionOnly()) {
+          Tensor gOut = gradResid.view(rows, d);
+          if (gradDelta != null) {
+            gOut = gOut.sub(gradDelta.select(0, source + heads).view(rows, d));
+          }
+          Tensor gm = Tensors.empty(model.type(), 1, batch, length, d);
+          model.mlpBackward(b, s.mlp(), gOut, gm.view(rows, d));
+          Tensor gAffine = model.mlpAffine(b).backward(gm);
+          patchBackward(
+              mask,
+              List.of(m.mlp()),
+              0,
+              length,
+              s.mlpRows(),
+              s.mlpInput(),
+              s.mlpRstd(),
+              config.normalization(),
+              gAffine,
+              gradResid,
+              gradDelta,
+              out);
+        }
+        Tensor gAttention = gradOut.view(rows, d);
+        if (gradDelta == null) {
+          torch.mm_out(gz, gAttention, model.attentionOutput(b).t());
+        } else {
+          for (int h = 0; h < heads; h++) {
+            torch.sub_out(gHead, gAttention, gradDelta.select(0, source + h).view(rows, d));
+            torch.mm_out(
+                gz.narrow(1, (long) h * config.dHead(), config.dHead()),
+                gHead,
+                model.headOutput(b, h).t());
+          }
+        }
+        Tensor gQkv = model.attentionBackward(s.attention(), context, gz);
+        for (int part = 0; part < 3 * heads; part++) {
+          int row = graph.separateQkv() ? part : part % heads;
+          boolean accumulate = !graph.separateQkv() && part >= heads;
+          model.projectQkvBackward(b, gQkv, part, gx.select(0, row).view(rows, d), accumulate);
+        }
+        Tensor gAffine = model.attentionAffine(b).backward(gx);
+        patchBackward(
+            mask,
+            m.attention(),
+            0,
+            length,
+            s.attentionRows(),
+            s.attentionInputs(),
+            s.attentionRstd(),
+            config.normalization(),
+            gAffine,
+            gradResid,
+            gradDelta,
+            out);
+      }
+    }
+  }
+
+  private void patchBackward(
+      PatchMask mask,
+      List<DestModule> dests,
+      int first,
+      int positions,
+      Rows r,
+      Tensor inputs,
+      Tensor rstd,
+      Normalization norm,
+      Tensor gradOut,
+      Tensor gradResid,
+      Tensor gradDelta,
+      float[] out) {
+    int sources = dests.get(0).sources();
+    int k = (int) gradOut.size(0);
+    int bm = Math.max(1, mask.instances());
+    int tm = graph.positions() == 0 ? 1 : positions;
+    Tensor normalized = spread(inputs, r, k);
+    Tensor spreadRstd = spread(rstd, r, k);
+    Tensor maskRows = gradDelta == null || r.zero() ? null : maskOf(r, k);
+    Tensor grad = Tensors.empty(model.type(), bm, tm, k, sources);
+    kernels.patchBackward(
+        new Kernels.PatchBackward(
+            gradOut,
+            normalized,
+            spreadRstd,
+            delta.narrow(0, 0, sources).narrow(2, first, positions),
+            maskRows,
+            norm,
+            grad,
+            gradResid.narrow(1, first, positions),
+            maskRows == null ? null : gradDelta.narrow(0, 0, sources).narrow(2, first, positions)));
+    float[] g = Tensors.floats(grad);
+    int copies = graph.positionCopies();
+    int row = 0;
+    for (DestModule m : dests) {
+      for (int h = 0; h < m.nodes().size(); h++, row++) {
+        for (int i = 0; i < bm; i++) {
+          for (int t = 0; t < tm; t++) {
+            int position = graph.positions() == 0 ? 0 : first + t;
+            int from = ((i * tm + t) * k + row) * sources;
+            int to = i * graph.edgeCount() + m.offset() + h * sources * copies + position;
+            for (int s = 0; s < sources; s++) {
+              out[to + s * copies] = g[from + s];
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /** One slice for each destination from one for each distinct input. */
+  private static Tensor spread(Tensor unique, Rows r, int k) {
+    if (r.unique() == k) {
+      return unique;
+    }
+    if (r.unique() == 1) {
+      long[] shape = unique.shape();
+      shape[0] = k;
+      return unique.expand(shape);
+    }
+    return unique.index_select(0, groupIndex(r));
+  }
+
+  private static Tensor maskOf(Rows r, int k) {
+    return r.unique() == k ? r.mask() : r.mask().index_select(2, groupIndex(r));
+  }
+
+  private static Tensor groupIndex(Rows r) {
+    return Tensors.of(Arrays.stream(r.group()).asLongStream().toArray(), r.group().length);
+  }
+
+  /** Frees the working memory. */
+  @Override
+  public void close() {
+    owned.forEach(Tensor::releaseReference);
+    owned.clear();
+  }
+}

@@ -1,0 +1,80 @@
+package io.autocircuit.patch;
+
+import io.autocircuit.data.TokenBatch;
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.kernels.Kernels;
+import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.model.TransformerConfig;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * A model seen through its computation graph. Immutable and safe to share between threads; masks
+ * and circuits are arguments of its runs.
+ *
+ * @param model the transformer; the caller closes it
+ * @param graph its computation graph
+ * @param slice which positions' logits are looked at
+ * @param kernels the implementation of the patch operation
+ */
+public record PatchableModel(
+    Transformer model, ComputationGraph graph, OutputSlice slice, Kernels kernels) {
+
+  /**
+   * Checks that graph and model fit.
+   *
+   * @throws IllegalArgumentException if they do not
+   */
+  public PatchableModel {
+    TransformerConfig c = model.config();
+    if (graph.blocks() != c.blocks() || graph.heads() != c.heads() || graph.wiring() != wiring(c)) {
+      throw new IllegalArgumentException(
+          graph
+              + " does not fit the model "
+              + c.name()
+              + " of blocks="
+              + c.blocks()
+              + ", heads="
+              + c.heads()
+              + ", wiring="
+              + wiring(c));
+    }
+  }
+
+  /**
+   * The model with its factorized graph.
+   *
+   * @param separateQkv whether queries, keys and values have inputs of their own
+   * @param positions 0 for one mask for all positions, else the number of positions
+   */
+  public static PatchableModel of(
+      Transformer model, boolean separateQkv, int positions, OutputSlice slice, Kernels kernels) {
+    TransformerConfig c = model.config();
+    ComputationGraph graph =
+        ComputationGraph.factorized(c.blocks(), c.heads(), wiring(c), separateQkv, positions);
+    return new PatchableModel(model, graph, slice, kernels);
+  }
+
+  private static ComputationGraph.Wiring wiring(TransformerConfig c) {
+    if (c.attentionOnly()) {
+      return ComputationGraph.Wiring.ATTENTION_ONLY;
+    }
+    return c.parallel() ? ComputationGraph.Wiring.PARALLEL : ComputationGraph.Wiring.SEQUENTIAL;
+  }
+
+  /** The unpatched model's sliced logits, {@code [B,P,V]}, in the current scope. */
+  public Tensor logits(TokenBatch tokens) {
+    return model.logits(tokens, slice);
+  }
+
+  /**
+   * Starts evaluating patched runs on one batch.
+   *
+   * @param input the prompts that are run
+   * @param ablations what ablated sources are replaced by, {@code [S, 1 or B, 1 or T, D]}; see
+   *     {@link AblationValues}
+   */
+  public Evaluation evaluation(TokenBatch input, Tensor ablations) {
+    return new Evaluation(this, input, ablations);
+  }
+}

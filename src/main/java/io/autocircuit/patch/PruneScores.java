@@ -1,0 +1,168 @@
+package io.autocircuit.patch;
+
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.DestModule;
+import io.autocircuit.graph.Edge;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+/**
+ * A score for every edge. A larger |score| means a more important edge, whatever the algorithm;
+ * {@code +∞} marks edges that an algorithm never removes.
+ *
+ * @param graph the graph
+ * @param values by canonical edge index
+ */
+public record PruneScores(ComputationGraph graph, float[] values) {
+  /** Checks the length and that no score is NaN. */
+  public PruneScores {
+    if (values.length != graph.edgeCount()) {
+      throw new IllegalArgumentException(
+          "scores=" + values.length + " but the graph has edges=" + graph.edgeCount());
+    }
+    for (int i = 0; i < values.length; i++) {
+      if (Float.isNaN(values[i])) {
+        throw new IllegalArgumentException(
+            "score of edge \"" + graph.edge(i) + "\" is NaN; check the model and the loss");
+      }
+    }
+  }
+
+  /**
+   * Edge indices by descending |score|; equal scores in canonical order.
+   *
+   * @return all canonical edge indices
+   */
+  public int[] ranking() {
+    // |score| bits of a non-negative float sort like the float; the index breaks ties
+    long[] keys = new long[values.length];
+    for (int i = 0; i < keys.length; i++) {
+      long bits = Float.floatToRawIntBits(Math.abs(values[i])) & 0xffffffffL;
+      keys[i] = ((0x7fffffffL - bits) << 32) | i;
+    }
+    java.util.Arrays.parallelSort(keys);
+    int[] order = new int[keys.length];
+    for (int i = 0; i < keys.length; i++) {
+      order[i] = (int) keys[i];
+    }
+    return order;
+  }
+
+  /**
+   * The circuit of exactly the {@code k} edges with the largest |score|; ties are broken by the
+   * canonical order.
+   *
+   * @throws IllegalArgumentException if k lies outside 0..edges
+   */
+  public Circuit top(int k) {
+    requireCount(k);
+    int[] order = ranking();
+    BitSet set = new BitSet(values.length);
+    for (int i = 0; i < k; i++) {
+      set.set(order[i]);
+    }
+    return Circuit.of(graph, set);
+  }
+
+  /**
+   * AutoCircuit's rule: every edge whose |score| reaches the k-th largest, so all ties are included
+   * and the circuit may be larger than k. For k = 0 the circuit is empty, also when scores are
+   * infinite (where AutoCircuit returns all infinite edges).
+   */
+  public Circuit topWithTies(int k) {
+    requireCount(k);
+    if (k == 0) {
+      return Circuit.empty(graph);
+    }
+    float threshold = Math.abs(values[ranking()[k - 1]]);
+    BitSet set = new BitSet(values.length);
+    for (int i = 0; i < values.length; i++) {
+      if (Math.abs(values[i]) >= threshold) {
+        set.set(i);
+      }
+    }
+    return Circuit.of(graph, set);
+  }
+
+  private void requireCount(int k) {
+    if (k < 0 || k > values.length) {
+      throw new IllegalArgumentException(
+          "edge count=" + k + " outside 0.." + values.length + "; choose a size in that range");
+    }
+  }
+
+  /** The score of an edge. */
+  public float of(Edge edge) {
+    return values[edge.index()];
+  }
+
+  /**
+   * A module's scores in AutoCircuit's layout.
+   *
+   * @return row-major, of {@link ComputationGraph#maskShape}: {@code [positions?][heads?][sources]}
+   */
+  public float[] module(DestModule module) {
+    int copies = graph.positionCopies();
+    int rows = module.nodes().size() * module.sources();
+    float[] out = new float[rows * copies];
+    for (int r = 0; r < rows; r++) {
+      for (int t = 0; t < copies; t++) {
+        out[t * rows + r] = values[module.offset() + r * copies + t];
+      }
+    }
+    return out;
+  }
+
+  /** Scores by module name in AutoCircuit's layout, modules in canonical order. */
+  public Map<String, float[]> modules() {
+    Map<String, float[]> map = new LinkedHashMap<>();
+    graph.modules().forEach(m -> map.put(m.name(), module(m)));
+    return map;
+  }
+
+  /**
+   * Scores from AutoCircuit's layout.
+   *
+   * @param modules by module name, row-major {@code [positions?][heads?][sources]}; all modules
+   * @throws IllegalArgumentException if a module is missing or has another length
+   */
+  public static PruneScores fromModules(ComputationGraph graph, Map<String, float[]> modules) {
+    modules.keySet().forEach(graph::module);
+    float[] values = new float[graph.edgeCount()];
+    int copies = graph.positionCopies();
+    for (DestModule m : graph.modules()) {
+      float[] from = modules.get(m.name());
+      int rows = m.nodes().size() * m.sources();
+      if (from == null || from.length != rows * copies) {
+        throw new IllegalArgumentException(
+            "scores of module \""
+                + m.name()
+                + "\" have length="
+                + (from == null ? 0 : from.length)
+                + " but the graph needs length="
+                + rows * copies);
+      }
+      for (int r = 0; r < rows; r++) {
+        for (int t = 0; t < copies; t++) {
+          values[m.offset() + r * copies + t] = from[t * rows + r];
+        }
+      }
+    }
+    return new PruneScores(graph, values);
+  }
+
+  /** A scored edge. */
+  public record Scored(Edge edge, float score) {}
+
+  /** The {@code k} edges with the largest |score|, largest first; ties in canonical order. */
+  public List<Scored> best(int k) {
+    int[] order = ranking();
+    return IntStream.range(0, Math.min(k, order.length))
+        .mapToObj(i -> new Scored(graph.edge(order[i]), values[order[i]]))
+        .collect(java.util.stream.Collectors.toCollection(ArrayList::new));
+  }
+}

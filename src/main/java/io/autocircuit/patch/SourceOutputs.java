@@ -1,0 +1,63 @@
+package io.autocircuit.patch;
+
+import io.autocircuit.data.TokenBatch;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.model.TransformerConfig;
+import io.autocircuit.tensor.TensorScope;
+import io.autocircuit.tensor.Tensors;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+/** The outputs of all sources in an unpatched run. */
+public final class SourceOutputs {
+  private SourceOutputs() {}
+
+  /**
+   * Runs the model and records what every source writes into the residual stream.
+   *
+   * @return {@code [S,B,T,D]} by source index, in the current scope
+   */
+  public static Tensor of(PatchableModel patchable, TokenBatch tokens) {
+    Transformer model = patchable.model();
+    TransformerConfig c = model.config();
+    try (TensorScope scope = new TensorScope()) {
+      Transformer.Context context = model.context(tokens);
+      int n = context.rows();
+      int d = c.dModel();
+      int sources = patchable.graph().sources().size();
+      long width = (long) c.heads() * c.dHead();
+      Tensor all = Tensors.empty(model.type(), sources, n, d);
+      Tensor x = model.embed(tokens).view(n, d).clone();
+      all.select(0, 0).copy_(x);
+      Tensor qkv = Tensors.empty(model.type(), n, 3 * width);
+      Tensor z = Tensors.empty(model.type(), n, width);
+      int s = 1;
+      for (int b = 0; b < c.blocks(); b++) {
+        try (TensorScope inner = new TensorScope()) {
+          Tensor read = model.attentionAffine(b).apply(Transformer.normalize(c.normalization(), x));
+          Tensor parallelRead = c.parallel() ? x.clone() : null;
+          model.projectQkv(b, read, qkv, 0, 3 * c.heads());
+          model.attention(qkv, context, false, z);
+          for (int h = 0; h < c.heads(); h++, s++) {
+            torch.mm_out(
+                all.select(0, s),
+                z.narrow(1, (long) h * c.dHead(), c.dHead()),
+                model.headOutput(b, h));
+          }
+          torch.addmm_out(x, x, z, model.attentionOutput(b));
+          x.add_(model.attentionOutputBias(b));
+          if (!c.attentionOnly()) {
+            Tensor mlpRead = c.parallel() ? parallelRead : x;
+            Tensor out = all.select(0, s++);
+            model.mlp(
+                b,
+                model.mlpAffine(b).apply(Transformer.normalize(c.normalization(), mlpRead)),
+                out);
+            x.add_(out);
+          }
+        }
+      }
+      return scope.keep(all.view(sources, context.batchSize(), context.length(), d));
+    }
+  }
+}

@@ -1,0 +1,169 @@
+package io.autocircuit.prune;
+
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.objective.Answers;
+import io.autocircuit.objective.LogitFunction;
+import io.autocircuit.objective.LossFunction;
+import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.AblationValues;
+import io.autocircuit.patch.Evaluation;
+import io.autocircuit.patch.PatchMask;
+import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.PruneScores;
+import io.autocircuit.tensor.TensorScope;
+import io.autocircuit.tensor.Tensors;
+import java.util.List;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Scores by the gradient of a loss with respect to the masks. At mask value 0 with logit
+ * differences this is edge attribution patching (EAP; Syed et al. 2023, "Attribution patching
+ * outperforms automated circuit discovery", arXiv:2310.10348); averaged over mask values 0, 1/N, …,
+ * 1 it is integrated gradients over the edges (Sundararajan et al. 2017, arXiv:1703.01365; here all
+ * edges move together).
+ *
+ * <p>Score = mean over prompts (and samples) of ∂loss/∂mask. Positive: ablating the edge lowers the
+ * answer measure, so the edge supports the behaviour.
+ *
+ * @param logitFunction what is done to the logits
+ * @param answerFunction what is measured
+ * @param maskValue the value of all masks where the gradient is taken; ignored with samples
+ * @param samples N > 0 for integrated gradients: N + 1 evaluations at k/N; 0 for one at {@code
+ *     maskValue}
+ * @param ablation what ablated sources are replaced by
+ * @param source whose activations batch ablations take; the clean prompts are run
+ */
+public record MaskGradient(
+    LogitFunction logitFunction,
+    AnswerFunction answerFunction,
+    double maskValue,
+    int samples,
+    Ablation ablation,
+    PatchSource source)
+    implements PruneAlgorithm {
+
+  /** What is measured at the answers. */
+  public enum AnswerFunction {
+    /** Mean answer value minus mean wrong-answer value. */
+    AVG_DIFF,
+    /** Mean answer value. */
+    AVG_VAL,
+    /**
+     * Mean squared error of the outputs against the answers' numbers, which are broadcast over the
+     * outputs (for models whose outputs are numbers); here larger is worse.
+     */
+    MSE
+  }
+
+  /** Which prompts' activations ablated sources are replaced by. */
+  public enum PatchSource {
+    /** The clean prompts (a resampled clean run then changes nothing; for batch means). */
+    CLEAN,
+    /** The corrupt prompts. */
+    CORRUPT
+  }
+
+  /** Checks the settings. */
+  public MaskGradient {
+    if (samples < 0 || !Double.isFinite(maskValue)) {
+      throw new IllegalArgumentException(
+          "samples=" + samples + ", maskValue=" + maskValue + ": samples must not be negative");
+    }
+  }
+
+  /** Edge attribution patching: gradient of the logit difference at mask 0, corrupt resampling. */
+  public static MaskGradient eap() {
+    return new MaskGradient(
+        LogitFunction.LOGIT, AnswerFunction.AVG_DIFF, 0, 0, Ablation.RESAMPLE, PatchSource.CORRUPT);
+  }
+
+  /** Integrated gradients of the logit difference over N + 1 mask values. */
+  public static MaskGradient integrated(int samples) {
+    if (samples < 1) {
+      throw new IllegalArgumentException("samples=" + samples + " must be at least 1");
+    }
+    return new MaskGradient(
+        LogitFunction.LOGIT,
+        AnswerFunction.AVG_DIFF,
+        0,
+        samples,
+        Ablation.RESAMPLE,
+        PatchSource.CORRUPT);
+  }
+
+  @Override
+  public String key() {
+    return samples > 0 ? "ig" : "eap";
+  }
+
+  @Override
+  public String title() {
+    String what = samples > 0 ? "Integrated gradients" : "Edge attribution patching";
+    return what + " (" + logitFunction.name().toLowerCase(java.util.Locale.ROOT) + ")";
+  }
+
+  /** The loss whose gradient is taken, one number per prompt. */
+  public LossFunction loss() {
+    return (logits, batch, reference) -> {
+      Tensor v = logitFunction.apply(logits);
+      return switch (answerFunction) {
+        case AVG_DIFF -> Answers.difference(v, batch.answers(), batch.wrongAnswers()).neg();
+        case AVG_VAL -> Answers.value(v, batch.answers()).neg();
+        case MSE -> squaredError(v, batch.answers());
+      };
+    };
+  }
+
+  private static Tensor squaredError(Tensor v, int[][][] answers) {
+    int b = answers.length;
+    int positions = answers[0].length;
+    int n = answers[0][0].length;
+    float[] target = new float[b * positions * n];
+    for (int i = 0; i < b; i++) {
+      for (int t = 0; t < positions; t++) {
+        if (answers[i].length != positions || answers[i][t].length != n) {
+          throw new IllegalArgumentException(
+              "mean squared error needs the same number of answers for every prompt");
+        }
+        for (int a = 0; a < n; a++) {
+          target[(i * positions + t) * n + a] = answers[i][t][a];
+        }
+      }
+    }
+    Tensor d = v.sub(Tensors.of(v.scalar_type(), target, b, positions, n));
+    return d.mul(d).mean(new long[] {1, 2}, false, null);
+  }
+
+  @Override
+  public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    double[] sum = new double[model.graph().edgeCount()];
+    int prompts = 0;
+    int steps = samples > 0 ? samples + 1 : 1;
+    long done = 0;
+    LossFunction loss = loss();
+    try (AblationValues values = AblationValues.prepare(model, ablation, batches)) {
+      for (PromptBatch batch : batches) {
+        try (TensorScope scope = new TensorScope()) {
+          Tensor patches = values.of(source == PatchSource.CLEAN ? batch.clean() : batch.corrupt());
+          try (Evaluation run = model.evaluation(batch.clean(), patches)) {
+            for (int k = 0; k < steps; k++) {
+              double at = samples > 0 ? (double) k / samples : maskValue;
+              PatchMask mask = PatchMask.uniform(model.graph(), at);
+              float[] g = run.gradient(mask, loss, batch, null).maskGradient();
+              for (int i = 0; i < sum.length; i++) {
+                sum[i] += g[i];
+              }
+              progress.update("gradients", ++done, (long) steps * batches.size());
+            }
+          }
+        }
+        prompts += batch.clean().batchSize();
+      }
+    }
+    float[] scores = new float[sum.length];
+    for (int i = 0; i < scores.length; i++) {
+      scores[i] = (float) (sum[i] / ((double) prompts * steps));
+    }
+    return new PruneScores(model.graph(), scores);
+  }
+}

@@ -1,0 +1,17 @@
+package io.autocircuit.prune;
+
+/** Told how far a long computation has come. */
+@FunctionalInterface
+public interface Progress {
+  /** Ignores everything. */
+  Progress SILENT = (what, done, total) -> {};
+
+  /**
+   * Reports.
+   *
+   * @param what what is being done, in a word or two
+   * @param done finished steps
+   * @param total all steps
+   */
+  void update(String what, long done, long total);
+}
