@@ -1,15 +1,63 @@
 #!/usr/bin/env bash
 # Compiles the kernels into a static archive: once per instruction set, chosen at run time.
 # Usage: native/build.sh OUTPUT_DIR     (called by the JavaCPP Maven plugin)
+# Does nothing when the archive is newer than every source, header and this script.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?usage: native/build.sh OUTPUT_DIR}
 cxx=${CXX:-g++}
+jobs=2
 command -v "$cxx" >/dev/null || { echo "native/build.sh: no C++ compiler '$cxx'; install g++ (Debian: apt-get install g++)" >&2; exit 1; }
 mkdir -p "$out"
+archive=$out/libautocircuit_kernels.a
+
+# An object depends on every header: they are few and small.
+newest_shared=$(ls -t "$here"/build.sh "$here"/include/* "$here"/src/*.h "$here"/src/*.inl | head -n 1)
 flags="-std=c++17 -O3 -fPIC -fopenmp -fvisibility=hidden -Wall -Wextra -Werror -I$here/include"
-for f in "$here"/src/*.cpp; do
-  "$cxx" $flags -c "$f" -o "$out/$(basename "$f" .cpp).o"
+case $("$cxx" -dumpmachine) in
+  x86_64*) sets="baseline avx2 avx512"; flags="$flags -ffp-contract=off" ;;
+  *) sets="baseline"; flags="$flags -ffp-contract=fast" ;;  # fma() has no intrinsic there
+esac
+
+flags_of() { # FILE: the flags of its instruction set; status 1 if the machine has no such set
+  case $(basename "$1") in
+    kernels_baseline.cpp) echo "" ;;
+    kernels_*.cpp)
+      local set=$(basename "$1" .cpp)
+      set=${set#kernels_}
+      case " $sets " in *" $set "*) ;; *) return 1 ;; esac
+      case $set in
+        avx2) echo "-mavx2 -mfma" ;;
+        avx512) echo "-mavx512f -mfma -mprefer-vector-width=512" ;;
+      esac ;;
+    *) echo "" ;;
+  esac
+}
+
+todo=()
+objects=()
+for source in "$here"/src/*.cpp; do
+  flags_of "$source" >/dev/null || continue
+  object=$out/$(basename "$source" .cpp).o
+  objects+=("$object")
+  if [[ ! $object -nt $source || ! $object -nt $newest_shared ]]; then todo+=("$source"); fi
 done
-rm -f "$out/libautocircuit_kernels.a"
-ar rcs "$out/libautocircuit_kernels.a" "$out"/*.o
+
+failed=0
+running=0
+for source in ${todo[@]+"${todo[@]}"}; do
+  if (( running == jobs )); then wait -n || failed=1; running=$((running - 1)); fi
+  object=$out/$(basename "$source" .cpp).o
+  # an object appears under its name only when it is complete
+  { "$cxx" $flags $(flags_of "$source") -c "$source" -o "$object.new" && mv "$object.new" "$object"; } &
+  running=$((running + 1))
+done
+while (( running > 0 )); do wait -n || failed=1; running=$((running - 1)); done
+(( failed == 0 )) || { echo "native/build.sh: compilation failed" >&2; exit 1; }
+
+stale=0
+for object in "${objects[@]}"; do [[ $archive -nt $object ]] || stale=1; done
+if (( stale )); then
+  rm -f "$archive"
+  ar rcs "$archive" "${objects[@]}"
+fi

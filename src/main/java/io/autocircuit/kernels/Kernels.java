@@ -55,8 +55,9 @@ public interface Kernels {
    * count.
    *
    * @param gradOut ∂L/∂out, {@code [K,B,T,D]}, contiguous; overwritten with ∂L/∂x'
-   * @param normalized the {@code out} of the forward call, {@code [K,B,T,D]}; its first axis may be
-   *     expanded (stride 0) when all destinations shared one input
+   * @param normalized the {@code out} of the forward call, {@code [K,B,T,D]}; null is allowed
+   *     without normalisation; its first axis may be expanded (stride 0) when all destinations
+   *     shared one input
    * @param rstd the {@code rstd} of the forward call, {@code [K,B,T]}, first axis may be expanded
    * @param delta as in the forward call, or null
    * @param mask as in the forward call; may be null if {@code deltaGrad} is

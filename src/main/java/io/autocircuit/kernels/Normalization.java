@@ -8,7 +8,7 @@ package io.autocircuit.kernels;
  * @param epsilon added inside the root
  */
 public record Normalization(Kind kind, double epsilon) {
-  /** The kinds; the ordinal is part of the native interface. */
+  /** The kinds. */
   public enum Kind {
     /** x. */
     NONE,

@@ -1,3 +1,0 @@
-#pragma once
-#include <cstdint>
-int32_t ac_version();

@@ -1,0 +1,64 @@
+// What the public C functions hand to the kernels of one instruction set. Plain data: this header is
+// included by translation units compiled with different flags, so it must not contain code.
+#pragma once
+#include <cstdint>
+
+namespace autocircuit {
+
+template <class Element>
+struct ForwardArguments {
+  int64_t B, T, K, S, D;
+  const Element* resid;
+  int64_t resid_b, resid_t;
+  const Element* delta;
+  int64_t delta_s, delta_b, delta_t;
+  const Element* mask;
+  int64_t mask_b, mask_t, mask_k;
+  int32_t normalization;
+  double epsilon;
+  Element* out;
+  Element* rstd;
+};
+
+template <class Element>
+struct BackwardArguments {
+  int64_t B, T, K, S, D;
+  Element* grad;
+  const Element* normalized;
+  int64_t normalized_k, normalized_b, normalized_t;
+  const Element* rstd;
+  int64_t rstd_k, rstd_b, rstd_t;
+  const Element* delta;
+  int64_t delta_s, delta_b, delta_t;
+  const Element* mask;
+  int64_t mask_b, mask_t, mask_k;
+  int32_t normalization;
+  Element* mask_grad;
+  bool per_prompt, per_position;
+  Element* resid_grad;
+  int64_t resid_b, resid_t;
+  Element* delta_grad;
+  int64_t grad_s, grad_b, grad_t;
+};
+
+// How the rows of one mask_grad entry are cut into chunks (see patch_backward.h).
+struct Chunks {
+  int64_t groups;      // (b', t') pairs of mask_grad
+  int64_t group_rows;  // rows (b, t) summed into one of them
+  int64_t rows;        // rows of a chunk, the last one of a group may have fewer
+  int64_t per_group;   // chunks of a group
+};
+
+// The kernels of one instruction set, for one element type. Scratch memory is the caller's: `bytes`
+// says how much one thread needs, `run` gets threads times as much, aligned to 64 bytes.
+template <class Element>
+struct Implementation {
+  int64_t (*forward_bytes)(const ForwardArguments<Element>&);
+  void (*forward)(const ForwardArguments<Element>&, int threads, char* scratch);
+  int64_t (*backward_bytes)(const BackwardArguments<Element>&);
+  // `partials`: [groups][per_group][K][S], null if there is no mask_grad or per_group is 1
+  void (*backward)(const BackwardArguments<Element>&, const Chunks&, int threads, char* scratch,
+                   double* partials);
+};
+
+}  // namespace autocircuit

@@ -1,0 +1,32 @@
+// The kernels of one instruction set. The including file defines AUTOCIRCUIT_INSTRUCTION_SET, the
+// namespace they live in. No templates or inline functions of the standard library may be used here:
+// the linker keeps one copy of such a function, and it could be the one compiled for AVX-512.
+#include <cstdint>
+
+#include <omp.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "arguments.h"
+#include "instruction_set.h"
+
+namespace autocircuit {
+namespace AUTOCIRCUIT_INSTRUCTION_SET {
+
+namespace {
+#include "simd.inl"
+#include "product.inl"
+#include "patch_forward.inl"
+#include "patch_backward.inl"
+}  // namespace
+
+extern const Implementation<float> float_kernels;
+const Implementation<float> float_kernels = {forward_bytes<float>, forward<float>,
+                                             backward_bytes<float>, backward<float>};
+extern const Implementation<double> double_kernels;
+const Implementation<double> double_kernels = {forward_bytes<double>, forward<double>,
+                                               backward_bytes<double>, backward<double>};
+
+}  // namespace AUTOCIRCUIT_INSTRUCTION_SET
+}  // namespace autocircuit

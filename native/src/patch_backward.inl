@@ -1,0 +1,330 @@
+// patch_backward for one instruction set; see native/include/patch_backward.h for what it computes.
+//
+// The rows (b,t) of one entry of mask_grad are cut into chunks; a thread takes whole chunks. Per row
+// it turns the gradient into g' (kept in scratch memory), then
+//   * mask_grad: dot products of g' [K,D] and delta [S,D], in register blocks of kDotRows x
+//     kDotColumns. The lanes of each product are kept apart until the chunk ends.
+//   * delta_grad: mask transposed times g', the product of patch_forward.
+
+template <class Element>
+struct BackwardScratch {
+  int64_t padded;     // D, up to a whole number of panels
+  int64_t stride;     // between rows of g
+  Element* g;         // [K rounded up, stride]
+  Element* weights;   // packed mask: blocks of sources, each [K][sources]
+  int32_t* sources;   // those that any destination uses, ascending
+  Element* total;     // [padded], the sum of g over K
+  Element* tile;      // [padded/lanes][kDotColumns][lanes], the delta of some sources
+  Element* products;  // blocks [kDotRows][kDotColumns][lanes]
+
+  BackwardScratch(const BackwardArguments<Element>& a, Scratch& scratch)
+      : padded(round_up(a.D, kProductColumns<Element>)), stride(staggered<Element>(padded)) {
+    g = scratch.take<Element>(round_up(a.K, kDotRows) * stride);
+    weights = scratch.take<Element>(a.delta_grad == nullptr ? 0 : a.K * a.S);
+    sources = scratch.take<int32_t>(a.S);
+    total = scratch.take<Element>(padded);
+    tile = scratch.take<Element>(padded * kDotColumns);
+    products = scratch.take<Element>(
+        a.mask_grad == nullptr
+            ? 0
+            : round_up(a.K, kDotRows) * round_up(a.S, kDotColumns) * kLanes<Element>);
+  }
+};
+
+template <class Element>
+int64_t backward_bytes(const BackwardArguments<Element>& a) {
+  Scratch counter = {nullptr, 0};
+  BackwardScratch<Element> pieces(a, counter);
+  return counter.used;
+}
+
+// grad = g' in place, and a copy of it in `copy`.
+template <class Element>
+void normalize_backward(int32_t kind, int64_t n, Element* grad, const Element* normalized,
+                        Element rstd, Element* copy, int64_t padded) {
+  constexpr int64_t L = kLanes<Element>;
+  const int64_t whole = n / L * L;
+  if (kind != NORMALIZATION_NONE) {
+    Vector<Element> sum[2] = {};
+    Vector<Element> dot[2] = {};
+    int64_t d = 0;
+    for (; d + 2 * L <= whole; d += 2 * L) {
+      for (int64_t i = 0; i < 2; ++i) {
+        const Vector<Element> g = load(grad + d + i * L);
+        sum[i] += g;
+        dot[i] = fma(g, load(normalized + d + i * L), dot[i]);
+      }
+    }
+    for (; d < whole; d += L) {
+      const Vector<Element> g = load(grad + d);
+      sum[0] += g;
+      dot[0] = fma(g, load(normalized + d), dot[0]);
+    }
+    double total_sum = sum_lanes<Element>(sum[0] + sum[1]);
+    double total_dot = sum_lanes<Element>(dot[0] + dot[1]);
+    for (; d < n; ++d) {
+      total_sum += grad[d];
+      total_dot += static_cast<double>(grad[d]) * normalized[d];
+    }
+    const double length = static_cast<double>(n);
+    const Element mean =
+        kind == NORMALIZATION_LAYER_NORM ? static_cast<Element>(total_sum / length) : 0;
+    const Element slope = static_cast<Element>(total_dot / length);
+    const Vector<Element> means = broadcast(mean);
+    const Vector<Element> slopes = broadcast(-slope);
+    const Vector<Element> rstds = broadcast(rstd);
+    for (d = 0; d < whole; d += L) {
+      const Vector<Element> g = fma(load(normalized + d), slopes, load(grad + d) - means) * rstds;
+      store(grad + d, g);
+    }
+    for (; d < n; ++d) grad[d] = ((grad[d] - mean) - normalized[d] * slope) * rstd;
+  }
+  copy_padded(grad, n, copy, padded);
+}
+
+// products[i][j] += g[i] * tile[j], lane by lane, over all vectors of a row; meanwhile fetches rows
+// a later call will read.
+template <class Element, int Rows>
+void dot_block(int64_t vectors, const Element* g, int64_t stride, const Element* tile,
+               Element* products, const Element* const* upcoming, int64_t upcoming_rows) {
+  constexpr int64_t L = kLanes<Element>;
+  Vector<Element> sum[Rows][kDotColumns];
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 16
+    for (int j = 0; j < kDotColumns; ++j) sum[i][j] = load(products + (i * kDotColumns + j) * L);
+  }
+  for (int64_t v = 0; v < vectors; ++v) {
+    Vector<Element> rows[Rows];
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) rows[i] = load(g + i * stride);
+    for (int64_t r = 0; r < upcoming_rows; ++r) __builtin_prefetch(upcoming[r] + v * L, 0, 2);
+#pragma GCC unroll 16
+    for (int j = 0; j < kDotColumns; ++j) {
+      const Vector<Element> column = load(tile + j * L);
+#pragma GCC unroll 16
+      for (int i = 0; i < Rows; ++i) sum[i][j] = fma(rows[i], column, sum[i][j]);
+    }
+    g += L;
+    tile += kDotColumns * L;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 16
+    for (int j = 0; j < kDotColumns; ++j) store(products + (i * kDotColumns + j) * L, sum[i][j]);
+  }
+}
+
+template <class Element, int Rows = kDotRows>
+AUTOCIRCUIT_INLINE void dot_rows(int64_t rows, int64_t vectors, const Element* g, int64_t stride,
+                                 const Element* tile, Element* products,
+                                 const Element* const* upcoming, int64_t upcoming_rows) {
+  if (rows == Rows) {
+    dot_block<Element, Rows>(vectors, g, stride, tile, products, upcoming, upcoming_rows);
+  } else if constexpr (Rows > 1) {
+    dot_rows<Element, Rows - 1>(rows, vectors, g, stride, tile, products, upcoming, upcoming_rows);
+  }
+}
+
+template <class Element>
+struct BackwardRows {
+  const BackwardArguments<Element>& a;
+  BackwardScratch<Element> s;
+  int64_t used_sources = 0;
+  const Element* packed = nullptr;
+
+  void pack_mask(const Element* mask) {
+    used_sources = 0;
+    for (int64_t c = 0; c < a.S; ++c) {
+      bool used = false;
+      for (int64_t k = 0; k < a.K; ++k) used = used || mask[k * a.mask_k + c] != 0;
+      if (used) s.sources[used_sources++] = static_cast<int32_t>(c);
+    }
+    const Blocks blocks(used_sources);
+    Element* w = s.weights;
+    for (int64_t block = 0; block < blocks.count; ++block) {
+      const int32_t* c = s.sources + blocks.begin(block);
+      for (int64_t k = 0; k < a.K; ++k) {
+        for (int64_t i = 0; i < blocks.size(block); ++i) *w++ = mask[k * a.mask_k + c[i]];
+      }
+    }
+  }
+
+  void norm(int64_t b, int64_t t) {
+    const int64_t rows = a.B * a.T;
+    for (int64_t k = 0; k < a.K; ++k) {
+      const bool none = a.normalization == NORMALIZATION_NONE;
+      normalize_backward<Element>(
+          a.normalization, a.D, a.grad + (k * rows + b * a.T + t) * a.D,
+          none ? nullptr
+               : a.normalized + k * a.normalized_k + b * a.normalized_b + t * a.normalized_t,
+          none ? 1 : a.rstd[k * a.rstd_k + b * a.rstd_b + t * a.rstd_t], s.g + k * s.stride,
+          s.padded);
+    }
+  }
+
+  void add_resid_grad(Element* to) {
+    constexpr int64_t L = kLanes<Element>;
+    for (int64_t d = 0; d < s.padded; d += L) {
+      Vector<Element> sum = load(s.g + d);
+      for (int64_t k = 1; k < a.K; ++k) sum += load(s.g + k * s.stride + d);
+      store(s.total + d, sum);
+    }
+    for (int64_t d = 0; d < a.D; ++d) to[d] += s.total[d];
+  }
+
+  const Element* delta_row(int64_t b, int64_t t) const {
+    return a.delta + b * a.delta_b + t * a.delta_t;
+  }
+
+  // Adds one row to the products; `next` is the delta of the row to come, or null.
+  void add_products(const Element* delta, const Element* next) {
+    constexpr int64_t L = kLanes<Element>;
+    constexpr int64_t J = kDotColumns;
+    const int64_t vectors = divide_up(a.D, L);
+    const int64_t blocks = divide_up(a.K, kDotRows);
+    Element* products = s.products;
+    for (int64_t c = 0; c < a.S; c += J) {
+      const int64_t columns = smaller(J, a.S - c);
+      for (int64_t j = 0; j < J; ++j) {
+        const Element* source = delta + (c + j) * a.delta_s;
+        for (int64_t v = 0; v < vectors; ++v) {
+          copy_padded(source + v * L, j < columns ? smaller(L, a.D - v * L) : 0,
+                      s.tile + (v * J + j) * L, L);
+        }
+      }
+      const bool last = c + J >= a.S;
+      const Element* upcoming_base = last ? next : delta + (c + J) * a.delta_s;
+      const int64_t upcoming_columns =
+          upcoming_base == nullptr ? 0 : smaller(J, last ? a.S : a.S - c - J);
+      for (int64_t block = 0; block < blocks; ++block) {
+        // each block fetches its share of the next sources
+        const Element* upcoming[kDotColumns];
+        int64_t upcoming_rows = 0;
+        for (int64_t j = block; j < upcoming_columns; j += blocks) {
+          upcoming[upcoming_rows++] = upcoming_base + j * a.delta_s;
+        }
+        dot_rows<Element>(smaller(kDotRows, a.K - block * kDotRows), vectors,
+                          s.g + block * kDotRows * s.stride, s.stride, s.tile, products, upcoming,
+                          upcoming_rows);
+        products += kDotRows * J * L;
+      }
+    }
+  }
+
+  // Sums the lanes of the products into to[K][S].
+  template <class To>
+  void finish_products(To* to) {
+    constexpr int64_t L = kLanes<Element>;
+    const Element* products = s.products;
+    for (int64_t c = 0; c < a.S; c += kDotColumns) {
+      for (int64_t k = 0; k < a.K; k += kDotRows) {
+        for (int64_t i = 0; i < smaller(kDotRows, a.K - k); ++i) {
+          for (int64_t j = 0; j < smaller(kDotColumns, a.S - c); ++j) {
+            to[(k + i) * a.S + c + j] =
+                sum_lanes<Element>(load(products + (i * kDotColumns + j) * L));
+          }
+        }
+        products += kDotRows * kDotColumns * L;
+      }
+    }
+  }
+
+  void add_delta_grad(Element* delta_grad) {
+    constexpr int64_t C = kProductColumns<Element>;
+    const Blocks blocks(used_sources);
+    const Upcoming<Element> nothing = {nullptr, nullptr, 0};
+    for (int64_t block = 0; block < blocks.count; ++block) {
+      const int64_t first = blocks.begin(block);
+      const int64_t size = blocks.size(block);
+      Element* row[kProductRows];
+      for (int64_t i = 0; i < size; ++i) row[i] = delta_grad + s.sources[first + i] * a.grad_s;
+      int64_t d = 0;
+      for (; d + C <= a.D; d += C) {
+        Element* to[kProductRows];
+        for (int64_t i = 0; i < size; ++i) {
+          to[i] = row[i] + d;
+          __builtin_prefetch(to[i] + 2 * C, 1, 2);
+          __builtin_prefetch(to[i] + 2 * C + C / 2, 1, 2);
+        }
+        product<Element>(size, a.K, s.weights + first * a.K, s.g + d, s.stride, to, to, nothing);
+      }
+      if (d < a.D) {
+        Element edge[kProductRows][C];
+        Element* to[kProductRows];
+        for (int64_t i = 0; i < size; ++i) {
+          to[i] = edge[i];
+          copy_padded(row[i] + d, a.D - d, edge[i], C);
+        }
+        product<Element>(size, a.K, s.weights + first * a.K, s.g + d, s.stride, to, to, nothing);
+        for (int64_t i = 0; i < size; ++i) {
+          for (int64_t e = 0; d + e < a.D; ++e) row[i][d + e] = edge[i][e];
+        }
+      }
+    }
+  }
+
+  // One chunk: `count` rows from `first` on, `step` apart; their mask_grad goes to `partial`, or to
+  // `whole` if that is null.
+  void run(int64_t first, int64_t step, int64_t count, double* partial, Element* whole) {
+    const bool products = a.mask_grad != nullptr && a.S > 0;
+    if (products) {
+      const int64_t n = round_up(a.K, kDotRows) * round_up(a.S, kDotColumns) * kLanes<Element>;
+      for (int64_t i = 0; i < n; ++i) s.products[i] = 0;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t row = first + i * step;
+      const int64_t b = row / a.T;
+      const int64_t t = row % a.T;
+      norm(b, t);
+      if (a.resid_grad != nullptr) {
+        add_resid_grad(a.resid_grad + b * a.resid_b + t * a.resid_t);
+      }
+      if (products) {
+        const int64_t next = row + step;
+        add_products(delta_row(b, t),
+                     i + 1 < count ? delta_row(next / a.T, next % a.T) : nullptr);
+      }
+      if (a.delta_grad != nullptr && a.S > 0) {
+        const Element* mask = a.mask + b * a.mask_b + t * a.mask_t;
+        if (mask != packed) pack_mask(mask);
+        packed = mask;
+        add_delta_grad(a.delta_grad + b * a.grad_b + t * a.grad_t);
+      }
+    }
+    if (products && partial != nullptr) finish_products(partial);
+    if (products && partial == nullptr) finish_products(whole);
+  }
+};
+
+template <class Element>
+void backward(const BackwardArguments<Element>& a, const Chunks& chunks, int threads,
+              char* scratch, double* partials) {
+  const int64_t bytes = backward_bytes(a);
+  const int64_t entries = a.K * a.S;
+#pragma omp parallel num_threads(threads)
+  {
+    Scratch mine = {scratch + omp_get_thread_num() * bytes, 0};
+    BackwardRows<Element> part{a, BackwardScratch<Element>(a, mine)};
+#pragma omp for schedule(dynamic)
+    for (int64_t unit = 0; unit < chunks.groups * chunks.per_group; ++unit) {
+      const int64_t group = unit / chunks.per_group;
+      const int64_t begin = unit % chunks.per_group * chunks.rows;
+      // rows of a group: all, those of a prompt, those of a position, or a single one
+      const int64_t step = a.per_position ? a.T : 1;
+      const int64_t first = a.per_prompt ? (a.per_position ? group : group * a.T) : group;
+      part.run(first + begin * step, step, smaller(chunks.rows, chunks.group_rows - begin),
+               partials == nullptr ? nullptr : partials + unit * entries,
+               a.mask_grad == nullptr ? nullptr : a.mask_grad + group * entries);
+    }
+    if (partials != nullptr) {
+#pragma omp for schedule(static)
+      for (int64_t i = 0; i < chunks.groups * entries; ++i) {
+        const double* partial = partials + i / entries * chunks.per_group * entries + i % entries;
+        double sum = 0;
+        for (int64_t c = 0; c < chunks.per_group; ++c) sum += partial[c * entries];
+        a.mask_grad[i] = static_cast<Element>(sum);
+      }
+    }
+  }
+}

@@ -1,0 +1,67 @@
+// The definition of patch_forward: plain loops, double accumulators.
+#include <cmath>
+#include <vector>
+
+#include "arguments.h"
+#include "patch_forward.h"
+
+namespace autocircuit {
+namespace {
+
+template <class Element>
+void naive(const ForwardArguments<Element>& a) {
+  std::vector<double> x(static_cast<std::size_t>(a.D));
+  for (int64_t k = 0; k < a.K; ++k) {
+    for (int64_t b = 0; b < a.B; ++b) {
+      for (int64_t t = 0; t < a.T; ++t) {
+        for (int64_t d = 0; d < a.D; ++d) {
+          double sum = a.resid[b * a.resid_b + t * a.resid_t + d];
+          for (int64_t s = 0; s < a.S; ++s) {
+            const double m = a.mask[b * a.mask_b + t * a.mask_t + k * a.mask_k + s];
+            if (m != 0) sum += m * a.delta[s * a.delta_s + b * a.delta_b + t * a.delta_t + d];
+          }
+          x[d] = sum;
+        }
+        double mean = 0;
+        if (a.normalization == NORMALIZATION_LAYER_NORM) {
+          for (int64_t d = 0; d < a.D; ++d) mean += x[d];
+          mean /= static_cast<double>(a.D);
+        }
+        double rstd = 1;
+        if (a.normalization != NORMALIZATION_NONE) {
+          double square = 0;
+          for (int64_t d = 0; d < a.D; ++d) square += (x[d] - mean) * (x[d] - mean);
+          rstd = 1 / std::sqrt(square / static_cast<double>(a.D) + a.epsilon);
+        }
+        const int64_t row = (k * a.B + b) * a.T + t;
+        for (int64_t d = 0; d < a.D; ++d) {
+          a.out[row * a.D + d] = static_cast<Element>((x[d] - mean) * rstd);
+        }
+        if (a.rstd != nullptr) a.rstd[row] = static_cast<Element>(rstd);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace autocircuit
+
+void patch_forward_naive(int32_t type, int64_t B, int64_t T, int64_t K, int64_t S, int64_t D,
+                         const void* resid, int64_t resid_b, int64_t resid_t, const void* delta,
+                         int64_t delta_s, int64_t delta_b, int64_t delta_t, const void* mask,
+                         int64_t mask_b, int64_t mask_t, int64_t mask_k, int32_t normalization,
+                         double epsilon, void* out, void* rstd) {
+  const auto call = [&](auto element) {
+    using Element = decltype(element);
+    autocircuit::naive<Element>(
+        {B, T, K, S, D, static_cast<const Element*>(resid), resid_b, resid_t,
+         static_cast<const Element*>(delta), delta_s, delta_b, delta_t,
+         static_cast<const Element*>(mask), mask_b, mask_t, mask_k, normalization, epsilon,
+         static_cast<Element*>(out), static_cast<Element*>(rstd)});
+  };
+  if (type == ELEMENT_FLOAT64) {
+    call(double{});
+  } else {
+    call(float{});
+  }
+}

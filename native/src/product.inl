@@ -1,0 +1,108 @@
+// The blocked product both kernels are made of: rows of x, updated with weighted rows of b.
+
+// Channels of one register block.
+template <class Element>
+constexpr int64_t kProductColumns = 2 * kLanes<Element>;
+
+// Rows a later call will read: while computing, touch(j) brings the j-th one nearer.
+template <class Element>
+struct Upcoming {
+  const Element* first;  // null: nothing to bring
+  const int32_t* rows;   // row numbers
+  int64_t stride;
+
+  AUTOCIRCUIT_INLINE void touch(int64_t j) const {
+    const char* p = reinterpret_cast<const char*>(first + rows[j] * stride);
+#pragma GCC unroll 4
+    for (int64_t line = 0; line < 2 * kVectorBytes; line += kCacheLine) {
+      __builtin_prefetch(p + line, 0, 2);
+    }
+  }
+};
+
+// to[i][0:C] = from[i][0:C] + sum_{j < n} weights[j*Rows + i] * b[j*stride + (0:C)], C columns, in
+// ascending j.
+template <class Element, int Rows, bool Prefetch>
+void product_block(int64_t n, const Element* weights, const Element* b, int64_t stride,
+                   const Element* const* from, Element* const* to,
+                   const Upcoming<Element>& upcoming) {
+  constexpr int64_t L = kLanes<Element>;
+  Vector<Element> sum[Rows][2];
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+    sum[i][0] = load(from[i]);
+    sum[i][1] = load(from[i] + L);
+  }
+  for (int64_t j = 0; j < n; ++j) {
+    const Vector<Element> b0 = load(b);
+    const Vector<Element> b1 = load(b + L);
+    if (Prefetch) upcoming.touch(j);
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+      const Vector<Element> w = broadcast(weights[i]);
+      sum[i][0] = fma(w, b0, sum[i][0]);
+      sum[i][1] = fma(w, b1, sum[i][1]);
+    }
+    weights += Rows;
+    b += stride;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+    store(to[i], sum[i][0]);
+    store(to[i] + L, sum[i][1]);
+  }
+}
+
+template <class Element, int Rows, bool Prefetch>
+AUTOCIRCUIT_INLINE void product_of_rows(int64_t rows, int64_t n, const Element* weights,
+                                        const Element* b, int64_t stride,
+                                        const Element* const* from, Element* const* to,
+                                        const Upcoming<Element>& upcoming) {
+  if (rows == Rows) {
+    product_block<Element, Rows, Prefetch>(n, weights, b, stride, from, to, upcoming);
+  } else if constexpr (Rows > 1) {
+    product_of_rows<Element, Rows - 1, Prefetch>(rows, n, weights, b, stride, from, to, upcoming);
+  }
+}
+
+// product_block for a number of rows known at run time, at most kProductRows.
+template <class Element>
+void product(int64_t rows, int64_t n, const Element* weights, const Element* b, int64_t stride,
+             const Element* const* from, Element* const* to, const Upcoming<Element>& upcoming) {
+  if (upcoming.first != nullptr) {
+    product_of_rows<Element, kProductRows, true>(rows, n, weights, b, stride, from, to, upcoming);
+  } else {
+    product_of_rows<Element, kProductRows, false>(rows, n, weights, b, stride, from, to, upcoming);
+  }
+}
+
+// Cuts `rows` rows into as few blocks as kProductRows allows, of nearly equal size.
+struct Blocks {
+  int64_t count, small, extra;
+
+  AUTOCIRCUIT_INLINE explicit Blocks(int64_t rows)
+      : count(divide_up(rows, kProductRows)),
+        small(count == 0 ? 0 : rows / count),
+        extra(count == 0 ? 0 : rows % count) {}
+  AUTOCIRCUIT_INLINE int64_t begin(int64_t block) const {
+    return block * small + smaller(block, extra);
+  }
+  AUTOCIRCUIT_INLINE int64_t size(int64_t block) const { return small + (block < extra ? 1 : 0); }
+};
+
+// Copies n elements and fills up to `padded` with zeros.
+template <class Element>
+AUTOCIRCUIT_INLINE void copy_padded(const Element* from, int64_t n, Element* to, int64_t padded) {
+  int64_t d = 0;
+  for (; d + kLanes<Element> <= n; d += kLanes<Element>) store(to + d, load(from + d));
+  for (; d < n; ++d) to[d] = from[d];
+  for (; d < padded; ++d) to[d] = 0;
+}
+
+// A row length whose rows, laid one after the other, do not fall on the same cache sets.
+template <class Element>
+AUTOCIRCUIT_INLINE int64_t staggered(int64_t length) {
+  const int64_t line = kCacheLine / static_cast<int64_t>(sizeof(Element));
+  const int64_t lines = divide_up(length, line);
+  return (lines % 2 == 0 ? lines + 1 : lines) * line;
+}

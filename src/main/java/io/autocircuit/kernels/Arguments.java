@@ -1,0 +1,328 @@
+package io.autocircuit.kernels;
+
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * Checked arguments of the kernels: addresses, sizes and strides. Shared by all implementations on
+ * the CPU.
+ */
+final class Arguments {
+  private Arguments() {}
+
+  /**
+   * A tensor as the native code sees it.
+   *
+   * @param data the address of its first element; null for no tensor
+   * @param shape its sizes; empty for no tensor
+   * @param strides in elements, 0 for axes of length 1
+   */
+  record View(Pointer data, long[] shape, long[] strides) {
+    static final View NONE = new View(null, new long[0], new long[0]);
+
+    long stride(int axis) {
+      return axis < strides.length ? strides[axis] : 0;
+    }
+
+    boolean present() {
+      return data != null;
+    }
+  }
+
+  /** The checked arguments of {@code patchForward}. */
+  record Forward(
+      int type,
+      long prompts,
+      long positions,
+      long destinations,
+      long sources,
+      long channels,
+      View resid,
+      View delta,
+      View mask,
+      int normalization,
+      double epsilon,
+      View out,
+      View rstd) {
+
+    static Forward of(Kernels.PatchForward args) {
+      if (args.norm() == null) {
+        throw invalid("norm=null", "pass Normalization.NONE for no normalisation");
+      }
+      ScalarType type = elementType("resid", args.resid());
+      View resid = view("resid", args.resid(), type, 3);
+      long b = resid.shape[0];
+      long t = resid.shape[1];
+      long d = resid.shape[2];
+      View out = written(contiguous("out", view("out", args.out(), type, 4)), "out");
+      long k = out.shape[0];
+      shape("out", out, k, b, t, d);
+      View rstd = View.NONE;
+      if (args.rstd() != null) {
+        rstd = contiguous("rstd", view("rstd", args.rstd(), type, 3));
+        shape("rstd", rstd, k, b, t);
+      }
+      if ((args.delta() == null) != (args.mask() == null)) {
+        throw invalid(
+            "delta=" + present(args.delta()) + " mask=" + present(args.mask()),
+            "pass both, or null for both when no source is patched");
+      }
+      View delta = View.NONE;
+      View mask = View.NONE;
+      long s = 0;
+      if (args.delta() != null) {
+        delta = view("delta", args.delta(), type, 4);
+        s = delta.shape[0];
+        shape("delta", delta, s, b, t, d);
+        mask = maskView(args.mask(), type, b, t, k, s);
+      }
+      positive("resid", resid);
+      positive("out", out);
+      return new Forward(
+          nativeType(type),
+          b,
+          t,
+          k,
+          s,
+          d,
+          resid,
+          delta,
+          mask,
+          code(args.norm()),
+          args.norm().epsilon(),
+          out,
+          rstd);
+    }
+  }
+
+  /** The checked arguments of {@code patchBackward}. */
+  record Backward(
+      int type,
+      long prompts,
+      long positions,
+      long destinations,
+      long sources,
+      long channels,
+      View gradOut,
+      View normalized,
+      View rstd,
+      View delta,
+      View mask,
+      int normalization,
+      View maskGrad,
+      boolean perPrompt,
+      boolean perPosition,
+      View residGrad,
+      View deltaGrad) {
+
+    static Backward of(Kernels.PatchBackward args) {
+      if (args.norm() == null) {
+        throw invalid("norm=null", "pass Normalization.NONE for no normalisation");
+      }
+      ScalarType type = elementType("gradOut", args.gradOut());
+      View grad = contiguous("gradOut", view("gradOut", args.gradOut(), type, 4));
+      positive("gradOut", grad);
+      long k = grad.shape[0];
+      long b = grad.shape[1];
+      long t = grad.shape[2];
+      long d = grad.shape[3];
+      View normalized = View.NONE;
+      View rstd = View.NONE;
+      if (args.norm().kind() != Normalization.Kind.NONE) {
+        normalized = view("normalized", args.normalized(), type, 4);
+        shape("normalized", normalized, k, b, t, d);
+        rstd = anyStrides("rstd", args.rstd(), type, 3);
+        shape("rstd", rstd, k, b, t);
+      }
+      View delta = View.NONE;
+      View mask = View.NONE;
+      View maskGrad = View.NONE;
+      View residGrad = View.NONE;
+      View deltaGrad = View.NONE;
+      long s = 0;
+      boolean perPrompt = false;
+      boolean perPosition = false;
+      if (args.maskGrad() != null) {
+        delta = view("delta", args.delta(), type, 4);
+        s = delta.shape[0];
+        shape("delta", delta, s, b, t, d);
+        maskGrad = contiguous("maskGrad", view("maskGrad", args.maskGrad(), type, 4));
+        perPrompt = kept("maskGrad", maskGrad, 0, b);
+        perPosition = kept("maskGrad", maskGrad, 1, t);
+        shape("maskGrad", maskGrad, maskGrad.shape[0], maskGrad.shape[1], k, s);
+      }
+      if (args.deltaGrad() != null) {
+        deltaGrad = written(view("deltaGrad", args.deltaGrad(), type, 4), "deltaGrad");
+        if (args.maskGrad() == null) {
+          s = deltaGrad.shape[0];
+        }
+        shape("deltaGrad", deltaGrad, s, b, t, d);
+        mask = maskView(args.mask(), type, b, t, k, s);
+      }
+      if (args.residGrad() != null) {
+        residGrad = written(view("residGrad", args.residGrad(), type, 3), "residGrad");
+        shape("residGrad", residGrad, b, t, d);
+      }
+      return new Backward(
+          nativeType(type),
+          b,
+          t,
+          k,
+          s,
+          d,
+          grad,
+          normalized,
+          rstd,
+          delta,
+          mask,
+          code(args.norm()),
+          maskGrad,
+          perPrompt,
+          perPosition,
+          residGrad,
+          deltaGrad);
+    }
+  }
+
+  private static View maskView(Tensor tensor, ScalarType type, long b, long t, long k, long s) {
+    View mask = view("mask", tensor, type, 4);
+    kept("mask", mask, 0, b);
+    kept("mask", mask, 1, t);
+    shape("mask", mask, mask.shape[0], mask.shape[1], k, s);
+    return mask;
+  }
+
+  /** Whether an axis that may have length 1 or {@code full} is kept. */
+  private static boolean kept(String name, View view, int axis, long full) {
+    if (view.shape[axis] != 1 && view.shape[axis] != full) {
+      throw invalid(
+          name + ".shape=" + Arrays.toString(view.shape),
+          "axis " + axis + " must have length 1 or " + full);
+    }
+    return view.shape[axis] == full;
+  }
+
+  /** The number of {@code native/include/instruction_set.h}. */
+  private static int code(Normalization norm) {
+    return switch (norm.kind()) {
+      case NONE -> 0;
+      case LAYER_NORM -> 1;
+      case RMS_NORM -> 2;
+    };
+  }
+
+  /** The number of {@code native/include/instruction_set.h}. */
+  private static int nativeType(ScalarType type) {
+    return type == ScalarType.Double ? 1 : 0;
+  }
+
+  private static ScalarType elementType(String name, Tensor tensor) {
+    defined(name, tensor);
+    ScalarType type = tensor.scalar_type().intern();
+    if (type != ScalarType.Float && type != ScalarType.Double) {
+      throw invalid(name + ".dtype=" + type, "convert it to float32 or float64");
+    }
+    return type;
+  }
+
+  private static View view(String name, Tensor tensor, ScalarType type, int axes) {
+    View view = anyStrides(name, tensor, type, axes);
+    if (view.shape[axes - 1] > 1 && view.strides[axes - 1] != 1) {
+      throw invalid(
+          name + ".strides=" + Arrays.toString(view.strides),
+          "the last axis must be contiguous; call contiguous()");
+    }
+    return view;
+  }
+
+  private static View anyStrides(String name, Tensor tensor, ScalarType type, int axes) {
+    defined(name, tensor);
+    ScalarType actual = tensor.scalar_type().intern();
+    if (actual != type) {
+      throw invalid(
+          name + ".dtype=" + actual, "all tensors of a call need one dtype, here " + type);
+    }
+    if (!tensor.is_cpu()) {
+      throw invalid(name + ".device=" + tensor.device().str().getString(), "move it to the CPU");
+    }
+    if (tensor.dim() != axes) {
+      throw invalid(name + ".dim=" + tensor.dim(), "it must have " + axes + " axes");
+    }
+    long[] shape = new long[axes];
+    long[] strides = new long[axes];
+    for (int axis = 0; axis < axes; axis++) {
+      shape[axis] = tensor.size(axis);
+      strides[axis] = shape[axis] == 1 ? 0 : tensor.stride(axis);
+    }
+    return new View(tensor.data_ptr(), shape, strides);
+  }
+
+  private static void defined(String name, Tensor tensor) {
+    if (tensor == null || tensor.isNull() || !tensor.defined()) {
+      throw invalid(name + "=null", "it is needed with these arguments");
+    }
+  }
+
+  private static View contiguous(String name, View view) {
+    long expected = 1;
+    for (int axis = view.shape.length - 1; axis >= 0; axis--) {
+      if (view.shape[axis] > 1 && view.strides[axis] != expected) {
+        throw invalid(
+            name + ".strides=" + Arrays.toString(view.strides),
+            "it must be contiguous, shape=" + Arrays.toString(view.shape));
+      }
+      expected *= view.shape[axis];
+    }
+    return view;
+  }
+
+  /** Refuses a tensor that is written where two of its elements share memory. */
+  private static View written(View view, String name) {
+    int[] axes =
+        IntStream.range(0, view.shape.length)
+            .filter(axis -> view.shape[axis] > 1)
+            .boxed()
+            .sorted((x, y) -> Long.compare(view.strides[x], view.strides[y]))
+            .mapToInt(Integer::intValue)
+            .toArray();
+    long reach = 1;
+    for (int axis : axes) {
+      if (view.strides[axis] < reach) {
+        throw invalid(
+            name + ".strides=" + Arrays.toString(view.strides),
+            "it is written, so its elements must not overlap; allocate it in full, shape="
+                + Arrays.toString(view.shape));
+      }
+      reach = view.strides[axis] * view.shape[axis];
+    }
+    return view;
+  }
+
+  private static void positive(String name, View view) {
+    for (long size : view.shape) {
+      if (size < 1) {
+        throw invalid(
+            name + ".shape=" + Arrays.toString(view.shape), "no axis may be empty; skip the call");
+      }
+    }
+  }
+
+  private static void shape(String name, View view, long... expected) {
+    if (!Arrays.equals(view.shape, expected)) {
+      throw invalid(
+          name + ".shape=" + Arrays.toString(view.shape),
+          "with the other arguments it must be " + Arrays.toString(expected));
+    }
+  }
+
+  private static String present(Tensor tensor) {
+    return tensor == null ? "null" : "given";
+  }
+
+  private static IllegalArgumentException invalid(String what, String cure) {
+    return new IllegalArgumentException(what + "; " + cure);
+  }
+}

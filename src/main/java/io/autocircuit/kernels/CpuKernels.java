@@ -1,0 +1,136 @@
+package io.autocircuit.kernels;
+
+import io.autocircuit.kernels.internal.NativeKernels;
+import java.lang.ref.Reference;
+import java.util.Set;
+import java.util.function.IntSupplier;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * The kernels for tensors in main memory, compiled for one instruction set.
+ *
+ * <p>Immutable and safe to share between threads. Results depend on the instruction set (in their
+ * last bits), not on the number of threads.
+ */
+public final class CpuKernels implements Kernels {
+  private final InstructionSet set;
+  private final IntSupplier threads;
+
+  /**
+   * Kernels that use as many threads as libtorch does at the time of each call.
+   *
+   * @throws IllegalArgumentException if this machine cannot run {@code set}
+   * @throws IllegalStateException if the native library is missing or cannot be loaded
+   */
+  public CpuKernels(InstructionSet set) {
+    this(set, torch::get_num_threads);
+  }
+
+  /**
+   * Kernels that use at most {@code threads} threads.
+   *
+   * @throws IllegalArgumentException if this machine cannot run {@code set}, or {@code threads} is
+   *     not positive
+   * @throws IllegalStateException if the native library is missing or cannot be loaded
+   */
+  public CpuKernels(InstructionSet set, int threads) {
+    this(set, () -> threads);
+    if (threads < 1) {
+      throw new IllegalArgumentException("threads=" + threads + "; pass 1 or more");
+    }
+  }
+
+  private CpuKernels(InstructionSet set, IntSupplier threads) {
+    Set<InstructionSet> available = InstructionSet.available();
+    if (!available.contains(set)) {
+      throw new IllegalArgumentException(
+          "instructionSet=" + set + " is not available on this machine; use one of " + available);
+    }
+    this.set = set;
+    this.threads = threads;
+  }
+
+  @Override
+  public String name() {
+    return "cpu-" + set.label();
+  }
+
+  @Override
+  public void patchForward(PatchForward args) {
+    Arguments.Forward a = Arguments.Forward.of(args);
+    try {
+      NativeKernels.patch_forward(
+          set.code(),
+          threads.getAsInt(),
+          a.type(),
+          a.prompts(),
+          a.positions(),
+          a.destinations(),
+          a.sources(),
+          a.channels(),
+          a.resid().data(),
+          a.resid().stride(0),
+          a.resid().stride(1),
+          a.delta().data(),
+          a.delta().stride(0),
+          a.delta().stride(1),
+          a.delta().stride(2),
+          a.mask().data(),
+          a.mask().stride(0),
+          a.mask().stride(1),
+          a.mask().stride(2),
+          a.normalization(),
+          a.epsilon(),
+          a.out().data(),
+          a.rstd().data());
+    } finally {
+      Reference.reachabilityFence(args);
+    }
+  }
+
+  @Override
+  public void patchBackward(PatchBackward args) {
+    Arguments.Backward a = Arguments.Backward.of(args);
+    try {
+      NativeKernels.patch_backward(
+          set.code(),
+          threads.getAsInt(),
+          a.type(),
+          a.prompts(),
+          a.positions(),
+          a.destinations(),
+          a.sources(),
+          a.channels(),
+          a.gradOut().data(),
+          a.normalized().data(),
+          a.normalized().stride(0),
+          a.normalized().stride(1),
+          a.normalized().stride(2),
+          a.rstd().data(),
+          a.rstd().stride(0),
+          a.rstd().stride(1),
+          a.rstd().stride(2),
+          a.delta().data(),
+          a.delta().stride(0),
+          a.delta().stride(1),
+          a.delta().stride(2),
+          a.mask().data(),
+          a.mask().stride(0),
+          a.mask().stride(1),
+          a.mask().stride(2),
+          a.normalization(),
+          a.maskGrad().data(),
+          a.perPrompt() ? 1 : 0,
+          a.perPosition() ? 1 : 0,
+          a.residGrad().data(),
+          a.residGrad().stride(0),
+          a.residGrad().stride(1),
+          a.deltaGrad().data(),
+          a.deltaGrad().stride(0),
+          a.deltaGrad().stride(1),
+          a.deltaGrad().stride(2));
+    } finally {
+      Reference.reachabilityFence(args);
+    }
+  }
+}

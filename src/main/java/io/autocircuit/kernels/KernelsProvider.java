@@ -1,0 +1,95 @@
+package io.autocircuit.kernels;
+
+import java.util.Locale;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** Chooses the kernels for this machine and says why. */
+public final class KernelsProvider {
+  /** The system property {@link #choose()} reads. */
+  public static final String PROPERTY = "autocircuit.kernels";
+
+  /** The request for the best kernels the machine can run. */
+  public static final String AUTO = "auto";
+
+  private static final String REFERENCE = "reference";
+
+  private KernelsProvider() {}
+
+  /**
+   * What was chosen.
+   *
+   * @param kernels the kernels
+   * @param reason one line for people
+   */
+  public record Choice(Kernels kernels, String reason) {}
+
+  /**
+   * As {@link #choose(String)}, with the request taken from the system property {@value #PROPERTY},
+   * or {@value #AUTO} where it is not set.
+   */
+  public static Choice choose() {
+    return choose(System.getProperty(PROPERTY, AUTO));
+  }
+
+  /**
+   * Chooses kernels.
+   *
+   * @param request {@value #AUTO} for the best instruction set of this machine; {@code baseline},
+   *     {@code avx2} or {@code avx512} for that one and no other; {@code reference} for the slow
+   *     definition
+   * @throws IllegalArgumentException if the request is unknown, or the machine cannot run it
+   * @throws IllegalStateException if the native library is missing or cannot be loaded; there is no
+   *     fallback
+   */
+  public static Choice choose(String request) {
+    Set<InstructionSet> available = InstructionSet.available();
+    if (request.equals(REFERENCE)) {
+      return new Choice(new ReferenceKernels(), "the naive kernels, as requested");
+    }
+    InstructionSet set = select(request, available);
+    return new Choice(
+        new CpuKernels(set),
+        request.equals(AUTO)
+            ? "the best instruction set of this machine, which has " + labels(available)
+            : "the instruction set requested");
+  }
+
+  /** The instruction set for a request, given those available. */
+  static InstructionSet select(String request, Set<InstructionSet> available) {
+    if (request.equals(AUTO)) {
+      return available.stream().max(InstructionSet::compareTo).orElseThrow();
+    }
+    for (InstructionSet set : InstructionSet.values()) {
+      if (set.label().equals(request.toLowerCase(Locale.ROOT))) {
+        if (!available.contains(set)) {
+          throw new IllegalArgumentException(
+              "kernels="
+                  + request
+                  + " cannot run on this machine, which has "
+                  + labels(available)
+                  + "; use one of those or "
+                  + AUTO);
+        }
+        return set;
+      }
+    }
+    throw new IllegalArgumentException(
+        "kernels="
+            + request
+            + " is unknown; use "
+            + AUTO
+            + ", "
+            + REFERENCE
+            + ", "
+            + labels(Set.of(InstructionSet.values())));
+  }
+
+  private static String labels(Set<InstructionSet> sets) {
+    return Stream.of(InstructionSet.values())
+        .filter(sets::contains)
+        .map(InstructionSet::label)
+        .collect(Collectors.joining(", "));
+  }
+}

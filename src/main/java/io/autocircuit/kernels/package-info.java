@@ -1,0 +1,26 @@
+/**
+ * The numeric operations libtorch does not have: the patch operation and its gradient.
+ *
+ * <p>{@link io.autocircuit.kernels.Kernels} says what is computed. There are several
+ * implementations, which give the same numbers up to rounding:
+ *
+ * <ul>
+ *   <li>{@link io.autocircuit.kernels.ReferenceKernels}, plain loops with double accumulators: the
+ *       definition, for tests;
+ *   <li>{@link io.autocircuit.kernels.CpuKernels}, blocked for registers and caches, compiled once
+ *       per {@link io.autocircuit.kernels.InstructionSet} and threaded with libtorch's own OpenMP
+ *       runtime.
+ * </ul>
+ *
+ * {@link io.autocircuit.kernels.KernelsProvider} chooses one for this machine and says why.
+ *
+ * <p>A kernel carries one stem through all layers: {@code patch_forward} is {@code
+ * native/include/patch_forward.h} (formula, shapes, bytes, operations), {@code
+ * native/src/patch_forward.inl} (the kernel, compiled per instruction set), {@code
+ * native/src/patch_forward_naive.cpp} (its naive twin), {@code Kernels.patchForward}, {@code
+ * PatchForwardTest} and {@code PatchForwardBenchmark}.
+ *
+ * <p>Kernels hold no state and allocate nothing that outlives a call. They ignore autograd: tensors
+ * are read and written as memory.
+ */
+package io.autocircuit.kernels;
