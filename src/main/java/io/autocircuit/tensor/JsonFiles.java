@@ -58,7 +58,17 @@ public final class JsonFiles {
    * @throws DataException if the file is missing, unreadable, too large or not strict JSON
    */
   public static JsonNode read(Path file, long largest) {
-    byte[] bytes;
+    byte[] bytes = bytes(file, largest);
+    return parse(bytes, 0, bytes.length, file.toString());
+  }
+
+  /**
+   * The bytes of a file, for readers that parse JSON themselves.
+   *
+   * @param largest the largest size accepted, in bytes
+   * @throws DataException if the file is missing, unreadable or too large
+   */
+  public static byte[] bytes(Path file, long largest) {
     try {
       long size = Files.size(file);
       if (size > largest) {
@@ -68,12 +78,11 @@ public final class JsonFiles {
                 file, size, largest));
       }
       try (InputStream in = Files.newInputStream(file)) {
-        bytes = in.readNBytes((int) Math.min(largest, Integer.MAX_VALUE - 8));
+        return in.readNBytes((int) Math.min(largest, Integer.MAX_VALUE - 8));
       }
     } catch (IOException e) {
       throw unreadable(file, e);
     }
-    return parse(bytes, 0, bytes.length, file.toString());
   }
 
   /**
