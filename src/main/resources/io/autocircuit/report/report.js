@@ -201,6 +201,7 @@
     }
   }
 
+  byId("plots-note").hidden = plotCharts.length === 0 || drawable === 0;
   const markSize = () => {
     for (const { item, chart } of plotCharts) {
       const sizes = item.lines.flatMap((line) => line.points.map((p) => p[0]));
@@ -305,11 +306,11 @@
       series: [{
         type: "sankey", orient: narrow ? "vertical" : "horizontal", draggable: !narrow,
         left: narrow ? 8 : 10, right: narrow ? 8 : 84, top: narrow ? 24 : 12, bottom: narrow ? 30 : 12,
-        nodeWidth: narrow ? 10 : 12, nodeGap: narrow ? 14 : (widest > 30 ? 6 : 12),
+        nodeWidth: narrow ? 10 : 12, nodeGap: narrow ? 18 : (widest > 30 ? 6 : 12),
         layoutIterations: shown.length > 1500 ? 8 : 32,
-        blur: { lineStyle: { opacity: 0.12 } },
+        emphasis: { lineStyle: { opacity: 1 } }, blur: { lineStyle: { opacity: 0.12 } },
         label: { show: !dense, position: narrow ? "top" : "right", color: c.text, fontSize: 11,
-          distance: narrow ? 3 : 5 },
+          distance: narrow ? 3 : 5, textBorderColor: c.card, textBorderWidth: 3 },
         labelLayout: { hideOverlap: true },
         data: used.map((i) => ({ name: data.nodes[i][0], node: i, depth: depth.get(data.nodes[i][1]),
           emphasis: { focus: through(i, i) },
@@ -346,6 +347,8 @@
     }
     readout.textContent = text + ".";
     byId("key-infinite").hidden = shown.every((e) => Number.isFinite(e.score));
+    byId("key-hover").textContent = "hover or tap a link or node to " +
+      (shown.length <= pathLimit ? "follow its paths" : "see its neighbours");
     byId("key-zero").hidden = shown.every((e) => e.score !== 0);
     const { height, option } = circuitOption(shown, colours());
     circuitBox.style.height = height + "px";
@@ -362,8 +365,8 @@
   const columns = [
     { key: "rank", title: "Rank", numeric: true, slim: true, text: (e) => count(e.rank) },
     { key: "name", title: "Edge", text: (e) => e.name },
-    { key: "from", title: "Source", text: (e) => e.from },
-    { key: "to", title: "Destination", text: (e) => e.to },
+    { key: "from", title: "Source", wide: true, text: (e) => e.from },
+    { key: "to", title: "Destination", wide: true, text: (e) => e.to },
     ...(positions.length ? [{ key: "position", title: "Position",
       text: (e) => (e.position === null ? "all" : positionName(e.position)) }] : []),
     { key: "score", title: "Score", numeric: true, text: (e) => number(e.score) },
@@ -386,13 +389,14 @@
   const headRow = element("tr");
   const body = element("tbody");
   for (const column of columns) {
+    column.look = ["numeric", "slim", "wide"].filter((look) => column[look]).join(" ");
     const button = element("button", { type: "button", textContent: column.title });
     button.addEventListener("click", () => {
       view.descending = view.column === column ? !view.descending : column.key === "score";
       view.column = column;
       drawTable();
     });
-    column.head = element("th", { scope: "col", className: (column.numeric ? "number" : "") + (column.slim ? " slim" : "") }, button);
+    column.head = element("th", { scope: "col", className: column.look }, button);
     headRow.append(column.head);
   }
   byId("edges").append(element("thead", {}, headRow), body);
@@ -408,7 +412,7 @@
     }
     body.replaceChildren(...sorted.slice(0, view.rows).map((e) => element("tr",
       { className: e.rank <= state.edges && e.rank <= drawable ? "in-circuit" : "" },
-      ...columns.map((c) => element("td", { className: c.numeric ? "number" : "", textContent: c.text(e) })))));
+      ...columns.map((c) => element("td", { className: c.look, textContent: c.text(e) })))));
     const left = sorted.length - view.rows;
     byId("more").hidden = left <= 0;
     byId("more").textContent = "Show " + Math.min(left, pageSize * 4) + " more";

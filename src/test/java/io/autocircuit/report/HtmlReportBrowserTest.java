@@ -127,6 +127,30 @@ class HtmlReportBrowserTest {
   }
 
   @Test
+  void hoveringALinkLeavesItsPathsBright() throws Exception {
+    List<NodeInfo> nodes = SampleReports.nodes(2, 2);
+    show(
+        ReportData.of(
+            "paths",
+            nodes,
+            List.of(
+                edge("Resid Start", "A0.0.Q", null, 9),
+                edge("A0.0", "A1.0.K", null, 8),
+                edge("A1.0", "Resid End", null, 7),
+                edge("Resid Start", "A0.1.Q", null, 6),
+                edge("A0.1", "A1.1.K", null, 5),
+                edge("A1.1", "MLP 1", null, 4),
+                edge("MLP 1", "Resid End", null, 3))),
+        "");
+    assertEquals(7, integer(LINKS));
+    JsonNode point = middleOfLink(3);
+    browser.hover(point.get("x").asDouble(), point.get("y").asDouble());
+    browser.await(LINKS + " === 4");
+    assertTrue(text("document.querySelector('#circuit .tip').textContent").contains("A0.1.Q"));
+    assertClean();
+  }
+
+  @Test
   void infiniteAndNanScoresAreNamed() throws Exception {
     List<NodeInfo> nodes = SampleReports.nodes(1, 2);
     show(
@@ -205,14 +229,7 @@ class HtmlReportBrowserTest {
     assertEquals(hostile, text("document.title"));
     assertEquals(0, integer("document.querySelectorAll('img').length"));
     assertEquals(1, integer(LINKS));
-    JsonNode box = browser.evaluate("document.getElementById('circuit').getBoundingClientRect()");
-    browser.evaluate("document.getElementById('circuit').scrollIntoView({block: 'start'})");
-    box =
-        browser.evaluate(
-            "(() => { const p = [...document.querySelectorAll('#circuit svg path')].find((p) =>"
-                + " p.getAttribute('fill-opacity') === '0.3'); const r ="
-                + " p.getBoundingClientRect(); return {x: r.x + r.width / 2, y: r.y + r.height /"
-                + " 2}; })()");
+    JsonNode box = middleOfLink(0);
     browser.hover(box.get("x").asDouble(), box.get("y").asDouble());
     browser.await("!!document.querySelector('#circuit .tip')");
     assertTrue(text("document.querySelector('#circuit .tip').textContent").contains(hostile));
@@ -306,6 +323,17 @@ class HtmlReportBrowserTest {
     Path page = folder.resolve("report.html");
     HtmlReport.write(page, data);
     browser.open(page.toUri() + hash, READY);
+  }
+
+  /** Scrolls to the diagram; the centre of its link {@code index} in the window. */
+  private static JsonNode middleOfLink(int index) {
+    browser.evaluate("document.getElementById('circuit').scrollIntoView({block: 'start'})");
+    return browser.evaluate(
+        "(() => { const r = [...document.querySelectorAll('#circuit svg path')].filter((p) =>"
+            + " p.getAttribute('fill-opacity') === '0.3')["
+            + index
+            + "].getBoundingClientRect(); return {x: r.x + r.width / 2, y: r.y + r.height / 2};"
+            + " })()");
   }
 
   private static void assertClean() {

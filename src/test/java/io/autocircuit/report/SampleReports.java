@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.DoubleUnaryOperator;
 
 /** Reports over made-up scores of real graph shapes. */
 final class SampleReports {
@@ -57,129 +58,71 @@ final class SampleReports {
     return new Curve(name, series, "edges", name, true, logY, lower, list);
   }
 
-  /** A five-block, eight-head model with the usual metrics. */
+  /** A five-block, eight-head model with metrics drawn from formulas; nothing was measured. */
   static ReportData usual() {
     List<NodeInfo> nodes = nodes(5, 8);
+    List<ScoredEdge> edges = edges(nodes, 0, 1);
     Map<String, String> summary = new LinkedHashMap<>();
-    summary.put("Model", "stories260k (5 blocks, 8 heads, d_model 64)");
-    summary.put("Dataset", "pronoun, 19 prompt pairs");
-    summary.put("Algorithm", "edge attribution patching");
+    summary.put("Model", "sample, 5 blocks × 8 heads");
+    summary.put("Dataset", "none");
+    summary.put("Algorithm", "random numbers");
     summary.put("Ablation", "resample");
     summary.put("Patch type", "tree patch");
-    List<ScoredEdge> edges = edges(nodes, 0, 1);
+    summary.put("Prompts", "0");
     summary.put("Edges", String.valueOf(edges.size()));
     Map<String, String> settings = new LinkedHashMap<>();
-    settings.put("model", "models/stories260k");
-    settings.put("dataset", "stories260k_pronoun_19.json");
-    settings.put("algorithm", "eap");
+    settings.put("algorithm", "random");
     settings.put("ablation", "resample");
     settings.put("patch-type", "tree");
     settings.put("edges", "0,1,2,5,10,20,50,100,200,500,1000,all");
     settings.put("separate-qkv", "true");
-    settings.put("seed", "0");
-    double n = edges.size();
-    return ReportData.of("Pronouns in stories260k", nodes, edges)
-        .withVerdict(
-            "100 of " + edges.size() + " edges (4 %) bring the logit difference back above zero.")
+    settings.put("seed", "1");
+    double all = edges.size();
+    double[] sizes = {0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, all};
+    return ReportData.of("Sample report", nodes, edges)
+        .withVerdict("Made-up scores and curves that show what the page looks like.")
         .withSummary(summary)
         .withSettings(settings)
         .withCurves(
             List.of(
-                curve(
-                    "KL divergence",
-                    "EAP",
-                    true,
-                    true,
-                    0,
-                    4.218,
-                    10,
-                    3.3905,
-                    20,
-                    1.5232,
-                    50,
-                    0.9597,
-                    100,
-                    0.28349,
-                    200,
-                    0.02994,
-                    500,
-                    0.02477,
-                    1000,
-                    0.003612,
-                    n,
-                    0),
-                curve(
-                    "KL divergence",
-                    "random",
-                    true,
-                    true,
-                    0,
-                    4.218,
-                    10,
-                    4.2,
-                    20,
-                    4.18,
-                    50,
-                    4.1,
-                    100,
-                    3.9,
-                    200,
-                    3.6,
-                    500,
-                    2.9,
-                    1000,
-                    1.7,
-                    n,
-                    0),
-                curve(
+                sampled("KL divergence", "first", true, true, sizes, k -> 4 * left(k, all, 60)),
+                sampled("KL divergence", "second", true, true, sizes, k -> 4 * left(k, all, 600)),
+                sampled(
                     "Logit difference",
-                    "EAP",
+                    "first",
                     false,
                     false,
-                    0,
-                    -4.9593,
-                    10,
-                    -3.9457,
-                    20,
-                    -1.4078,
-                    50,
-                    -0.354,
-                    100,
-                    1.3069,
-                    200,
-                    4.3081,
-                    500,
-                    4.1969,
-                    1000,
-                    4.7859,
-                    n,
-                    4.9593),
-                curve(
+                    sizes,
+                    k -> 5 - 10 * left(k, all, 50)),
+                sampled(
                     "Answer probability",
-                    "EAP",
+                    "first",
                     false,
                     false,
-                    0,
-                    0.02,
-                    10,
-                    0.05,
-                    20,
-                    0.16,
-                    50,
-                    0.21,
-                    100,
-                    0.42,
-                    200,
-                    0.61,
-                    500,
-                    0.6,
-                    1000,
-                    0.66,
-                    n,
-                    0.68),
-                curve(
+                    sizes,
+                    k -> 0.7 - 0.68 * left(k, all, 90)),
+                sampled(
                     "Correct answers (%)",
-                    "EAP", false, false, 0, 0, 10, 0, 20, 10.5, 50, 36.8, 100, 78.9, 200, 100, 500,
-                    100, 1000, 100, n, 100)));
+                    "first", false, false, sizes, k -> 100 - 100 * left(k, all, 40))));
+  }
+
+  /** Falls from 1 at k = 0 to exactly 0 at k = all, to a half at {@code half}. */
+  private static double left(double k, double all, double half) {
+    return (1 - k / all) / (1 + Math.pow(k / half, 1.5));
+  }
+
+  private static Curve sampled(
+      String name,
+      String series,
+      boolean logY,
+      boolean lower,
+      double[] sizes,
+      DoubleUnaryOperator f) {
+    double[] points = new double[2 * sizes.length];
+    for (int i = 0; i < sizes.length; i++) {
+      points[2 * i] = sizes[i];
+      points[2 * i + 1] = f.applyAsDouble(sizes[i]);
+    }
+    return curve(name, series, logY, lower, points);
   }
 }
