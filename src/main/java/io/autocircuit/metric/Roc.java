@@ -1,0 +1,62 @@
+package io.autocircuit.metric;
+
+import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.PruneScores;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Receiver operating characteristic of scores against a known ("official") circuit. */
+public final class Roc {
+  private Roc() {}
+
+  /** False and true positive rate of one circuit. */
+  public record Point(double falsePositiveRate, double truePositiveRate) {}
+
+  /**
+   * The curve over circuit sizes, ties included as a whole; starts with (0,0) and ends with (1,1).
+   *
+   * @param counts circuit sizes, ascending
+   * @throws IllegalArgumentException if the official circuit is empty or the full graph
+   */
+  public static List<Point> curve(PruneScores scores, Circuit official, int[] counts) {
+    int positives = official.size();
+    int negatives = scores.graph().edgeCount() - positives;
+    if (positives == 0 || negatives == 0) {
+      throw new IllegalArgumentException(
+          "official edges=" + positives + ": a curve needs edges inside and outside the circuit");
+    }
+    // rank[i] hits among the first i edges; ties extend a circuit to the end of its group
+    int[] order = scores.ranking();
+    int[] hits = new int[order.length + 1];
+    for (int i = 0; i < order.length; i++) {
+      hits[i + 1] = hits[i] + (official.contains(order[i]) ? 1 : 0);
+    }
+    List<Point> points = new ArrayList<>();
+    points.add(new Point(0, 0));
+    for (int k : counts) {
+      int end = k;
+      while (end > 0
+          && end < order.length
+          && Math.abs(scores.values()[order[end]]) == Math.abs(scores.values()[order[end - 1]])) {
+        end++;
+      }
+      points.add(new Point((double) (end - hits[end]) / negatives, (double) hits[end] / positives));
+    }
+    points.add(new Point(1, 1));
+    return points;
+  }
+
+  /** The area under a curve, by trapezoids: 0.5 for random scores, 1 for perfect ones. */
+  public static double area(List<Point> points) {
+    double area = 0;
+    for (int i = 1; i < points.size(); i++) {
+      Point a = points.get(i - 1);
+      Point b = points.get(i);
+      area +=
+          (b.falsePositiveRate() - a.falsePositiveRate())
+              * (a.truePositiveRate() + b.truePositiveRate())
+              / 2;
+    }
+    return area;
+  }
+}

@@ -1,0 +1,35 @@
+package io.autocircuit.prune;
+
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.PruneScores;
+import java.util.List;
+
+/**
+ * Score 1 on the edges of a known circuit, 0 elsewhere.
+ *
+ * @param official the known ("official") circuit
+ */
+public record GroundTruth(Circuit official) implements PruneAlgorithm {
+  @Override
+  public String key() {
+    return "ground-truth";
+  }
+
+  @Override
+  public String title() {
+    return "Official circuit";
+  }
+
+  @Override
+  public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    if (!official.graph().equals(model.graph())) {
+      throw new IllegalArgumentException(
+          "the official circuit is for another graph: " + official.graph());
+    }
+    float[] values = new float[model.graph().edgeCount()];
+    official.edgeSet().stream().forEach(i -> values[i] = 1f);
+    return new PruneScores(model.graph(), values);
+  }
+}

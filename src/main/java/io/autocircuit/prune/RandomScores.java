@@ -1,0 +1,34 @@
+package io.autocircuit.prune;
+
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.PruneScores;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/**
+ * Uniform random scores in [0, 1): the baseline that every algorithm must beat.
+ *
+ * @param seed of the generator; the same seed gives the same scores on every machine
+ */
+public record RandomScores(long seed) implements PruneAlgorithm {
+  @Override
+  public String key() {
+    return "random";
+  }
+
+  @Override
+  public String title() {
+    return "Random";
+  }
+
+  @Override
+  public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    SplittableRandom random = new SplittableRandom(seed);
+    float[] values = new float[model.graph().edgeCount()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) random.nextDouble();
+    }
+    return new PruneScores(model.graph(), values);
+  }
+}

@@ -1,0 +1,280 @@
+package io.autocircuit.prune;
+
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.objective.Answers;
+import io.autocircuit.objective.Divergence;
+import io.autocircuit.objective.LossFunction;
+import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.AblationValues;
+import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.Evaluation;
+import io.autocircuit.patch.PatchMask;
+import io.autocircuit.patch.PatchType;
+import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.PruneScores;
+import io.autocircuit.tensor.TensorScope;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Learns the masks by gradient descent: faithfulness to the full model plus a penalty on the size
+ * of the circuit (Cao et al. 2021, "Low-complexity probing via finding subnetworks",
+ * arXiv:2104.03514).
+ *
+ * <p>Loss of a batch: F + λR. F is the mean of {@code target} over prompts. R is the size of the
+ * circuit over the number of edges; with a circuit size k, relu(size − k)/k. The size is taken from
+ * a sample of its own. Optimised by Adam (β 0.9, 0.999; ε 1e-8). Score: for {@link
+ * PatchType#TREE_PATCH} |max θ| − θ, for {@link PatchType#EDGE_PATCH} |min θ| + θ.
+ *
+ * @param learningRate Adam's step, positive
+ * @param epochs passes over the batches, at least 1
+ * @param lambda weight λ of the size penalty
+ * @param maskFunction how masks follow from their parameters
+ * @param patchType TREE_PATCH: the complement is ablated in clean runs (patched from corrupt);
+ *     EDGE_PATCH: the circuit is patched into corrupt runs (from clean)
+ * @param ablation what ablated sources are replaced by; null for the default, {@code
+ *     TOKENWISE_MEAN_CORRUPT} for TREE_PATCH and clean resampling for EDGE_PATCH
+ * @param target the faithfulness loss
+ * @param circuitSize wanted number of edges; 0 for none
+ * @param dropout probability with which a mask value is set to 0 in a run (survivors are divided by
+ *     1 − p)
+ * @param avoid edges to keep out of the circuit; may be null
+ * @param avoidLambda weight of that penalty
+ * @param seed of the mask samples
+ */
+public record SubnetworkProbing(
+    double learningRate,
+    int epochs,
+    double lambda,
+    MaskFunction maskFunction,
+    PatchType patchType,
+    Ablation ablation,
+    Target target,
+    int circuitSize,
+    double dropout,
+    Circuit avoid,
+    double avoidLambda,
+    long seed)
+    implements PruneAlgorithm {
+
+  /** The faithfulness loss. */
+  public enum Target {
+    /** KL(full model on clean ‖ circuit). */
+    KL_DIV,
+    /** Mean squared error of the outputs against the answers' numbers. */
+    MSE,
+    /** Minus the mean answer logit. */
+    ANSWER,
+    /** Minus the mean wrong-answer logit. */
+    WRONG_ANSWER,
+    /** |100 − 100 · logit difference / the full model's|. */
+    LOGIT_DIFF_PERCENT
+  }
+
+  /** Checks the settings. */
+  public SubnetworkProbing {
+    if (!(learningRate > 0)
+        || epochs < 1
+        || !(lambda >= 0)
+        || circuitSize < 0
+        || !(dropout >= 0 && dropout < 1)) {
+      throw new IllegalArgumentException(
+          "learningRate="
+              + learningRate
+              + ", epochs="
+              + epochs
+              + ", lambda="
+              + lambda
+              + ", circuitSize="
+              + circuitSize
+              + ", dropout="
+              + dropout
+              + " out of range");
+    }
+  }
+
+  /** AutoCircuit's defaults: learning rate 0.1, 20 epochs, λ 10, hard concrete. */
+  public static SubnetworkProbing defaults(PatchType patchType, long seed) {
+    return new SubnetworkProbing(
+        0.1,
+        20,
+        10,
+        MaskFunction.HARD_CONCRETE,
+        patchType,
+        null,
+        Target.KL_DIV,
+        0,
+        0,
+        null,
+        1,
+        seed);
+  }
+
+  @Override
+  public String key() {
+    return "sp";
+  }
+
+  @Override
+  public String title() {
+    return patchType == PatchType.TREE_PATCH
+        ? "Subnetwork tree probing"
+        : "Subnetwork edge probing";
+  }
+
+  /** The ablation in force. */
+  public Ablation effectiveAblation() {
+    if (ablation != null) {
+      return ablation;
+    }
+    return patchType == PatchType.TREE_PATCH ? Ablation.TOKENWISE_MEAN_CORRUPT : Ablation.RESAMPLE;
+  }
+
+  /** The faithfulness loss of each prompt; its reference is the full model's clean logits. */
+  public LossFunction loss() {
+    return (logits, batch, reference) ->
+        switch (target) {
+          case KL_DIV -> Divergence.kl(logits, reference);
+          case MSE ->
+              new MaskGradient(
+                      io.autocircuit.objective.LogitFunction.LOGIT,
+                      MaskGradient.AnswerFunction.MSE,
+                      0,
+                      0,
+                      Ablation.RESAMPLE,
+                      MaskGradient.PatchSource.CORRUPT)
+                  .loss()
+                  .perPrompt(logits, batch, null);
+          case ANSWER -> Answers.value(logits, batch.answers()).neg();
+          case WRONG_ANSWER -> Answers.value(logits, batch.wrongAnswers()).neg();
+          case LOGIT_DIFF_PERCENT -> {
+            Tensor full = Answers.difference(reference, batch.answers(), batch.wrongAnswers());
+            Tensor mine = Answers.difference(logits, batch.answers(), batch.wrongAnswers());
+            yield mine.div(full).mul(new Scalar(-100.0)).add(new Scalar(100.0)).abs();
+          }
+        };
+  }
+
+  private record Running(Evaluation run, Tensor cleanLogits, PromptBatch batch) {}
+
+  @Override
+  public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    ComputationGraph graph = model.graph();
+    boolean tree = patchType == PatchType.TREE_PATCH;
+    double[] theta = new double[graph.edgeCount()];
+    Arrays.fill(theta, tree ? MaskFunction.INITIAL : -MaskFunction.INITIAL);
+    double[] momentum = new double[theta.length];
+    double[] variance = new double[theta.length];
+    SplittableRandom random = new SplittableRandom(seed);
+    LossFunction loss = loss();
+    List<Running> running = new ArrayList<>();
+    int step = 0;
+    try (AblationValues values = AblationValues.prepare(model, effectiveAblation(), batches);
+        TensorScope scope = new TensorScope()) {
+      for (PromptBatch b : batches) {
+        Tensor patches = values.of(tree ? b.corrupt() : b.clean());
+        running.add(
+            new Running(
+                model.evaluation(tree ? b.clean() : b.corrupt(), patches),
+                model.logits(b.clean()),
+                b));
+      }
+      for (int epoch = 0; epoch < epochs; epoch++) {
+        for (Running r : running) {
+          double[] gradient = new double[theta.length];
+          faithfulness(graph, r, loss, theta, random, gradient);
+          regularizer(theta, random, gradient);
+          adam(theta, gradient, momentum, variance, ++step);
+          progress.update("epochs", step, (long) epochs * running.size());
+        }
+      }
+    } finally {
+      running.forEach(r -> r.run().close());
+    }
+    float[] scores = new float[theta.length];
+    double most = Arrays.stream(theta).max().orElse(0);
+    double least = Arrays.stream(theta).min().orElse(0);
+    for (int i = 0; i < scores.length; i++) {
+      scores[i] = (float) (tree ? Math.abs(most) - theta[i] : Math.abs(least) + theta[i]);
+    }
+    return new PruneScores(graph, scores);
+  }
+
+  /** Adds ∂F/∂θ. */
+  private void faithfulness(
+      ComputationGraph graph,
+      Running r,
+      LossFunction loss,
+      double[] theta,
+      SplittableRandom random,
+      double[] gradient) {
+    int edges = theta.length;
+    int prompts = r.batch().clean().batchSize();
+    boolean perPrompt = maskFunction.samples() || dropout > 0;
+    int instances = perPrompt ? prompts : 1;
+    float[] mask = new float[instances * edges];
+    double[] slope = new double[mask.length];
+    for (int i = 0; i < mask.length; i++) {
+      double u = maskFunction.samples() ? MaskFunction.uniform(random) : 0;
+      double t = theta[i % edges];
+      double m = maskFunction.value(t, u);
+      double dm = maskFunction.derivative(t, u);
+      if (dropout > 0) {
+        double scale = random.nextDouble() < dropout ? 0 : 1 / (1 - dropout);
+        m *= scale;
+        dm *= scale;
+      }
+      mask[i] = (float) m;
+      slope[i] = dm;
+    }
+    PatchMask patch = new PatchMask(graph, mask, perPrompt ? prompts : 0);
+    float[] g = r.run().gradient(patch, loss, r.batch(), r.cleanLogits()).maskGradient();
+    for (int i = 0; i < mask.length; i++) {
+      gradient[i % edges] += g[i] * slope[i] / prompts;
+    }
+  }
+
+  /** Adds λ ∂R/∂θ. */
+  private void regularizer(double[] theta, SplittableRandom random, double[] gradient) {
+    boolean tree = patchType == PatchType.TREE_PATCH;
+    int edges = theta.length;
+    double masked = 0;
+    double[] slope = new double[edges];
+    for (int i = 0; i < edges; i++) {
+      double u = maskFunction.samples() ? MaskFunction.uniform(random) : 0;
+      masked += maskFunction.value(theta[i], u);
+      slope[i] = maskFunction.derivative(theta[i], u);
+    }
+    double size = tree ? edges - masked : masked;
+    double scale = circuitSize == 0 ? 1.0 / edges : size > circuitSize ? 1.0 / circuitSize : 0;
+    for (int i = 0; i < edges; i++) {
+      gradient[i] += lambda * scale * (tree ? -slope[i] : slope[i]);
+    }
+    if (avoid != null && avoid.size() > 0) {
+      double weight = (tree ? -1 : 1) * avoidLambda / avoid.size();
+      double shift = maskFunction.samples() ? MaskFunction.REGULARIZE_CONST : 0;
+      avoid.edgeSet().stream()
+          .forEach(
+              i -> {
+                double s = MaskFunction.sigmoid(theta[i] - shift);
+                double slopeOf = maskFunction == MaskFunction.NONE ? 1 : s * (1 - s);
+                gradient[i] += lambda * weight * slopeOf;
+              });
+    }
+  }
+
+  private void adam(double[] theta, double[] g, double[] m, double[] v, int step) {
+    double c1 = 1 - Math.pow(0.9, step);
+    double c2 = Math.sqrt(1 - Math.pow(0.999, step));
+    for (int i = 0; i < theta.length; i++) {
+      m[i] = 0.9 * m[i] + 0.1 * g[i];
+      v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
+      theta[i] -= learningRate / c1 * m[i] / (Math.sqrt(v[i]) / c2 + 1e-8);
+    }
+  }
+}

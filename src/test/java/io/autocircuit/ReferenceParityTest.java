@@ -1,0 +1,539 @@
+package io.autocircuit;
+
+import static org.junit.jupiter.api.Assertions.fail;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.autocircuit.data.Batches;
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.PromptDataset;
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.DestNode;
+import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.EdgeCounts;
+import io.autocircuit.graph.SrcNode;
+import io.autocircuit.kernels.Kernels;
+import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.metric.AreaUnderCurve;
+import io.autocircuit.metric.Measurement;
+import io.autocircuit.metric.Measurements;
+import io.autocircuit.metric.Metric;
+import io.autocircuit.metric.Roc;
+import io.autocircuit.model.ModelLoader;
+import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.objective.LogitFunction;
+import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.AblationValues;
+import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.CircuitRuns;
+import io.autocircuit.patch.Evaluation;
+import io.autocircuit.patch.PatchMask;
+import io.autocircuit.patch.PatchType;
+import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.PruneScores;
+import io.autocircuit.prune.Acdc;
+import io.autocircuit.prune.MaskFunction;
+import io.autocircuit.prune.MaskGradient;
+import io.autocircuit.prune.Progress;
+import io.autocircuit.prune.SubnetworkProbing;
+import io.autocircuit.tensor.Safetensors;
+import io.autocircuit.tensor.TensorScope;
+import io.autocircuit.tensor.Tensors;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Reproduces AutoCircuit's numbers: every case of every model folder under {@code -Dreference.dir}.
+ * Prints for each kind the number of cases and the largest deviation; an unknown kind fails.
+ */
+class ReferenceParityTest {
+  /** Cases and the largest deviation of a kind. */
+  private static final class Tally {
+    int cases;
+    double absolute;
+    double relative;
+    String worst = "";
+  }
+
+  private final Map<String, Tally> tallies = new TreeMap<>();
+  private final List<String> failures = new ArrayList<>();
+  private final Kernels kernels = KernelsProvider.choose().kernels();
+
+  @Test
+  void everyCaseOfEveryModel() throws IOException {
+    Path dir = Path.of(System.getProperty("reference.dir", "../shared/reference"));
+    if (!Files.isDirectory(dir)) {
+      System.out.println("ReferenceParityTest: skipped, no reference cases at reference.dir");
+    }
+    assumeTrue(Files.isDirectory(dir), "no reference cases at reference.dir");
+    int folders = 0;
+    try (Stream<Path> list = Files.list(dir)) {
+      for (Path folder : list.sorted().toList()) {
+        if (Files.isRegularFile(folder.resolve("expected.json"))) {
+          folders++;
+          try (TensorScope scope = new TensorScope()) {
+            folder(folder);
+          }
+        }
+      }
+    }
+    System.out.printf(
+        "ReferenceParityTest: %d model folders, kernels %s%n", folders, kernels.name());
+    tallies.forEach(
+        (kind, t) ->
+            System.out.printf(
+                "  %-20s %4d cases, largest deviation %.3g absolute, %.3f of the tolerance (%s)%n",
+                kind, t.cases, t.absolute, t.relative, t.worst));
+    if (folders == 0) {
+      fail("no model folder with expected.json under reference.dir=" + dir);
+    }
+    if (!failures.isEmpty()) {
+      fail(
+          failures.size()
+              + " failures:\n"
+              + String.join("\n", failures.subList(0, Math.min(40, failures.size()))));
+    }
+  }
+
+  private void folder(Path folder) throws IOException {
+    JsonNode expected = new ObjectMapper().readTree(folder.resolve("expected.json").toFile());
+    try (Safetensors tensors = Safetensors.open(folder.resolve("expected.safetensors"));
+        Transformer model = ModelLoader.load(folder.resolve("model"))) {
+      int i = 0;
+      for (JsonNode c : expected.get("cases")) {
+        String kind = c.get("kind").asText();
+        String name = folder.getFileName() + "#" + i++ + " " + kind;
+        Tally tally = tallies.computeIfAbsent(kind, k -> new Tally());
+        tally.cases++;
+        try (TensorScope scope = new TensorScope()) {
+          new Case(folder, expected, c, tensors, model, name, tally).run();
+        } catch (RuntimeException e) {
+          failures.add(name + ": " + e);
+          e.printStackTrace(System.out);
+        }
+      }
+    }
+  }
+
+  /** One reference case. */
+  private final class Case {
+    final JsonNode c;
+    final Safetensors tensors;
+    final String name;
+    final Tally tally;
+    final double rtol;
+    final double atol;
+    final List<PromptBatch> batches;
+    final PatchableModel model;
+    final ComputationGraph graph;
+
+    Case(
+        Path folder,
+        JsonNode expected,
+        JsonNode c,
+        Safetensors tensors,
+        Transformer transformer,
+        String name,
+        Tally tally) {
+      this.c = c;
+      this.tensors = tensors;
+      this.name = name;
+      this.tally = tally;
+      this.rtol = expected.at("/tolerance/rtol").asDouble();
+      this.atol = expected.at("/tolerance/atol").asDouble();
+      int batchSize = c.path("batch_size").asInt(4);
+      this.batches =
+          Batches.inOrder(
+              PromptDataset.read(folder.resolve("dataset.json")).tokenize(null), batchSize, true);
+      boolean positions = c.path("token_positions").asBoolean(false);
+      OutputSlice slice =
+          switch (c.path("slice_output").asText("all")) {
+            case "last_seq" -> OutputSlice.LAST_SEQ;
+            case "not_first_seq" -> OutputSlice.NOT_FIRST_SEQ;
+            default -> OutputSlice.ALL;
+          };
+      this.model =
+          PatchableModel.of(
+              transformer,
+              c.path("separate_qkv").asBoolean(true),
+              positions ? batches.get(0).clean().length() : 0,
+              slice,
+              kernels);
+      this.graph = model.graph();
+    }
+
+    void run() {
+      switch (c.get("kind").asText()) {
+        case "logits" -> logits();
+        case "graph" -> graph();
+        case "src_ablations" -> srcAblations();
+        case "patched_logits" -> patchedLogits();
+        case "mask_gradient" -> maskGradient();
+        case "subnetwork_probing" -> subnetworkProbing();
+        case "run_circuits" -> runCircuits();
+        case "roc" -> roc();
+        case "acdc" -> acdc();
+        default -> failures.add(name + ": unknown kind");
+      }
+    }
+
+    void logits() {
+      compare(
+          "clean",
+          concat(batches.stream().map(b -> model.logits(b.clean())).toList()),
+          c.get("clean").asText());
+      compare(
+          "corrupt",
+          concat(batches.stream().map(b -> model.logits(b.corrupt())).toList()),
+          c.get("corrupt").asText());
+    }
+
+    Tensor concat(List<Tensor> list) {
+      return torch.cat(new TensorVector(list.toArray(Tensor[]::new)), 0);
+    }
+
+    void graph() {
+      check("n_edges", graph.edgeCount(), c.get("n_edges").asInt());
+      check("srcs", graph.sources().stream().map(SrcNode::name).toList(), strings(c.get("srcs")));
+      check(
+          "dests",
+          graph.destinations().stream().map(DestNode::name).sorted().toList(),
+          strings(c.get("dests")).stream().sorted().toList());
+      Map<String, List<Long>> shapes = new TreeMap<>();
+      graph
+          .modules()
+          .forEach(m -> shapes.put(m.name(), Arrays.stream(graph.maskShape(m)).boxed().toList()));
+      Map<String, List<Long>> want = new TreeMap<>();
+      c.get("mask_shapes")
+          .fields()
+          .forEachRemaining(
+              e -> {
+                List<Long> shape = new ArrayList<>();
+                e.getValue().forEach(n -> shape.add(n.asLong()));
+                want.put(e.getKey(), shape);
+              });
+      check("mask_shapes", shapes, want);
+      int i = 0;
+      for (JsonNode e : c.get("first_edges_in_acdc_order")) {
+        Edge mine = graph.edge(i++);
+        check(
+            "edge " + (i - 1),
+            mine.name() + "@" + mine.position(),
+            e.get(0).asText() + "@" + (e.get(1).isNull() ? -1 : e.get(1).asInt()));
+      }
+    }
+
+    List<String> strings(JsonNode array) {
+      List<String> list = new ArrayList<>();
+      array.forEach(n -> list.add(n.asText()));
+      return list;
+    }
+
+    void check(String what, Object mine, Object want) {
+      if (!mine.equals(want)) {
+        failures.add(name + ": " + what + " is " + mine + " but should be " + want);
+      }
+    }
+
+    Ablation ablation() {
+      return Ablation.valueOf(c.path("ablation").asText("RESAMPLE"));
+    }
+
+    void srcAblations() {
+      try (AblationValues values = AblationValues.prepare(model, ablation(), batches)) {
+        PromptBatch batch = batches.get(c.path("batch").asInt(0));
+        boolean corrupt = c.path("sample").asText("corrupt").equals("corrupt");
+        Tensor mine = values.of(corrupt ? batch.corrupt() : batch.clean());
+        long[] shape = tensors.shape(c.get("expected").asText());
+        compare("ablations", mine.expand(shape).contiguous(), c.get("expected").asText());
+      }
+    }
+
+    Map<String, float[]> modules(JsonNode names) {
+      Map<String, float[]> map = new LinkedHashMap<>();
+      names
+          .fields()
+          .forEachRemaining(e -> map.put(e.getKey(), tensors.floats(e.getValue().asText())));
+      return map;
+    }
+
+    void patchedLogits() {
+      PatchMask mask =
+          PatchMask.of(graph, PruneScores.fromModules(graph, modules(c.get("mask"))).values());
+      PromptBatch batch = batches.get(c.path("batch").asInt(0));
+      try (AblationValues values = AblationValues.prepare(model, ablation(), batches);
+          Evaluation run = model.evaluation(batch.clean(), values.of(batch.corrupt()))) {
+        compare("logits", run.logits(mask), c.get("expected").asText());
+      }
+    }
+
+    void maskGradient() {
+      boolean integrated = c.hasNonNull("integrated_grad_samples");
+      MaskGradient algorithm =
+          new MaskGradient(
+              LogitFunction.valueOf(c.get("grad_function").asText().toUpperCase(Locale.ROOT)),
+              MaskGradient.AnswerFunction.valueOf(
+                  c.get("answer_function").asText().toUpperCase(Locale.ROOT)),
+              integrated ? 0 : c.get("mask_val").asDouble(),
+              integrated ? c.get("integrated_grad_samples").asInt() : 0,
+              ablation(),
+              MaskGradient.PatchSource.valueOf(
+                  c.path("clean_corrupt").asText("corrupt").toUpperCase(Locale.ROOT)));
+      PruneScores scores = algorithm.score(model, batches);
+      compareScores(scores, c.get("expected"), c.path("expected_is_mean_times").asDouble(1));
+    }
+
+    void subnetworkProbing() {
+      String fn = c.path("mask_fn").asText("null");
+      SubnetworkProbing algorithm =
+          new SubnetworkProbing(
+              c.get("learning_rate").asDouble(),
+              c.get("epochs").asInt(),
+              c.get("regularize_lambda").asDouble(),
+              fn.equals("null")
+                  ? MaskFunction.NONE
+                  : MaskFunction.valueOf(fn.toUpperCase(Locale.ROOT)),
+              c.get("tree_optimisation").asBoolean() ? PatchType.TREE_PATCH : PatchType.EDGE_PATCH,
+              ablation(),
+              SubnetworkProbing.Target.valueOf(
+                  c.get("faithfulness_target").asText().toUpperCase(Locale.ROOT)),
+              0,
+              0,
+              null,
+              1,
+              0);
+      compareScores(algorithm.score(model, batches), c.get("expected"), 1);
+    }
+
+    void compareScores(PruneScores scores, JsonNode expected, double factor) {
+      expected
+          .fields()
+          .forEachRemaining(
+              e -> {
+                float[] mine = scores.module(graph.module(e.getKey()));
+                for (int i = 0; i < mine.length; i++) {
+                  mine[i] *= (float) factor;
+                }
+                compare(
+                    e.getKey(),
+                    mine,
+                    graph.maskShape(graph.module(e.getKey())),
+                    e.getValue().asText());
+              });
+    }
+
+    void runCircuits() {
+      PruneScores scores = PruneScores.fromModules(graph, modules(c.get("scores")));
+      Map<Integer, Circuit> bySize = new TreeMap<>();
+      c.get("edge_counts")
+          .forEach(
+              k -> {
+                Circuit circuit = scores.topWithTies(k.asInt());
+                bySize.put(circuit.size(), circuit);
+              });
+      List<Circuit> circuits = List.copyOf(bySize.values());
+      check(
+          "sizes",
+          bySize.keySet().stream().map(String::valueOf).toList(),
+          new ArrayList<>(sortedKeys(c.get("expected"))));
+      CircuitRuns runs =
+          new CircuitRuns(
+              PatchType.valueOf(c.get("patch_type").asText()),
+              ablation(),
+              c.path("reverse_clean_corrupt").asBoolean(false));
+      Map<Integer, List<Tensor>> outputs = new TreeMap<>();
+      try (TensorScope scope = new TensorScope()) {
+        runs.forEach(
+            model,
+            batches,
+            circuits,
+            (i, b, logits) -> {
+              logits.retainReference();
+              outputs.computeIfAbsent(circuits.get(i).size(), k -> new ArrayList<>()).add(logits);
+            });
+        outputs.forEach(
+            (k, list) -> {
+              String tensor = c.get("expected").path(String.valueOf(k)).asText();
+              compare("circuit " + k, concat(list), tensor);
+              list.forEach(Tensor::releaseReference);
+            });
+      }
+      Map<String, Metric> keys = new LinkedHashMap<>();
+      keys.put("kl_div", Metric.KL_DIV);
+      keys.put("corrupt_kl_div", Metric.CORRUPT_KL_DIV);
+      keys.put("answer_diff_logits", Metric.LOGIT_DIFF);
+      keys.put("answer_val_logits", Metric.ANSWER_LOGIT);
+      keys.put("wrong_answer_val_logits", Metric.WRONG_ANSWER_LOGIT);
+      keys.put("answer_diff_softmax", Metric.PROB_DIFF);
+      keys.put("answer_val_softmax", Metric.ANSWER_PROB);
+      keys.put("wrong_answer_val_softmax", Metric.WRONG_ANSWER_PROB);
+      keys.put("answer_diff_log_softmax", Metric.LOGPROB_DIFF);
+      keys.put("answer_val_log_softmax", Metric.ANSWER_LOGPROB);
+      keys.put("wrong_answer_val_log_softmax", Metric.WRONG_ANSWER_LOGPROB);
+      keys.put("answer_diff_percent", Metric.LOGIT_DIFF_PERCENT);
+      keys.put("answer_diff_percent_mean_of_diffs", Metric.LOGIT_DIFF_PERCENT_MEAN);
+      keys.put("correct_answer_percent", Metric.CORRECT_ANSWER_PERCENT);
+      keys.put("correct_answer_greater_than_incorrect_percent", Metric.CORRECT_OVER_WRONG_PERCENT);
+      JsonNode metrics = c.path("metrics");
+      List<Metric> wanted =
+          keys.entrySet().stream()
+              .filter(e -> metrics.has(e.getKey()))
+              .map(Map.Entry::getValue)
+              .toList();
+      Map<Metric, Measurement> measured = new LinkedHashMap<>();
+      Measurements.of(model, runs, batches, circuits, wanted, Progress.SILENT)
+          .forEach(m -> measured.put(m.metric(), m));
+      metrics
+          .fields()
+          .forEachRemaining(
+              e -> {
+                if (e.getKey().startsWith("auc_kl_div")) {
+                  boolean logX = e.getKey().contains("logx1");
+                  check(e.getKey() + " has a linear y axis", e.getKey().endsWith("logy0"), true);
+                  double area =
+                      new AreaUnderCurve(logX, false, 1).of(measured.get(Metric.KL_DIV).points());
+                  // AutoCircuit hides areas below its floor of 0.001 (11-A10)
+                  compare(e.getKey(), Math.max(area, 1e-3), e.getValue().asDouble());
+                } else if (!keys.containsKey(e.getKey())) {
+                  failures.add(name + ": unknown metric " + e.getKey());
+                } else {
+                  List<Measurement.Point> points = measured.get(keys.get(e.getKey())).points();
+                  check(e.getKey() + " points", points.size(), e.getValue().size());
+                  for (int i = 0; i < points.size(); i++) {
+                    check(e.getKey(), points.get(i).edges(), e.getValue().get(i).get(0).asInt());
+                    compare(
+                        e.getKey(), points.get(i).value(), e.getValue().get(i).get(1).asDouble());
+                  }
+                }
+              });
+    }
+
+    List<String> sortedKeys(JsonNode object) {
+      List<Integer> keys = new ArrayList<>();
+      object.fieldNames().forEachRemaining(k -> keys.add(Integer.valueOf(k)));
+      return keys.stream().sorted().map(String::valueOf).toList();
+    }
+
+    void roc() {
+      PruneScores scores = PruneScores.fromModules(graph, modules(c.get("scores")));
+      List<Edge> official = new ArrayList<>();
+      c.get("official")
+          .forEach(
+              e ->
+                  official.add(
+                      graph.edge(e.get(0).asText(), e.get(1).isNull() ? -1 : e.get(1).asInt())));
+      int[] counts = EdgeCounts.AUTO.resolve(graph.edgeCount(), scores.values(), -1);
+      List<Roc.Point> points = Roc.curve(scores, Circuit.of(graph, official), counts);
+      check("points", points.size(), c.get("expected").size());
+      for (int i = 0; i < Math.min(points.size(), c.get("expected").size()); i++) {
+        compare(
+            "false positive rate " + i,
+            points.get(i).falsePositiveRate(),
+            c.get("expected").get(i).get(0).asDouble());
+        compare(
+            "true positive rate " + i,
+            points.get(i).truePositiveRate(),
+            c.get("expected").get(i).get(1).asDouble());
+      }
+    }
+
+    void acdc() {
+      List<Double> taus = new ArrayList<>();
+      for (JsonNode base : c.get("tao_bases")) {
+        for (JsonNode exp : c.get("tao_exps")) {
+          taus.add(base.asDouble() * Math.pow(10, exp.asInt()));
+        }
+      }
+      Acdc algorithm =
+          new Acdc(
+              taus,
+              Acdc.Target.valueOf(c.get("faithfulness_target").asText().toUpperCase(Locale.ROOT)),
+              ablation());
+      PruneScores scores = algorithm.score(model, batches.subList(0, 1));
+      int wrong = 0;
+      for (var fields = c.get("expected").fields(); fields.hasNext(); ) {
+        var e = fields.next();
+        float[] mine = scores.module(graph.module(e.getKey()));
+        float[] want = tensors.floats(e.getValue().asText());
+        check("length of " + e.getKey(), mine.length, want.length);
+        for (int i = 0; i < mine.length; i++) {
+          boolean same =
+              mine[i] == want[i]
+                  || Math.abs(mine[i] - want[i]) <= atol * 1e-2 + rtol * Math.abs(want[i]);
+          wrong += same ? 0 : 1;
+        }
+      }
+      double share = (double) wrong / graph.edgeCount();
+      deviation("share of edges decided otherwise", share, share / 0.01);
+      if (share > 0.01) {
+        failures.add(name + ": " + wrong + " of " + graph.edgeCount() + " edges decided otherwise");
+      }
+    }
+
+    void compare(String what, double mine, double want) {
+      compareElement(what, mine, want);
+    }
+
+    void compare(String what, Tensor mine, String tensor) {
+      compare(what, Tensors.floats(mine), mine.shape(), tensor);
+    }
+
+    void compare(String what, float[] mine, long[] shape, String tensor) {
+      long[] wantShape = tensors.shape(tensor);
+      float[] want = tensors.floats(tensor);
+      // AutoCircuit's last_seq slice drops the position axis
+      long[] squeezed = Arrays.stream(shape).filter(n -> n != 1).toArray();
+      long[] wantSqueezed = Arrays.stream(wantShape).filter(n -> n != 1).toArray();
+      if (!Arrays.equals(squeezed, wantSqueezed)) {
+        failures.add(
+            name
+                + ": "
+                + what
+                + " has shape "
+                + Arrays.toString(shape)
+                + " but should have "
+                + Arrays.toString(wantShape));
+        return;
+      }
+      for (int i = 0; i < want.length; i++) {
+        if (!compareElement(what + "[" + i + "]", mine[i], want[i])) {
+          return;
+        }
+      }
+    }
+
+    boolean compareElement(String what, double mine, double want) {
+      double difference = Math.abs(mine - want);
+      double tolerance = atol + rtol * Math.abs(want);
+      deviation(what, difference, difference / tolerance);
+      if (!(difference <= tolerance)) {
+        failures.add(name + ": " + what + " is " + mine + " but should be " + want);
+        return false;
+      }
+      return true;
+    }
+
+    void deviation(String what, double absolute, double ofTolerance) {
+      tally.absolute = Math.max(tally.absolute, absolute);
+      if (ofTolerance > tally.relative) {
+        tally.relative = ofTolerance;
+        tally.worst = name + " " + what;
+      }
+    }
+  }
+}
