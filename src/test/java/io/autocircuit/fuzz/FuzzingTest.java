@@ -23,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 class FuzzingTest {
   private static final int SECONDS = Integer.getInteger("fuzz.seconds", 5);
   private static final int BUG_FOUND = 77;
+  private static final int FEWEST_INPUTS = 100;
 
   @TempDir Path directory;
 
@@ -76,16 +77,24 @@ class FuzzingTest {
   private void survives(Class<?> target, List<byte[]> seeds, String instrumented)
       throws IOException, InterruptedException {
     Outcome outcome = fuzz(target, seeds, SECONDS);
+    if (outcome.exit() == 0 && outcome.executed() < FEWEST_INPUTS) {
+      // A busy machine may need the time for loading and instrumenting alone.
+      outcome = fuzz(target, seeds, SECONDS + 60);
+    }
     assertEquals(0, outcome.exit(), outcome.output());
     assertTrue(
         outcome.output().contains("Instrumented " + instrumented), "no coverage of the reader");
-    Matcher executed =
-        Pattern.compile("stat::number_of_executed_units:\\s+(\\d+)").matcher(outcome.output());
-    assertTrue(executed.find(), outcome.output());
-    assertTrue(Long.parseLong(executed.group(1)) > 100, outcome.output());
+    assertTrue(outcome.executed() >= FEWEST_INPUTS, outcome.output());
   }
 
-  private record Outcome(int exit, String output) {}
+  private record Outcome(int exit, String output) {
+    /** How many inputs the target was given. */
+    long executed() {
+      Matcher executed =
+          Pattern.compile("stat::number_of_executed_units:\\s+(\\d+)").matcher(output);
+      return executed.find() ? Long.parseLong(executed.group(1)) : 0;
+    }
+  }
 
   private Outcome fuzz(Class<?> target, List<byte[]> seeds, int seconds)
       throws IOException, InterruptedException {
