@@ -194,6 +194,8 @@ public record PromptDataset(
 
   /** Reads the schema; {@code source} begins every message. */
   private record Reader(String source) {
+    /** Far beyond any context, and a BOS may still move it without overflow. */
+    private static final int LARGEST_POSITION = 1 << 24;
 
     PromptDataset dataset(JsonNode json) {
       JsonNode prompts = field(json, "prompts", "the file");
@@ -332,7 +334,6 @@ public record PromptDataset(
       }
       for (Map.Entry<String, JsonNode> word : json.properties()) {
         JsonNode at = word.getValue();
-        // The largest int is left out: a BOS moves positions by one.
         if (!at.isIntegralNumber()
             || !at.canConvertToInt()
             || at.intValue() < 0
@@ -346,8 +347,6 @@ public record PromptDataset(
       }
       return words;
     }
-
-    private static final int LARGEST_POSITION = 1 << 24;
 
     private DataException wrong(String where, JsonNode found, String needed) {
       String shown =

@@ -101,6 +101,26 @@ class BatchesTest {
   }
 
   @Test
+  @DisplayName("11-A15 a pad is never taken for a BOS, nor a BOS for a pad")
+  void padIdEqualToBosId() {
+    TokenizedDataset dataset =
+        dataset(pair(0, ids(7, 1), ids(7, 2)), pair(1, ids(7, 7, 1, 2), ids(3, 7, 1, 2)));
+    PromptBatch batch = Batches.padded(dataset, 2, 7).get(0);
+    assertArrayEquals(new int[] {7, 7, 7, 1, 7, 7, 1, 2}, batch.clean().ids());
+    assertArrayEquals(new int[] {2, 0}, batch.clean().padding());
+    assertArrayEquals(new int[] {2, 0}, batch.corrupt().padding());
+  }
+
+  @Test
+  @DisplayName("11-B2 batches of identical prompts are told apart by their rows")
+  void identicalPrompts() {
+    TokenizedPair same = pair(0, ids(1, 2), ids(1, 3));
+    List<PromptBatch> batches = Batches.byLength(dataset(same, same, same), 1);
+    assertEquals(
+        List.of(0, 1, 2), batches.stream().map(batch -> batch.rows()[0]).sorted().toList());
+  }
+
+  @Test
   void inOrderKeepsOrDropsTheLastBatch() {
     TokenizedDataset dataset = ofLengths(2, 2, 2, 2, 2);
     assertEquals(3, Batches.inOrder(dataset, 2, false).size());
