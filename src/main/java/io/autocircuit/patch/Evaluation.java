@@ -28,8 +28,8 @@ import org.bytedeco.pytorch.global.torch;
  * attention patterns and MLP activations besides.
  */
 public final class Evaluation implements AutoCloseable {
-  private static final Scalar ONE = new Scalar(1.0);
-  private static final Scalar MINUS_ONE = new Scalar(-1.0);
+  private static final Scalar ONE = constant(1);
+  private static final Scalar MINUS_ONE = constant(-1);
 
   private final PatchableModel patchable;
   private final Transformer model;
@@ -140,6 +140,13 @@ public final class Evaluation implements AutoCloseable {
     }
     modules = List.copyOf(list);
     endModule = find(graph.blocks(), Input.END);
+  }
+
+  /** A scalar that no scope frees: this class may be initialised inside one. */
+  private static Scalar constant(double value) {
+    Scalar s = new Scalar(value);
+    s.retainReference();
+    return s;
   }
 
   private DestModule find(int block, Input input) {
