@@ -233,6 +233,41 @@ class PatchBackwardTest {
   }
 
   @Test
+  void manyRowsTakeLongerChunks() {
+    // 1050 rows: 62 chunks of 17; channels shorter than any vector
+    for (int index : new int[] {8, 16, 24, 32, 40, 48}) {
+      KernelCase c =
+          new KernelCase(
+              index,
+              ScalarType.Float,
+              21,
+              50,
+              5,
+              7,
+              3,
+              index % 16 == 0,
+              false,
+              KernelCase.Fill.SPARSE,
+              KernelCase.Layout.TRANSPOSED,
+              KernelCase.norms().get(2));
+      try (TensorScope scope = new TensorScope()) {
+        Tensor normalized = c.random(c.k(), c.b(), c.t(), c.d());
+        Tensor rstd = torch.rand(new long[] {c.k(), c.b(), c.t()}, KernelCase.options(c.type()));
+        Gradients expected = run(reference, c, normalized, rstd);
+        for (InstructionSet set : InstructionSet.available()) {
+          Gradients actual = run(new CpuKernels(set, 2), c, normalized, rstd);
+          Tolerance.of(c.type(), 1050 * 3)
+              .scaled(4)
+              .check(set + " " + c + " maskGrad", expected.mask().base(), actual.mask().base());
+          Tolerance.of(c.type(), c.k())
+              .scaled(8)
+              .check(set + " " + c + " deltaGrad", expected.delta().base(), actual.delta().base());
+        }
+      }
+    }
+  }
+
+  @Test
   void unusedSourcesAndNoSources() {
     try (TensorScope scope = new TensorScope()) {
       var options = KernelCase.options(ScalarType.Float);
