@@ -119,8 +119,9 @@ class PatchBackwardTest {
             ScalarType.Float,
             3,
             13,
-            7,
-            11,
+            29,
+            37,
+            // enough work that the kernel uses the threads it is offered
             65,
             false,
             false,

@@ -108,7 +108,8 @@ class PatchForwardTest {
               5,
               29,
               37,
-              100,
+              // enough work that the kernel uses the threads it is offered
+              332,
               false,
               true,
               KernelCase.Fill.SPARSE,
