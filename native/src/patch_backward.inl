@@ -82,8 +82,8 @@ void normalize_backward(int32_t kind, int64_t n, Element* grad, const Element* n
   copy_padded(grad, n, copy, padded);
 }
 
-// products[i][j] += g[i] * tile[j], lane by lane, over all vectors of a row; meanwhile fetches rows
-// a later call will read.
+// products[i][j] += g[i] * tile[j], lane by lane, over all vectors (one or more) of a row; meanwhile
+// fetches rows a later call will read. (A loop that may run zero times costs the compiler registers.)
 template <class Element, int Rows>
 void dot_block(int64_t vectors, const Element* g, int64_t stride, const Element* tile,
                Element* products, const Element* const* upcoming, int64_t upcoming_rows) {
@@ -94,7 +94,8 @@ void dot_block(int64_t vectors, const Element* g, int64_t stride, const Element*
 #pragma GCC unroll 16
     for (int j = 0; j < kDotColumns; ++j) sum[i][j] = load(products + (i * kDotColumns + j) * L);
   }
-  for (int64_t v = 0; v < vectors; ++v) {
+  int64_t v = 0;
+  do {
     Vector<Element> rows[Rows];
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) rows[i] = load(g + i * stride);
@@ -107,7 +108,7 @@ void dot_block(int64_t vectors, const Element* g, int64_t stride, const Element*
     }
     g += L;
     tile += kDotColumns * L;
-  }
+  } while (++v < vectors);
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 16
@@ -177,6 +178,18 @@ struct BackwardRows {
     return a.delta + b * a.delta_b + t * a.delta_t;
   }
 
+  // Copies n channels, filled up with zeros, to one column of the tile.
+  static void pack_column(const Element* source, int64_t n, int64_t vectors, Element* column) {
+    constexpr int64_t L = kLanes<Element>;
+    const int64_t whole = n / L;
+    for (int64_t v = 0; v < whole; ++v) {
+      store(column + v * kDotColumns * L, load(source + v * L));
+    }
+    for (int64_t v = whole; v < vectors; ++v) {
+      copy_padded(source + v * L, larger(n - v * L, 0), column + v * kDotColumns * L, L);
+    }
+  }
+
   // Adds one row to the products; `next` is the delta of the row to come, or null.
   void add_products(const Element* delta, const Element* next) {
     constexpr int64_t L = kLanes<Element>;
@@ -187,11 +200,7 @@ struct BackwardRows {
     for (int64_t c = 0; c < a.S; c += J) {
       const int64_t columns = smaller(J, a.S - c);
       for (int64_t j = 0; j < J; ++j) {
-        const Element* source = delta + (c + j) * a.delta_s;
-        for (int64_t v = 0; v < vectors; ++v) {
-          copy_padded(source + v * L, j < columns ? smaller(L, a.D - v * L) : 0,
-                      s.tile + (v * J + j) * L, L);
-        }
+        pack_column(delta + (c + j) * a.delta_s, j < columns ? a.D : 0, vectors, s.tile + j * L);
       }
       const bool last = c + J >= a.S;
       const Element* upcoming_base = last ? next : delta + (c + J) * a.delta_s;

@@ -30,6 +30,7 @@ void naive(const BackwardArguments<Element>& a) {
   const int64_t positions = a.per_position ? a.T : 1;
   std::vector<double> mask_grad(
       a.mask_grad == nullptr ? 0 : static_cast<std::size_t>(prompts * positions * a.K * a.S));
+  std::vector<double> sums(static_cast<std::size_t>(a.D));
   for (int64_t b = 0; b < a.B; ++b) {
     for (int64_t t = 0; t < a.T; ++t) {
       const auto g = [&](int64_t k) { return a.grad + ((k * a.B + b) * a.T + t) * a.D; };
@@ -59,13 +60,12 @@ void naive(const BackwardArguments<Element>& a) {
         const Element* mask = a.mask + b * a.mask_b + t * a.mask_t;
         for (int64_t s = 0; s < a.S; ++s) {
           Element* to = a.delta_grad + s * a.grad_s + b * a.grad_b + t * a.grad_t;
-          for (int64_t d = 0; d < a.D; ++d) {
-            double sum = to[d];
-            for (int64_t k = 0; k < a.K; ++k) {
-              sum += static_cast<double>(mask[k * a.mask_k + s]) * g(k)[d];
-            }
-            to[d] = static_cast<Element>(sum);
+          for (int64_t d = 0; d < a.D; ++d) sums[d] = to[d];
+          for (int64_t k = 0; k < a.K; ++k) {
+            const double m = mask[k * a.mask_k + s];
+            for (int64_t d = 0; d < a.D; ++d) sums[d] += m * g(k)[d];
           }
+          for (int64_t d = 0; d < a.D; ++d) to[d] = static_cast<Element>(sums[d]);
         }
       }
     }

@@ -14,13 +14,11 @@ void naive(const ForwardArguments<Element>& a) {
   for (int64_t k = 0; k < a.K; ++k) {
     for (int64_t b = 0; b < a.B; ++b) {
       for (int64_t t = 0; t < a.T; ++t) {
-        for (int64_t d = 0; d < a.D; ++d) {
-          double sum = a.resid[b * a.resid_b + t * a.resid_t + d];
-          for (int64_t s = 0; s < a.S; ++s) {
-            const double m = a.mask[b * a.mask_b + t * a.mask_t + k * a.mask_k + s];
-            if (m != 0) sum += m * a.delta[s * a.delta_s + b * a.delta_b + t * a.delta_t + d];
-          }
-          x[d] = sum;
+        for (int64_t d = 0; d < a.D; ++d) x[d] = a.resid[b * a.resid_b + t * a.resid_t + d];
+        for (int64_t s = 0; s < a.S; ++s) {
+          const double m = a.mask[b * a.mask_b + t * a.mask_t + k * a.mask_k + s];
+          const Element* delta = a.delta + s * a.delta_s + b * a.delta_b + t * a.delta_t;
+          for (int64_t d = 0; m != 0 && d < a.D; ++d) x[d] += m * delta[d];
         }
         double mean = 0;
         if (a.normalization == NORMALIZATION_LAYER_NORM) {

@@ -21,7 +21,7 @@ struct Upcoming {
 };
 
 // to[i][0:C] = from[i][0:C] + sum_{j < n} weights[j*Rows + i] * b[j*stride + (0:C)], C columns, in
-// ascending j.
+// ascending j; n is positive. (A loop that may run zero times costs the compiler registers.)
 template <class Element, int Rows, bool Prefetch>
 void product_block(int64_t n, const Element* weights, const Element* b, int64_t stride,
                    const Element* const* from, Element* const* to,
@@ -33,7 +33,8 @@ void product_block(int64_t n, const Element* weights, const Element* b, int64_t 
     sum[i][0] = load(from[i]);
     sum[i][1] = load(from[i] + L);
   }
-  for (int64_t j = 0; j < n; ++j) {
+  int64_t j = 0;
+  do {
     const Vector<Element> b0 = load(b);
     const Vector<Element> b1 = load(b + L);
     if (Prefetch) upcoming.touch(j);
@@ -45,7 +46,7 @@ void product_block(int64_t n, const Element* weights, const Element* b, int64_t 
     }
     weights += Rows;
     b += stride;
-  }
+  } while (++j < n);
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
     store(to[i], sum[i][0]);

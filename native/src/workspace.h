@@ -20,9 +20,12 @@ inline Workspace make_workspace(int64_t bytes) {
   return Workspace(static_cast<char*>(memory));
 }
 
-// Threads worth starting: one for less work than a start costs, never more than there are parts.
+// Operations (some 50 microseconds of one thread) from which on other threads are called in.
+constexpr double kOperationsWorthThreads = 4e6;
+
+// Threads worth starting: one for little work, never more than there are parts.
 inline int useful_threads(int32_t asked, int64_t parts, double operations) {
-  if (asked < 2 || parts < 2 || operations < 1e5) return 1;
+  if (asked < 2 || parts < 2 || operations < kOperationsWorthThreads) return 1;
   return static_cast<int>(asked < parts ? asked : parts);
 }
 

@@ -57,8 +57,10 @@ final class Arguments {
       long b = resid.shape[0];
       long t = resid.shape[1];
       long d = resid.shape[2];
+      positive("resid", resid);
       View out = written(contiguous("out", view("out", args.out(), type, 4)), "out");
       long k = out.shape[0];
+      positive("out", out);
       shape("out", out, k, b, t, d);
       View rstd = View.NONE;
       if (args.rstd() != null) {
@@ -79,8 +81,6 @@ final class Arguments {
         shape("delta", delta, s, b, t, d);
         mask = maskView(args.mask(), type, b, t, k, s);
       }
-      positive("resid", resid);
-      positive("out", out);
       return new Forward(
           nativeType(type),
           b,
@@ -267,6 +267,9 @@ final class Arguments {
   }
 
   private static View contiguous(String name, View view) {
+    if (Arrays.stream(view.shape).anyMatch(size -> size == 0)) {
+      return view;
+    }
     long expected = 1;
     for (int axis = view.shape.length - 1; axis >= 0; axis--) {
       if (view.shape[axis] > 1 && view.strides[axis] != expected) {
@@ -281,6 +284,9 @@ final class Arguments {
 
   /** Refuses a tensor that is written where two of its elements share memory. */
   private static View written(View view, String name) {
+    if (Arrays.stream(view.shape).anyMatch(size -> size == 0)) {
+      return view;
+    }
     int[] axes =
         IntStream.range(0, view.shape.length)
             .filter(axis -> view.shape[axis] > 1)
