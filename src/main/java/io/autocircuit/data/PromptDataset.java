@@ -1,9 +1,9 @@
 package io.autocircuit.data;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.graph.Suggestions;
 import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.JsonFiles;
-import io.autocircuit.tensor.Suggestions;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;

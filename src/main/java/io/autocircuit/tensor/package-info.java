@@ -9,7 +9,7 @@
  *       a model, and writes them. {@link io.autocircuit.tensor.JsonFiles} reads JSON, {@link
  *       io.autocircuit.tensor.AtomicFile} writes any file whole or not at all.
  *   <li>{@link io.autocircuit.tensor.DataException} is what every reader of this library throws for
- *       input it cannot use, {@link io.autocircuit.tensor.Suggestions} finds what an unknown name
+ *       input it cannot use, {@link io.autocircuit.graph.Suggestions} finds what an unknown name
  *       was meant to be. They live here because this is the leftmost package that reads files;
  *       everything to its right uses them.
  * </ul>
