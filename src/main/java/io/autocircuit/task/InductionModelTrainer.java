@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.data.PromptDataset;
 import io.autocircuit.tensor.AtomicFile;
 import io.autocircuit.tensor.DataException;
+import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
 import java.io.IOException;
@@ -216,7 +217,7 @@ public final class InductionModelTrainer {
     SplittableRandom initial = root.split();
     SplittableRandom data = root.split();
     SplittableRandom heldOut = root.split();
-    try (OneThread threads = new OneThread();
+    try (NativeThreads threads = NativeThreads.one();
         TensorScope scope = new TensorScope()) {
       Tensor flat =
           torch.tensor(network.initial(initial, settings.tokenScale, settings.positionScale));
@@ -358,7 +359,7 @@ public final class InductionModelTrainer {
       AttentionOnlyNetwork network,
       Map<String, Safetensors.Array> weights,
       InductionSequences.Batch batch) {
-    try (OneThread threads = new OneThread();
+    try (NativeThreads threads = NativeThreads.one();
         TensorScope scope = new TensorScope()) {
       Map<String, Tensor> tensors = new LinkedHashMap<>();
       weights.forEach(

@@ -8,6 +8,7 @@ import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.PromptPair;
 import io.autocircuit.data.Wording;
 import io.autocircuit.tensor.JsonFiles;
+import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
 import java.io.IOException;
@@ -82,7 +83,7 @@ class InductionDatasetTest {
   @Test
   @SuppressWarnings("try")
   void previousTokenHeadActsThroughTheKeysOfTheInductionHeads() {
-    try (OneThread threads = new OneThread();
+    try (NativeThreads threads = NativeThreads.one();
         TensorScope scope = new TensorScope()) {
       Patching patching = Patching.load();
       double clean = patching.logitDifference(patching.clean, patching.clean, ALL, ALL, "");

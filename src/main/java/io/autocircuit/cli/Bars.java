@@ -1,0 +1,74 @@
+package io.autocircuit.cli;
+
+import io.autocircuit.prune.Progress;
+import java.io.Console;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+
+/** Progress bars on standard error, after the first second of a phase; silent when piped. */
+final class Bars implements Progress, AutoCloseable {
+  private static final long PATIENCE = 1_000_000_000L;
+  private static final int REFRESH_MILLIS = 200;
+
+  private final boolean visible;
+  private String phase = "";
+  private long started;
+  private ProgressBar bar;
+
+  private Bars(boolean visible) {
+    this.visible = visible;
+  }
+
+  /** Bars if this process talks to a terminal. */
+  static Bars onTerminal() {
+    return new Bars(terminal());
+  }
+
+  /** From JDK 22 on there is a console object without a terminal too; it says so itself. */
+  @SuppressWarnings("SystemConsoleNull")
+  private static boolean terminal() {
+    Console console = System.console();
+    if (console == null) {
+      return false;
+    }
+    try {
+      return (boolean) Console.class.getMethod("isTerminal").invoke(console);
+    } catch (ReflectiveOperationException before22) {
+      return true;
+    }
+  }
+
+  @Override
+  public void update(String what, long done, long total) {
+    if (!visible) {
+      return;
+    }
+    if (!what.equals(phase)) {
+      close();
+      phase = what;
+      started = System.nanoTime();
+    }
+    if (bar == null && System.nanoTime() - started > PATIENCE && done < total) {
+      bar =
+          new ProgressBarBuilder()
+              .setTaskName(what)
+              .setInitialMax(total)
+              .setUpdateIntervalMillis(REFRESH_MILLIS)
+              .setStyle(ProgressBarStyle.ASCII)
+              .build();
+    }
+    if (bar != null) {
+      bar.stepTo(done);
+    }
+  }
+
+  @Override
+  public void close() {
+    if (bar != null) {
+      bar.close();
+      bar = null;
+    }
+    phase = "";
+  }
+}

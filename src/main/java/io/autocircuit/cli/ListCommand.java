@@ -1,0 +1,64 @@
+package io.autocircuit.cli;
+
+import io.autocircuit.metric.Metric;
+import io.autocircuit.model.ModelLoader;
+import io.autocircuit.patch.Ablation;
+import java.io.PrintWriter;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Parameters;
+
+/** {@code list algorithms|metrics|ablations|models}. */
+@Command(
+    name = "list",
+    mixinStandardHelpOptions = true,
+    description = "Lists the algorithms, metrics, ablations or model types that exist.")
+final class ListCommand implements Runnable {
+  /** What can be listed. */
+  enum What {
+    ALGORITHMS,
+    METRICS,
+    ABLATIONS,
+    MODELS
+  }
+
+  @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+
+  @Parameters(
+      paramLabel = "algorithms|metrics|ablations|models",
+      description = "What to list.",
+      arity = "1")
+  private What what;
+
+  @Override
+  public void run() {
+    PrintWriter out = spec.commandLine().getOut();
+    Map<String, String> rows = new LinkedHashMap<>();
+    switch (what) {
+      case ALGORITHMS -> Algorithms.DESCRIPTIONS.forEach(rows::put);
+      case METRICS -> {
+        for (Metric m : Metric.values()) {
+          rows.put(m.key(), m.title() + (m.lowerIsBetter() ? " (lower is better)" : ""));
+        }
+      }
+      case ABLATIONS -> {
+        for (Ablation a : Ablation.values()) {
+          rows.put(a.name().toLowerCase(Locale.ROOT), a.description());
+        }
+      }
+      case MODELS -> {
+        for (String m : ModelLoader.ARCHITECTURES) {
+          rows.put(m, "Hugging Face directory with \"model_type\": \"" + m + "\"");
+        }
+        rows.put(
+            "HookedTransformer",
+            "TransformerLens state dictionary with \"architecture\": \"HookedTransformer\"");
+      }
+    }
+    int width = rows.keySet().stream().mapToInt(String::length).max().orElse(0);
+    rows.forEach((k, v) -> out.printf("%-" + width + "s  %s%n", k, v));
+  }
+}

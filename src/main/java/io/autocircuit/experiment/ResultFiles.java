@@ -1,0 +1,118 @@
+package io.autocircuit.experiment;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.autocircuit.graph.DestModule;
+import io.autocircuit.graph.Edge;
+import io.autocircuit.metric.Measurement;
+import io.autocircuit.patch.PruneScores;
+import io.autocircuit.tensor.AtomicFile;
+import io.autocircuit.tensor.Safetensors;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** Writes results; every file appears whole or not at all. */
+public final class ResultFiles {
+  private static final ObjectMapper JSON =
+      new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+
+  private ResultFiles() {}
+
+  /**
+   * {@code scores.safetensors}: one float32 tensor per destination module under TransformerLens's
+   * hook names, {@code [positions?][heads?][sources]} (AutoCircuit's names and shapes).
+   */
+  public static void writeScores(Path file, PruneScores scores, Map<String, String> metadata) {
+    Map<String, Safetensors.Array> arrays = new LinkedHashMap<>();
+    for (DestModule m : scores.graph().modules()) {
+      arrays.put(m.name(), new Safetensors.Array(scores.graph().maskShape(m), scores.module(m)));
+    }
+    Safetensors.write(file, arrays, metadata);
+  }
+
+  /**
+   * {@code edges.json}: {@code [{"name","seq_idx","score"}]} by descending |score|; {@code seq_idx}
+   * is null when one edge stands for all positions, an infinite score is the string "Infinity".
+   */
+  public static void writeEdges(Path file, PruneScores scores) {
+    // streamed: token graphs have millions of edges
+    AtomicFile.write(
+        file,
+        out -> {
+          try (var g = JSON.getFactory().createGenerator(out)) {
+            g.disable(com.fasterxml.jackson.core.JsonGenerator.Feature.AUTO_CLOSE_TARGET);
+            g.writeStartArray();
+            for (int i : scores.ranking()) {
+              Edge e = scores.graph().edge(i);
+              g.writeRaw('\n');
+              g.writeStartObject();
+              g.writeStringField("name", e.name());
+              if (e.position() < 0) {
+                g.writeNullField("seq_idx");
+              } else {
+                g.writeNumberField("seq_idx", e.position());
+              }
+              float s = scores.values()[i];
+              if (Float.isInfinite(s)) {
+                g.writeStringField("score", s > 0 ? "Infinity" : "-Infinity");
+              } else {
+                g.writeNumberField("score", s);
+              }
+              g.writeEndObject();
+            }
+            g.writeRaw('\n');
+            g.writeEndArray();
+            g.writeRaw('\n');
+          }
+        });
+  }
+
+  /**
+   * {@code measurements.json}: {@code {"algorithm","ablation","patch_type","n_edges","prompts",
+   * "metrics":{key:[[edges,value],…]}}} and, with an official circuit, {@code "roc":[[false
+   * positive rate, true positive rate],…]}.
+   */
+  public static void writeMeasurements(Path file, Discovery.Result result) {
+    JsonNodeFactory f = JsonNodeFactory.instance;
+    ObjectNode root = f.objectNode();
+    Discovery d = result.discovery();
+    root.put("algorithm", d.algorithm().key());
+    root.put("ablation", lower(d.runs().ablation().name()));
+    root.put("patch_type", lower(d.runs().patchType().name()));
+    root.put("n_edges", d.model().graph().edgeCount());
+    root.put("prompts", d.prompts());
+    ObjectNode metrics = root.putObject("metrics");
+    for (Measurement m : result.measurements()) {
+      ArrayNode points = metrics.putArray(m.metric().key());
+      for (Measurement.Point p : m.points()) {
+        ArrayNode pair = points.addArray();
+        pair.add(p.edges());
+        if (Double.isFinite(p.value())) {
+          pair.add(p.value());
+        } else {
+          pair.add(String.valueOf(p.value()));
+        }
+      }
+    }
+    if (!result.roc().isEmpty()) {
+      ArrayNode points = root.putArray("roc");
+      result
+          .roc()
+          .forEach(p -> points.addArray().add(p.falsePositiveRate()).add(p.truePositiveRate()));
+    }
+    AtomicFile.write(
+        file,
+        out ->
+            out.write(
+                (JSON.writeValueAsString(root) + "\n")
+                    .getBytes(java.nio.charset.StandardCharsets.UTF_8)));
+  }
+
+  private static String lower(String name) {
+    return name.toLowerCase(java.util.Locale.ROOT);
+  }
+}
