@@ -75,6 +75,7 @@ import picocli.CommandLine.Option;
     })
 final class DiscoverCommand implements Callable<Integer> {
   private static final int SHOWN_EDGES = 10;
+  private static final int SHOWN_ROWS = 20;
   private static final long SMALL_PRODUCT = 32_000_000;
 
   /** Positions that are looked at. */
@@ -880,12 +881,15 @@ final class DiscoverCommand implements Callable<Integer> {
       shown.forEach(m -> out.printf("  %" + width(m) + "s", m.metric().key()));
       out.println();
       List<Measurement.Point> points = shown.get(0).points();
-      for (int i = 0; i < points.size(); i++) {
+      for (int i : rows(points.size())) {
         out.printf(Locale.ROOT, "%8d", points.get(i).edges());
         for (Measurement m : shown) {
           out.printf(Locale.ROOT, "  %" + width(m) + ".5g", m.points().get(i).value());
         }
         out.println();
+      }
+      if (points.size() > SHOWN_ROWS) {
+        out.println("  (all " + points.size() + " sizes are in measurements.json)");
       }
     }
     if (!result.roc().isEmpty()) {
@@ -897,6 +901,19 @@ final class DiscoverCommand implements Callable<Integer> {
     out.println();
     result.notices().forEach(n -> out.println("note: " + n));
     out.println("report: " + directory.resolve("report.html"));
+  }
+
+  /** All rows of a short curve, or the first ten and then ever sparser ones, with the last. */
+  private static int[] rows(int count) {
+    if (count <= SHOWN_ROWS) {
+      return java.util.stream.IntStream.range(0, count).toArray();
+    }
+    List<Integer> shown = new ArrayList<>();
+    for (double i = 0; i < count - 1; i = i < SHOWN_ROWS / 2 ? i + 1 : Math.ceil(i * 1.4)) {
+      shown.add((int) i);
+    }
+    shown.add(count - 1);
+    return shown.stream().mapToInt(Integer::intValue).toArray();
   }
 
   private static int width(Measurement m) {

@@ -82,7 +82,7 @@ public final class ResultFiles {
     Discovery d = result.discovery();
     root.put("algorithm", d.algorithm().key());
     root.put("ablation", lower(d.runs().ablation().name()));
-    root.put("patch_type", lower(d.runs().patchType().name()));
+    root.put("patch_type", lower(d.runs().patchType().name()).replace("_patch", ""));
     root.put("n_edges", d.model().graph().edgeCount());
     root.put("prompts", d.prompts());
     ObjectNode metrics = root.putObject("metrics");
