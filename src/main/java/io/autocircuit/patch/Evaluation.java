@@ -174,6 +174,20 @@ public final class Evaluation implements AutoCloseable {
   }
 
   /**
+   * Runs a circuit.
+   *
+   * @return the sliced logits, {@code [B,P,V]}, in the current scope
+   */
+  public Tensor logits(Circuit circuit, PatchType type) {
+    return logits(circuit.mask(type));
+  }
+
+  /** The operations that a circuit needs, over those of the plain forward. */
+  public double liveShare(Circuit circuit, PatchType type) {
+    return circuit.size() == 0 ? 0 : 1;
+  }
+
+  /**
    * Runs from a block on, taking what comes before from the unpatched run. Exact when the mask is
    * zero on every edge into an earlier block.
    *
