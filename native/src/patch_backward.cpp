@@ -25,8 +25,8 @@ template <class Element>
 void run(int32_t set, int32_t threads, const BackwardArguments<Element>& a) {
   const Implementation<Element>& kernels = implementation<Element>(set);
   const Chunks chunks = chunks_of(a);
-  const double operations = 4.0 * static_cast<double>(a.B * a.T * a.D) *
-                            static_cast<double>(a.K) * static_cast<double>(a.S + 2);
+  const double operations = 4.0 * static_cast<double>(a.B * a.T * a.D) * static_cast<double>(a.K) *
+                            static_cast<double>(a.S + 2);
   const int team = useful_threads(threads, chunks.groups * chunks.per_group, operations);
   const Workspace scratch = make_workspace(kernels.backward_bytes(a) * team);
   Workspace partials;
@@ -51,6 +51,7 @@ void patch_backward(int32_t set, int32_t threads, int32_t type, int64_t B, int64
                     int64_t grad_t) {
   const auto call = [&](auto element) {
     using Element = decltype(element);
+    // clang-format off
     autocircuit::run<Element>(
         set, threads,
         {B, T, K, S, D, static_cast<Element*>(grad), static_cast<const Element*>(normalized),
@@ -60,6 +61,7 @@ void patch_backward(int32_t set, int32_t threads, int32_t type, int64_t B, int64
          static_cast<Element*>(mask_grad), per_prompt != 0, per_position != 0,
          static_cast<Element*>(resid_grad), resid_b, resid_t, static_cast<Element*>(delta_grad),
          grad_s, grad_b, grad_t});
+    // clang-format on
   };
   if (type == ELEMENT_FLOAT64) {
     call(double{});

@@ -24,10 +24,8 @@ struct BackwardScratch {
     sources = scratch.take<int32_t>(a.S);
     total = scratch.take<Element>(padded);
     tile = scratch.take<Element>(padded * kDotColumns);
-    products = scratch.take<Element>(
-        a.mask_grad == nullptr
-            ? 0
-            : round_up(a.K, kDotRows) * round_up(a.S, kDotColumns) * kLanes<Element>);
+    const int64_t pairs = round_up(a.K, kDotRows) * round_up(a.S, kDotColumns);
+    products = scratch.take<Element>(a.mask_grad == nullptr ? 0 : pairs * kLanes<Element>);
   }
 };
 
@@ -291,8 +289,7 @@ struct BackwardRows {
       }
       if (products) {
         const int64_t next = row + step;
-        add_products(delta_row(b, t),
-                     i + 1 < count ? delta_row(next / a.T, next % a.T) : nullptr);
+        add_products(delta_row(b, t), i + 1 < count ? delta_row(next / a.T, next % a.T) : nullptr);
       }
       if (a.delta_grad != nullptr && a.S > 0) {
         const Element* mask = a.mask + b * a.mask_b + t * a.mask_t;
@@ -307,8 +304,8 @@ struct BackwardRows {
 };
 
 template <class Element>
-void backward(const BackwardArguments<Element>& a, const Chunks& chunks, int threads,
-              char* scratch, double* partials) {
+void backward(const BackwardArguments<Element>& a, const Chunks& chunks, int threads, char* scratch,
+              double* partials) {
   const int64_t bytes = backward_bytes(a);
   const int64_t entries = a.K * a.S;
 #pragma omp parallel num_threads(threads)

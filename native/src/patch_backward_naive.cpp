@@ -21,7 +21,8 @@ void norm_backward(const BackwardArguments<Element>& a, int64_t k, int64_t b, in
   }
   mean /= static_cast<double>(a.D);
   slope /= static_cast<double>(a.D);
-  for (int64_t d = 0; d < a.D; ++d) g[d] = static_cast<Element>(rstd * (g[d] - mean - n[d] * slope));
+  for (int64_t d = 0; d < a.D; ++d)
+    g[d] = static_cast<Element>(rstd * (g[d] - mean - n[d] * slope));
 }
 
 template <class Element>
@@ -89,6 +90,7 @@ void patch_backward_naive(int32_t type, int64_t B, int64_t T, int64_t K, int64_t
                           int64_t grad_s, int64_t grad_b, int64_t grad_t) {
   const auto call = [&](auto element) {
     using Element = decltype(element);
+    // clang-format off
     autocircuit::naive<Element>(
         {B, T, K, S, D, static_cast<Element*>(grad), static_cast<const Element*>(normalized),
          normalized_k, normalized_b, normalized_t, static_cast<const Element*>(rstd), rstd_k,
@@ -97,6 +99,7 @@ void patch_backward_naive(int32_t type, int64_t B, int64_t T, int64_t K, int64_t
          static_cast<Element*>(mask_grad), per_prompt != 0, per_position != 0,
          static_cast<Element*>(resid_grad), resid_b, resid_t, static_cast<Element*>(delta_grad),
          grad_s, grad_b, grad_t});
+    // clang-format on
   };
   if (type == ELEMENT_FLOAT64) {
     call(double{});

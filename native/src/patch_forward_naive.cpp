@@ -51,11 +51,13 @@ void patch_forward_naive(int32_t type, int64_t B, int64_t T, int64_t K, int64_t 
                          double epsilon, void* out, void* rstd) {
   const auto call = [&](auto element) {
     using Element = decltype(element);
+    // clang-format off
     autocircuit::naive<Element>(
         {B, T, K, S, D, static_cast<const Element*>(resid), resid_b, resid_t,
          static_cast<const Element*>(delta), delta_s, delta_b, delta_t,
          static_cast<const Element*>(mask), mask_b, mask_t, mask_k, normalization, epsilon,
          static_cast<Element*>(out), static_cast<Element*>(rstd)});
+    // clang-format on
   };
   if (type == ELEMENT_FLOAT64) {
     call(double{});

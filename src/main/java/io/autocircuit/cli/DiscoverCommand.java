@@ -506,7 +506,7 @@ final class DiscoverCommand implements Callable<Integer> {
   private Transformer model(ScalarType type) {
     WeightProcessing processing = processing();
     if (input.randomWeights != null) {
-      return RandomModels.of(RandomModels.shape(input.randomWeights), input.seed);
+      return RandomModels.of(RandomModels.shape(input.randomWeights), input.seed, type);
     }
     return input.model == null
         ? EmbeddedTask.model(processing, type)

@@ -5,6 +5,7 @@ import io.autocircuit.model.ModelLoader.Layout;
 import io.autocircuit.model.TransformerConfig.Positions;
 import io.autocircuit.tensor.Safetensors;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 
@@ -17,17 +18,32 @@ final class HookedTransformerLayout {
     int dModel = c.size("d_model");
     int dHead = c.has("d_head") ? c.size("d_head") : c.divide("d_model", dModel, "n_heads", heads);
     boolean attentionOnly = c.flag("attn_only", false);
-    double eps = c.number("eps", 1e-5);
-    Normalization norm = norm(c, eps);
+    Normalization norm = norm(c);
     Normalization end =
-        c.flag("final_rms", false) ? new Normalization(Normalization.Kind.RMS_NORM, eps) : norm;
+        c.flag("final_rms", false)
+            ? c.normalization(Normalization.Kind.RMS_NORM, "eps", 1e-5)
+            : norm;
+    List.of(
+            "scale_attn_by_inverse_layer_idx",
+            "use_local_attn",
+            "post_embedding_ln",
+            "use_normalization_before_and_after",
+            "use_qk_norm")
+        .forEach(c::refuse);
+    // TransformerLens writes −1 for "no cap".
+    c.refuse("attn_scores_soft_cap", -1);
+    c.refuse("output_logits_soft_cap", -1);
     int vocabulary = c.size("d_vocab");
     String direction = c.text("attention_dir", "causal");
     if (!direction.equals("causal") && !direction.equals("bidirectional")) {
-      throw c.error(
-          "attention_dir=\"" + direction + "\" is not supported; supported: causal, bidirectional");
+      throw c.unsupported("attention_dir", direction, "causal, bidirectional");
     }
     double scale = c.flag("use_attn_scale", true) ? scale(c.number("attn_scale", -1), dHead) : 1;
+    int context = c.size("n_ctx");
+    Positions positions = positions(c, dHead);
+    if (positions instanceof TransformerConfig.Rotary rotary) {
+      c.requireTableFits("n_ctx", context, rotary);
+    }
     TransformerConfig config =
         new TransformerConfig(
             name,
@@ -38,21 +54,23 @@ final class HookedTransformerLayout {
             attentionOnly ? 0 : c.size("d_mlp"),
             vocabulary,
             c.size("d_vocab_out", vocabulary),
-            c.size("n_ctx"),
-            attentionOnly ? TransformerConfig.Activation.RELU : c.activation("act_fn", "missing"),
+            context,
+            attentionOnly
+                ? TransformerConfig.Activation.RELU
+                : c.activation(c.text("act_fn"), "act_fn"),
             c.flag("gated_mlp", false),
             norm,
             end,
             direction.equals("causal"),
             c.flag("parallel_attn_mlp", false),
-            positions(c, dHead),
+            positions,
             scale);
     Map<String, Tensor> weights = new LinkedHashMap<>();
     for (String key : files.names()) {
       // TransformerLens stores grouped keys and values under a leading underscore.
       String plain = key.replace("attn._W_", "attn.W_").replace("attn._b_", "attn.b_");
       if (!key.endsWith(".mask") && !key.endsWith(".IGNORE") && !key.contains("rotary_")) {
-        weights.put(plain, files.tensor(key));
+        weights.put(plain, ModelLoader.finite(files, key));
       }
     }
     return new Layout(config, weights);
@@ -63,17 +81,13 @@ final class HookedTransformerLayout {
     return given > 0 ? given : Math.sqrt(dHead);
   }
 
-  private static Normalization norm(ConfigReader c, double eps) {
+  private static Normalization norm(ConfigReader c) {
     String type = c.text("normalization_type", "none");
     return switch (type) {
-      case "LN", "LNPre" -> new Normalization(Normalization.Kind.LAYER_NORM, eps);
-      case "RMS", "RMSPre" -> new Normalization(Normalization.Kind.RMS_NORM, eps);
+      case "LN", "LNPre" -> c.normalization(Normalization.Kind.LAYER_NORM, "eps", 1e-5);
+      case "RMS", "RMSPre" -> c.normalization(Normalization.Kind.RMS_NORM, "eps", 1e-5);
       case "none" -> Normalization.NONE;
-      default ->
-          throw c.error(
-              "normalization_type=\""
-                  + type
-                  + "\" is not supported; supported: LN, LNPre, RMS, RMSPre, null");
+      default -> throw c.unsupported("normalization_type", type, "LN, LNPre, RMS, RMSPre, null");
     };
   }
 
@@ -85,16 +99,19 @@ final class HookedTransformerLayout {
       case "rotary" -> {
         int dimensions = c.size("rotary_dim", dHead);
         if (dimensions > dHead || dimensions % 2 != 0) {
-          throw c.error("rotary_dim=" + dimensions + " must be even and at most d_head=" + dHead);
+          throw c.error(
+              "rotary_dim="
+                  + dimensions
+                  + " does not fit d_head="
+                  + dHead
+                  + "; give an even number of at most that");
         }
         yield TransformerConfig.Rotary.withBase(
-            dimensions, c.number("rotary_base", 10000), c.flag("rotary_adjacent_pairs", false));
+            dimensions,
+            c.positive(c.json(), "rotary_base", 10000),
+            c.flag("rotary_adjacent_pairs", false));
       }
-      default ->
-          throw c.error(
-              "positional_embedding_type=\""
-                  + type
-                  + "\" is not supported; supported: standard, rotary, none");
+      default -> throw c.unsupported("positional_embedding_type", type, "standard, rotary, none");
     };
   }
 }

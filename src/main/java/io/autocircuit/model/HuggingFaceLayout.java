@@ -26,17 +26,16 @@ final class HuggingFaceLayout {
   }
 
   static Layout read(String name, ConfigReader c, Safetensors files) {
-    String type = c.text("model_type", "");
+    String type = c.text("model_type");
     return switch (type) {
       case "gpt2" -> new HuggingFaceLayout(c, files, "transformer.").gpt2(name);
       case "gpt_neox" -> new HuggingFaceLayout(c, files, "gpt_neox.").gptNeox(name);
       case "llama" -> new HuggingFaceLayout(c, files, "model.").llama(name);
       default ->
-          throw c.error(
-              "model_type="
-                  + DataException.quote(type)
-                  + " is not supported; supported: "
-                  + String.join(", ", ModelLoader.ARCHITECTURES)
+          throw c.unsupported(
+              "model_type",
+              type,
+              String.join(", ", ModelLoader.ARCHITECTURES)
                   + ", or \"architecture\": \"HookedTransformer\"");
     };
   }
@@ -50,7 +49,8 @@ final class HuggingFaceLayout {
     int vocabulary = c.size("vocab_size");
     int context = c.size(c.has("n_positions") ? "n_positions" : "n_ctx");
     c.refuse("scale_attn_by_inverse_layer_idx");
-    Normalization norm = c.layerNorm("layer_norm_epsilon");
+    c.refuse("add_cross_attention");
+    Normalization norm = c.normalization(Normalization.Kind.LAYER_NORM, "layer_norm_epsilon", 1e-5);
     TransformerConfig config =
         new TransformerConfig(
             name,
@@ -62,7 +62,7 @@ final class HuggingFaceLayout {
             vocabulary,
             vocabulary,
             context,
-            c.activation("activation_function", "gelu_new"),
+            activation("activation_function", "gelu_new"),
             false,
             norm,
             norm,
@@ -106,7 +106,9 @@ final class HuggingFaceLayout {
     int blocks = c.size("num_hidden_layers");
     int vocabulary = c.size("vocab_size");
     int context = c.size("max_position_embeddings");
-    Normalization norm = c.layerNorm("layer_norm_eps");
+    Normalization norm = c.normalization(Normalization.Kind.LAYER_NORM, "layer_norm_eps", 1e-5);
+    Rotary rotary = rotary(dHead, 0.25);
+    c.requireTableFits("max_position_embeddings", context, rotary);
     TransformerConfig config =
         new TransformerConfig(
             name,
@@ -118,13 +120,13 @@ final class HuggingFaceLayout {
             vocabulary,
             vocabulary,
             context,
-            c.activation("hidden_act", "gelu"),
+            activation("hidden_act", "gelu"),
             false,
             norm,
             norm,
             true,
             c.flag("use_parallel_residual", true),
-            rotary(dHead, 0.25),
+            rotary,
             Math.sqrt(dHead));
     boolean biased = c.flag("attention_bias", true);
     put("embed.W_E", get("embed_in.weight", vocabulary, d));
@@ -170,8 +172,10 @@ final class HuggingFaceLayout {
     int mlp = c.size("intermediate_size");
     int blocks = c.size("num_hidden_layers");
     int vocabulary = c.size("vocab_size");
-    Normalization norm =
-        new Normalization(Normalization.Kind.RMS_NORM, c.number("rms_norm_eps", 1e-6));
+    int context = c.size("max_position_embeddings");
+    Normalization norm = c.normalization(Normalization.Kind.RMS_NORM, "rms_norm_eps", 1e-6);
+    Rotary rotary = rotary(dHead, 1);
+    c.requireTableFits("max_position_embeddings", context, rotary);
     TransformerConfig config =
         new TransformerConfig(
             name,
@@ -182,14 +186,14 @@ final class HuggingFaceLayout {
             mlp,
             vocabulary,
             vocabulary,
-            c.size("max_position_embeddings"),
-            c.activation("hidden_act", "silu"),
+            context,
+            activation("hidden_act", "silu"),
             true,
             norm,
             norm,
             true,
             false,
-            rotary(dHead, 1),
+            rotary,
             Math.sqrt(dHead));
     boolean biased = c.flag("attention_bias", false);
     boolean mlpBiased = c.flag("mlp_bias", false);
@@ -232,6 +236,10 @@ final class HuggingFaceLayout {
     }
   }
 
+  private TransformerConfig.Activation activation(String field, String absent) {
+    return c.activation(c.text(field, absent), field);
+  }
+
   private void norm(String to, String from, int d, boolean shifted) {
     put(to + ".w", get(from + ".weight", d));
     if (shifted) {
@@ -253,25 +261,25 @@ final class HuggingFaceLayout {
 
   /** Newer configurations carry rotary settings under rope_parameters, older ones at the top. */
   private Rotary rotary(int dHead, double defaultShare) {
-    JsonNode rope = c.json().path("rope_parameters");
-    JsonNode scaling = c.json().path("rope_scaling");
+    JsonNode rope = c.object("rope_parameters");
+    JsonNode scaling = c.object("rope_scaling");
     double share =
         c.number(
             rope,
             "partial_rotary_factor",
             c.number("partial_rotary_factor", c.number("rotary_pct", defaultShare)));
     double base =
-        c.number(rope, "rope_theta", c.number("rope_theta", c.number("rotary_emb_base", 10000)));
+        c.positive(rope, "rope_theta", c.number("rope_theta", c.number("rotary_emb_base", 10000)));
     int dimensions = (int) (share * dHead);
-    if (dimensions < 2 || dimensions > dHead || dimensions % 2 != 0 || !(base > 0)) {
+    if (dimensions < 2 || dimensions > dHead || dimensions % 2 != 0) {
       throw c.error(
           "rotary dimensions="
               + dimensions
               + " of head width="
               + dHead
-              + " with base="
-              + base
-              + " are not usable");
+              + " are not usable; correct the rotary share="
+              + share
+              + " so that an even number of at least 2 results");
     }
     Rotary plain = Rotary.withBase(dimensions, base, false);
     JsonNode settings = scaling.isObject() ? scaling : rope;
@@ -279,27 +287,31 @@ final class HuggingFaceLayout {
     return switch (type) {
       case "default" -> plain;
       case "linear" -> {
-        double factor = c.number(settings, "factor", 1);
+        double factor = c.positive(settings, "factor", 1);
         yield new Rotary(
             dimensions,
             Arrays.stream(plain.inverseFrequencies()).map(f -> f / factor).toArray(),
             false);
       }
       case "llama3" -> new Rotary(dimensions, llama3(settings, plain.inverseFrequencies()), false);
-      default ->
-          throw c.error(
-              "rope_type="
-                  + DataException.quote(type)
-                  + " is not supported; supported: default, linear, llama3");
+      default -> throw c.unsupported("rope_type", type, "default, linear, llama3");
     };
   }
 
   /** Llama 3.1: long wavelengths are stretched by {@code factor}, middle ones blended. */
   private double[] llama3(JsonNode s, double[] frequencies) {
-    double factor = c.number(s, "factor", 8);
-    double low = c.number(s, "low_freq_factor", 1);
-    double high = c.number(s, "high_freq_factor", 4);
-    double context = c.number(s, "original_max_position_embeddings", 8192);
+    double factor = c.positive(s, "factor", 8);
+    double low = c.positive(s, "low_freq_factor", 1);
+    double high = c.positive(s, "high_freq_factor", 4);
+    double context = c.positive(s, "original_max_position_embeddings", 8192);
+    if (low >= high) {
+      throw c.error(
+          "low_freq_factor="
+              + low
+              + " is not below high_freq_factor="
+              + high
+              + "; correct one of them");
+    }
     return Arrays.stream(frequencies)
         .map(
             f -> {
@@ -330,8 +342,9 @@ final class HuggingFaceLayout {
     }
     if (files.contains(name) && !Arrays.equals(files.shape(name), shape)) {
       throw new DataException(
-          files.source()
-              + ": tensor \""
+          "file="
+              + files.source()
+              + ": tensor=\""
               + name
               + "\" has shape="
               + Arrays.toString(files.shape(name))
@@ -339,6 +352,6 @@ final class HuggingFaceLayout {
               + Arrays.toString(shape)
               + "; check that both belong together");
     }
-    return files.tensor(name);
+    return ModelLoader.finite(files, name);
   }
 }

@@ -52,7 +52,8 @@ public final class ModelLoader {
       throw new DataException(
           "model directory="
               + directory
-              + " does not exist; give a directory with config.json and model.safetensors");
+              + (Files.exists(directory) ? " is a file" : " does not exist")
+              + "; give a directory with config.json and model.safetensors");
     }
     Path configFile = directory.resolve("config.json");
     if (!Files.isRegularFile(configFile)) {
@@ -75,7 +76,7 @@ public final class ModelLoader {
           processing != null
               ? processing
               : hooked ? WeightProcessing.NONE : WeightProcessing.DEFAULT;
-      requireFinite(files.source(), layout.weights());
+      WeightCheck.require("file=" + files.source(), layout.config(), layout.weights());
       return new Transformer(layout.config(), steps.apply(layout.config(), layout.weights()), type);
     }
   }
@@ -96,16 +97,16 @@ public final class ModelLoader {
     return last == null ? "model" : last.toString();
   }
 
-  private static void requireFinite(Path source, Map<String, Tensor> weights) {
-    weights.forEach(
-        (name, t) -> {
-          if (!torch.isfinite(t).all().item_bool()) {
-            throw new DataException(
-                source
-                    + ": tensor \""
-                    + name
-                    + "\" holds NaN or infinite values; the file is damaged or the training diverged");
-          }
-        });
+  /**
+   * Reads a tensor.
+   *
+   * @throws DataException if it is missing, or an element is not a finite float32
+   */
+  static Tensor finite(Safetensors files, String name) {
+    Tensor t = files.tensor(name);
+    if (!torch.isfinite(t).all().item_bool()) {
+      files.requireFinite(name); // says where
+    }
+    return t;
   }
 }

@@ -201,7 +201,7 @@ public final class RandomModels {
 
     private void put(String name, double deviation, long... shape) {
       Tensor t = Tensors.empty(ScalarType.Float, shape);
-      fill(t, mix(mix(seed) + weights.size()), deviation);
+      fill(t, mix(mix(seed + GOLDEN) + weights.size()), deviation);
       weights.put(name, t);
     }
   }
@@ -214,7 +214,7 @@ public final class RandomModels {
     for (long first = 0; first < n; first += chunk.length) {
       int count = (int) Math.min(chunk.length, n - first);
       for (int i = 0; i < count; i++) {
-        chunk[i] = scale * nearNormal(mix(stream + (first + i) * GOLDEN));
+        chunk[i] = scale * nearNormal(mix(stream + (first + i + 1) * GOLDEN));
       }
       to.position(first).put(chunk, 0, count);
     }

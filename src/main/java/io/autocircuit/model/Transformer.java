@@ -108,7 +108,7 @@ public final class Transformer implements AutoCloseable {
   public Transformer(TransformerConfig config, Map<String, Tensor> weights, ScalarType type) {
     this.config = config;
     this.type = type;
-    WeightCheck.require(config, weights);
+    WeightCheck.require("weights", config, weights);
     try (TensorScope scope = new TensorScope()) {
       int width = config.heads() * config.dHead();
       embedding = own(weights.get("embed.W_E"));

@@ -42,6 +42,47 @@ public record TransformerConfig(
     Positions positions,
     double attentionScale) {
 
+  /**
+   * Checks the sizes.
+   *
+   * @throws IllegalArgumentException if one is not positive (dMlp: negative), the scale is not
+   *     positive, or rotary positions do not fit the heads
+   */
+  public TransformerConfig {
+    requirePositive("blocks", blocks);
+    requirePositive("heads", heads);
+    requirePositive("dModel", dModel);
+    requirePositive("dHead", dHead);
+    if (dMlp < 0) {
+      throw new IllegalArgumentException("dMlp=" + dMlp + " is negative; give 0 for no MLP");
+    }
+    requirePositive("vocabulary", vocabulary);
+    requirePositive("outputs", outputs);
+    requirePositive("contextLength", contextLength);
+    requirePositive("attentionScale", attentionScale);
+    if (positions instanceof Rotary r
+        && (r.dimensions() < 2
+            || r.dimensions() > dHead
+            || r.dimensions() % 2 != 0
+            || r.inverseFrequencies().length != r.dimensions() / 2)) {
+      throw new IllegalArgumentException(
+          "rotary dimensions="
+              + r.dimensions()
+              + " with frequencies="
+              + r.inverseFrequencies().length
+              + " do not fit dHead="
+              + dHead
+              + "; give an even number of at most that, and one frequency for each pair");
+    }
+  }
+
+  private static void requirePositive(String name, Number value) {
+    if (!(value.doubleValue() > 0)) {
+      throw new IllegalArgumentException(
+          name + "=" + value + " is not positive; give a number above 0");
+    }
+  }
+
   /** Activation functions. */
   public enum Activation {
     /** x·Φ(x). */

@@ -8,14 +8,22 @@ import org.bytedeco.pytorch.Tensor;
 
 /** Checks that a state dictionary holds what a configuration needs, in the right shapes. */
 final class WeightCheck {
+  private final String source;
   private final Map<String, Tensor> weights;
 
-  private WeightCheck(Map<String, Tensor> weights) {
+  private WeightCheck(String source, Map<String, Tensor> weights) {
+    this.source = source;
     this.weights = weights;
   }
 
-  static void require(TransformerConfig c, Map<String, Tensor> weights) {
-    WeightCheck check = new WeightCheck(weights);
+  /**
+   * Checks names and shapes.
+   *
+   * @param source where the weights come from, as messages begin: {@code file=…}, say
+   * @throws DataException if a tensor is missing or has another shape than the configuration says
+   */
+  static void require(String source, TransformerConfig c, Map<String, Tensor> weights) {
+    WeightCheck check = new WeightCheck(source, weights);
     check.shape("embed.W_E", c.vocabulary(), c.dModel());
     if (c.positions() instanceof TransformerConfig.Learned) {
       check.shape("pos_embed.W_pos", c.contextLength(), c.dModel());
@@ -70,22 +78,24 @@ final class WeightCheck {
     Tensor t = weights.get(name);
     if (t == null) {
       throw new DataException(
-          "weights: missing tensor \""
+          source
+              + ": tensor=\""
               + name
               + "\" of shape="
               + Arrays.toString(shape)
-              + "; "
+              + " is missing; "
               + Suggestions.among(name, weights.keySet()));
     }
     if (!Arrays.equals(t.shape(), shape)) {
       throw new DataException(
-          "weights: tensor \""
+          source
+              + ": tensor=\""
               + name
               + "\" has shape="
               + Arrays.toString(t.shape())
-              + " but the configuration needs shape="
+              + " but config.json needs shape="
               + Arrays.toString(shape)
-              + "; check that config.json belongs to these weights");
+              + "; check that both belong together");
     }
   }
 }

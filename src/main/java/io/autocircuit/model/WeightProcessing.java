@@ -3,7 +3,9 @@ package io.autocircuit.model;
 import io.autocircuit.kernels.Normalization;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * TransformerLens's weight processing: changes of the weights that leave every log-probability as
@@ -64,8 +66,14 @@ public record WeightProcessing(
       for (int b = 0; b < config.blocks(); b++) {
         Tensor bV = w.get(name(b, "attn.b_V"));
         if (bV != null) {
-          Tensor moved = bV.unsqueeze(-1).mul(w.get(name(b, "attn.W_O"))).sum(0, 1);
-          w.put(name(b, "attn.b_O"), w.get(name(b, "attn.b_O")).add(moved));
+          Tensor wO = w.get(name(b, "attn.W_O"));
+          // heads of a group share its value bias
+          Tensor perHead =
+              torch.repeat_interleave(
+                  bV, wO.size(0) / bV.size(0), new LongOptional(0), new LongOptional());
+          Tensor moved = perHead.unsqueeze(-1).mul(wO).sum(0, 1);
+          Tensor old = w.get(name(b, "attn.b_O"));
+          w.put(name(b, "attn.b_O"), old == null ? moved : old.add(moved));
           w.put(name(b, "attn.b_V"), bV.mul(new org.bytedeco.pytorch.Scalar(0.0)));
         }
       }

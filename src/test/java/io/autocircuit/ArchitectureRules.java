@@ -1,0 +1,184 @@
+package io.autocircuit;
+
+import static com.tngtech.archunit.base.DescribedPredicate.describe;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.methods;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaModifier;
+import com.tngtech.archunit.lang.ArchCondition;
+import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.lang.ConditionEvents;
+import com.tngtech.archunit.lang.SimpleConditionEvent;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.annotation.Platform;
+
+/**
+ * The rules of {@code docs/architecture.md}, for whatever lies under a root package: the library,
+ * or a set of classes that breaks them.
+ *
+ * @param root the root package, such as {@code io.autocircuit}
+ */
+record ArchitectureRules(String root) {
+  /** The packages under the root. Each imports only from itself and those before it. */
+  static final List<String> ARROW =
+      List.of(
+          "graph",
+          "tensor",
+          "kernels",
+          "data",
+          "objective",
+          "model",
+          "patch",
+          "task",
+          "prune",
+          "metric",
+          "experiment",
+          "report",
+          "cli");
+
+  /** Names that say nothing about what a package is for. */
+  private static final List<String> EMPTY_NAMES = List.of("util", "utils", "misc", "common");
+
+  private static final Pattern DOCUMENTED =
+      Pattern.compile("\\A/\\*\\*\\s+\\*\\s+\\S.*?\\*/\\s+package ", Pattern.DOTALL);
+
+  /** Which package of the arrow a class is in; −1 for none. */
+  private int place(JavaClass c) {
+    String name = c.getPackageName();
+    if (!name.startsWith(root + ".")) {
+      return -1;
+    }
+    String rest = name.substring(root.length() + 1);
+    int dot = rest.indexOf('.');
+    return ARROW.indexOf(dot < 0 ? rest : rest.substring(0, dot));
+  }
+
+  ArchRule packagesImportOnlyFromTheirLeft() {
+    return classes()
+        .should(
+            new ArchCondition<JavaClass>("import only from packages to their left in " + ARROW) {
+              @Override
+              public void check(JavaClass from, ConditionEvents events) {
+                from.getDirectDependenciesFromSelf().stream()
+                    .filter(d -> place(d.getTargetClass()) > place(from))
+                    .forEach(d -> events.add(SimpleConditionEvent.violated(d, d.getDescription())));
+              }
+            });
+  }
+
+  ArchRule everyPackageIsInTheArrow() {
+    return classes()
+        .should(
+            new ArchCondition<JavaClass>("be in one of the packages " + ARROW) {
+              @Override
+              public void check(JavaClass c, ConditionEvents events) {
+                if (place(c) < 0 && !c.getSimpleName().equals("package-info")) {
+                  events.add(
+                      SimpleConditionEvent.violated(c, c.getName() + " is in an unlisted package"));
+                }
+              }
+            });
+  }
+
+  ArchRule noPackageHasAnEmptyName() {
+    return noClasses()
+        .should()
+        .resideInAnyPackage(
+            EMPTY_NAMES.stream().map(n -> root + ".." + n + "..").toArray(String[]::new));
+  }
+
+  ArchRule noCycles() {
+    return slices().matching(root + ".(**)").should().beFreeOfCycles();
+  }
+
+  ArchRule reportImportsNoLibtorch() {
+    return noClasses()
+        .that()
+        .resideInAPackage(root + ".report..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("org.bytedeco..");
+  }
+
+  ArchRule bindingsLiveInKernelsInternal() {
+    return noClasses()
+        .that()
+        .resideOutsideOfPackage(root + ".kernels.internal..")
+        .should()
+        .beAssignableTo(Pointer.class)
+        .orShould()
+        .beAnnotatedWith(Platform.class);
+  }
+
+  ArchRule nativeMethodsLiveInKernelsInternal() {
+    return methods()
+        .that()
+        .areDeclaredInClassesThat()
+        .resideOutsideOfPackage(root + ".kernels.internal..")
+        .should()
+        .notHaveModifier(JavaModifier.NATIVE);
+  }
+
+  ArchRule internalsAreUsedByTheirOwnPackage() {
+    return noClasses()
+        .that()
+        .resideOutsideOfPackage(root + ".kernels..")
+        .should()
+        .dependOnClassesThat(
+            describe(
+                "are internal to kernels",
+                c -> c.getPackageName().startsWith(root + ".kernels.internal")));
+  }
+
+  ArchRule staticFieldsAreFinal() {
+    return fields().that().areStatic().should().beFinal();
+  }
+
+  /** The directories under {@code sources} that hold classes but no documented package-info. */
+  static List<Path> packagesWithoutInfo(Path sources) {
+    return files(sources)
+        .filter(f -> f.toString().endsWith(".java"))
+        .map(Path::getParent)
+        .distinct()
+        .filter(
+            d -> {
+              Path info = d.resolve("package-info.java");
+              return !Files.isRegularFile(info) || !DOCUMENTED.matcher(text(info)).find();
+            })
+        .toList();
+  }
+
+  /** The files under {@code directory} whose text contains {@code forbidden}. */
+  static List<Path> filesMentioning(Path directory, String forbidden) {
+    return files(directory).filter(f -> text(f).contains(forbidden)).toList();
+  }
+
+  private static Stream<Path> files(Path directory) {
+    try (Stream<Path> walk = Files.walk(directory)) {
+      return walk.filter(Files::isRegularFile).sorted().toList().stream();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Bytes as characters: the rules look for ASCII only, and images are no UTF-8. */
+  private static String text(Path file) {
+    try {
+      return Files.readString(file, StandardCharsets.ISO_8859_1);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

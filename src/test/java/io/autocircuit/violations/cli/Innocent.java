@@ -1,0 +1,4 @@
+package io.autocircuit.violations.cli;
+
+/** Breaks no rule. */
+public final class Innocent {}

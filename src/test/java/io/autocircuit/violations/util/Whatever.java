@@ -1,0 +1,4 @@
+package io.autocircuit.violations.util;
+
+/** In a package whose name says nothing. */
+public final class Whatever {}

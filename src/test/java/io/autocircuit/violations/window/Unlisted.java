@@ -1,0 +1,4 @@
+package io.autocircuit.violations.window;
+
+/** In a package that the arrow does not list. */
+public final class Unlisted {}
