@@ -37,8 +37,10 @@ public record WeightProcessing(
    * @param config the model's shape
    * @param weights the weights; left unchanged
    * @return the processed weights, in the current scope
+   * @throws io.autocircuit.tensor.DataException if a tensor is missing or has another shape
    */
   public Map<String, Tensor> apply(TransformerConfig config, Map<String, Tensor> weights) {
+    WeightCheck.require(config, weights);
     Map<String, Tensor> w = new LinkedHashMap<>(weights);
     if (foldLayerNorm) {
       fold(config, w);
@@ -64,8 +66,16 @@ public record WeightProcessing(
       for (int b = 0; b < config.blocks(); b++) {
         Tensor bV = w.get(name(b, "attn.b_V"));
         if (bV != null) {
-          Tensor moved = bV.unsqueeze(-1).mul(w.get(name(b, "attn.W_O"))).sum(0, 1);
-          w.put(name(b, "attn.b_O"), w.get(name(b, "attn.b_O")).add(moved));
+          // a group's value bias reaches the stream through each of its query heads
+          long share = config.heads() / bV.size(0);
+          Tensor perHead = bV.unsqueeze(1).expand(bV.size(0), share, bV.size(1));
+          Tensor moved =
+              perHead
+                  .reshape(config.heads(), config.dHead(), 1)
+                  .mul(w.get(name(b, "attn.W_O")))
+                  .sum(0, 1);
+          Tensor old = w.get(name(b, "attn.b_O"));
+          w.put(name(b, "attn.b_O"), old == null ? moved : old.add(moved));
           w.put(name(b, "attn.b_V"), bV.mul(new org.bytedeco.pytorch.Scalar(0.0)));
         }
       }
