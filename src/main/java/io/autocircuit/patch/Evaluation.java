@@ -120,7 +120,9 @@ public final class Evaluation implements AutoCloseable {
               c.batchSize(), c.length(), own(c.mask()), own(c.cosines()), own(c.sines()));
       embedded = own(model.embed(input).contiguous());
       this.ablations = own(ablations.expand(sources, batch, length, d));
-      delta = own(Tensors.empty(model.type(), sources, batch, length, d));
+      // A run leaves the Δ of unread sources as they are; times a mask of 0 they must give 0, so
+      // they may never hold NaN.
+      delta = own(Tensors.zeros(model.type(), sources, batch, length, d));
       long width = (long) config.heads() * config.dHead();
       qkv = own(Tensors.empty(model.type(), rows, 3 * width));
       z = own(Tensors.empty(model.type(), rows, width));
