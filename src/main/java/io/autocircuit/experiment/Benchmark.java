@@ -5,12 +5,12 @@ import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.DestNode;
-import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.SrcNode;
 import io.autocircuit.metric.Measurements;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.Evaluation;
@@ -84,10 +84,15 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     int steps = 0;
     try (TensorScope scope = new TensorScope()) {
       Timing plain = time(repeats, () -> scoped(() -> model.logits(clean)));
+      if (Boolean.getBoolean("bench.trace"))
+        System.err.printf(
+            "plain %.1f ms %.0f gflops%n", plain.median() * 1e3, flops() / plain.median() / 1e9);
       progress.update("benchmarks", ++steps, 12);
       double product = productGflops();
       Tensor patches = SourceOutputs.of(model, batch.corrupt());
-      try (Evaluation run = model.evaluation(clean, patches)) {
+      try (AblationValues resampled =
+              AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
+          Evaluation run = model.evaluation(clean, resampled, batch.corrupt())) {
         SplittableRandom random = new SplittableRandom(seed);
         float[] values = new float[graph.edgeCount()];
         for (int i = 0; i < values.length; i++) {
@@ -149,7 +154,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
           seconds,
           spreads);
       progress.update("benchmarks", ++steps, 12);
-      put("acdc_per_edge", acdcPerEdge(patches), seconds, spreads);
+      put("acdc_per_edge", acdcPerEdge(), seconds, spreads);
       progress.update("benchmarks", 12, 12);
       Map<String, Double> ratios = new LinkedHashMap<>();
       seconds.forEach((k, v) -> ratios.put(k, v / plain.median()));
@@ -162,6 +167,8 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
       String name, Timing t, Map<String, Double> seconds, Map<String, Double> spreads) {
     seconds.put(name, t.median());
     spreads.put(name, t.spread());
+    if (Boolean.getBoolean("bench.trace"))
+      System.err.printf("%s %.1f ms%n", name, t.median() * 1e3);
   }
 
   private interface Making {
@@ -244,24 +251,25 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
   }
 
   /** The mean time of an ACDC step, over edges drawn evenly from the canonical order. */
-  private Timing acdcPerEdge(Tensor patches) {
+  private Timing acdcPerEdge() {
     ComputationGraph graph = model.graph();
     int tried = Math.min(48, graph.edgeCount());
-    try (Evaluation run = model.evaluation(batch.clean(), patches)) {
-      float[] mask = new float[graph.edgeCount()];
+    try (AblationValues resampled =
+            AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
+        Evaluation run = model.evaluation(batch.clean(), resampled, batch.corrupt())) {
       Runnable pass =
           () -> {
-            Arrays.fill(mask, 0);
+            BitSet kept = new BitSet(graph.edgeCount());
+            kept.set(0, graph.edgeCount());
             int done = 0;
             for (int i = 0; i < tried; i++) {
               int e = (int) ((long) i * graph.edgeCount() / tried);
               // what comes before has been decided: about nine tenths removed
               for (; done < e; done++) {
-                mask[done] = done % 10 == 0 ? 0 : 1;
+                kept.set(done, done % 10 == 0);
               }
-              mask[e] = 1;
-              Edge edge = graph.edge(e);
-              scoped(() -> run.logitsFrom(PatchMask.of(graph, mask), edge.destination().block()));
+              kept.clear(e);
+              scoped(() -> run.logits(Circuit.of(graph, kept), PatchType.TREE_PATCH));
             }
           };
       Timing t = time(1, pass);
