@@ -1,22 +1,23 @@
 package io.autocircuit.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.cli.DiscoverOptions.Input;
+import io.autocircuit.cli.DiscoverOptions.Judging;
+import io.autocircuit.cli.DiscoverOptions.Output;
+import io.autocircuit.cli.DiscoverOptions.Patching;
+import io.autocircuit.cli.DiscoverOptions.Precision;
+import io.autocircuit.cli.DiscoverOptions.Scoring;
 import io.autocircuit.data.Batches;
-import io.autocircuit.data.BosPolicy;
-import io.autocircuit.data.HuggingFaceTokenizer;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.TokenizedPair;
-import io.autocircuit.data.Tokenizer;
 import io.autocircuit.experiment.Discovery;
-import io.autocircuit.experiment.ResultFiles;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.kernels.KernelsProvider;
-import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
@@ -24,7 +25,6 @@ import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.model.WeightProcessing;
-import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
@@ -34,20 +34,19 @@ import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.Acdc;
 import io.autocircuit.prune.ExactPatching;
 import io.autocircuit.prune.GroundTruth;
-import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.RandomScores;
 import io.autocircuit.prune.SubnetworkProbing;
 import io.autocircuit.report.DiscoveryReport;
-import io.autocircuit.report.HtmlReport;
+import io.autocircuit.report.ReportData;
+import io.autocircuit.report.ResultDirectory;
 import io.autocircuit.task.EmbeddedTask;
+import io.autocircuit.task.Task;
 import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.JsonFiles;
 import io.autocircuit.tensor.NativeThreads;
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -57,45 +56,26 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
 
 /** {@code discover}: the main job. */
 @Command(
     name = "discover",
     mixinStandardHelpOptions = true,
     sortOptions = false,
+    customSynopsis = "autocircuit discover [OPTIONS]",
     description = {
       "Scores the edges of a model on prompt pairs, evaluates circuits of growing size, and writes"
           + " scores.safetensors, edges.json, measurements.json and report.html.",
       "Without --model and --dataset it runs the embedded induction model."
     })
 final class DiscoverCommand implements Callable<Integer> {
-  private static final int SHOWN_EDGES = 10;
-  private static final int SHOWN_ROWS = 20;
+  private static final double DEFAULT_TAU = 0.001;
   private static final long SMALL_PRODUCT = 32_000_000;
-
-  /** Positions that are looked at. */
-  enum Slice {
-    LAST,
-    NOT_FIRST,
-    ALL
-  }
-
-  /** Which patch type. */
-  enum Patching {
-    TREE,
-    EDGE
-  }
-
-  /** Number type of the computation. */
-  enum Precision {
-    FLOAT32,
-    FLOAT64
-  }
 
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
@@ -111,396 +91,192 @@ final class DiscoverCommand implements Callable<Integer> {
   @ArgGroup(validate = false, heading = "%nOutput:%n")
   private final Output output = new Output();
 
-  /** Model and prompts. */
-  static final class Input {
-    @Option(
-        names = "--model",
-        paramLabel = "DIR",
-        description =
-            "Model directory: config.json and model.safetensors (Hugging Face gpt2, gpt_neox, llama;"
-                + " or HookedTransformer). Default: the embedded model.")
-    Path model;
-
-    @Option(
-        names = "--random-weights",
-        paramLabel = "SHAPE",
-        description = "A random model of that shape instead, such as gpt2-small.")
-    String randomWeights;
-
-    @Option(
-        names = "--dataset",
-        paramLabel = "FILE",
-        description =
-            "Prompt pairs (JSON: prompts with clean, corrupt, answers, wrong_answers). Default: the"
-                + " embedded prompts; with --random-weights random ones.")
-    Path dataset;
-
-    @Option(
-        names = "--random-prompts",
-        paramLabel = "NxT",
-        defaultValue = "32x16",
-        description =
-            "Number and length of the random prompts of --random-weights (default: ${DEFAULT-VALUE}).")
-    String randomPrompts;
-
-    @Option(
-        names = "--train",
-        paramLabel = "N",
-        description = "Prompts that score the edges, drawn by --seed. Default: all.")
-    Integer train;
-
-    @Option(
-        names = "--test",
-        paramLabel = "N",
-        description = "Further prompts that judge circuits. Default: the same as for scoring.")
-    Integer test;
-
-    @Option(
-        names = "--no-shuffle",
-        description = "Take the --train and --test prompts in the order of the file.")
-    boolean noShuffle;
-
-    @Option(
-        names = "--seed",
-        paramLabel = "N",
-        defaultValue = "42",
-        description = "Seed of all that is random (default: ${DEFAULT-VALUE}).")
-    long seed;
-
-    @Option(
-        names = "--batch-size",
-        paramLabel = "N",
-        defaultValue = "32",
-        description =
-            "Prompts evaluated together; only batch means depend on it (default: ${DEFAULT-VALUE}).")
-    int batchSize;
-
-    @Option(
-        names = "--pad",
-        description =
-            "Pad prompts of different length on the left, instead of batching them by length.")
-    boolean pad;
-
-    @Option(
-        names = "--bos",
-        paramLabel = "POLICY",
-        defaultValue = "tokenizer",
-        description =
-            "First token of text prompts: ${COMPLETION-CANDIDATES}; never two (default:"
-                + " ${DEFAULT-VALUE}).")
-    BosPolicy bos;
-
-    @Option(
-        names = "--processing",
-        split = ",",
-        paramLabel = "STEP",
-        description =
-            "Weight processing: all, none, or some of fold_ln, center_writing_weights,"
-                + " center_unembed, fold_value_biases. Default: all for Hugging Face models, none"
-                + " for HookedTransformer directories, which are processed already.")
-    List<String> processing;
-
-    @Option(
-        names = "--precision",
-        defaultValue = "float32",
-        description = "${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
-    Precision precision;
-
-    @Option(
-        names = "--threads",
-        paramLabel = "N",
-        description =
-            "Native threads. Default: all cores, or one where the model is so small that threads"
-                + " would only wait for each other.")
-    Integer threads;
-  }
-
-  /** The algorithm and its settings. */
-  static final class Scoring {
-    @Option(
-        names = "--algorithm",
-        paramLabel = "NAME",
-        defaultValue = "eap",
-        description =
-            "eap, ig, exact, acdc, sp, random or ground-truth; see 'list algorithms' (default:"
-                + " ${DEFAULT-VALUE}).")
-    String algorithm;
-
-    @Option(
-        names = "--separate-qkv",
-        paramLabel = "BOOL",
-        arity = "0..1",
-        fallbackValue = "true",
-        defaultValue = "true",
-        description =
-            "Separate inputs for queries, keys and values, or one per head (default:"
-                + " ${DEFAULT-VALUE}).")
-    boolean separateQkv;
-
-    @Option(
-        names = "--token-positions",
-        description = "One edge for each token position; all prompts must have one length.")
-    boolean tokenPositions;
-
-    @Option(
-        names = "--ablation",
-        paramLabel = "KIND",
-        description =
-            "What ablated sources are replaced by; see 'list ablations'. Default: resample, and for"
-                + " learning tree masks with sp tokenwise_mean_corrupt.")
-    String ablation;
-
-    @Option(
-        names = "--grad-function",
-        defaultValue = "logit",
-        description = "eap, ig, exact: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
-    LogitFunction gradFunction;
-
-    @Option(
-        names = "--answer-function",
-        defaultValue = "avg_diff",
-        description = "eap, ig, exact: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
-    MaskGradient.AnswerFunction answerFunction;
-
-    @Option(
-        names = "--mask-value",
-        paramLabel = "X",
-        defaultValue = "0",
-        description = "eap: the masks where the gradient is taken (default: ${DEFAULT-VALUE}).")
-    double maskValue;
-
-    @Option(
-        names = "--samples",
-        paramLabel = "N",
-        defaultValue = "5",
-        description =
-            "ig: gradients are averaged over N + 1 mask values 0, 1/N, …, 1 (default:"
-                + " ${DEFAULT-VALUE}).")
-    int samples;
-
-    @Option(
-        names = "--sum",
-        description =
-            "eap, ig: AutoCircuit's sums over batches and samples instead of means, for comparison.")
-    boolean sum;
-
-    @Option(
-        names = "--tau",
-        split = ",",
-        paramLabel = "X",
-        defaultValue = "0.001",
-        description = "acdc: one or more thresholds (default: ${DEFAULT-VALUE}).")
-    double[] tau;
-
-    @Option(
-        names = "--target",
-        paramLabel = "NAME",
-        defaultValue = "kl_div",
-        description =
-            "acdc: kl_div or mse; sp: kl_div, mse, answer, wrong_answer or logit_diff_percent"
-                + " (default: ${DEFAULT-VALUE}).")
-    String target;
-
-    @Option(
-        names = "--epochs",
-        paramLabel = "N",
-        defaultValue = "20",
-        description = "sp: passes over the prompts (default: ${DEFAULT-VALUE}).")
-    int epochs;
-
-    @Option(
-        names = "--learning-rate",
-        paramLabel = "X",
-        defaultValue = "0.1",
-        description = "sp: Adam's step (default: ${DEFAULT-VALUE}).")
-    double learningRate;
-
-    @Option(
-        names = "--lambda",
-        paramLabel = "X",
-        defaultValue = "10",
-        description = "sp: weight of the size penalty (default: ${DEFAULT-VALUE}).")
-    double lambda;
-
-    @Option(
-        names = "--mask-fn",
-        defaultValue = "hard_concrete",
-        description = "sp: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
-    MaskFunction maskFunction;
-
-    @Option(
-        names = "--circuit-size",
-        paramLabel = "K",
-        defaultValue = "0",
-        description = "sp: wanted number of edges; 0 for none (default: ${DEFAULT-VALUE}).")
-    int circuitSize;
-
-    @Option(
-        names = "--dropout",
-        paramLabel = "P",
-        defaultValue = "0",
-        description = "sp: probability that a mask value is dropped (default: ${DEFAULT-VALUE}).")
-    double dropout;
-
-    @Option(
-        names = "--official",
-        paramLabel = "FILE",
-        description =
-            "A known circuit: JSON list of edge names or of {\"name\",\"seq_idx\"} objects. Adds a"
-                + " ROC curve; ground-truth scores it.")
-    Path official;
-  }
-
-  /** Circuits and metrics. */
-  static final class Judging {
-    @Option(
-        names = "--patch-type",
-        defaultValue = "tree",
-        description =
-            "tree: ablate all but the circuit in clean runs; edge: patch the circuit into corrupt"
-                + " runs (default: ${DEFAULT-VALUE}).")
-    Patching patchType;
-
-    @Option(
-        names = "--reverse-clean-corrupt",
-        description = "Let clean and corrupt prompts change places in the circuit runs.")
-    boolean reverse;
-
-    @Option(
-        names = "--edges",
-        split = ",",
-        paramLabel = "SIZES",
-        description =
-            "Circuit sizes: numbers, shares such as 0.1, 'all' among them for the full graph; or"
-                + " alone: all (every size), log, groups, auto. Default: auto.")
-    List<String> edges;
-
-    @Option(
-        names = "--ties",
-        description = "Circuits include all edges that tie with their last (AutoCircuit's rule).")
-    boolean ties;
-
-    @Option(
-        names = "--metrics",
-        split = ",",
-        paramLabel = "NAME",
-        description = "Metrics; see 'list metrics'. Default: all that apply.")
-    List<String> metrics;
-
-    @Option(
-        names = "--slice",
-        defaultValue = "last",
-        description =
-            "Positions whose logits are looked at: ${COMPLETION-CANDIDATES} (default:"
-                + " ${DEFAULT-VALUE}).")
-    Slice slice;
-  }
-
-  /** Where results go. */
-  static final class Output {
-    @Option(
-        names = "--out",
-        paramLabel = "DIR",
-        defaultValue = "circuit",
-        description = "Where results are written (default: ${DEFAULT-VALUE}).")
-    Path out;
-
-    @Option(names = "--verbose", description = "Print stack traces and what was chosen.")
-    boolean verbose;
-  }
-
   @Override
-  public Integer call() throws IOException {
-    PrintWriter out = spec.commandLine().getOut();
-    check();
-    Path directory = writable(output.out);
+  public Integer call() {
+    usage(
+        () -> {
+          check();
+          return null;
+        });
+    ResultDirectory.requireWritable(output.out);
     ScalarType type = input.precision == Precision.FLOAT32 ? ScalarType.Float : ScalarType.Double;
-    try (Transformer model = model(type)) {
-      TokenizedDataset data = data(model);
-      KernelsProvider.Choice kernels = KernelsProvider.choose();
-      if (output.verbose) {
-        out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
-      }
-      int positions = scoring.tokenPositions ? data.lengths().get(0) : 0;
-      PatchableModel patchable =
-          PatchableModel.of(model, scoring.separateQkv, positions, slice(), kernels.kernels());
-      TokenizedDataset train = data;
-      TokenizedDataset test = data;
-      if (input.train != null || input.test != null) {
-        int n = input.train != null ? input.train : data.size() - input.test;
-        TokenizedDataset.Split split =
-            data.select(n, input.test == null ? 0 : input.test, !input.noShuffle, input.seed);
-        train = split.train();
-        test = input.test == null ? train : split.test();
-      }
-      List<PromptBatch> trainBatches = batches(train);
-      List<PromptBatch> testBatches = input.test == null ? trainBatches : batches(test);
-      Circuit official = scoring.official == null ? null : official(patchable.graph());
-      PruneAlgorithm algorithm = algorithm(official);
-      Discovery discovery =
-          new Discovery(
-              patchable,
-              trainBatches,
-              testBatches,
-              algorithm,
-              new CircuitRuns(patchType(), circuitAblation(), judging.reverse),
-              edgeCounts(patchable.graph().edgeCount()),
-              judging.ties,
-              metrics(),
-              official);
-      int threads = threads(model.config(), trainBatches);
-      Discovery.Result result;
-      try (NativeThreads used = NativeThreads.use(threads);
-          Bars bars = Bars.onTerminal()) {
-        PruneScores scores = algorithm.score(patchable, trainBatches, bars);
-        result = discovery.judge(scaled(scores, trainBatches), bars);
-      }
-      write(directory, model, data, result, threads);
-      print(out, result, directory);
+    try (Task task = task(type)) {
+      run(task);
     }
     return 0;
   }
 
+  private void run(Task task) {
+    PrintWriter out = spec.commandLine().getOut();
+    KernelsProvider.Choice kernels = KernelsProvider.choose();
+    if (output.verbose) {
+      out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
+    }
+    TokenizedDataset data = task.prompts();
+    int positions = scoring.tokenPositions ? data.lengths().get(0) : 0;
+    PatchableModel model =
+        PatchableModel.of(task.model(), scoring.separateQkv, positions, slice(), kernels.kernels());
+    int edges = model.graph().edgeCount();
+    EdgeCounts counts = usage(() -> edgeCounts(edges));
+    if (scoring.circuitSize > edges) {
+      throw usage("--circuit-size=" + scoring.circuitSize + " exceeds the graph's edges=" + edges);
+    }
+    TokenizedDataset train = data;
+    TokenizedDataset test = data;
+    if (input.train != null || input.test != null) {
+      int further = input.test == null ? 0 : input.test;
+      int n = input.train != null ? input.train : data.size() - further;
+      if (n < 1) {
+        throw usage(
+            "--test="
+                + further
+                + " leaves none of prompts="
+                + data.size()
+                + " to score the edges on; choose fewer, or leave --test away to judge on the"
+                + " prompts that score");
+      }
+      TokenizedDataset.Split split = data.select(n, further, !input.noShuffle, input.seed);
+      train = split.train();
+      test = input.test == null ? train : split.test();
+    }
+    List<PromptBatch> trainBatches = batches(train);
+    List<PromptBatch> testBatches = input.test == null ? trainBatches : batches(test);
+    Circuit official = scoring.official == null ? null : official(model.graph());
+    Discovery discovery =
+        new Discovery(
+            model,
+            trainBatches,
+            testBatches,
+            algorithm(official),
+            new CircuitRuns(patchType(), circuitAblation(), judging.reverse),
+            counts,
+            judging.ties,
+            metrics(),
+            official);
+    int threads = threads(task.model().config(), trainBatches);
+    Discovery.Result result;
+    try (NativeThreads used = NativeThreads.use(threads);
+        Bars bars = Bars.onTerminal()) {
+      result = discovery.judge(scaled(discovery.score(bars), trainBatches), bars);
+    }
+    ResultDirectory.write(output.out, result, report(task, result, threads));
+    new Printout(out, judging.metrics != null)
+        .print(result, scoring.algorithm.equals("acdc") ? taus() : new double[0]);
+    result.notices().forEach(n -> out.println("note: " + n));
+    unused().forEach(n -> out.println("note: " + n));
+    out.println("report: " + output.out.resolve("report.html"));
+  }
+
+  private CommandLine.ParameterException usage(String message) {
+    return new CommandLine.ParameterException(spec.commandLine(), message);
+  }
+
+  /** Settings that make no sense are wrong usage; later, the same exceptions mean bad data. */
+  private <T> T usage(Supplier<T> part) {
+    try {
+      return part.get();
+    } catch (IllegalArgumentException e) {
+      throw new CommandLine.ParameterException(spec.commandLine(), e.getMessage(), e);
+    }
+  }
+
   private void check() {
     if (input.model != null && input.randomWeights != null) {
-      throw new IllegalArgumentException("give --model or --random-weights, not both");
+      throw usage("give --model or --random-weights, not both");
     }
     if (input.model != null && input.dataset == null) {
-      throw new IllegalArgumentException(
+      throw usage(
           "--model needs --dataset FILE: prompt pairs for this model (the embedded prompts belong"
               + " to the embedded model)");
     }
-    if (input.batchSize < 1) {
-      throw new IllegalArgumentException("--batch-size=" + input.batchSize + " must be at least 1");
+    if (given("--random-prompts") && (input.randomWeights == null || input.dataset != null)) {
+      throw usage("--random-prompts needs --random-weights, and no --dataset");
     }
-    if (input.train != null && input.train < 1 || input.test != null && input.test < 1) {
-      throw new IllegalArgumentException("--train and --test must be at least 1");
+    if (input.randomWeights != null) {
+      RandomModels.shape(input.randomWeights);
+    }
+    atLeast("--batch-size", input.batchSize, 1);
+    atLeast("--train", input.train, 1);
+    atLeast("--test", input.test, 1);
+    atLeast("--threads", input.threads, 1);
+    atLeast("--samples", scoring.samples, 1);
+    atLeast("--epochs", scoring.epochs, 1);
+    atLeast("--circuit-size", scoring.circuitSize, 0);
+    range("--mask-value", scoring.maskValue, Double.isFinite(scoring.maskValue), "a finite number");
+    range(
+        "--learning-rate",
+        scoring.learningRate,
+        scoring.learningRate > 0 && Double.isFinite(scoring.learningRate),
+        "a number above 0");
+    range(
+        "--lambda",
+        scoring.lambda,
+        scoring.lambda >= 0 && Double.isFinite(scoring.lambda),
+        "a number from 0");
+    range(
+        "--dropout",
+        scoring.dropout,
+        scoring.dropout >= 0 && scoring.dropout < 1,
+        "a number from 0 to below 1");
+    for (double tau : taus()) {
+      range("--tau", tau, tau > 0 && Double.isFinite(tau), "numbers above 0");
     }
     if (!Algorithms.DESCRIPTIONS.containsKey(scoring.algorithm)) {
       throw new UnknownNameException(
           "algorithm", scoring.algorithm, Algorithms.DESCRIPTIONS.keySet());
     }
     if (scoring.algorithm.equals("ground-truth") && scoring.official == null) {
-      throw new IllegalArgumentException("--algorithm ground-truth needs --official FILE");
+      throw usage("--algorithm ground-truth needs --official FILE");
     }
     circuitAblation();
+    processing();
     metrics();
     edgeCounts(Integer.MAX_VALUE);
-    if (scoring.official == null) {
+    if (!scoring.algorithm.equals("ground-truth")) {
       algorithm(null);
     }
   }
 
-  /** Fails early, before anything long is computed. */
-  private static Path writable(Path directory) {
-    try {
-      Files.createDirectories(directory);
-      Files.delete(Files.createTempFile(directory, ".autocircuit", null));
-    } catch (IOException e) {
-      throw new DataException(
-          "--out=" + directory + " cannot be written: " + e + "; choose a directory that can", e);
+  private void atLeast(String option, Integer value, int least) {
+    range(option, value, value == null || value >= least, "a whole number from " + least);
+  }
+
+  private void range(String option, Object value, boolean fits, String wanted) {
+    if (!fits) {
+      throw usage(option + "=" + value + " is out of range; give " + wanted);
     }
-    return directory;
+  }
+
+  private boolean given(String option) {
+    return spec.commandLine().getParseResult().hasMatchedOption(option);
+  }
+
+  private double[] taus() {
+    return scoring.tau == null ? new double[] {DEFAULT_TAU} : scoring.tau;
+  }
+
+  /** A sentence for each option that was given but belongs to other algorithms. */
+  private List<String> unused() {
+    return Algorithms.OPTIONS.entrySet().stream()
+        .filter(e -> given(e.getKey()) && !e.getValue().contains(scoring.algorithm))
+        .map(
+            e ->
+                e.getKey()
+                    + " has no effect on "
+                    + scoring.algorithm
+                    + "; it belongs to "
+                    + String.join(", ", e.getValue()))
+        .toList();
+  }
+
+  private Task task(ScalarType type) {
+    Transformer model = model(type);
+    try {
+      return new Task(model, data(model));
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
   }
 
   private Transformer model(ScalarType type) {
@@ -548,21 +324,55 @@ final class DiscoverCommand implements Callable<Integer> {
     } else {
       PromptDataset prompts =
           input.dataset == null ? EmbeddedTask.prompts() : PromptDataset.read(input.dataset);
-      boolean tokenizer =
-          input.model != null && Files.isRegularFile(input.model.resolve("tokenizer.json"));
-      try (Tokenizer t = tokenizer ? HuggingFaceTokenizer.load(input.model, input.bos) : null) {
-        data = prompts.tokenize(t);
-      }
+      data = Task.tokenize(prompts, input.model, input.bos);
     }
-    data.requireFits(c.vocabulary(), c.outputs(), c.contextLength());
-    data.requireDifference();
     if (scoring.tokenPositions) {
       data.requireEqualLengths();
     }
     if (!input.pad) {
       data.requirePairedLengths();
     }
+    requireAnswers(data);
     return data;
+  }
+
+  /** That every prompt has the answers that the slice and the algorithm look at. */
+  private void requireAnswers(TokenizedDataset data) {
+    boolean gradient = List.of("eap", "ig", "exact").contains(scoring.algorithm);
+    String wrongFor =
+        gradient && scoring.answerFunction == MaskGradient.AnswerFunction.AVG_DIFF
+            ? "--answer-function avg_diff compares answers with them"
+            : scoring.algorithm.equals("sp")
+                    && List.of("wrong_answer", "logit_diff_percent").contains(lower(scoring.target))
+                ? "--target " + lower(scoring.target) + " looks at them"
+                : null;
+    for (TokenizedPair pair : data.prompts()) {
+      int length = pair.clean().length;
+      int positions = pair.answers().length;
+      int sliced = length - slice().first(length);
+      if (positions != 1 && positions != sliced) {
+        throw usage(
+            String.format(
+                "file=%s: prompts[%d] has answers for positions=%d, but --slice %s looks at"
+                    + " positions=%d of its tokens=%d; choose the --slice that the answers are for",
+                data.source(),
+                pair.index(),
+                positions,
+                lower(judging.slice.name()),
+                sliced,
+                length));
+      }
+      if (wrongFor != null && Arrays.stream(pair.wrongAnswers()).anyMatch(w -> w.length == 0)) {
+        throw new DataException(
+            String.format(
+                "file=%s: prompts[%d].wrong_answers is empty, but %s; add wrong answers, or choose"
+                    + " %s",
+                data.source(),
+                pair.index(),
+                wrongFor,
+                gradient ? "--answer-function avg_val" : "another --target"));
+      }
+    }
   }
 
   private TokenizedDataset randomPrompts(TransformerConfig c) {
@@ -573,11 +383,10 @@ final class DiscoverCommand implements Callable<Integer> {
       n = Integer.parseInt(size[0]);
       t = Integer.parseInt(size[1]);
     } catch (RuntimeException e) {
-      throw new IllegalArgumentException(
-          "--random-prompts=" + input.randomPrompts + " is not NxT, such as 32x16", e);
+      throw usage("--random-prompts=" + input.randomPrompts + " is not NxT, such as 32x16");
     }
     if (n < 1 || t < 2 || t > c.contextLength()) {
-      throw new IllegalArgumentException(
+      throw usage(
           "--random-prompts="
               + input.randomPrompts
               + ": at least one prompt of 2.."
@@ -633,26 +442,26 @@ final class DiscoverCommand implements Callable<Integer> {
   private List<Metric> metrics() {
     return judging.metrics == null
         ? List.of(Metric.values())
-        : judging.metrics.stream().map(Metric::of).toList();
+        : judging.metrics.stream().map(Metric::of).distinct().toList();
   }
 
   private EdgeCounts edgeCounts(int edges) {
     if (judging.edges == null) {
-      return EdgeCounts.AUTO;
+      return sizes(EdgeCounts.Mode.AUTO);
     }
     if (judging.edges.size() == 1) {
       switch (judging.edges.get(0)) {
         case "all" -> {
-          return EdgeCounts.of(EdgeCounts.Mode.ALL);
+          return sizes(EdgeCounts.Mode.ALL);
         }
         case "log" -> {
-          return EdgeCounts.of(EdgeCounts.Mode.LOGARITHMIC);
+          return sizes(EdgeCounts.Mode.LOGARITHMIC);
         }
         case "groups" -> {
-          return EdgeCounts.of(EdgeCounts.Mode.GROUPS);
+          return sizes(EdgeCounts.Mode.GROUPS);
         }
         case "auto" -> {
-          return EdgeCounts.AUTO;
+          return sizes(EdgeCounts.Mode.AUTO);
         }
         default -> {
           // a single size
@@ -668,19 +477,26 @@ final class DiscoverCommand implements Callable<Integer> {
       try {
         boolean share = text.contains(".");
         double number = Double.parseDouble(text);
-        if (number < 0 || share && number > 1 || !share && number > edges) {
-          throw new IllegalArgumentException(
+        if (share ? !(number >= 0 && number <= 1) : number != Math.rint(number) || number < 0) {
+          throw usage(
               "--edges: size="
                   + text
-                  + (share ? " is not a share in 0..1" : " is outside 0.." + edges));
+                  + " is neither a whole number from 0 nor a share from 0.0 to 1.0");
+        }
+        if (!share && number > edges) {
+          throw usage("--edges: size=" + text + " exceeds the graph's edges=" + edges);
         }
         values.add(new EdgeCounts.Value(number, share));
       } catch (NumberFormatException e) {
-        throw new IllegalArgumentException(
-            "--edges: \"" + text + "\" is neither a number nor all, log, groups or auto", e);
+        throw usage("--edges: \"" + text + "\" is neither a number nor all, log, groups or auto");
       }
     }
     return new EdgeCounts(EdgeCounts.Mode.LIST, values, null, null);
+  }
+
+  /** Sizes of a mode, always with the empty and the full circuit. */
+  private static EdgeCounts sizes(EdgeCounts.Mode mode) {
+    return new EdgeCounts(mode, List.of(), true, true);
   }
 
   private PruneAlgorithm algorithm(Circuit official) {
@@ -695,17 +511,11 @@ final class DiscoverCommand implements Callable<Integer> {
             MaskGradient.PatchSource.CORRUPT);
     return switch (scoring.algorithm) {
       case "eap" -> gradient;
-      case "ig" -> {
-        if (scoring.samples < 1) {
-          throw new IllegalArgumentException(
-              "--samples=" + scoring.samples + " must be at least 1");
-        }
-        yield gradient;
-      }
+      case "ig" -> gradient;
       case "exact" -> new ExactPatching(gradient);
       case "acdc" ->
           new Acdc(
-              Arrays.stream(scoring.tau).boxed().toList(),
+              Arrays.stream(taus()).boxed().toList(),
               named(Acdc.Target.values(), scoring.target, "acdc target"),
               ablation);
       case "sp" ->
@@ -723,7 +533,7 @@ final class DiscoverCommand implements Callable<Integer> {
               1,
               input.seed);
       case "random" -> new RandomScores(input.seed);
-      case "ground-truth" -> official == null ? null : new GroundTruth(official);
+      case "ground-truth" -> new GroundTruth(official);
       default ->
           throw new UnknownNameException(
               "algorithm", scoring.algorithm, Algorithms.DESCRIPTIONS.keySet());
@@ -744,20 +554,32 @@ final class DiscoverCommand implements Callable<Integer> {
     JsonNode json = JsonFiles.read(scoring.official);
     if (!json.isArray() || json.isEmpty()) {
       throw new DataException(
-          scoring.official + ": an official circuit is a JSON list of edge names, not empty");
+          "file="
+              + scoring.official
+              + ": an official circuit is a list of edge names, and not empty");
     }
     List<Edge> edges = new ArrayList<>();
-    try {
-      for (JsonNode e : json) {
-        String name = e.isTextual() ? e.asText() : e.path("name").asText();
-        if (e.hasNonNull("seq_idx")) {
-          edges.add(graph.edge(name, e.get("seq_idx").asInt()));
-        } else {
-          edges.addAll(graph.edges(name));
-        }
+    for (JsonNode e : json) {
+      JsonNode name = e.isTextual() ? e : e.path("name");
+      JsonNode position = e.path("seq_idx");
+      if (!name.isTextual()
+          || !(position.isMissingNode() || position.isNull() || position.isInt())) {
+        throw new DataException(
+            "file="
+                + scoring.official
+                + ": entry "
+                + DataException.quote(e.toString())
+                + " is neither an edge name nor {\"name\": …, \"seq_idx\": number or null}");
       }
-    } catch (IllegalArgumentException e) {
-      throw new DataException(scoring.official + ": " + e.getMessage(), e);
+      try {
+        if (position.isInt()) {
+          edges.add(graph.edge(name.asText(), position.asInt()));
+        } else {
+          edges.addAll(graph.edges(name.asText()));
+        }
+      } catch (IllegalArgumentException unknown) {
+        throw new DataException("file=" + scoring.official + ": " + unknown.getMessage(), unknown);
+      }
     }
     return Circuit.of(graph, edges);
   }
@@ -791,36 +613,30 @@ final class DiscoverCommand implements Callable<Integer> {
         : Runtime.getRuntime().availableProcessors();
   }
 
-  private void write(
-      Path directory,
-      Transformer model,
-      TokenizedDataset data,
-      Discovery.Result result,
-      int threads)
-      throws IOException {
+  private ReportData report(Task task, Discovery.Result result, int threads) {
+    String name = task.model().config().name();
     Map<String, String> summary = new LinkedHashMap<>();
-    summary.put("Model", model.config().name());
-    summary.put("Dataset", datasetName(data));
+    summary.put("Model", name);
+    summary.put("Dataset", datasetName(task.prompts()));
     Map<String, String> settings = new LinkedHashMap<>();
     for (CommandLine.Model.OptionSpec o : spec.options()) {
       if (!o.usageHelp() && !o.versionHelp() && !o.longestName().equals("--verbose")) {
         Object value = o.getValue();
-        if (value != null) {
+        if (value != null && !unusedOption(o.longestName())) {
           settings.put(o.longestName().substring(2), text(value));
         }
       }
     }
     settings.put("threads", String.valueOf(threads));
     settings.put("kernels", result.discovery().model().kernels().name());
-    ResultFiles.writeScores(
-        directory.resolve("scores.safetensors"),
-        result.scores(),
-        Map.of("algorithm", result.discovery().algorithm().key(), "model", model.config().name()));
-    ResultFiles.writeEdges(directory.resolve("edges.json"), result.scores());
-    ResultFiles.writeMeasurements(directory.resolve("measurements.json"), result);
-    HtmlReport.write(
-        directory.resolve("report.html"),
-        DiscoveryReport.of("Circuit of " + model.config().name(), result, summary, settings));
+    ReportData data = DiscoveryReport.of("Circuit of " + name, result, summary, settings);
+    return scoring.tokenPositions ? data.withPositionLabels(task.prompts().seqLabels()) : data;
+  }
+
+  /** Whether the option belongs to other algorithms only. */
+  private boolean unusedOption(String option) {
+    List<String> users = Algorithms.OPTIONS.get(option);
+    return users != null && !users.contains(scoring.algorithm);
   }
 
   private String datasetName(TokenizedDataset data) {
@@ -838,86 +654,6 @@ final class DiscoverCommand implements Callable<Integer> {
       return lower(e.name());
     }
     return String.valueOf(value);
-  }
-
-  private void print(PrintWriter out, Discovery.Result result, Path directory) {
-    PruneScores scores = result.scores();
-    out.printf(
-        Locale.ROOT,
-        "%s on %d prompts: %,d edges%n%n",
-        result.discovery().algorithm().title(),
-        result.discovery().prompts(),
-        scores.graph().edgeCount());
-    out.println("top edges");
-    for (PruneScores.Scored s : scores.best(SHOWN_EDGES)) {
-      out.printf(Locale.ROOT, "  %-28s %10.4f%n", s.edge(), s.score());
-    }
-    if (scoring.algorithm.equals("acdc")) {
-      for (double t : Arrays.stream(scoring.tau).sorted().toArray()) {
-        int kept = 0;
-        for (float v : scores.values()) {
-          kept += v > (float) t ? 1 : 0;
-        }
-        out.printf(Locale.ROOT, "  kept at τ = %s: %,d edges%n", t, kept);
-      }
-    }
-    List<Measurement> shown =
-        result.measurements().stream()
-            .filter(
-                m ->
-                    switch (m.metric()) {
-                      case KL_DIV,
-                          LOGIT_DIFF,
-                          LOGIT_DIFF_PERCENT,
-                          ANSWER_PROB,
-                          CORRECT_ANSWER_PERCENT ->
-                          true;
-                      default -> judging.metrics != null;
-                    })
-            .toList();
-    if (!shown.isEmpty()) {
-      out.println();
-      out.printf("%8s", "edges");
-      shown.forEach(m -> out.printf("  %" + width(m) + "s", m.metric().key()));
-      out.println();
-      List<Measurement.Point> points = shown.get(0).points();
-      for (int i : rows(points.size())) {
-        out.printf(Locale.ROOT, "%8d", points.get(i).edges());
-        for (Measurement m : shown) {
-          out.printf(Locale.ROOT, "  %" + width(m) + ".5g", m.points().get(i).value());
-        }
-        out.println();
-      }
-      if (points.size() > SHOWN_ROWS) {
-        out.println("  (all " + points.size() + " sizes are in measurements.json)");
-      }
-    }
-    if (!result.roc().isEmpty()) {
-      out.printf(
-          Locale.ROOT,
-          "%narea under the ROC curve: %.4f%n",
-          io.autocircuit.metric.Roc.area(result.roc()));
-    }
-    out.println();
-    result.notices().forEach(n -> out.println("note: " + n));
-    out.println("report: " + directory.resolve("report.html"));
-  }
-
-  /** All rows of a short curve, or the first ten and then ever sparser ones, with the last. */
-  private static int[] rows(int count) {
-    if (count <= SHOWN_ROWS) {
-      return java.util.stream.IntStream.range(0, count).toArray();
-    }
-    List<Integer> shown = new ArrayList<>();
-    for (double i = 0; i < count - 1; i = i < SHOWN_ROWS / 2 ? i + 1 : Math.ceil(i * 1.4)) {
-      shown.add((int) i);
-    }
-    shown.add(count - 1);
-    return shown.stream().mapToInt(Integer::intValue).toArray();
-  }
-
-  private static int width(Measurement m) {
-    return Math.max(10, m.metric().key().length());
   }
 
   private static String lower(String name) {

@@ -2,6 +2,8 @@ package io.autocircuit.cli;
 
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.ModelLoader;
+import io.autocircuit.model.RandomModels;
+import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.patch.Ablation;
 import java.io.PrintWriter;
 import java.util.LinkedHashMap;
@@ -28,10 +30,20 @@ final class ListCommand implements Runnable {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
   @Parameters(
-      paramLabel = "algorithms|metrics|ablations|models",
-      description = "What to list.",
+      paramLabel = "WHAT",
+      description = "algorithms, metrics, ablations or models.",
       arity = "1")
   private What what;
+
+  private static String shape(TransformerConfig c) {
+    return String.format(
+        Locale.ROOT,
+        "random weights: %d blocks, %d heads, d_model %d, vocabulary %,d",
+        c.blocks(),
+        c.heads(),
+        c.dModel(),
+        c.vocabulary());
+  }
 
   @Override
   public void run() {
@@ -56,6 +68,9 @@ final class ListCommand implements Runnable {
         rows.put(
             "HookedTransformer",
             "TransformerLens state dictionary with \"architecture\": \"HookedTransformer\"");
+        for (String shape : RandomModels.names()) {
+          rows.put("--random-weights " + shape, shape(RandomModels.shape(shape)));
+        }
       }
     }
     int width = rows.keySet().stream().mapToInt(String::length).max().orElse(0);

@@ -1,10 +1,17 @@
 package io.autocircuit.cli;
 
+import io.autocircuit.data.BosPolicy;
 import io.autocircuit.graph.Suggestions;
+import io.autocircuit.objective.LogitFunction;
+import io.autocircuit.prune.MaskFunction;
+import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.tensor.DataException;
 import java.io.PrintWriter;
-import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
+import java.util.Locale;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
@@ -22,6 +29,10 @@ import picocli.CommandLine.Command;
       CommandLine.HelpCommand.class
     })
 public final class Main implements Runnable {
+  /** What libtorch and JavaCPP say when native memory is used up. */
+  private static final Pattern OUT_OF_MEMORY =
+      Pattern.compile("can't allocate memory|not enough memory|Physical memory usage is too high");
+
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
   /** The version from the jar's manifest. */
@@ -57,18 +68,37 @@ public final class Main implements Runnable {
     CommandLine line = new CommandLine(new Main());
     line.setOut(out);
     line.setErr(err);
-    line.setCaseInsensitiveEnumValuesAllowed(true);
     line.setUsageHelpAutoWidth(true);
+    register(line, BosPolicy.values());
+    register(line, LogitFunction.values());
+    register(line, MaskFunction.values());
+    register(line, MaskGradient.AnswerFunction.values());
+    register(line, DiscoverOptions.Patching.values());
+    register(line, DiscoverOptions.Precision.values());
+    register(line, DiscoverOptions.Slice.values());
+    register(line, ListCommand.What.values());
     line.setParameterExceptionHandler(Main::usage);
-    line.setExecutionExceptionHandler(
-        (e, command, parsed) -> {
-          boolean verbose =
-              parsed.hasSubcommand()
-                  ? parsed.subcommand().hasMatchedOption("--verbose")
-                  : parsed.hasMatchedOption("--verbose");
-          return failure(e, verbose, command.getErr());
+    line.setExecutionExceptionHandler((e, command, parsed) -> failure(e, args, err));
+    try {
+      return line.execute(args);
+    } catch (OutOfMemoryError | LinkageError | StackOverflowError e) {
+      return failure(e, args, err);
+    }
+  }
+
+  /** Names of an enumeration in any case, and a message with the nearest ones. */
+  private static <E extends Enum<E>> void register(CommandLine line, E[] values) {
+    List<String> names = Stream.of(values).map(v -> v.name().toLowerCase(Locale.ROOT)).toList();
+    line.registerConverter(
+        values[0].getDeclaringClass(),
+        text -> {
+          int i = names.indexOf(text.toLowerCase(Locale.ROOT));
+          if (i < 0) {
+            throw new CommandLine.TypeConversionException(
+                "\"" + text + "\" is unknown; " + Suggestions.among(text, names));
+          }
+          return values[i];
         });
-    return line.execute(args);
   }
 
   private static int usage(CommandLine.ParameterException e, String[] args) {
@@ -77,10 +107,16 @@ public final class Main implements Runnable {
     if (e instanceof CommandLine.UnmatchedArgumentException unmatched
         && !unmatched.getUnmatched().isEmpty()) {
       String wrong = unmatched.getUnmatched().get(0);
-      List<String> known = new ArrayList<>(command.getCommandSpec().optionsMap().keySet());
-      known.addAll(command.getSubcommands().keySet());
-      String kind = wrong.startsWith("-") ? "option" : "argument";
-      message = "unknown " + kind + " \"" + wrong + "\"; " + Suggestions.among(wrong, known);
+      boolean option = wrong.startsWith("-");
+      Collection<String> known =
+          option
+              ? command.getCommandSpec().optionsMap().keySet()
+              : command.getSubcommands().keySet();
+      message =
+          (option ? "unknown option \"" : known.isEmpty() ? "unexpected \"" : "unknown command \"")
+              + wrong
+              + "\""
+              + (known.isEmpty() ? "" : "; " + Suggestions.among(wrong, known));
     }
     PrintWriter err = command.getErr();
     err.println(
@@ -99,18 +135,39 @@ public final class Main implements Runnable {
     return List.of(args).contains("--verbose");
   }
 
-  private static int failure(Exception e, boolean verbose, PrintWriter err) {
-    boolean usage = e instanceof IllegalArgumentException;
-    boolean data = e instanceof DataException;
-    String message =
-        usage || data
-            ? e.getMessage()
-            : "internal error: " + e + (verbose ? "" : " (run with --verbose for the stack trace)");
-    err.println("autocircuit: " + oneLine(message));
+  private static int failure(Throwable e, String[] args, PrintWriter err) {
+    boolean verbose = verbose(args);
+    err.println("autocircuit: " + oneLine(described(e, verbose)));
     if (verbose) {
       e.printStackTrace(err);
     }
-    return usage ? 2 : 1;
+    return 1;
+  }
+
+  /** What went wrong, for people. */
+  static String described(Throwable e, boolean verbose) {
+    String message = String.valueOf(e.getMessage());
+    if (e instanceof OutOfMemoryError || OUT_OF_MEMORY.matcher(message).find()) {
+      return "out of memory ("
+          + firstLine(message)
+          + "); use a smaller --batch-size or fewer prompts, or give Java more (java -Xmx8g -jar …)";
+    }
+    if (e instanceof DataException || e instanceof IllegalArgumentException) {
+      return message;
+    }
+    if (e instanceof IllegalStateException && message.startsWith("native library")) {
+      return message;
+    }
+    return "internal error: "
+        + e.getClass().getSimpleName()
+        + ": "
+        + firstLine(message)
+        + (verbose ? "" : " (run with --verbose for the stack trace)");
+  }
+
+  /** libtorch appends a stack trace of its own to its messages. */
+  private static String firstLine(String message) {
+    return message.lines().findFirst().orElse("");
   }
 
   private static String oneLine(String message) {

@@ -1,5 +1,6 @@
 package io.autocircuit.cli;
 
+import io.autocircuit.report.ResultDirectory;
 import io.autocircuit.task.InductionModelTrainer;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -53,6 +54,7 @@ final class TrainInductionCommand implements Callable<Integer> {
     if (seed != null) {
       settings = settings.withSeed(seed);
     }
+    ResultDirectory.requireWritable(directory);
     long start = System.nanoTime();
     try (Bars bars = Bars.onTerminal()) {
       InductionModelTrainer.trainTo(
@@ -66,6 +68,8 @@ final class TrainInductionCommand implements Callable<Integer> {
               out.printf(Locale.ROOT, "step %d: loss %.4f%n", p.step(), p.loss());
             }
           });
+    } catch (IllegalArgumentException e) {
+      throw new CommandLine.ParameterException(spec.commandLine(), e.getMessage(), e);
     }
     out.printf(
         Locale.ROOT,

@@ -1,21 +1,31 @@
 package io.autocircuit.experiment;
 
+import io.autocircuit.data.Batches;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.EdgeCounts;
+import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Measurements;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
+import io.autocircuit.model.OutputSlice;
+import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
+import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.Progress;
 import io.autocircuit.prune.PruneAlgorithm;
+import io.autocircuit.task.Task;
+import io.autocircuit.tensor.DataException;
+import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * One discovery: an algorithm scores the edges on the training prompts, circuits of the largest
@@ -60,6 +70,8 @@ public record Discovery(
       List<Roc.Point> roc,
       List<String> notices) {}
 
+  private static final int BATCH_SIZE = 32;
+
   /** Keeps unmodifiable copies. */
   public Discovery {
     train = List.copyOf(train);
@@ -69,13 +81,76 @@ public record Discovery(
 
   /** Number of prompts that circuits are judged on. */
   public int prompts() {
-    return test.stream().mapToInt(b -> b.clean().batchSize()).sum();
+    return count(test);
   }
 
-  /** Runs it. */
+  /** Number of prompts that score the edges. */
+  public int trainPrompts() {
+    return count(train);
+  }
+
+  private static int count(List<PromptBatch> batches) {
+    return batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
+  }
+
+  /**
+   * The usual discovery: all prompts, in batches of equal length, score and judge; one edge for all
+   * positions, separate query, key and value inputs; the last position's logits; resampled
+   * ablation, tree patching; a choice of sizes with the empty and the full circuit; every metric
+   * that applies.
+   *
+   * @param task the model and its prompts
+   * @param algorithm scores the edges
+   * @throws DataException if clean and corrupt of a pair differ in length
+   */
+  public static Discovery of(Task task, PruneAlgorithm algorithm) {
+    List<PromptBatch> batches = Batches.byLength(task.prompts(), BATCH_SIZE);
+    return new Discovery(
+        PatchableModel.of(
+            task.model(), true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels()),
+        batches,
+        batches,
+        algorithm,
+        CircuitRuns.of(PatchType.TREE_PATCH, Ablation.RESAMPLE),
+        new EdgeCounts(EdgeCounts.Mode.AUTO, List.of(), true, true),
+        false,
+        List.of(Metric.values()),
+        null);
+  }
+
+  /** Runs it, silently. */
+  public Result run() {
+    return run(Progress.SILENT);
+  }
+
+  /**
+   * Runs it.
+   *
+   * @throws DataException if the model's outputs are not finite
+   */
   public Result run(Progress progress) {
-    PruneScores scores = algorithm.score(model, train, progress);
-    return judge(scores, progress);
+    return judge(score(progress), progress);
+  }
+
+  /**
+   * Scores the edges.
+   *
+   * @throws DataException if the model's outputs are not finite
+   */
+  public PruneScores score(Progress progress) {
+    if (train.isEmpty()) {
+      throw new DataException("train prompts=0; give at least one to score the edges on");
+    }
+    try (TensorScope scope = new TensorScope()) {
+      if (!torch.isfinite(model.logits(train.get(0).clean())).all().item_bool()) {
+        throw new DataException(
+            "model="
+                + model.model().config().name()
+                + " gives logits that are not finite; its weights are too large or damaged, get"
+                + " them again");
+      }
+    }
+    return algorithm.score(model, train, progress);
   }
 
   /** Judges circuits of given scores. */
@@ -88,8 +163,14 @@ public record Discovery(
               why -> notices.add("metric " + m.key() + " is left out: it " + why),
               () -> applicable.add(m));
     }
+    float[] values = scores.values();
+    if (values.length > 0 && IntStream.range(0, values.length).allMatch(i -> values[i] == 0)) {
+      notices.add(
+          "every score is 0: by this algorithm no edge matters for these answers, and circuits are"
+              + " chosen by the order of the edges alone");
+    }
     int edges = model.graph().edgeCount();
-    int[] sizes = counts.resolve(edges, scores.values(), official == null ? -1 : official.size());
+    int[] sizes = counts.resolve(edges, values, official == null ? -1 : official.size());
     TreeMap<Integer, Circuit> circuits = new TreeMap<>();
     for (int k : sizes) {
       Circuit c = ties ? scores.topWithTies(k) : scores.top(k);

@@ -1,5 +1,9 @@
 package io.autocircuit.experiment;
 
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.util.DefaultIndenter;
+import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
+import com.fasterxml.jackson.core.util.Separators;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -19,6 +23,14 @@ import java.util.Map;
 public final class ResultFiles {
   private static final ObjectMapper JSON =
       new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+
+  private static final DefaultPrettyPrinter ONE_PER_LINE =
+      new DefaultPrettyPrinter()
+          .withArrayIndenter(new DefaultIndenter("", "\n"))
+          .withObjectIndenter(new DefaultPrettyPrinter.NopIndenter())
+          .withSeparators(
+              Separators.createDefaultInstance()
+                  .withObjectFieldValueSpacing(Separators.Spacing.NONE));
 
   private ResultFiles() {}
 
@@ -44,11 +56,11 @@ public final class ResultFiles {
         file,
         out -> {
           try (var g = JSON.getFactory().createGenerator(out)) {
-            g.disable(com.fasterxml.jackson.core.JsonGenerator.Feature.AUTO_CLOSE_TARGET);
+            g.disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET);
+            g.setPrettyPrinter(ONE_PER_LINE.createInstance());
             g.writeStartArray();
             for (int i : scores.ranking()) {
               Edge e = scores.graph().edge(i);
-              g.writeRaw('\n');
               g.writeStartObject();
               g.writeStringField("name", e.name());
               if (e.position() < 0) {
@@ -64,7 +76,6 @@ public final class ResultFiles {
               }
               g.writeEndObject();
             }
-            g.writeRaw('\n');
             g.writeEndArray();
             g.writeRaw('\n');
           }

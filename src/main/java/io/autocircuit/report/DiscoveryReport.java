@@ -49,8 +49,9 @@ public final class DiscoveryReport {
     Map<String, String> all = new LinkedHashMap<>(summary);
     all.put("Algorithm", result.discovery().algorithm().title());
     all.put("Ablation", lower(result.discovery().runs().ablation().name()));
-    all.put("Patch type", lower(result.discovery().runs().patchType().name()));
-    all.put("Prompts", String.valueOf(result.discovery().prompts()));
+    all.put(
+        "Patch type", lower(result.discovery().runs().patchType().name()).replace("_patch", ""));
+    all.put("Prompts", prompts(result.discovery()));
     all.put("Edges", String.format(Locale.ROOT, "%,d", graph.edgeCount()));
     List<Curve> curves = new ArrayList<>();
     for (Measurement m : result.measurements()) {
@@ -64,6 +65,13 @@ public final class DiscoveryReport {
             .withTotalEdges(graph.edgeCount());
     String verdict = verdict(result);
     return verdict == null ? data : data.withVerdict(verdict);
+  }
+
+  /** How many prompts, in words. */
+  private static String prompts(Discovery d) {
+    return d.train().equals(d.test())
+        ? String.valueOf(d.prompts())
+        : d.trainPrompts() + " to score, " + d.prompts() + " to judge";
   }
 
   private static Curve curve(Measurement m, String series) {

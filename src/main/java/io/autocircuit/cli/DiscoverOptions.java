@@ -1,0 +1,349 @@
+package io.autocircuit.cli;
+
+import io.autocircuit.data.BosPolicy;
+import io.autocircuit.objective.LogitFunction;
+import io.autocircuit.prune.MaskFunction;
+import io.autocircuit.prune.MaskGradient;
+import java.nio.file.Path;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/** The options of {@code discover}, in groups as its help shows them. */
+final class DiscoverOptions {
+  private DiscoverOptions() {}
+
+  /** Positions that are looked at. */
+  enum Slice {
+    LAST,
+    NOT_FIRST,
+    ALL
+  }
+
+  /** Which patch type. */
+  enum Patching {
+    TREE,
+    EDGE
+  }
+
+  /** Number type of the computation. */
+  enum Precision {
+    FLOAT32,
+    FLOAT64
+  }
+
+  /** Model and prompts. */
+  static final class Input {
+    @Option(
+        names = "--model",
+        paramLabel = "DIR",
+        description =
+            "Model directory: config.json and model.safetensors (Hugging Face gpt2, gpt_neox, llama;"
+                + " or HookedTransformer). Default: the embedded model.")
+    Path model;
+
+    @Option(
+        names = "--random-weights",
+        paramLabel = "SHAPE",
+        description =
+            "A random model of a known shape instead, such as gpt2-small; see 'list models'.")
+    String randomWeights;
+
+    @Option(
+        names = "--dataset",
+        paramLabel = "FILE",
+        description =
+            "Prompt pairs (JSON: prompts with clean, corrupt, answers, wrong_answers). Default: the"
+                + " embedded prompts; with --random-weights random ones.")
+    Path dataset;
+
+    @Option(
+        names = "--random-prompts",
+        paramLabel = "NxT",
+        defaultValue = "32x16",
+        description =
+            "Number and length of the random prompts of --random-weights (default: ${DEFAULT-VALUE}).")
+    String randomPrompts;
+
+    @Option(
+        names = "--train",
+        paramLabel = "N",
+        description = "Prompts that score the edges, drawn by --seed. Default: all.")
+    Integer train;
+
+    @Option(
+        names = "--test",
+        paramLabel = "N",
+        description = "Further prompts that judge circuits. Default: the same as for scoring.")
+    Integer test;
+
+    @Option(
+        names = "--no-shuffle",
+        description = "Take the --train and --test prompts in the order of the file.")
+    boolean noShuffle;
+
+    @Option(
+        names = "--seed",
+        paramLabel = "N",
+        defaultValue = "42",
+        description = "Seed of all that is random (default: ${DEFAULT-VALUE}).")
+    long seed;
+
+    @Option(
+        names = "--batch-size",
+        paramLabel = "N",
+        defaultValue = "32",
+        description =
+            "Prompts evaluated together; only sp and the batch-mean ablations depend on it"
+                + " (default: ${DEFAULT-VALUE}).")
+    int batchSize;
+
+    @Option(
+        names = "--pad",
+        description =
+            "Pad prompts of different length on the left, instead of batching them by length.")
+    boolean pad;
+
+    @Option(
+        names = "--bos",
+        paramLabel = "POLICY",
+        defaultValue = "tokenizer",
+        description =
+            "First token of text prompts: tokenizer (as the model's tokenizer does it), always or"
+                + " never; never two (default: ${DEFAULT-VALUE}).")
+    BosPolicy bos;
+
+    @Option(
+        names = "--processing",
+        split = ",",
+        paramLabel = "STEP",
+        description =
+            "Weight processing: all, none, or some of fold_ln, center_writing_weights,"
+                + " center_unembed, fold_value_biases. Default: all for Hugging Face models, none"
+                + " for HookedTransformer directories, which are processed already.")
+    List<String> processing;
+
+    @Option(
+        names = "--precision",
+        paramLabel = "TYPE",
+        defaultValue = "float32",
+        description = "Numbers are float32 or float64 (default: ${DEFAULT-VALUE}).")
+    Precision precision;
+
+    @Option(
+        names = "--threads",
+        paramLabel = "N",
+        description =
+            "Native threads. Default: all cores, or one where the model is so small that threads"
+                + " would only wait for each other.")
+    Integer threads;
+  }
+
+  /** The algorithm and its settings. */
+  static final class Scoring {
+    @Option(
+        names = "--algorithm",
+        paramLabel = "NAME",
+        defaultValue = "eap",
+        description =
+            "What scores the edges: eap, ig, exact, acdc, sp, random or ground-truth; see 'list"
+                + " algorithms' (default: ${DEFAULT-VALUE}).")
+    String algorithm;
+
+    @Option(
+        names = "--separate-qkv",
+        paramLabel = "BOOL",
+        arity = "0..1",
+        fallbackValue = "true",
+        defaultValue = "true",
+        description =
+            "Separate inputs for queries, keys and values, or one per head (default:"
+                + " ${DEFAULT-VALUE}).")
+    boolean separateQkv;
+
+    @Option(
+        names = "--token-positions",
+        description = "One edge for each token position; all prompts must have one length.")
+    boolean tokenPositions;
+
+    @Option(
+        names = "--ablation",
+        paramLabel = "KIND",
+        description =
+            "What ablated sources are replaced by; see 'list ablations'. Default: resample, and for"
+                + " learning tree masks with sp tokenwise_mean_corrupt.")
+    String ablation;
+
+    @Option(
+        names = "--grad-function",
+        paramLabel = "NAME",
+        defaultValue = "logit",
+        description =
+            "eap, ig, exact: what is done to the logits: logit (nothing), prob, logprob or"
+                + " logit_exp (default: ${DEFAULT-VALUE}).")
+    LogitFunction gradFunction;
+
+    @Option(
+        names = "--answer-function",
+        paramLabel = "NAME",
+        defaultValue = "avg_diff",
+        description =
+            "eap, ig, exact: what is then measured: avg_diff (answers minus wrong answers), avg_val"
+                + " (answers) or mse (outputs against the answers' numbers) (default:"
+                + " ${DEFAULT-VALUE}).")
+    MaskGradient.AnswerFunction answerFunction;
+
+    @Option(
+        names = "--mask-value",
+        paramLabel = "X",
+        defaultValue = "0",
+        description = "eap: the masks where the gradient is taken (default: ${DEFAULT-VALUE}).")
+    double maskValue;
+
+    @Option(
+        names = "--samples",
+        paramLabel = "N",
+        defaultValue = "5",
+        description =
+            "ig: gradients are averaged over N + 1 mask values 0, 1/N, …, 1 (default:"
+                + " ${DEFAULT-VALUE}).")
+    int samples;
+
+    @Option(
+        names = "--sum",
+        description =
+            "eap, ig: AutoCircuit's sums over batches and samples instead of means, for comparison.")
+    boolean sum;
+
+    @Option(
+        names = "--tau",
+        split = ",",
+        paramLabel = "X",
+        description = "acdc: one or more thresholds (default: 0.001).")
+    double[] tau;
+
+    @Option(
+        names = "--target",
+        paramLabel = "NAME",
+        defaultValue = "kl_div",
+        description =
+            "acdc: kl_div or mse; sp: kl_div, mse, answer, wrong_answer or logit_diff_percent"
+                + " (default: ${DEFAULT-VALUE}).")
+    String target;
+
+    @Option(
+        names = "--epochs",
+        paramLabel = "N",
+        defaultValue = "20",
+        description = "sp: passes over the prompts (default: ${DEFAULT-VALUE}).")
+    int epochs;
+
+    @Option(
+        names = "--learning-rate",
+        paramLabel = "X",
+        defaultValue = "0.1",
+        description = "sp: Adam's step (default: ${DEFAULT-VALUE}).")
+    double learningRate;
+
+    @Option(
+        names = "--lambda",
+        paramLabel = "X",
+        defaultValue = "10",
+        description = "sp: weight of the size penalty (default: ${DEFAULT-VALUE}).")
+    double lambda;
+
+    @Option(
+        names = "--mask-fn",
+        paramLabel = "NAME",
+        defaultValue = "hard_concrete",
+        description =
+            "sp: what makes a mask of a learned number: none, sigmoid or hard_concrete (default:"
+                + " ${DEFAULT-VALUE}).")
+    MaskFunction maskFunction;
+
+    @Option(
+        names = "--circuit-size",
+        paramLabel = "K",
+        defaultValue = "0",
+        description = "sp: wanted number of edges; 0 for none (default: ${DEFAULT-VALUE}).")
+    int circuitSize;
+
+    @Option(
+        names = "--dropout",
+        paramLabel = "P",
+        defaultValue = "0",
+        description = "sp: probability that a mask value is dropped (default: ${DEFAULT-VALUE}).")
+    double dropout;
+
+    @Option(
+        names = "--official",
+        paramLabel = "FILE",
+        description =
+            "A known circuit: JSON list of edge names or of {\"name\",\"seq_idx\"} objects. Adds a"
+                + " ROC curve; ground-truth scores it.")
+    Path official;
+  }
+
+  /** Circuits and metrics. */
+  static final class Judging {
+    @Option(
+        names = "--patch-type",
+        paramLabel = "TYPE",
+        defaultValue = "tree",
+        description =
+            "tree: ablate all but the circuit in clean runs; edge: patch the circuit into corrupt"
+                + " runs (default: ${DEFAULT-VALUE}).")
+    Patching patchType;
+
+    @Option(
+        names = "--reverse-clean-corrupt",
+        description = "Let clean and corrupt prompts change places in the circuit runs.")
+    boolean reverse;
+
+    @Option(
+        names = "--edges",
+        split = ",",
+        paramLabel = "SIZES",
+        description =
+            "Circuit sizes: numbers of edges, shares of all edges such as 0.1, and 'all' among them"
+                + " for the full graph. Or one word: all (every size), log (1, 2, …, 9, 10, 20, …),"
+                + " groups (where the score changes), auto (groups if there are few, else all up to"
+                + " 200 edges, else log). Default: auto.")
+    List<String> edges;
+
+    @Option(
+        names = "--ties",
+        description = "Circuits include all edges that tie with their last (AutoCircuit's rule).")
+    boolean ties;
+
+    @Option(
+        names = "--metrics",
+        split = ",",
+        paramLabel = "NAME",
+        description = "Metrics; see 'list metrics'. Default: all that apply.")
+    List<String> metrics;
+
+    @Option(
+        names = "--slice",
+        paramLabel = "NAME",
+        defaultValue = "last",
+        description =
+            "Positions whose logits are looked at: last, not_first or all (default:"
+                + " ${DEFAULT-VALUE}).")
+    Slice slice;
+  }
+
+  /** Where results go. */
+  static final class Output {
+    @Option(
+        names = "--out",
+        paramLabel = "DIR",
+        defaultValue = "circuit",
+        description = "Where results are written (default: ${DEFAULT-VALUE}).")
+    Path out;
+
+    @Option(
+        names = "--verbose",
+        description = "Print stack traces, and what was chosen for this machine.")
+    boolean verbose;
+  }
+}
