@@ -204,6 +204,7 @@ class ReferenceParityTest {
     final List<PromptBatch> batches;
     final PatchableModel model;
     final ComputationGraph graph;
+    final Kernels kernels;
 
     Case(
         Path folder,
@@ -214,6 +215,7 @@ class ReferenceParityTest {
         Kernels kernels,
         String name) {
       this.c = c;
+      this.kernels = kernels;
       this.tensors = tensors;
       this.name = name;
       this.rtol = expected.at("/tolerance/rtol").asDouble();
@@ -432,14 +434,16 @@ class ReferenceParityTest {
               c.path("reverse_clean_corrupt").asBoolean(false));
       Map<Integer, List<Tensor>> outputs = new TreeMap<>();
       try (TensorScope scope = new TensorScope()) {
-        runs.forEach(
-            model,
-            batches,
-            circuits,
+        CircuitRuns.Visitor keep =
             (i, b, logits) -> {
               logits.retainReference();
               outputs.computeIfAbsent(circuits.get(i).size(), k -> new ArrayList<>()).add(logits);
-            });
+            };
+        if (kernels instanceof EinsumKernels) {
+          denseRuns(runs, circuits, keep);
+        } else {
+          runs.forEach(model, batches, circuits, keep);
+        }
         outputs.forEach(
             (k, list) -> {
               String tensor = c.get("expected").path(String.valueOf(k)).asText();
@@ -502,6 +506,24 @@ class ReferenceParityTest {
                   }
                 }
               });
+    }
+
+    /** AutoCircuit's own formulation: a dense mask, in libtorch operations. */
+    void denseRuns(CircuitRuns runs, List<Circuit> circuits, CircuitRuns.Visitor visitor) {
+      boolean clean = (runs.patchType() == PatchType.TREE_PATCH) != runs.reverseCleanCorrupt();
+      try (AblationValues values = AblationValues.prepare(model, runs.ablation(), batches)) {
+        for (int b = 0; b < batches.size(); b++) {
+          PromptBatch batch = batches.get(b);
+          try (Evaluation run =
+              model.evaluation(
+                  clean ? batch.clean() : batch.corrupt(),
+                  values.of(clean ? batch.corrupt() : batch.clean()))) {
+            for (int c = 0; c < circuits.size(); c++) {
+              visitor.accept(c, b, run.logits(circuits.get(c).mask(runs.patchType())));
+            }
+          }
+        }
+      }
     }
 
     List<String> sortedKeys(JsonNode object) {

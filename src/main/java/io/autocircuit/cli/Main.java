@@ -24,6 +24,7 @@ import picocli.CommandLine.Command;
     subcommands = {
       DiscoverCommand.class,
       ListCommand.class,
+      BenchCommand.class,
       TrainInductionCommand.class,
       CommandLine.HelpCommand.class
     })
@@ -46,7 +47,7 @@ public final class Main implements Runnable {
   @Override
   public void run() {
     throw new CommandLine.ParameterException(
-        spec.commandLine(), "no command given; commands: discover, list, train-induction");
+        spec.commandLine(), "no command given; commands: discover, list, bench, train-induction");
   }
 
   /** Runs the command line and ends the process with its exit code. */

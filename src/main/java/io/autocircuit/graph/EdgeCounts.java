@@ -77,12 +77,9 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
         }
       }
       case LOGARITHMIC -> {
-        for (int step = 1; step < edges && step > 0; step *= 10) {
-          for (int k = step; k < 10L * step && k < edges; k += step) {
-            sizes.add(k);
-          }
-          if (step > Integer.MAX_VALUE / 10) {
-            break;
+        for (long step = 1; step < edges; step *= 10) {
+          for (long k = step; k < 10 * step && k < edges; k += step) {
+            sizes.add((int) k);
           }
         }
       }

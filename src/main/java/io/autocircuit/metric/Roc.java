@@ -16,9 +16,14 @@ public final class Roc {
    * The curve over circuit sizes, ties included as a whole; starts with (0,0) and ends with (1,1).
    *
    * @param counts circuit sizes, ascending
-   * @throws IllegalArgumentException if the official circuit is empty or the full graph
+   * @throws IllegalArgumentException if the official circuit is empty or the full graph, or the
+   *     scores are for another graph
    */
   public static List<Point> curve(PruneScores scores, Circuit official, int[] counts) {
+    if (!official.graph().equals(scores.graph())) {
+      throw new IllegalArgumentException(
+          "the official circuit is for another graph than the scores: " + official.graph());
+    }
     int positives = official.size();
     int negatives = scores.graph().edgeCount() - positives;
     if (positives == 0 || negatives == 0) {

@@ -76,6 +76,20 @@ public final class Transformer implements AutoCloseable {
     public int rows() {
       return batchSize * length;
     }
+
+    /** The same for queries at the last {@code positions} positions only. */
+    Context last(int positions) {
+      if (positions == length) {
+        return this;
+      }
+      long first = (long) length - positions;
+      return new Context(
+          batchSize,
+          length,
+          mask == null ? null : mask.narrow(2, first, positions),
+          cosines == null ? null : cosines.narrow(2, first, positions),
+          sines == null ? null : sines.narrow(2, first, positions));
+    }
   }
 
   /**
@@ -359,6 +373,42 @@ public final class Transformer implements AutoCloseable {
     long n = (long) count * config.dHead();
     torch.addmm_out(
         out.narrow(1, from, n), w.bQkv().narrow(0, from, n), x, w.wQkv().narrow(1, from, n));
+  }
+
+  /**
+   * Projects inputs to some heads' queries, keys or values.
+   *
+   * @param x normalised inputs, {@code [N,D]}
+   * @param part index of the first head among the 3·H queries, keys and values
+   * @param count how many neighbouring parts
+   * @param out written, {@code [N, count·dHead]}; may be a view with row stride
+   */
+  public void project(int block, Tensor x, int part, int count, Tensor out) {
+    Block w = blocks.get(block);
+    long from = (long) part * config.dHead();
+    long n = (long) count * config.dHead();
+    torch.addmm_out(out, w.bQkv().narrow(0, from, n), x, w.wQkv().narrow(1, from, n));
+  }
+
+  /**
+   * Attention of some heads at some query positions.
+   *
+   * @param q unrotated queries, {@code [B, P, heads, dHead]}: the last P positions
+   * @param k unrotated keys, {@code [B, T, heads, dHead]}
+   * @param v values, {@code [B, T, heads, dHead]}
+   * @return mixed values, {@code [B, P, heads, dHead]}
+   */
+  public Tensor mix(Tensor q, Tensor k, Tensor v, Context context) {
+    long positions = q.size(1);
+    Context last = context.last((int) positions);
+    Tensor qr = rotate(q.transpose(1, 2), last, false);
+    Tensor kr = rotate(k.transpose(1, 2), context, false);
+    Tensor scores =
+        torch.matmul(qr, kr.transpose(2, 3)).mul_(new Scalar(1 / config.attentionScale()));
+    if (last.mask() != null) {
+      scores.add_(last.mask());
+    }
+    return torch.matmul(torch.softmax(scores, -1), v.transpose(1, 2)).transpose(1, 2);
   }
 
   /**

@@ -30,10 +30,27 @@ public final class Circuit {
     return new Circuit(graph, (BitSet) edges.clone());
   }
 
-  /** The circuit of those edges. */
+  /**
+   * The circuit of those edges.
+   *
+   * @throws IllegalArgumentException if one belongs to another graph
+   */
   public static Circuit of(ComputationGraph graph, Collection<Edge> edges) {
     BitSet set = new BitSet(graph.edgeCount());
-    edges.forEach(e -> set.set(e.index()));
+    for (Edge e : edges) {
+      int index = e.index();
+      if (index < 0 || index >= graph.edgeCount() || !graph.edge(index).equals(e)) {
+        throw new IllegalArgumentException(
+            "edge \""
+                + e
+                + "\" with index="
+                + index
+                + " is of another graph than "
+                + graph
+                + "; look it up there by its name");
+      }
+      set.set(index);
+    }
     return of(graph, set);
   }
 

@@ -47,10 +47,10 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
         TokenBatch input = runClean ? batch.clean() : batch.corrupt();
         TokenBatch from = runClean ? batch.corrupt() : batch.clean();
         try (TensorScope scope = new TensorScope();
-            Evaluation run = model.evaluation(input, values.of(from))) {
+            Evaluation run = model.evaluation(input, values, from)) {
           for (int c = 0; c < circuits.size(); c++) {
             try (TensorScope inner = new TensorScope()) {
-              visitor.accept(c, b, run.logits(circuits.get(c).mask(patchType)));
+              visitor.accept(c, b, run.logits(circuits.get(c), patchType));
             }
           }
         }

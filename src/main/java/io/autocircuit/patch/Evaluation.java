@@ -7,6 +7,7 @@ import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.DestNode.Input;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.objective.LossFunction;
@@ -44,13 +45,15 @@ public final class Evaluation implements AutoCloseable {
   private final Transformer.Context context;
   private final Tensor embedded;
   private final Tensor ablations;
-  private final Tensor delta;
-  private final Tensor qkv;
-  private final Tensor z;
-  private final Tensor mlpOut;
+  private Tensor delta;
+  private Tensor qkv;
+  private Tensor z;
+  private Tensor mlpOut;
   private final List<BlockModules> modules;
   private final DestModule endModule;
   private Tensor inputs;
+  private final boolean constantsAreAblations;
+  private CircuitEngine engine;
 
   /** The residual stream before each block of the clean run; filled by {@link #prepareRestarts}. */
   private Tensor[] cleanResid;
@@ -84,7 +87,9 @@ public final class Evaluation implements AutoCloseable {
    */
   public record Gradient(double[] losses, float[] maskGradient) {}
 
-  Evaluation(PatchableModel patchable, TokenBatch input, Tensor ablations) {
+  Evaluation(
+      PatchableModel patchable, TokenBatch input, Tensor ablations, boolean constantsAreAblations) {
+    this.constantsAreAblations = constantsAreAblations;
     this.patchable = patchable;
     this.model = patchable.model();
     this.config = model.config();
@@ -120,12 +125,6 @@ public final class Evaluation implements AutoCloseable {
               c.batchSize(), c.length(), own(c.mask()), own(c.cosines()), own(c.sines()));
       embedded = own(model.embed(input).contiguous());
       this.ablations = own(ablations.expand(sources, batch, length, d));
-      delta = own(Tensors.empty(model.type(), sources, batch, length, d));
-      long width = (long) config.heads() * config.dHead();
-      qkv = own(Tensors.empty(model.type(), rows, 3 * width));
-      z = own(Tensors.empty(model.type(), rows, width));
-      mlpOut = own(Tensors.empty(model.type(), rows, d));
-      inputs = own(Tensors.empty(model.type(), 1, batch, length, d));
     }
     List<BlockModules> list = new ArrayList<>();
     for (int b = 0; b < graph.blocks(); b++) {
@@ -147,6 +146,24 @@ public final class Evaluation implements AutoCloseable {
     Scalar s = new Scalar(value);
     s.retainReference();
     return s;
+  }
+
+  /** The working memory of dense masks and gradients, made when first needed. */
+  private void prepareDense() {
+    if (delta != null) {
+      return;
+    }
+    try (TensorScope scope = new TensorScope()) {
+      int sources = graph.sources().size();
+      // A run leaves the Δ of unread sources as they are; times a mask of 0 they must give 0, so
+      // they may never hold NaN.
+      delta = own(Tensors.zeros(model.type(), sources, batch, length, d));
+      long width = (long) config.heads() * config.dHead();
+      qkv = own(Tensors.empty(model.type(), rows, 3 * width));
+      z = own(Tensors.empty(model.type(), rows, width));
+      mlpOut = own(Tensors.empty(model.type(), rows, d));
+      inputs = own(Tensors.empty(model.type(), 1, batch, length, d));
+    }
   }
 
   private DestModule find(int block, Input input) {
@@ -171,6 +188,40 @@ public final class Evaluation implements AutoCloseable {
    */
   public Tensor logits(PatchMask mask) {
     return logitsFrom(mask, 0);
+  }
+
+  /**
+   * Runs a circuit. With {@link PatchType#TREE_PATCH} only what the circuit contains is computed,
+   * and of that only what differs from the circuit run before.
+   *
+   * @return the sliced logits, {@code [B,P,V]}, in the current scope
+   */
+  public Tensor logits(Circuit circuit, PatchType type) {
+    if (type == PatchType.EDGE_PATCH) {
+      return logits(circuit.mask(type));
+    }
+    if (!circuit.graph().equals(graph)) {
+      throw new IllegalArgumentException("the circuit is for another graph: " + circuit.graph());
+    }
+    try (TensorScope scope = new TensorScope()) {
+      if (engine == null) {
+        engine = new CircuitEngine(patchable, context, embedded, ablations, constantsAreAblations);
+      }
+      return scope.keep(engine.logits(circuit));
+    }
+  }
+
+  /**
+   * The operations that a circuit needs, over those of the plain forward: multiplications and
+   * additions of its live nodes at the positions at which they are read, and of its live edges.
+   */
+  public double liveShare(Circuit circuit, PatchType type) {
+    if (type == PatchType.EDGE_PATCH) {
+      return 1;
+    }
+    boolean last = patchable.slice() == OutputSlice.LAST_SEQ;
+    return CircuitPlan.of(circuit, constantsAreAblations, last)
+        .share(config, batch, length, length - patchable.slice().first(length));
   }
 
   /**
@@ -233,6 +284,7 @@ public final class Evaluation implements AutoCloseable {
   private Tensor forward(
       PatchMask mask, int firstBlock, Tensor resid, List<Saved> saved, Tensor[] residuals) {
     // Δ is written for every source when it may be needed beyond this mask.
+    prepareDense();
     boolean everySource = saved != null || residuals != null;
     boolean[] read = everySource ? null : sourcesRead(mask);
     if (firstBlock == 0) {
@@ -659,6 +711,9 @@ public final class Evaluation implements AutoCloseable {
   /** Frees the working memory. */
   @Override
   public void close() {
+    if (engine != null) {
+      engine.close();
+    }
     owned.forEach(Tensor::releaseReference);
     owned.clear();
   }

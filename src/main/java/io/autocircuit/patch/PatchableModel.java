@@ -6,6 +6,7 @@ import io.autocircuit.kernels.Kernels;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
+import io.autocircuit.tensor.TensorScope;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -75,6 +76,24 @@ public record PatchableModel(
    *     {@link AblationValues}
    */
   public Evaluation evaluation(TokenBatch input, Tensor ablations) {
-    return new Evaluation(this, input, ablations);
+    return new Evaluation(this, input, ablations, false);
+  }
+
+  /**
+   * Starts evaluating patched runs on one batch.
+   *
+   * @param input the prompts that are run
+   * @param values what ablated sources are replaced by
+   * @param from the prompts whose activations are patched in, as {@link AblationValues#of} takes
+   *     them
+   */
+  public Evaluation evaluation(TokenBatch input, AblationValues values, TokenBatch from) {
+    // A node with all inputs resampled repeats the run that its ablation value comes from.
+    boolean constantsAreAblations =
+        values.ablation() == Ablation.RESAMPLE
+            && java.util.Arrays.equals(input.padding(), from.padding());
+    try (TensorScope scope = new TensorScope()) {
+      return new Evaluation(this, input, values.of(from), constantsAreAblations);
+    }
   }
 }

@@ -5,14 +5,16 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.objective.Divergence;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
+import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.Evaluation;
-import io.autocircuit.patch.PatchMask;
+import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
@@ -69,7 +71,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
   }
 
   /** Thresholds that have made the same decisions so far. */
-  private record Group(List<Double> thresholds, float[] mask, double previous) {}
+  private record Group(List<Double> thresholds, BitSet kept, double previous) {}
 
   /** One batch with its running evaluation and clean outputs. */
   private record Running(Evaluation run, Tensor cleanLogits, int prompts) {}
@@ -87,30 +89,31 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
       for (PromptBatch batch : batches) {
         running.add(
             new Running(
-                model.evaluation(batch.clean(), values.of(batch.corrupt())),
+                model.evaluation(batch.clean(), values, batch.corrupt()),
                 model.logits(batch.clean()),
                 batch.clean().batchSize()));
         prompts += batch.clean().batchSize();
       }
+      BitSet all = new BitSet(edges);
+      all.set(0, edges);
       List<Group> groups =
-          List.of(new Group(thresholds.stream().distinct().sorted().toList(), new float[edges], 0));
+          List.of(new Group(thresholds.stream().distinct().sorted().toList(), all, 0));
       for (int e = 0; e < edges; e++) {
-        int block = graph.edge(e).destination().block();
         List<Group> next = new ArrayList<>();
         for (Group g : groups) {
-          g.mask()[e] = 1;
-          double f = distance(graph, running, g.mask(), block, prompts);
+          g.kept().clear(e);
+          double f = distance(Circuit.of(graph, g.kept()), running, prompts);
           double rise = f - g.previous();
           List<Double> removed = g.thresholds().stream().filter(t -> rise < t).toList();
           List<Double> kept = g.thresholds().stream().filter(t -> !(rise < t)).toList();
           if (!kept.isEmpty()) {
-            float[] mask = removed.isEmpty() ? g.mask() : g.mask().clone();
-            mask[e] = 0;
-            next.add(new Group(kept, mask, g.previous()));
+            BitSet with = removed.isEmpty() ? g.kept() : (BitSet) g.kept().clone();
+            with.set(e);
+            next.add(new Group(kept, with, g.previous()));
           }
           if (!removed.isEmpty()) {
             scores[e] = Math.min(scores[e], removed.get(0).floatValue());
-            next.add(new Group(removed, g.mask(), f));
+            next.add(new Group(removed, g.kept(), f));
           }
         }
         groups = next;
@@ -122,12 +125,11 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     return new PruneScores(graph, scores);
   }
 
-  private double distance(
-      ComputationGraph graph, List<Running> running, float[] mask, int block, int prompts) {
+  private double distance(Circuit circuit, List<Running> running, int prompts) {
     double sum = 0;
     for (Running r : running) {
       try (TensorScope scope = new TensorScope()) {
-        Tensor logits = r.run().logitsFrom(PatchMask.of(graph, mask), block);
+        Tensor logits = r.run().logits(circuit, PatchType.TREE_PATCH);
         Tensor each =
             target == Target.KL_DIV
                 ? Divergence.kl(logits, r.cleanLogits())

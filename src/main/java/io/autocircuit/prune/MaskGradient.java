@@ -118,6 +118,20 @@ public record MaskGradient(
     int b = answers.length;
     int positions = answers[0].length;
     int n = answers[0][0].length;
+    boolean fits =
+        (n == 1 || n == v.size(2)) && (positions == 1 || v.size(1) == 1 || positions == v.size(1));
+    if (!fits) {
+      throw new IllegalArgumentException(
+          "mean squared error compares outputs="
+              + v.size(2)
+              + " at positions="
+              + v.size(1)
+              + " with answers="
+              + n
+              + " at positions="
+              + positions
+              + "; give one answer, or one for each output, at one position or at each");
+    }
     float[] target = new float[b * positions * n];
     for (int i = 0; i < b; i++) {
       for (int t = 0; t < positions; t++) {

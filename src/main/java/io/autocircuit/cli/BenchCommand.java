@@ -1,0 +1,196 @@
+package io.autocircuit.cli;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenBatch;
+import io.autocircuit.experiment.Benchmark;
+import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.model.ModelLoader;
+import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.RandomModels;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.tensor.AtomicFile;
+import io.autocircuit.tensor.NativeThreads;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code bench}: the engine's speed against the plain forward pass. */
+@Command(
+    name = "bench",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description =
+        "Measures the engine against the model's plain forward pass, all figures in one process.")
+final class BenchCommand implements Callable<Integer> {
+  @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+
+  @Option(
+      names = "--shape",
+      defaultValue = "gpt2-small",
+      paramLabel = "SHAPE",
+      description = "Random weights of that shape (default: ${DEFAULT-VALUE}).")
+  private String shape;
+
+  @Option(names = "--model", paramLabel = "DIR", description = "A model directory instead.")
+  private Path model;
+
+  @Option(
+      names = "--batch",
+      defaultValue = "32",
+      paramLabel = "N",
+      description = "Prompts (default: ${DEFAULT-VALUE}).")
+  private int batch;
+
+  @Option(
+      names = "--seq",
+      defaultValue = "16",
+      paramLabel = "T",
+      description = "Tokens of each prompt (default: ${DEFAULT-VALUE}).")
+  private int length;
+
+  @Option(
+      names = "--repeats",
+      defaultValue = "7",
+      paramLabel = "N",
+      description = "Timed repetitions (default: ${DEFAULT-VALUE}).")
+  private int repeats;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "Native threads. Default: all cores.")
+  private Integer threads;
+
+  @Option(
+      names = "--seed",
+      defaultValue = "1",
+      paramLabel = "N",
+      description = "Seed of weights, prompts and circuits (default: ${DEFAULT-VALUE}).")
+  private long seed;
+
+  @Option(
+      names = "--json",
+      paramLabel = "FILE",
+      description = "Write the figures to that file too.")
+  private Path json;
+
+  @Option(names = "--verbose", description = "Print stack traces and what was chosen.")
+  private boolean verbose;
+
+  @Override
+  public Integer call() throws Exception {
+    PrintWriter out = spec.commandLine().getOut();
+    int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
+    if (batch < 1 || length < 2 || repeats < 1) {
+      throw new IllegalArgumentException(
+          "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
+    }
+    try (NativeThreads used = NativeThreads.use(count);
+        Bars bars = Bars.onTerminal();
+        Transformer transformer =
+            model == null
+                ? RandomModels.of(RandomModels.shape(shape), seed)
+                : ModelLoader.load(model)) {
+      KernelsProvider.Choice kernels = KernelsProvider.choose();
+      if (verbose) {
+        out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
+      }
+      PatchableModel patchable =
+          PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels.kernels());
+      Benchmark.Result r = new Benchmark(patchable, prompts(transformer), repeats, seed).run(bars);
+      Map<String, Object> root = new LinkedHashMap<>();
+      root.put("machine", machine());
+      root.put("shape", model == null ? shape : transformer.config().name());
+      root.put("batch", batch);
+      root.put("seq", length);
+      root.put("threads", count);
+      root.put("kernels", kernels.kernels().name());
+      root.put("plain_ms", round(r.plain().median() * 1e3));
+      root.put("plain_spread", round(r.plain().spread()));
+      root.put("plain_gflops", round(r.plainGflops()));
+      root.put("product_gflops", round(r.productGflops()));
+      root.put("ratios", rounded(r.ratios()));
+      root.put("spreads", rounded(r.spreads()));
+      root.put("live_share", rounded(r.liveShare()));
+      root.put("peak_native_mb", rounded(r.peakNativeMegabytes()));
+      out.printf(
+          Locale.ROOT,
+          "plain forward %.1f ms: %.0f GFLOP/s, a bare product %.0f GFLOP/s (%.2f)%n%n",
+          r.plain().median() * 1e3,
+          r.plainGflops(),
+          r.productGflops(),
+          r.plainGflops() / r.productGflops());
+      out.printf("%-22s %10s %8s %10s%n", "", "ratio", "spread", "live share");
+      r.ratios()
+          .forEach(
+              (k, v) ->
+                  out.printf(
+                      Locale.ROOT,
+                      "%-22s %10.3f %8.2f %10s%n",
+                      k,
+                      v,
+                      r.spreads().get(k),
+                      r.liveShare().containsKey(k)
+                          ? String.format(Locale.ROOT, "%.3f", r.liveShare().get(k))
+                          : ""));
+      r.peakNativeMegabytes()
+          .forEach((k, v) -> out.printf(Locale.ROOT, "%npeak memory of %s: %.0f MB%n", k, v));
+      if (json != null) {
+        String text =
+            new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(root)
+                + "\n";
+        AtomicFile.write(json, o -> o.write(text.getBytes(StandardCharsets.UTF_8)));
+      }
+    }
+    return 0;
+  }
+
+  private PromptBatch prompts(Transformer transformer) {
+    int vocabulary = transformer.config().vocabulary();
+    SplittableRandom random = new SplittableRandom(seed);
+    int[][][] answers = new int[batch][1][];
+    int[][][] wrong = new int[batch][1][];
+    int[] rows = new int[batch];
+    for (int i = 0; i < batch; i++) {
+      answers[i][0] = new int[] {random.nextInt(transformer.config().outputs())};
+      wrong[i][0] = new int[] {random.nextInt(transformer.config().outputs())};
+      rows[i] = i;
+    }
+    return new PromptBatch(
+        tokens(random, vocabulary), tokens(random, vocabulary), answers, wrong, rows);
+  }
+
+  private TokenBatch tokens(SplittableRandom random, int vocabulary) {
+    return new TokenBatch(
+        random.ints((long) batch * length, 0, vocabulary).toArray(), batch, length, new int[batch]);
+  }
+
+  private static String machine() {
+    return System.getProperty("os.arch")
+        + ", "
+        + Runtime.getRuntime().availableProcessors()
+        + " cores, "
+        + System.getProperty("os.name");
+  }
+
+  private static Map<String, Double> rounded(Map<String, Double> values) {
+    Map<String, Double> out = new LinkedHashMap<>();
+    values.forEach((k, v) -> out.put(k, round(v)));
+    return out;
+  }
+
+  private static double round(double v) {
+    return Math.round(v * 1e4) / 1e4;
+  }
+}

@@ -1,0 +1,24 @@
+package io.autocircuit.kernels.internal;
+
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.annotation.Platform;
+
+/**
+ * The process's environment, as native libraries read it when they are loaded. A library of its
+ * own: it must be loaded before libtorch, whose OpenMP runtime the kernels need.
+ */
+@Platform(include = "<cstdlib>", compiler = "cpp17", library = "jniautocircuit_env")
+public final class NativeEnvironment {
+  static {
+    Loader.load(NativeEnvironment.class);
+  }
+
+  private NativeEnvironment() {}
+
+  /**
+   * C's {@code setenv}.
+   *
+   * @return 0 if it worked
+   */
+  public static native int setenv(String name, String value, int overwrite);
+}

@@ -1,0 +1,142 @@
+package io.autocircuit.graph;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.autocircuit.graph.EdgeCounts.Mode;
+import io.autocircuit.graph.EdgeCounts.Value;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+class EdgeCountsTest {
+  private static final EdgeCounts NEITHER = new EdgeCounts(Mode.GROUPS, List.of(), false, false);
+
+  private static float[] distinct(int n) {
+    float[] scores = new float[n];
+    for (int i = 0; i < n; i++) {
+      scores[i] = i - n / 3f;
+    }
+    return scores;
+  }
+
+  private static float[] padded(float... first) {
+    return java.util.Arrays.copyOf(first, 10);
+  }
+
+  @Test
+  void fewEdgesAreAllCounted() {
+    int[] all = IntStream.rangeClosed(0, 150).toArray();
+    assertArrayEquals(all, EdgeCounts.AUTO.resolve(150, null, -1));
+    assertArrayEquals(all, EdgeCounts.AUTO.resolve(150, distinct(150), -1));
+  }
+
+  @Test
+  void manyEdgesAreCountedLogarithmically() {
+    int[] expected =
+        IntStream.concat(
+                IntStream.rangeClosed(0, 9),
+                IntStream.concat(
+                    IntStream.rangeClosed(1, 9).map(k -> 10 * k),
+                    IntStream.concat(
+                        IntStream.rangeClosed(1, 10).map(k -> 100 * k), IntStream.of(1281))))
+            .toArray();
+    assertArrayEquals(expected, EdgeCounts.AUTO.resolve(1281, null, -1));
+    assertArrayEquals(expected, EdgeCounts.AUTO.resolve(1281, distinct(1281), -1));
+  }
+
+  @Test
+  void logarithmicStepsEndBelowTheNumberOfEdges() {
+    int[] sizes = EdgeCounts.of(Mode.LOGARITHMIC).resolve(Integer.MAX_VALUE, null, -1);
+    assertEquals(0, sizes[0]);
+    assertEquals(Integer.MAX_VALUE, sizes[sizes.length - 1]);
+    assertEquals(2_000_000_000, sizes[sizes.length - 2]);
+    assertArrayEquals(
+        new int[] {1, 2},
+        new EdgeCounts(Mode.LOGARITHMIC, List.of(), false, false).resolve(3, null, -1));
+  }
+
+  @Test
+  void listsOfNumbersAndShares() {
+    EdgeCounts list =
+        new EdgeCounts(
+            Mode.LIST,
+            List.of(
+                new Value(0, true), new Value(0.25, true), new Value(3, false), new Value(1, true)),
+            null,
+            null);
+    assertArrayEquals(new int[] {0, 2, 3, 10}, list.resolve(10, null, -1));
+    assertArrayEquals(
+        new int[] {0, 4, 7, 10}, EdgeCounts.exactly(10, 7, 4, 0).resolve(10, null, -1));
+  }
+
+  @Test
+  void halfOfAnOddNumberIsTruncated() {
+    EdgeCounts list =
+        new EdgeCounts(
+            Mode.LIST,
+            List.of(new Value(0, true), new Value(0.5, true), new Value(1, true)),
+            null,
+            null);
+    assertArrayEquals(new int[] {0, 23, 47}, list.resolve(47, null, -1));
+  }
+
+  @Test
+  void groupsOfEqualScores() {
+    assertArrayEquals(new int[] {}, NEITHER.resolve(10, padded(), -1));
+    assertArrayEquals(new int[] {1}, NEITHER.resolve(10, padded(1), -1));
+    assertArrayEquals(new int[] {2}, NEITHER.resolve(10, padded(1, -1), -1));
+    assertArrayEquals(new int[] {1, 3}, NEITHER.resolve(10, padded(1, 1, 2), -1));
+    assertArrayEquals(new int[] {2, 3}, NEITHER.resolve(10, padded(1, 2, -2), -1));
+    assertArrayEquals(
+        new int[] {0, 10},
+        new EdgeCounts(Mode.GROUPS, List.of(), true, true).resolve(10, padded(), -1));
+  }
+
+  @Test
+  void aBinaryCircuitHasOneSize() {
+    float[] scores = new float[100];
+    java.util.Arrays.fill(scores, 17, 40, 1f);
+    assertArrayEquals(new int[] {23}, EdgeCounts.AUTO.resolve(100, scores, -1));
+  }
+
+  @Test
+  void infiniteScoresAreAGroup() {
+    float inf = Float.POSITIVE_INFINITY;
+    assertArrayEquals(
+        new int[] {0, 3, 4, 10}, EdgeCounts.AUTO.resolve(10, padded(inf, 2, inf, inf), -1));
+  }
+
+  @Test
+  void theOfficialSizeIsAdded() {
+    assertArrayEquals(new int[] {2, 5}, EdgeCounts.exactly(5).resolve(10, null, 2));
+    assertArrayEquals(new int[] {5}, EdgeCounts.exactly(5).resolve(10, null, 5));
+  }
+
+  @Test
+  void flagsAddAndRemoveTheLimits() {
+    EdgeCounts without = new EdgeCounts(Mode.ALL, List.of(), false, false);
+    assertArrayEquals(new int[] {1, 2, 3}, without.resolve(4, null, -1));
+    EdgeCounts with = new EdgeCounts(Mode.LIST, List.of(new Value(2, false)), true, true);
+    assertArrayEquals(new int[] {0, 2, 4}, with.resolve(4, null, -1));
+  }
+
+  @Test
+  void sizesOutsideTheGraphAreRefused() {
+    for (int k : new int[] {-1, 11}) {
+      IllegalArgumentException e =
+          assertThrows(
+              IllegalArgumentException.class, () -> EdgeCounts.exactly(k).resolve(10, null, -1));
+      assertTrue(e.getMessage().contains("0..10"), e.getMessage());
+    }
+    assertThrows(
+        IllegalArgumentException.class,
+        () ->
+            new EdgeCounts(Mode.LIST, List.of(new Value(2.5, false)), null, null)
+                .resolve(10, null, -1));
+    assertThrows(
+        IllegalArgumentException.class, () -> EdgeCounts.of(Mode.GROUPS).resolve(10, null, -1));
+  }
+}
