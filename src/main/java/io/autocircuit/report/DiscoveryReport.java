@@ -7,6 +7,7 @@ import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.PruneScores;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -14,6 +15,17 @@ import java.util.Map;
 
 /** Makes the report's plain values from a discovery. */
 public final class DiscoveryReport {
+  private static final List<Metric> FIRST =
+      List.of(
+          Metric.LOGIT_DIFF_PERCENT,
+          Metric.KL_DIV,
+          Metric.LOGIT_DIFF,
+          Metric.CORRECT_ANSWER_PERCENT,
+          Metric.ANSWER_PROB,
+          Metric.WRONG_ANSWER_PROB,
+          Metric.CORRECT_OVER_WRONG_PERCENT,
+          Metric.CORRUPT_KL_DIV);
+
   private DiscoveryReport() {}
 
   /**
@@ -54,7 +66,9 @@ public final class DiscoveryReport {
     all.put("Prompts", prompts(result.discovery()));
     all.put("Edges", String.format(Locale.ROOT, "%,d", graph.edgeCount()));
     List<Curve> curves = new ArrayList<>();
-    for (Measurement m : result.measurements()) {
+    List<Measurement> measurements = new ArrayList<>(result.measurements());
+    measurements.sort(Comparator.comparingInt(m -> rank(m.metric())));
+    for (Measurement m : measurements) {
       curves.add(curve(m, result.discovery().algorithm().title()));
     }
     ReportData data =
@@ -65,6 +79,12 @@ public final class DiscoveryReport {
             .withTotalEdges(graph.edgeCount());
     String verdict = verdict(result);
     return verdict == null ? data : data.withVerdict(verdict);
+  }
+
+  /** The metrics people look at first; the others keep their order after them. */
+  private static int rank(Metric metric) {
+    int first = FIRST.indexOf(metric);
+    return first < 0 ? FIRST.size() : first;
   }
 
   /** How many prompts, in words. */

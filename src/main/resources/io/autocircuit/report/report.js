@@ -174,6 +174,8 @@
     };
   };
 
+  // The first plots stand above the circuit, further ones are folded away.
+  const FIRST_PLOTS = 8;
   const plotCharts = [];
   const plotsBox = byId("plots");
   if (prepared.length === 0) {
@@ -195,12 +197,17 @@
     const figure = element("figure", {}, caption);
     if (!item.empty) figure.append(box);
     if (item.note) figure.append(element("p", { className: "note", textContent: item.note }));
-    plotsBox.append(figure);
+    (plotsBox.children.length < FIRST_PLOTS ? plotsBox : byId("further-plots")).append(figure);
     if (!item.empty) {
       plotCharts.push({ item, chart: echarts.init(box, null, { renderer: "svg" }) });
     }
   }
 
+  const further = byId("further");
+  further.hidden = byId("further-plots").children.length === 0;
+  further.querySelector("summary").textContent =
+    plural(byId("further-plots").children.length, "further metric");
+  further.addEventListener("toggle", () => { if (further.open) drawAll(); });
   byId("plots-note").hidden = plotCharts.length === 0 || drawable === 0;
   const markSize = () => {
     for (const { item, chart } of plotCharts) {

@@ -267,6 +267,27 @@ class HtmlReportBrowserTest {
   }
 
   @Test
+  void furtherMetricsAreFoldedAwayAndDrawnWhenOpened() throws Exception {
+    List<Curve> curves = new java.util.ArrayList<>();
+    for (int i = 0; i < 11; i++) {
+      curves.add(curve("metric " + i, "a", false, false, 0, 1, 5, 2, 20, 3));
+    }
+    show(ReportData.of("many", List.of(), List.of()).withCurves(curves), "");
+    assertEquals(8, integer("document.querySelectorAll('#plots .plot svg').length"));
+    assertEquals(
+        "3 further metrics", text("document.querySelector('#further summary').textContent"));
+    assertFalse(bool("document.getElementById('further').open"));
+    browser.evaluate("document.querySelector('#further summary').click()");
+    browser.await(
+        "[...document.querySelectorAll('#further svg')].filter((s) =>"
+            + " s.getBoundingClientRect().width > 200 && s.querySelectorAll('path').length > 3)"
+            + ".length === 3");
+    assertClean();
+    show(SampleReports.usual(), "");
+    assertTrue(bool("document.getElementById('further').hidden"));
+  }
+
+  @Test
   void largeGraphsStayUsable() throws Exception {
     List<NodeInfo> nodes = SampleReports.nodes(12, 12);
     List<ScoredEdge> edges = SampleReports.edges(nodes, 0, 3);
