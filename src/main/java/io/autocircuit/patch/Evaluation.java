@@ -212,6 +212,16 @@ public final class Evaluation implements AutoCloseable {
   }
 
   /**
+   * Forgets the circuit run before, so that the next one is computed from nothing; results do not
+   * change, only the time they take.
+   */
+  public void forget() {
+    if (engine != null) {
+      engine.forget();
+    }
+  }
+
+  /**
    * The operations that a circuit needs, over those of the plain forward: multiplications and
    * additions of its live nodes at the positions at which they are read, and of its live edges.
    */
