@@ -111,7 +111,12 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
           Circuit c = randomWalks(graph, e.getValue(), seed);
           put(
               e.getKey(),
-              time(repeats, () -> scoped(() -> run.logits(c, PatchType.TREE_PATCH))),
+              time(
+                  repeats,
+                  () -> {
+                    run.forget();
+                    scoped(() -> run.logits(c, PatchType.TREE_PATCH));
+                  }),
               seconds,
               spreads);
           live.put(e.getKey(), run.liveShare(c, PatchType.TREE_PATCH));

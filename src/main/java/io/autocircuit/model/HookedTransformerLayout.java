@@ -14,6 +14,25 @@ final class HookedTransformerLayout {
   private HookedTransformerLayout() {}
 
   static Layout read(String name, ConfigReader c, Safetensors files) {
+    // Each of these changes what is added to the stream or read from it.
+    for (String flag :
+        new String[] {
+          "use_normalization_before_and_after",
+          "use_local_attn",
+          "scale_attn_by_inverse_layer_idx",
+          "post_embedding_ln",
+          "use_NTK_by_parts_rope"
+        }) {
+      c.refuse(flag);
+    }
+    for (String cap : new String[] {"attn_scores_soft_cap", "output_logits_soft_cap"}) {
+      if (c.number(cap, -1) > 0) {
+        throw c.error(cap + "=" + c.number(cap, -1) + " is not supported");
+      }
+    }
+    if (c.has("num_experts")) {
+      throw c.error("num_experts=" + c.text("num_experts", "") + " is not supported");
+    }
     int heads = c.size("n_heads");
     int dModel = c.size("d_model");
     int dHead = c.has("d_head") ? c.size("d_head") : c.divide("d_model", dModel, "n_heads", heads);

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -349,15 +350,21 @@ public final class Transformer implements AutoCloseable {
 
   /** Normalises over the last axis, without scale and shift. */
   public static Tensor normalize(Normalization norm, Tensor x) {
-    Tensor centered =
-        norm.kind() == Normalization.Kind.LAYER_NORM
-            ? x.sub(x.mean(new long[] {-1}, true, null))
-            : x;
-    if (norm.kind() == Normalization.Kind.NONE) {
-      return x;
-    }
-    Tensor variance = centered.mul(centered).mean(new long[] {-1}, true, null);
-    return centered.mul(variance.add(new Scalar(norm.epsilon())).rsqrt());
+    return switch (norm.kind()) {
+      case NONE -> x;
+      case LAYER_NORM ->
+          torch.layer_norm(
+              x,
+              new long[] {x.size(-1)},
+              new TensorOptional(),
+              new TensorOptional(),
+              norm.epsilon(),
+              false);
+      case RMS_NORM -> {
+        Tensor mean = x.mul(x).mean(new long[] {-1}, true, null);
+        yield x.mul(mean.add_(new Scalar(norm.epsilon())).rsqrt_());
+      }
+    };
   }
 
   /**

@@ -187,6 +187,15 @@ final class CircuitEngine implements AutoCloseable {
     return endLogits.clone();
   }
 
+  /** Forgets what was computed, but for the embedding's Δ. */
+  void forget() {
+    for (long[][] block : columnInputs) {
+      Arrays.fill(block, null);
+    }
+    Arrays.fill(sourceInputs, null);
+    endInputs = null;
+  }
+
   /** What a destination's input is computed from: how much, its sources and their versions. */
   private long[] inputs(int[] kept, BitSet edges, int module, int head, byte need) {
     int words = edges == null ? 0 : (graph.positions() + 63) / 64;

@@ -212,6 +212,16 @@ public final class Evaluation implements AutoCloseable {
   }
 
   /**
+   * Forgets the circuit run before, so that the next one is computed from nothing; results do not
+   * change, only the time they take.
+   */
+  public void forget() {
+    if (engine != null) {
+      engine.forget();
+    }
+  }
+
+  /**
    * The operations that a circuit needs, over those of the plain forward: multiplications and
    * additions of its live nodes at the positions at which they are read, and of its live edges.
    */
@@ -287,8 +297,15 @@ public final class Evaluation implements AutoCloseable {
     prepareDense();
     boolean everySource = saved != null || residuals != null;
     boolean[] read = everySource ? null : sourcesRead(mask);
+    // One mask value for all edges: destinations read the sum of all Δ, which is kept up to date.
+    double uniform = mask.uniformValue();
+    Tensor sum =
+        uniform != 0 && !Double.isNaN(uniform) && firstBlock == 0
+            ? Tensors.zeros(model.type(), batch, length, d)
+            : null;
     if (firstBlock == 0) {
       writeDelta(0, resid, read);
+      addDelta(sum, 0, 1);
     }
     int perBlock = config.heads() + (config.attentionOnly() ? 0 : 1);
     for (int b = firstBlock; b < graph.blocks(); b++) {
@@ -299,10 +316,10 @@ public final class Evaluation implements AutoCloseable {
       Saved kept;
       if (saved == null) {
         try (TensorScope scope = new TensorScope()) {
-          block(mask, b, source, resid, read, false);
+          block(mask, b, source, resid, read, sum, false);
         }
       } else {
-        kept = block(mask, b, source, resid, read, true);
+        kept = block(mask, b, source, resid, read, sum, true);
         saved.add(kept);
       }
     }
@@ -317,9 +334,9 @@ public final class Evaluation implements AutoCloseable {
     Tensor rstd = keep ? Tensors.empty(model.type(), 1, batch, positions) : null;
     patch(
         resid.narrow(1, first, positions),
-        delta.narrow(2, first, positions),
+        deltas(sum, endModule.sources()).narrow(2, first, positions),
         end,
-        endModule.sources(),
+        sum,
         config.finalNormalization(),
         x,
         rstd);
@@ -330,14 +347,14 @@ public final class Evaluation implements AutoCloseable {
   }
 
   private Saved block(
-      PatchMask mask, int b, int source, Tensor resid, boolean[] read, boolean keep) {
+      PatchMask mask, int b, int source, Tensor resid, boolean[] read, Tensor sum, boolean keep) {
     BlockModules m = modules.get(b);
     int heads = config.heads();
     DestModule firstModule = m.attention().get(0);
     Rows rowsA = rows(mask, m.attention(), 0, length);
     Tensor x = inputs(rowsA.unique(), keep);
     Tensor rstdA = keep ? Tensors.empty(model.type(), rowsA.unique(), batch, length) : null;
-    patch(resid, delta, rowsA, firstModule.sources(), config.normalization(), x, rstdA);
+    patch(resid, deltas(sum, firstModule.sources()), rowsA, sum, config.normalization(), x, rstdA);
     Tensor affine = model.attentionAffine(b).apply(x).view(rowsA.unique(), rows, d);
     // Equal neighbouring inputs are projected together.
     int parts = 3 * heads;
@@ -367,6 +384,8 @@ public final class Evaluation implements AutoCloseable {
             MINUS_ONE);
       }
     }
+    Tensor sumM = sum == null || !config.parallel() || config.attentionOnly() ? sum : sum.clone();
+    addDelta(sum, source, heads);
     Tensor stream = resid.view(rows, d);
     torch.addmm_out(stream, stream, z, model.attentionOutput(b));
     stream.add_(model.attentionOutputBias(b));
@@ -378,14 +397,15 @@ public final class Evaluation implements AutoCloseable {
     Tensor rstdM = keep ? Tensors.empty(model.type(), 1, batch, length) : null;
     patch(
         config.parallel() ? parallelRead : resid,
-        delta,
+        deltas(sumM, m.mlp().sources()),
         rowsM,
-        m.mlp().sources(),
+        sumM,
         config.normalization(),
         xm,
         rstdM);
     Transformer.MlpState mlp = model.mlp(b, model.mlpAffine(b).apply(xm.view(rows, d)), mlpOut);
     writeDelta(source + heads, mlpOut.view(batch, length, d), read);
+    addDelta(sum, source + heads, 1);
     stream.add_(mlpOut);
     return keep ? new Saved(rowsA, x, rstdA, attention, rowsM, xm, rstdM, mlp) : null;
   }
@@ -417,13 +437,24 @@ public final class Evaluation implements AutoCloseable {
       Tensor resid,
       Tensor deltas,
       Rows r,
-      int sources,
+      Tensor sum,
       Normalization norm,
       Tensor out,
       Tensor rstd) {
-    Tensor used = r.zero() ? null : deltas.narrow(0, 0, sources);
-    kernels.patchForward(
-        new Kernels.PatchForward(resid, used, r.zero() ? null : r.mask(), norm, out, rstd));
+    Tensor used = r.zero() ? null : deltas;
+    Tensor mask = r.zero() ? null : sum == null ? r.mask() : r.mask().narrow(3, 0, 1);
+    kernels.patchForward(new Kernels.PatchForward(resid, used, mask, norm, out, rstd));
+  }
+
+  /** Δ of the first sources, or their sum as if it were one source. */
+  private Tensor deltas(Tensor sum, int sources) {
+    return sum == null ? delta.narrow(0, 0, sources) : sum.unsqueeze(0);
+  }
+
+  private void addDelta(Tensor sum, int source, int count) {
+    if (sum != null) {
+      sum.add_(delta.narrow(0, source, count).sum(new long[] {0}, false, null));
+    }
   }
 
   /** Which sources some edge of the mask reads. */
@@ -541,11 +572,13 @@ public final class Evaluation implements AutoCloseable {
     int heads = config.heads();
     int perBlock = heads + (config.attentionOnly() ? 0 : 1);
     Tensor gradResid = Tensors.zeros(model.type(), batch, length, d);
-    // Gradients into Δ exist only where something is ablated.
+    // With one value α for all edges the gradient through Δ is −α times that of the stream, so a
+    // source's gradient is (1 − α) times the stream's; else it is collected in gradDelta.
+    double uniform = mask.uniformValue();
+    boolean shared = !Double.isNaN(uniform);
+    Scalar gain = new Scalar(shared ? 1 - uniform : 1.0);
     Tensor gradDelta =
-        mask.isZero()
-            ? null
-            : Tensors.zeros(model.type(), graph.sources().size(), batch, length, d);
+        shared ? null : Tensors.zeros(model.type(), graph.sources().size(), batch, length, d);
     int first = patchable.slice().first(length);
     int positions = length - first;
     Saved end = saved.get(graph.blocks());
@@ -580,6 +613,9 @@ public final class Evaluation implements AutoCloseable {
         Tensor gradOut = config.parallel() ? gradResid.clone() : gradResid;
         if (!config.attentionOnly()) {
           Tensor gOut = gradResid.view(rows, d);
+          if (shared && uniform != 0) {
+            gOut = gOut.mul(gain);
+          }
           if (gradDelta != null) {
             gOut = gOut.sub(gradDelta.select(0, source + heads).view(rows, d));
           }
@@ -603,6 +639,9 @@ public final class Evaluation implements AutoCloseable {
         Tensor gAttention = gradOut.view(rows, d);
         if (gradDelta == null) {
           torch.mm_out(gz, gAttention, model.attentionOutput(b).t());
+          if (uniform != 0) {
+            gz.mul_(gain);
+          }
         } else {
           for (int h = 0; h < heads; h++) {
             torch.sub_out(gHead, gAttention, gradDelta.select(0, source + h).view(rows, d));

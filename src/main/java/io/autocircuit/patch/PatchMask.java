@@ -32,6 +32,16 @@ public record PatchMask(ComputationGraph graph, float[] values, int instances) {
     return new PatchMask(graph, values, 0);
   }
 
+  /** The value of all edges if they share one, else NaN. */
+  public double uniformValue() {
+    for (float v : values) {
+      if (v != values[0]) {
+        return Double.NaN;
+      }
+    }
+    return values.length == 0 ? 0 : values[0];
+  }
+
   /** Whether nothing is ablated. */
   public boolean isZero() {
     for (float v : values) {
