@@ -84,9 +84,6 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     int steps = 0;
     try (TensorScope scope = new TensorScope()) {
       Timing plain = time(repeats, () -> scoped(() -> model.logits(clean)));
-      if (Boolean.getBoolean("bench.trace"))
-        System.err.printf(
-            "plain %.1f ms %.0f gflops%n", plain.median() * 1e3, flops() / plain.median() / 1e9);
       progress.update("benchmarks", ++steps, 12);
       double product = productGflops();
       Tensor patches = SourceOutputs.of(model, batch.corrupt());
@@ -172,8 +169,6 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
       String name, Timing t, Map<String, Double> seconds, Map<String, Double> spreads) {
     seconds.put(name, t.median());
     spreads.put(name, t.spread());
-    if (Boolean.getBoolean("bench.trace"))
-      System.err.printf("%s %.1f ms%n", name, t.median() * 1e3);
   }
 
   private interface Making {

@@ -171,6 +171,10 @@ public record Discovery(
     }
     int edges = model.graph().edgeCount();
     int[] sizes = counts.resolve(edges, values, official == null ? -1 : official.size());
+    if (sizes.length == 0) {
+      notices.add("all scores are equal, so there are no groups of edges: only 0 and all are run");
+      sizes = new int[] {0, edges};
+    }
     TreeMap<Integer, Circuit> circuits = new TreeMap<>();
     for (int k : sizes) {
       Circuit c = ties ? scores.topWithTies(k) : scores.top(k);
