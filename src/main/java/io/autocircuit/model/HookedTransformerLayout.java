@@ -15,23 +15,20 @@ final class HookedTransformerLayout {
 
   static Layout read(String name, ConfigReader c, Safetensors files) {
     // Each of these changes what is added to the stream or read from it.
-    for (String flag :
-        new String[] {
-          "use_normalization_before_and_after",
-          "use_local_attn",
-          "scale_attn_by_inverse_layer_idx",
-          "post_embedding_ln",
-          "use_NTK_by_parts_rope"
-        }) {
-      c.refuse(flag);
-    }
-    for (String cap : new String[] {"attn_scores_soft_cap", "output_logits_soft_cap"}) {
-      if (c.number(cap, -1) > 0) {
-        throw c.error(cap + "=" + c.number(cap, -1) + " is not supported");
-      }
-    }
+    List.of(
+            "scale_attn_by_inverse_layer_idx",
+            "use_local_attn",
+            "post_embedding_ln",
+            "use_normalization_before_and_after",
+            "use_NTK_by_parts_rope",
+            "use_qk_norm")
+        .forEach(c::refuse);
+    // TransformerLens writes −1 for "no cap".
+    c.refuse("attn_scores_soft_cap", -1);
+    c.refuse("output_logits_soft_cap", -1);
     if (c.has("num_experts")) {
-      throw c.error("num_experts=" + c.text("num_experts", "") + " is not supported");
+      throw c.error(
+          "num_experts=" + c.text("num_experts", "") + " is not supported; use a model without it");
     }
     int heads = c.size("n_heads");
     int dModel = c.size("d_model");
@@ -42,16 +39,6 @@ final class HookedTransformerLayout {
         c.flag("final_rms", false)
             ? c.normalization(Normalization.Kind.RMS_NORM, "eps", 1e-5)
             : norm;
-    List.of(
-            "scale_attn_by_inverse_layer_idx",
-            "use_local_attn",
-            "post_embedding_ln",
-            "use_normalization_before_and_after",
-            "use_qk_norm")
-        .forEach(c::refuse);
-    // TransformerLens writes −1 for "no cap".
-    c.refuse("attn_scores_soft_cap", -1);
-    c.refuse("output_logits_soft_cap", -1);
     int vocabulary = c.size("d_vocab");
     String direction = c.text("attention_dir", "causal");
     if (!direction.equals("causal") && !direction.equals("bidirectional")) {
