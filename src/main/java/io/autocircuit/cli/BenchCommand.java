@@ -90,6 +90,14 @@ final class BenchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
+    try {
+      return measure();
+    } catch (IllegalArgumentException e) {
+      throw new CommandLine.ParameterException(spec.commandLine(), e.getMessage(), e);
+    }
+  }
+
+  private int measure() throws Exception {
     PrintWriter out = spec.commandLine().getOut();
     int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
     if (batch < 1 || length < 2 || repeats < 1) {
