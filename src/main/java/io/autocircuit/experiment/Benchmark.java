@@ -44,6 +44,8 @@ import org.bytedeco.pytorch.global.torch;
  */
 public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, long seed) {
 
+  private static final int TRIALS = 12;
+
   /**
    * A timing.
    *
@@ -181,10 +183,10 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     }
   }
 
-  /** Two runs to warm up, then the median. */
+  /** Two runs to warm up, then the median; long measurements (one repetition) come warm. */
   private static Timing time(int repeats, Runnable work) {
-    work.run();
     if (repeats > 1) {
+      work.run();
       work.run();
     }
     double[] t = new double[repeats];
@@ -253,7 +255,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
   /** The mean time of an ACDC step, over edges drawn evenly from the canonical order. */
   private Timing acdcPerEdge() {
     ComputationGraph graph = model.graph();
-    int tried = Math.min(48, graph.edgeCount());
+    int tried = Math.min(TRIALS, graph.edgeCount());
     try (AblationValues resampled =
             AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
         Evaluation run = model.evaluation(batch.clean(), resampled, batch.corrupt())) {
