@@ -113,7 +113,7 @@ public final class Suggestions {
 
   /** In double quotes, on one line, at most 120 characters. */
   private static String quote(String name) {
-    String line = name.replaceAll("\\p{Cntrl}", "?");
+    String line = name.replaceAll("[\\p{Cntrl}\\x80-\\x9f]", "?");
     return '"'
         + (line.length() > LONGEST_QUOTED ? line.substring(0, LONGEST_QUOTED) + "…" : line)
         + '"';

@@ -63,4 +63,10 @@ class SuggestionsTest {
     assertEquals(
         List.of(endless), Suggestions.nearest("x".repeat(999_999), List.of(endless, "y"), 3));
   }
+
+  @Test
+  void controlCharactersOfBothRangesStayOutOfMessages() {
+    String sentence = Suggestions.among("x", List.of("x\n\u0085\u0099y"));
+    assertTrue(sentence.codePoints().noneMatch(Character::isISOControl), sentence);
+  }
 }
