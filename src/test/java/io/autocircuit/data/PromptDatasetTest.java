@@ -251,7 +251,7 @@ class PromptDatasetTest {
 
     @Override
     public String decode(int... ids) {
-      throw new UnsupportedOperationException();
+      throw new AssertionError("tokenising a dataset decodes nothing");
     }
 
     @Override
