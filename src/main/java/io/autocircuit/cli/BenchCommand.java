@@ -6,6 +6,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.experiment.Benchmark;
 import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.kernels.ThreadPools;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.RandomModels;
@@ -61,7 +62,7 @@ final class BenchCommand implements Callable<Integer> {
 
   @Option(
       names = "--repeats",
-      defaultValue = "7",
+      defaultValue = "5",
       paramLabel = "N",
       description = "Timed repetitions (default: ${DEFAULT-VALUE}).")
   private int repeats;
@@ -105,7 +106,6 @@ final class BenchCommand implements Callable<Integer> {
           "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
     }
     try (NativeThreads used = NativeThreads.use(count);
-        Bars bars = Bars.onTerminal();
         Transformer transformer =
             model == null
                 ? RandomModels.of(RandomModels.shape(shape), seed)
@@ -116,13 +116,28 @@ final class BenchCommand implements Callable<Integer> {
       }
       PatchableModel patchable =
           PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels.kernels());
-      Benchmark.Result r = new Benchmark(patchable, prompts(transformer), repeats, seed).run(bars);
+      out.printf("%-22s %12s %10s %8s %10s%n", "", "ms", "ratio", "spread", "live share");
+      Benchmark.Result r =
+          new Benchmark(patchable, prompts(transformer), repeats, seed)
+              .run(
+                  (name, t, ratio, live) -> {
+                    out.printf(
+                        Locale.ROOT,
+                        "%-22s %12.2f %10.3f %8.2f %10s%n",
+                        name,
+                        t.median() * 1e3,
+                        ratio,
+                        t.spread(),
+                        Double.isNaN(live) ? "" : String.format(Locale.ROOT, "%.3f", live));
+                    out.flush();
+                  });
       Map<String, Object> root = new LinkedHashMap<>();
       root.put("machine", machine());
       root.put("shape", model == null ? shape : transformer.config().name());
       root.put("batch", batch);
       root.put("seq", length);
       root.put("threads", count);
+      root.put("idle_threads", ThreadPools.sleeping() ? "sleep" : "spin");
       root.put("kernels", kernels.kernels().name());
       root.put("plain_ms", round(r.plain().median() * 1e3));
       root.put("plain_spread", round(r.plain().spread()));
@@ -134,26 +149,13 @@ final class BenchCommand implements Callable<Integer> {
       root.put("peak_native_mb", rounded(r.peakNativeMegabytes()));
       out.printf(
           Locale.ROOT,
-          "plain forward %.1f ms: %.0f GFLOP/s, a bare product %.0f GFLOP/s (%.2f)%n%n",
+          "%nplain forward %.1f ms: %.0f GFLOP/s, a bare product %.0f GFLOP/s (%.2f)%n",
           r.plain().median() * 1e3,
           r.plainGflops(),
           r.productGflops(),
           r.plainGflops() / r.productGflops());
-      out.printf("%-22s %10s %8s %10s%n", "", "ratio", "spread", "live share");
-      r.ratios()
-          .forEach(
-              (k, v) ->
-                  out.printf(
-                      Locale.ROOT,
-                      "%-22s %10.3f %8.2f %10s%n",
-                      k,
-                      v,
-                      r.spreads().get(k),
-                      r.liveShare().containsKey(k)
-                          ? String.format(Locale.ROOT, "%.3f", r.liveShare().get(k))
-                          : ""));
       r.peakNativeMegabytes()
-          .forEach((k, v) -> out.printf(Locale.ROOT, "%npeak memory of %s: %.0f MB%n", k, v));
+          .forEach((k, v) -> out.printf(Locale.ROOT, "peak memory of %s: %.0f MB%n", k, v));
       if (json != null) {
         String text =
             new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(root)

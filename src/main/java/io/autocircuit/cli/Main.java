@@ -2,14 +2,17 @@ package io.autocircuit.cli;
 
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.graph.Suggestions;
+import io.autocircuit.kernels.ThreadPools;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.tensor.DataException;
 import java.io.PrintWriter;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import picocli.CommandLine;
@@ -50,8 +53,18 @@ public final class Main implements Runnable {
         spec.commandLine(), "no command given; commands: discover, list, bench, train-induction");
   }
 
+  /** Arguments with which nothing native is needed. */
+  private static final Set<String> NATIVE_FREE = Set.of("-h", "--help", "-V", "--version", "list");
+
   /** Runs the command line and ends the process with its exit code. */
   public static void main(String[] args) {
+    if (Arrays.stream(args).noneMatch(NATIVE_FREE::contains)) {
+      try {
+        ThreadPools.sleepWhenIdle();
+      } catch (LinkageError withoutNatives) {
+        // the command that needs the native libraries says what is wrong with them
+      }
+    }
     System.exit(
         run(
             args,

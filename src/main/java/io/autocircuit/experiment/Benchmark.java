@@ -52,7 +52,15 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
    * @param median seconds, median of the repetitions
    * @param spread (largest − smallest) / median
    */
-  public record Timing(double median, double spread) {}
+  public record Timing(double median, double spread) {
+    static Timing of(double[] seconds) {
+      double[] sorted = seconds.clone();
+      Arrays.sort(sorted);
+      int n = sorted.length;
+      double median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+      return new Timing(median, (sorted[n - 1] - sorted[0]) / median);
+    }
+  }
 
   /**
    * What was measured.
@@ -75,102 +83,157 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
       Map<String, Double> liveShare,
       Map<String, Double> peakNativeMegabytes) {}
 
-  /** Runs all measurements. */
-  public Result run(Progress progress) {
-    Map<String, Double> seconds = new LinkedHashMap<>();
-    Map<String, Double> spreads = new LinkedHashMap<>();
-    Map<String, Double> live = new LinkedHashMap<>();
+  /** Is told of every figure as soon as it is known. */
+  @FunctionalInterface
+  public interface Listener {
+    /**
+     * A measurement is done.
+     *
+     * @param name what was measured, as in {@link Result}
+     * @param timing seconds
+     * @param ratio over the plain forward; 1 for that itself
+     * @param liveShare operations needed over those of the plain forward; NaN where it has no
+     *     meaning
+     */
+    void measured(String name, Timing timing, double ratio, double liveShare);
+  }
+
+  /** Collects figures; each is timed in turns with the plain forward. */
+  private final class Table {
+    private final Listener listener;
+    private final List<Double> plain = new ArrayList<>();
+    private final Map<String, Double> ratios = new LinkedHashMap<>();
+    private final Map<String, Double> spreads = new LinkedHashMap<>();
+    private final Map<String, Double> live = new LinkedHashMap<>();
+
+    Table(Listener listener) {
+      this.listener = listener;
+    }
+
+    private double plain() {
+      double seconds = seconds(() -> scoped(() -> model.logits(batch.clean())));
+      plain.add(seconds);
+      return seconds;
+    }
+
+    /** Work of less than a plain forward: warmed up, then timed in turns with it. */
+    void shortWork(String name, double share, Runnable work) {
+      work.run();
+      measure(name, share, repeats, 1, work);
+    }
+
+    /** Work of many plain forwards: timed once between two of them. */
+    void longWork(String name, int parts, Runnable work) {
+      measure(name, Double.NaN, 1, parts, work);
+    }
+
+    private void measure(String name, double share, int times, int parts, Runnable work) {
+      double[] t = new double[times];
+      double[] beside = new double[times + 1];
+      beside[0] = plain();
+      for (int i = 0; i < times; i++) {
+        t[i] = seconds(work) / parts;
+        beside[i + 1] = plain();
+      }
+      Timing timing = Timing.of(t);
+      double ratio = timing.median() / Timing.of(beside).median();
+      ratios.put(name, ratio);
+      spreads.put(name, timing.spread());
+      if (!Double.isNaN(share)) {
+        live.put(name, share);
+      }
+      listener.measured(name, timing, ratio, share);
+    }
+
+    Timing plainTiming() {
+      return Timing.of(plain.stream().mapToDouble(Double::doubleValue).toArray());
+    }
+  }
+
+  /**
+   * Runs all measurements. The plain forward is timed before and after every repetition of
+   * everything else, and each ratio is taken over the plain forwards around it, so that a machine
+   * that changes its speed during the run changes both.
+   */
+  public Result run(Listener listener) {
     Map<String, Double> peak = new LinkedHashMap<>();
     ComputationGraph graph = model.graph();
     TokenBatch clean = batch.clean();
-    int steps = 0;
-    try (TensorScope scope = new TensorScope()) {
-      Timing plain = time(repeats, () -> scoped(() -> model.logits(clean)));
-      progress.update("benchmarks", ++steps, 12);
-      double product = productGflops();
-      Tensor patches = SourceOutputs.of(model, batch.corrupt());
-      try (AblationValues resampled =
-              AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
-          Evaluation run = model.evaluation(clean, resampled, batch.corrupt())) {
-        SplittableRandom random = new SplittableRandom(seed);
-        float[] values = new float[graph.edgeCount()];
-        for (int i = 0; i < values.length; i++) {
-          values[i] = (float) random.nextDouble();
-        }
-        PatchMask dense = PatchMask.of(graph, values);
-        put("dense", time(repeats, () -> scoped(() -> run.logits(dense))), seconds, spreads);
-        live.put("dense", 1.0);
-        progress.update("benchmarks", ++steps, 12);
+    Table table = new Table(listener);
+    for (int i = 0; i < 3; i++) {
+      scoped(() -> model.logits(clean));
+    }
+    for (int i = 0; i < repeats; i++) {
+      table.plain();
+    }
+    listener.measured("plain", table.plainTiming(), 1, Double.NaN);
+    double product = productGflops();
+    try (TensorScope scope = new TensorScope();
+        AblationValues resampled =
+            AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch))) {
+      PatchMask dense = randomMask(graph);
+      try (Evaluation run = model.evaluation(clean, resampled, batch.corrupt())) {
+        table.shortWork("dense", 1, () -> scoped(() -> run.logits(dense)));
         Map<String, Integer> sizes = new LinkedHashMap<>();
         sizes.put("circuit_0", 0);
-        sizes.put("circuit_32", 32);
+        sizes.put("circuit_32", Math.min(32, graph.edgeCount()));
         sizes.put("circuit_1pct", (int) Math.round(graph.edgeCount() * 0.01));
         sizes.put("circuit_10pct", (int) Math.round(graph.edgeCount() * 0.1));
         for (Map.Entry<String, Integer> e : sizes.entrySet()) {
           Circuit c = randomWalks(graph, e.getValue(), seed);
-          put(
+          table.shortWork(
               e.getKey(),
-              time(
-                  repeats,
-                  () -> {
-                    run.forget();
-                    scoped(() -> run.logits(c, PatchType.TREE_PATCH));
-                  }),
-              seconds,
-              spreads);
-          live.put(e.getKey(), run.liveShare(c, PatchType.TREE_PATCH));
-          progress.update("benchmarks", ++steps, 12);
+              run.liveShare(c, PatchType.TREE_PATCH),
+              () -> {
+                run.forget();
+                scoped(() -> run.logits(c, PatchType.TREE_PATCH));
+              });
         }
-        put("einsum", einsum(patches, dense), seconds, spreads);
-        progress.update("benchmarks", ++steps, 12);
       }
       List<Circuit> sweep = new ArrayList<>();
       for (int i = 0; i < 32; i++) {
         sweep.add(
             randomWalks(graph, (int) Math.round(Math.pow(graph.edgeCount(), i / 31.0)), seed + i));
       }
-      Timing swept =
-          time(
-              1,
-              () ->
-                  Measurements.of(
-                      model,
-                      CircuitRuns.of(PatchType.TREE_PATCH, Ablation.RESAMPLE),
-                      List.of(batch),
-                      sweep,
-                      List.of(Metric.KL_DIV, Metric.LOGIT_DIFF),
-                      Progress.SILENT));
-      put("sweep32_per_circuit", new Timing(swept.median() / 32, swept.spread()), seconds, spreads);
-      progress.update("benchmarks", ++steps, 12);
-      int few = Math.max(1, repeats / 3);
+      table.longWork(
+          "sweep32_per_circuit",
+          32,
+          () ->
+              Measurements.of(
+                  model,
+                  CircuitRuns.of(PatchType.TREE_PATCH, Ablation.RESAMPLE),
+                  List.of(batch),
+                  sweep,
+                  List.of(Metric.KL_DIV, Metric.LOGIT_DIFF),
+                  Progress.SILENT));
       long before = resident();
       resetPeak();
-      put(
-          "eap",
-          time(few, () -> MaskGradient.eap().score(model, List.of(batch))),
-          seconds,
-          spreads);
+      table.longWork("eap", 1, () -> MaskGradient.eap().score(model, List.of(batch)));
       peak.put("eap", (peakResident() - before) / 1e6);
-      progress.update("benchmarks", ++steps, 12);
-      put(
-          "ig5",
-          time(1, () -> MaskGradient.integrated(5).score(model, List.of(batch))),
-          seconds,
-          spreads);
-      progress.update("benchmarks", ++steps, 12);
-      put("acdc_per_edge", acdcPerEdge(), seconds, spreads);
-      progress.update("benchmarks", 12, 12);
-      Map<String, Double> ratios = new LinkedHashMap<>();
-      seconds.forEach((k, v) -> ratios.put(k, v / plain.median()));
+      table.longWork("ig5", 1, () -> MaskGradient.integrated(5).score(model, List.of(batch)));
+      acdcPerEdge(table);
+      Tensor patches = SourceOutputs.of(model, batch.corrupt());
+      Tensor current = SourceOutputs.of(model, clean);
+      table.longWork("einsum", 1, () -> einsum(patches, current, dense));
+      Timing plain = table.plainTiming();
       return new Result(
-          plain, flops() / plain.median() / 1e9, product, ratios, spreads, live, peak);
+          plain,
+          flops() / plain.median() / 1e9,
+          product,
+          table.ratios,
+          table.spreads,
+          table.live,
+          peak);
     }
   }
 
-  private static void put(
-      String name, Timing t, Map<String, Double> seconds, Map<String, Double> spreads) {
-    seconds.put(name, t.median());
-    spreads.put(name, t.spread());
+  private PatchMask randomMask(ComputationGraph graph) {
+    SplittableRandom random = new SplittableRandom(seed);
+    float[] values = new float[graph.edgeCount()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) random.nextDouble();
+    }
+    return PatchMask.of(graph, values);
   }
 
   private interface Making {
@@ -183,21 +246,10 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     }
   }
 
-  /** Two runs to warm up, then the median; long measurements (one repetition) come warm. */
-  private static Timing time(int repeats, Runnable work) {
-    if (repeats > 1) {
-      work.run();
-      work.run();
-    }
-    double[] t = new double[repeats];
-    for (int i = 0; i < repeats; i++) {
-      long start = System.nanoTime();
-      work.run();
-      t[i] = (System.nanoTime() - start) / 1e9;
-    }
-    Arrays.sort(t);
-    double median = t[repeats / 2];
-    return new Timing(median, (t[repeats - 1] - t[0]) / median);
+  private static double seconds(Runnable work) {
+    long start = System.nanoTime();
+    work.run();
+    return (System.nanoTime() - start) / 1e9;
   }
 
   /** Multiplications and additions of the plain forward, logits of the last token. */
@@ -218,8 +270,12 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     Tensor a = torch.randn(n, c.dModel()).to(model.model().type());
     Tensor b = torch.randn(c.dModel(), inner).to(model.model().type());
     Tensor out = Tensors.empty(model.model().type(), n, inner);
-    Timing t = time(Math.max(9, repeats), () -> torch.mm_out(out, a, b));
-    return 2.0 * n * c.dModel() * inner / t.median() / 1e9;
+    double[] t = new double[Math.max(9, repeats)];
+    torch.mm_out(out, a, b);
+    for (int i = 0; i < t.length; i++) {
+      t[i] = seconds(() -> torch.mm_out(out, a, b));
+    }
+    return 2.0 * n * c.dModel() * inner / Timing.of(t).median() / 1e9;
   }
 
   /**
@@ -227,42 +283,38 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
    * difference tensor built anew, an einsum with the mask, and an addition. Adds to the plain
    * forward the time of those operations for every module.
    */
-  private Timing einsum(Tensor patches, PatchMask mask) {
+  private void einsum(Tensor patches, Tensor current, PatchMask mask) {
     ComputationGraph graph = model.graph();
-    Tensor current = SourceOutputs.of(model, batch.clean());
     Tensor resid = current.select(0, 0);
-    return time(
-        1,
-        () -> {
-          try (TensorScope scope = new TensorScope()) {
-            for (DestModule m : graph.modules()) {
-              try (TensorScope inner = new TensorScope()) {
-                Tensor difference =
-                    patches.narrow(0, 0, m.sources()).sub(current.narrow(0, 0, m.sources()));
-                float[] rows = new float[m.nodes().size() * m.sources()];
-                System.arraycopy(mask.values(), m.offset(), rows, 0, rows.length);
-                Tensor w = Tensors.of(model.model().type(), rows, m.nodes().size(), m.sources());
-                torch
-                    .einsum("ds,sbtm->btdm", new org.bytedeco.pytorch.TensorVector(w, difference))
-                    .add_(resid.unsqueeze(2));
-              }
-            }
-            model.logits(batch.clean());
-          }
-        });
+    for (DestModule m : graph.modules()) {
+      try (TensorScope scope = new TensorScope()) {
+        Tensor difference =
+            patches.narrow(0, 0, m.sources()).sub(current.narrow(0, 0, m.sources()));
+        float[] rows = new float[m.nodes().size() * m.sources()];
+        System.arraycopy(mask.values(), m.offset(), rows, 0, rows.length);
+        Tensor w = Tensors.of(model.model().type(), rows, m.nodes().size(), m.sources());
+        torch
+            .einsum("ds,sbtm->btdm", new org.bytedeco.pytorch.TensorVector(w, difference))
+            .add_(resid.unsqueeze(2));
+      }
+    }
+    scoped(() -> model.logits(batch.clean()));
   }
 
   /** The mean time of an ACDC step, over edges drawn evenly from the canonical order. */
-  private Timing acdcPerEdge() {
+  private void acdcPerEdge(Table table) {
     ComputationGraph graph = model.graph();
     int tried = Math.min(TRIALS, graph.edgeCount());
     try (AblationValues resampled =
             AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
         Evaluation run = model.evaluation(batch.clean(), resampled, batch.corrupt())) {
-      Runnable pass =
+      BitSet kept = new BitSet(graph.edgeCount());
+      kept.set(0, graph.edgeCount());
+      scoped(() -> run.logits(Circuit.of(graph, kept), PatchType.TREE_PATCH));
+      table.longWork(
+          "acdc_per_edge",
+          tried,
           () -> {
-            BitSet kept = new BitSet(graph.edgeCount());
-            kept.set(0, graph.edgeCount());
             int done = 0;
             for (int i = 0; i < tried; i++) {
               int e = (int) ((long) i * graph.edgeCount() / tried);
@@ -273,9 +325,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
               kept.clear(e);
               scoped(() -> run.logits(Circuit.of(graph, kept), PatchType.TREE_PATCH));
             }
-          };
-      Timing t = time(1, pass);
-      return new Timing(t.median() / tried, t.spread());
+          });
     }
   }
 

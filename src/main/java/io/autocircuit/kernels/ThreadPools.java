@@ -24,4 +24,9 @@ public final class ThreadPools {
   public static void sleepWhenIdle() {
     SETTINGS.forEach((name, value) -> NativeEnvironment.setenv(name, value, 0));
   }
+
+  /** Whether {@link #sleepWhenIdle}, or the environment, asks OpenMP's idle threads to sleep. */
+  public static boolean sleeping() {
+    return "passive".equalsIgnoreCase(NativeEnvironment.getenv("OMP_WAIT_POLICY"));
+  }
 }

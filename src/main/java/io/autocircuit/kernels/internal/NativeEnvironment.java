@@ -21,4 +21,11 @@ public final class NativeEnvironment {
    * @return 0 if it worked
    */
   public static native int setenv(String name, String value, int overwrite);
+
+  /**
+   * C's {@code getenv}.
+   *
+   * @return the value as the native libraries see it; null if it is not set
+   */
+  public static native String getenv(String name);
 }
