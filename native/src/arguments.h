@@ -41,6 +41,36 @@ struct BackwardArguments {
   int64_t grad_s, grad_b, grad_t;
 };
 
+template <class Element>
+struct ProjectArguments {
+  ForwardArguments<Element> patch;  // out and rstd are null
+  const Element* affine_weight;
+  const Element* affine_bias;
+  Element* carry;
+  int64_t P, W;
+  const int32_t* inputs;
+  const int32_t* columns;
+  const Element* weight;
+  int64_t weight_d;
+  const Element* bias;
+  Element* out;
+  int64_t out_b, out_t;
+};
+
+template <class Element>
+struct HeadArguments {
+  int64_t B, T, N, W, D;
+  const int32_t* heads;
+  const Element* z;
+  int64_t z_b, z_t;
+  const Element* weight;
+  const Element* ablation;
+  int64_t ablation_h, ablation_b, ablation_t;
+  Element* delta;
+  int64_t delta_h, delta_b, delta_t;
+  Element* stream;
+};
+
 // How the rows of one mask_grad entry are cut into chunks (see patch_backward.h).
 struct Chunks {
   int64_t groups;      // (b', t') pairs of mask_grad
@@ -59,6 +89,13 @@ struct Implementation {
   // `partials`: [groups][per_group][K][S], null if there is no mask_grad or per_group is 1
   void (*backward)(const BackwardArguments<Element>&, const Chunks&, int threads, char* scratch,
                    double* partials);
+  // `shared` is for all threads together, `scratch` as above
+  int64_t (*project_shared_bytes)(const ProjectArguments<Element>&);
+  int64_t (*project_bytes)(const ProjectArguments<Element>&);
+  void (*project)(const ProjectArguments<Element>&, int threads, char* shared, char* scratch);
+  int64_t (*heads_shared_bytes)(const HeadArguments<Element>&);
+  int64_t (*heads_bytes)(const HeadArguments<Element>&);
+  void (*heads)(const HeadArguments<Element>&, int threads, char* shared, char* scratch);
 };
 
 }  // namespace autocircuit

@@ -19,14 +19,30 @@ namespace {
 #include "product.inl"
 #include "patch_forward.inl"
 #include "patch_backward.inl"
+#include "patch_project.inl"
+#include "head_outputs.inl"
+}  // namespace
+
+namespace {
+template <class Element>
+constexpr Implementation<Element> implementation() {
+  return {forward_bytes<Element>,
+          forward<Element>,
+          backward_bytes<Element>,
+          backward<Element>,
+          project_shared_bytes<Element>,
+          project_bytes<Element>,
+          project<Element>,
+          heads_shared_bytes<Element>,
+          heads_bytes<Element>,
+          heads<Element>};
+}
 }  // namespace
 
 extern const Implementation<float> float_kernels;
-const Implementation<float> float_kernels = {forward_bytes<float>, forward<float>,
-                                             backward_bytes<float>, backward<float>};
+const Implementation<float> float_kernels = implementation<float>();
 extern const Implementation<double> double_kernels;
-const Implementation<double> double_kernels = {forward_bytes<double>, forward<double>,
-                                               backward_bytes<double>, backward<double>};
+const Implementation<double> double_kernels = implementation<double>();
 
 }  // namespace AUTOCIRCUIT_INSTRUCTION_SET
 }  // namespace autocircuit

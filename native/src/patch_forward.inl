@@ -9,35 +9,249 @@
 constexpr int64_t kForwardPanels = 8;     // panels of a chunk
 constexpr int64_t kForwardSources = 256;  // sources of a chunk
 
-template <class Element>
-struct ForwardScratch {
-  int64_t padded;         // D, up to a whole number of panels
-  int64_t stride;         // between rows of x
-  Element* resid;         // [padded]
-  Element* x;             // [K, stride]
-  Element* panels;        // [panels][sources][kProductColumns]
-  Element* weights;       // packed mask: blocks of destinations, each [sources][destinations]
-  Element* unpatched;     // [D], norm(resid)
-  int32_t* destinations;  // those whose mask is not all zero, ascending
-  int32_t* sources;       // those that any destination uses, ascending
+// A destination of which less than this share of the used sources is not zero gathers them one by
+// one; the others are computed in blocks that take all sources.
+constexpr double kGatheredShare = 0.6;
 
-  ForwardScratch(const ForwardArguments<Element>& a, Scratch& scratch)
+constexpr int kGatheredPanels = 4;  // panels that one gathering pass fills
+
+// The patched input of rows (b,t), before normalisation. `rows` destinations: a.K, and one more if
+// the call has a carry.
+template <class Element>
+struct PatchScratch {
+  int64_t padded;     // D, up to a whole number of panels
+  int64_t stride;     // between destinations of x
+  Element* panels;    // [panels][sources][kProductColumns]
+  Element* weights;   // packed mask: blocks of destinations, each [sources][destinations]
+  Element* values;    // gathered destinations: their weights ...
+  int32_t* entries;   // ... and the places in `sources` they are for, ascending
+  int32_t* begins;    // [rows + 1], where a gathered destination's entries begin
+  int32_t* blocked;   // destinations computed in blocks, ascending
+  int32_t* gathered;  // destinations computed by gathering, ascending
+  int32_t* sources;   // those that any destination uses, ascending
+  char* used;         // [rows], whether a destination's mask is not all zero
+
+  PatchScratch(const ForwardArguments<Element>& a, int64_t rows, Scratch& scratch)
       : padded(round_up(a.D, kProductColumns<Element>)), stride(staggered<Element>(padded)) {
-    resid = scratch.take<Element>(padded);
-    x = scratch.take<Element>(a.K * stride);
     panels = scratch.take<Element>(smaller(a.S, kForwardSources) *
                                    smaller(padded, kForwardPanels * kProductColumns<Element>));
-    weights = scratch.take<Element>(a.K * a.S);
-    unpatched = scratch.take<Element>(a.D);
-    destinations = scratch.take<int32_t>(a.K);
+    weights = scratch.take<Element>(rows * a.S);
+    values = scratch.take<Element>(rows * a.S);
+    entries = scratch.take<int32_t>(rows * a.S);
+    begins = scratch.take<int32_t>(rows + 1);
+    blocked = scratch.take<int32_t>(rows);
+    gathered = scratch.take<int32_t>(rows);
     sources = scratch.take<int32_t>(a.S);
+    used = scratch.take<char>(rows);
+  }
+};
+
+template <class Element>
+struct PatchedRows {
+  const ForwardArguments<Element>& a;
+  int64_t rows;  // destinations, with the carry
+  PatchScratch<Element> s;
+  int64_t blocked_count = 0;
+  int64_t gathered_count = 0;
+  int64_t used_sources = 0;
+  const Element* packed = nullptr;
+
+  PatchedRows(const ForwardArguments<Element>& arguments, int64_t destinations, Scratch& scratch)
+      : a(arguments), rows(destinations), s(arguments, destinations, scratch) {
+    for (int64_t k = 0; k < rows; ++k) s.used[k] = 0;
+  }
+
+  // Finds what the mask uses and packs it.
+  void pack_mask(const Element* mask) {
+    blocked_count = 0;
+    gathered_count = 0;
+    for (int64_t c = 0; c < a.S; ++c) s.sources[c] = 0;
+    for (int64_t k = 0; k < rows; ++k) {
+      const Element* row = mask + k * a.mask_k;
+      int32_t count = 0;
+      for (int64_t c = 0; c < a.S; ++c) {
+        if (row[c] != 0) {  // also true of NaN
+          ++count;
+          s.sources[c] = 1;
+        }
+      }
+      s.used[k] = count > 0;
+      s.begins[k] = count;
+    }
+    used_sources = 0;
+    for (int64_t c = 0; c < a.S; ++c) {
+      if (s.sources[c] != 0) s.sources[used_sources++] = static_cast<int32_t>(c);
+    }
+    int32_t entry = 0;
+    for (int64_t k = 0; k < rows; ++k) {
+      const int32_t count = s.begins[k];
+      s.begins[k] = entry;
+      if (count == 0) continue;
+      if (count >= kGatheredShare * static_cast<double>(used_sources)) {
+        s.blocked[blocked_count++] = static_cast<int32_t>(k);
+        continue;
+      }
+      s.gathered[gathered_count++] = static_cast<int32_t>(k);
+      const Element* row = mask + k * a.mask_k;
+      for (int64_t c = 0; c < used_sources; ++c) {
+        const Element w = row[s.sources[c]];
+        if (w != 0) {
+          s.entries[entry] = static_cast<int32_t>(c);
+          s.values[entry++] = w;
+        }
+      }
+    }
+    s.begins[rows] = entry;
+    const Blocks blocks(blocked_count);
+    Element* w = s.weights;
+    for (int64_t block = 0; block < blocks.count; ++block) {
+      const int32_t* k = s.blocked + blocks.begin(block);
+      for (int64_t c = 0; c < used_sources; ++c) {
+        for (int64_t i = 0; i < blocks.size(block); ++i) {
+          *w++ = mask[k[i] * a.mask_k + s.sources[c]];
+        }
+      }
+    }
+  }
+
+  const Element* delta_row(int64_t row) const {
+    return a.delta + row / a.T * a.delta_b + row % a.T * a.delta_t;
+  }
+
+  // to[0:P*C] = from[0:P*C] + entries `begin` to `end` of the chunk, whose first place is c0.
+  template <int P>
+  void gather(int32_t begin, int32_t end, int64_t c0, const Element* panels, int64_t panel_size,
+              const Element* from, Element* to) const {
+    constexpr int64_t L = kLanes<Element>;
+    constexpr int64_t C = kProductColumns<Element>;
+    Vector<Element> sum[P][2];
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) {
+      sum[p][0] = load(from + p * C);
+      sum[p][1] = load(from + p * C + L);
+    }
+    for (int32_t e = begin; e < end; ++e) {
+      const Vector<Element> w = broadcast(s.values[e]);
+      const Element* at = panels + (s.entries[e] - c0) * C;
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) {
+        sum[p][0] = fma(w, load(at + p * panel_size), sum[p][0]);
+        sum[p][1] = fma(w, load(at + p * panel_size + L), sum[p][1]);
+      }
+    }
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) {
+      store(to + p * C, sum[p][0]);
+      store(to + p * C + L, sum[p][1]);
+    }
+  }
+
+  // x[k] = from[k] + sum over the used sources, for every used destination k. from(k) has `padded`
+  // elements, as have the rows of x, which lie s.stride apart.
+  template <class From>
+  void patch(int64_t row, bool last_row, const From& from, Element* x) {
+    constexpr int64_t C = kProductColumns<Element>;
+    const Element* mask = a.mask + row / a.T * a.mask_b + row % a.T * a.mask_t;
+    if (mask != packed) pack_mask(mask);
+    packed = mask;
+    if (used_sources == 0) return;
+    const int64_t width = smaller(s.padded, kForwardPanels * C);
+    const Blocks blocks(blocked_count);
+    const Element* delta = delta_row(row);
+    for (int64_t d0 = 0; d0 < s.padded; d0 += width) {
+      const int64_t channels = smaller(width, s.padded - d0);
+      for (int64_t c0 = 0; c0 < used_sources; c0 += kForwardSources) {
+        const int64_t n = smaller(kForwardSources, used_sources - c0);
+        for (int64_t c = 0; c < n; ++c) {
+          const Element* source = delta + s.sources[c0 + c] * a.delta_s + d0;
+          for (int64_t d = 0; d < channels; d += C) {
+            copy_padded(source + d, smaller(C, a.D - d0 - d), s.panels + d * n + c * C, C);
+          }
+        }
+        // what the next round will copy: more sources, or more channels, or the next row
+        int64_t next_c0 = c0 + n;
+        int64_t next_d0 = d0;
+        const Element* next = delta;
+        if (next_c0 == used_sources) {
+          next_c0 = 0;
+          next_d0 = d0 + width;
+          if (next_d0 >= s.padded) {
+            next_d0 = 0;
+            next = last_row ? nullptr : delta_row(row + 1);
+          }
+        }
+        if (used_sources - next_c0 < n) next = nullptr;
+        for (int64_t d = 0; d < channels; d += C) {
+          const bool fetch = next != nullptr && next_d0 + d < a.D;
+          const Upcoming<Element> upcoming = {fetch ? next + next_d0 + d : nullptr,
+                                              s.sources + next_c0, a.delta_s};
+          if (blocks.count == 0 && fetch) {
+            for (int64_t c = 0; c < n; ++c) upcoming.touch(c);
+          }
+          for (int64_t block = 0; block < blocks.count; ++block) {
+            const int64_t first = blocks.begin(block);
+            const int64_t size = blocks.size(block);
+            const Element* start[kProductRows];
+            Element* to[kProductRows];
+            for (int64_t i = 0; i < size; ++i) {
+              const int64_t k = s.blocked[first + i];
+              to[i] = x + k * s.stride + d0 + d;
+              start[i] = c0 == 0 ? from(k) + d0 + d : to[i];
+            }
+            const Upcoming<Element> none = {nullptr, nullptr, 0};
+            product<Element>(size, n, s.weights + first * used_sources + c0 * size,
+                             s.panels + d * n, C, start, to, block == 0 ? upcoming : none);
+          }
+        }
+        for (int64_t i = 0; i < gathered_count; ++i) {
+          const int64_t k = s.gathered[i];
+          int32_t begin = s.begins[k];
+          const int32_t stop = s.begins[k + 1];
+          while (begin < stop && s.entries[begin] < c0) ++begin;
+          int32_t end = begin;
+          while (end < stop && s.entries[end] < c0 + n) ++end;
+          Element* to = x + k * s.stride + d0;
+          const Element* start = c0 == 0 ? from(k) + d0 : to;
+          int64_t d = 0;
+          for (; d + kGatheredPanels * C <= channels; d += kGatheredPanels * C) {
+            gather<kGatheredPanels>(begin, end, c0, s.panels + d * n, C * n, start + d, to + d);
+          }
+          for (; d < channels; d += C) {
+            gather<1>(begin, end, c0, s.panels + d * n, C * n, start + d, to + d);
+          }
+        }
+      }
+    }
+  }
+};
+
+// resid of a row, padded; -0 + 0 is 0: a sum that skips zero terms then equals one that adds them.
+template <class Element>
+AUTOCIRCUIT_INLINE void copy_resid(const ForwardArguments<Element>& a, int64_t row, int64_t padded,
+                                   Element* to) {
+  copy_padded(a.resid + row / a.T * a.resid_b + row % a.T * a.resid_t, a.D, to, padded);
+  for (int64_t d = 0; d < a.D; ++d) to[d] += 0;
+}
+
+template <class Element>
+struct ForwardScratch {
+  Element* resid;      // [padded]
+  Element* x;          // [K, stride]
+  Element* unpatched;  // [D], norm(resid)
+
+  ForwardScratch(const ForwardArguments<Element>& a, const PatchScratch<Element>& p,
+                 Scratch& scratch) {
+    resid = scratch.take<Element>(p.padded);
+    x = scratch.take<Element>(a.K * p.stride);
+    unpatched = scratch.take<Element>(a.D);
   }
 };
 
 template <class Element>
 int64_t forward_bytes(const ForwardArguments<Element>& a) {
   Scratch counter = {nullptr, 0};
-  ForwardScratch<Element> pieces(a, counter);
+  PatchScratch<Element> patch(a, a.K, counter);
+  ForwardScratch<Element> pieces(a, patch, counter);
   return counter.used;
 }
 
@@ -89,131 +303,32 @@ Element normalize(int32_t kind, double epsilon, int64_t n, const Element* x, Ele
 }
 
 template <class Element>
-struct ForwardRows {
-  const ForwardArguments<Element>& a;
-  ForwardScratch<Element> s;
-  int64_t used_destinations = 0;
-  int64_t used_sources = 0;
-
-  // Finds what the mask uses and packs it for product().
-  void pack_mask(const Element* mask) {
-    used_destinations = 0;
-    for (int64_t c = 0; c < a.S; ++c) s.sources[c] = 0;
+void forward_rows(const ForwardArguments<Element>& a, PatchedRows<Element>& patched,
+                  const ForwardScratch<Element>& s, int64_t begin, int64_t end) {
+  const int64_t rows = a.B * a.T;
+  for (int64_t row = begin; row < end; ++row) {
+    copy_resid(a, row, patched.s.padded, s.resid);
+    const auto from = [&](int64_t) { return s.resid; };
+    if (a.S > 0) patched.patch(row, row + 1 == end, from, s.x);
+    bool unpatched = false;
+    Element unpatched_rstd = 1;
     for (int64_t k = 0; k < a.K; ++k) {
-      const Element* row = mask + k * a.mask_k;
-      bool used = false;
-      for (int64_t c = 0; c < a.S; ++c) {
-        if (row[c] != 0) {  // also true of NaN
-          used = true;
-          s.sources[c] = 1;
+      Element* out = a.out + (k * rows + row) * a.D;
+      Element rstd;
+      if (patched.s.used[k]) {
+        rstd = normalize(a.normalization, a.epsilon, a.D, s.x + k * patched.s.stride, out);
+      } else {
+        if (!unpatched) {
+          unpatched_rstd = normalize(a.normalization, a.epsilon, a.D, s.resid, s.unpatched);
+          unpatched = true;
         }
+        rstd = unpatched_rstd;
+        copy_padded(s.unpatched, a.D, out, a.D);
       }
-      if (used) s.destinations[used_destinations++] = static_cast<int32_t>(k);
-    }
-    used_sources = 0;
-    for (int64_t c = 0; c < a.S; ++c) {
-      if (s.sources[c] != 0) s.sources[used_sources++] = static_cast<int32_t>(c);
-    }
-    const Blocks blocks(used_destinations);
-    Element* w = s.weights;
-    for (int64_t block = 0; block < blocks.count; ++block) {
-      const int32_t* k = s.destinations + blocks.begin(block);
-      for (int64_t c = 0; c < used_sources; ++c) {
-        for (int64_t i = 0; i < blocks.size(block); ++i) {
-          *w++ = mask[k[i] * a.mask_k + s.sources[c]];
-        }
-      }
+      if (a.rstd != nullptr) a.rstd[k * rows + row] = rstd;
     }
   }
-
-  const Element* delta_row(int64_t row) const {
-    return a.delta + row / a.T * a.delta_b + row % a.T * a.delta_t;
-  }
-
-  // x[i] = resid + sum over the used sources, for every used destination.
-  void patch(int64_t row, bool last_row) {
-    constexpr int64_t C = kProductColumns<Element>;
-    const int64_t width = smaller(s.padded, kForwardPanels * C);
-    const Blocks blocks(used_destinations);
-    const Element* delta = delta_row(row);
-    for (int64_t d0 = 0; d0 < s.padded; d0 += width) {
-      const int64_t channels = smaller(width, s.padded - d0);
-      for (int64_t c0 = 0; c0 < used_sources; c0 += kForwardSources) {
-        const int64_t n = smaller(kForwardSources, used_sources - c0);
-        for (int64_t c = 0; c < n; ++c) {
-          const Element* source = delta + s.sources[c0 + c] * a.delta_s + d0;
-          for (int64_t d = 0; d < channels; d += C) {
-            copy_padded(source + d, smaller(C, a.D - d0 - d), s.panels + d * n + c * C, C);
-          }
-        }
-        // what the next round will copy: more sources, or more channels, or the next row
-        int64_t next_c0 = c0 + n;
-        int64_t next_d0 = d0;
-        const Element* next = delta;
-        if (next_c0 == used_sources) {
-          next_c0 = 0;
-          next_d0 = d0 + width;
-          if (next_d0 >= s.padded) {
-            next_d0 = 0;
-            next = last_row ? nullptr : delta_row(row + 1);
-          }
-        }
-        if (used_sources - next_c0 < n) next = nullptr;
-        for (int64_t d = 0; d < channels; d += C) {
-          for (int64_t block = 0; block < blocks.count; ++block) {
-            const int64_t first = blocks.begin(block);
-            const int64_t size = blocks.size(block);
-            const Element* from[kProductRows];
-            Element* to[kProductRows];
-            for (int64_t i = 0; i < size; ++i) {
-              to[i] = s.x + (first + i) * s.stride + d0 + d;
-              from[i] = c0 == 0 ? s.resid + d0 + d : to[i];
-            }
-            const bool fetch = block == 0 && next != nullptr && next_d0 + d < a.D;
-            const Upcoming<Element> upcoming = {fetch ? next + next_d0 + d : nullptr,
-                                                s.sources + next_c0, a.delta_s};
-            product<Element>(size, n, s.weights + first * used_sources + c0 * size,
-                             s.panels + d * n, C, from, to, upcoming);
-          }
-        }
-      }
-    }
-  }
-
-  void run(int64_t begin, int64_t end) {
-    const int64_t rows = a.B * a.T;
-    const Element* packed = nullptr;
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t b = row / a.T;
-      const int64_t t = row % a.T;
-      copy_padded(a.resid + b * a.resid_b + t * a.resid_t, a.D, s.resid, s.padded);
-      // -0 + 0 is 0: a sum that skips zero terms then equals one that adds them.
-      for (int64_t d = 0; d < a.D; ++d) s.resid[d] += 0;
-      if (a.S > 0) {
-        const Element* mask = a.mask + b * a.mask_b + t * a.mask_t;
-        if (mask != packed) pack_mask(mask);
-        packed = mask;
-        if (used_sources > 0) patch(row, row + 1 == end);
-      }
-      Element unpatched_rstd = 1;
-      if (used_destinations < a.K) {
-        unpatched_rstd = normalize(a.normalization, a.epsilon, a.D, s.resid, s.unpatched);
-      }
-      int64_t next = 0;
-      for (int64_t k = 0; k < a.K; ++k) {
-        Element* out = a.out + (k * rows + row) * a.D;
-        Element rstd = unpatched_rstd;
-        if (next < used_destinations && s.destinations[next] == k) {
-          rstd = normalize(a.normalization, a.epsilon, a.D, s.x + next * s.stride, out);
-          ++next;
-        } else {
-          copy_padded(s.unpatched, a.D, out, a.D);
-        }
-        if (a.rstd != nullptr) a.rstd[k * rows + row] = rstd;
-      }
-    }
-  }
-};
+}
 
 template <class Element>
 void forward(const ForwardArguments<Element>& a, int threads, char* scratch) {
@@ -224,7 +339,8 @@ void forward(const ForwardArguments<Element>& a, int threads, char* scratch) {
     const int64_t team = omp_get_num_threads();
     const int64_t thread = omp_get_thread_num();
     Scratch mine = {scratch + thread * bytes, 0};
-    ForwardRows<Element> part{a, ForwardScratch<Element>(a, mine)};
-    part.run(rows * thread / team, rows * (thread + 1) / team);
+    PatchedRows<Element> patched(a, a.K, mine);
+    const ForwardScratch<Element> pieces(a, patched.s, mine);
+    forward_rows(a, patched, pieces, rows * thread / team, rows * (thread + 1) / team);
   }
 }

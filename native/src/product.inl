@@ -107,3 +107,66 @@ AUTOCIRCUIT_INLINE int64_t staggered(int64_t length) {
   const int64_t lines = divide_up(length, line);
   return (lines % 2 == 0 ? lines + 1 : lines) * line;
 }
+
+// out[i][0:C] = init[0:C] + sum_{j < n} x[i*x_stride + j] * b[j*C + (0:C)], C columns, in ascending j,
+// for Rows rows; n is positive. The rows' addresses are multiples of a few registers: a pointer of
+// its own for each row would not fit.
+template <class Element, int Rows>
+void project_block(int64_t n, const Element* x, int64_t x_stride, const Element* b,
+                   const Element* init, Element* out, int64_t out_stride) {
+  static_assert(Rows <= 12, "the offsets below are for at most 12 rows");
+  constexpr int64_t L = kLanes<Element>;
+  Vector<Element> sum[Rows][2];
+  const Vector<Element> init0 = load(init);
+  const Vector<Element> init1 = load(init + L);
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+    sum[i][0] = init0;
+    sum[i][1] = init1;
+  }
+  const char* q = reinterpret_cast<const char*>(x);
+  const int64_t s1 = x_stride * static_cast<int64_t>(sizeof(Element));
+  const int64_t s3 = 3 * s1, s5 = 5 * s1, s7 = 7 * s1, s9 = 9 * s1, s11 = 11 * s1;
+  const int64_t offset[12] = {0, s1, 2 * s1, s3, 4 * s1, s5, 2 * s3, s7, 8 * s1, s9, 2 * s5, s11};
+  int64_t j = 0;
+  do {
+    const Vector<Element> b0 = load(b);
+    const Vector<Element> b1 = load(b + L);
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+      const Vector<Element> w = broadcast(*reinterpret_cast<const Element*>(q + offset[i]));
+      sum[i][0] = fma(w, b0, sum[i][0]);
+      sum[i][1] = fma(w, b1, sum[i][1]);
+    }
+    q += sizeof(Element);
+    b += 2 * L;
+  } while (++j < n);
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+    store(out + i * out_stride, sum[i][0]);
+    store(out + i * out_stride + L, sum[i][1]);
+  }
+}
+
+// project_block for a number of rows known at run time, at most Rows.
+template <class Element, int Rows = kProductRows>
+AUTOCIRCUIT_INLINE void project_rows(int64_t rows, int64_t n, const Element* x, int64_t x_stride,
+                                     const Element* b, const Element* init, Element* out,
+                                     int64_t out_stride) {
+  if (rows == Rows) {
+    project_block<Element, Rows>(n, x, x_stride, b, init, out, out_stride);
+  } else if constexpr (Rows > 1) {
+    project_rows<Element, Rows - 1>(rows, n, x, x_stride, b, init, out, out_stride);
+  }
+}
+
+// Copies columns [column, column + C) of n rows of a matrix next to each other; columns from `end`
+// on are zero.
+template <class Element>
+AUTOCIRCUIT_INLINE void pack_panel(const Element* matrix, int64_t stride, int64_t n, int64_t column,
+                                   int64_t end, Element* panel) {
+  constexpr int64_t C = kProductColumns<Element>;
+  for (int64_t j = 0; j < n; ++j) {
+    copy_padded(matrix + j * stride + column, smaller(C, end - column), panel + j * C, C);
+  }
+}

@@ -6,7 +6,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.experiment.Benchmark;
 import io.autocircuit.kernels.KernelsProvider;
-import io.autocircuit.kernels.ThreadPools;
+import io.autocircuit.kernels.NativeTuning;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.RandomModels;
@@ -137,7 +137,8 @@ final class BenchCommand implements Callable<Integer> {
       root.put("batch", batch);
       root.put("seq", length);
       root.put("threads", count);
-      root.put("idle_threads", ThreadPools.sleeping() ? "sleep" : "spin");
+      root.put("idle_threads", NativeTuning.idleThreadsSleep() ? "sleep" : "spin");
+      root.put("blas", NativeThreads.blas());
       root.put("kernels", kernels.kernels().name());
       root.put("plain_ms", round(r.plain().median() * 1e3));
       root.put("plain_spread", round(r.plain().spread()));

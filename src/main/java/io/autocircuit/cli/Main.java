@@ -2,7 +2,7 @@ package io.autocircuit.cli;
 
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.graph.Suggestions;
-import io.autocircuit.kernels.ThreadPools;
+import io.autocircuit.kernels.NativeTuning;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.MaskGradient;
@@ -60,7 +60,7 @@ public final class Main implements Runnable {
   public static void main(String[] args) {
     if (Arrays.stream(args).noneMatch(NATIVE_FREE::contains)) {
       try {
-        ThreadPools.sleepWhenIdle();
+        NativeTuning.apply();
       } catch (LinkageError withoutNatives) {
         // the command that needs the native libraries says what is wrong with them
       }

@@ -187,6 +187,155 @@ final class Arguments {
     }
   }
 
+  /** The checked arguments of {@code patchProject}. */
+  record Project(
+      int type,
+      long prompts,
+      long positions,
+      long destinations,
+      long sources,
+      long channels,
+      View resid,
+      View delta,
+      View mask,
+      int normalization,
+      double epsilon,
+      View scale,
+      View shift,
+      View carry,
+      View weight,
+      View bias,
+      View out) {
+
+    static Project of(Kernels.PatchProject args) {
+      if (args.norm() == null) {
+        throw invalid("norm=null", "pass Normalization.NONE for no normalisation");
+      }
+      ScalarType type = elementType("resid", args.resid());
+      View resid = view("resid", args.resid(), type, 3);
+      positive("resid", resid);
+      long b = resid.shape[0];
+      long t = resid.shape[1];
+      long d = resid.shape[2];
+      long k = args.count();
+      if (k < 1 || args.width() < 1) {
+        throw invalid("count=" + k + " width=" + args.width(), "both must be positive");
+      }
+      View carry = View.NONE;
+      if (args.carry() != null) {
+        carry = contiguous("carry", view("carry", args.carry(), type, 3));
+        shape("carry", carry, b, t, d);
+      }
+      if ((args.delta() == null) != (args.mask() == null)) {
+        throw invalid(
+            "delta=" + present(args.delta()) + " mask=" + present(args.mask()),
+            "pass both, or null for both when no source is patched");
+      }
+      View delta = View.NONE;
+      View mask = View.NONE;
+      long s = 0;
+      if (args.delta() != null) {
+        delta = view("delta", args.delta(), type, 4);
+        s = delta.shape[0];
+        shape("delta", delta, s, b, t, d);
+        mask = maskView(args.mask(), type, b, t, carry.present() ? k + 1 : k, s);
+      }
+      View weight = view("weight", args.weight(), type, 2);
+      long columns = weight.shape[1];
+      shape("weight", weight, d, columns);
+      View bias = contiguous("bias", view("bias", args.bias(), type, 1));
+      shape("bias", bias, columns);
+      View out = written(view("out", args.out(), type, 3), "out");
+      shape("out", out, b, t, columns);
+      if (args.inputs().length != args.columns().length
+          || !Compositions.below(args.inputs(), k)
+          || !Compositions.below(args.columns(), columns / args.width())) {
+        throw invalid(
+            "inputs="
+                + Arrays.toString(args.inputs())
+                + " columns="
+                + Arrays.toString(args.columns()),
+            "give one of "
+                + k
+                + " inputs and one of "
+                + columns / args.width()
+                + " places for each part");
+      }
+      return new Project(
+          nativeType(type),
+          b,
+          t,
+          k,
+          s,
+          d,
+          resid,
+          delta,
+          mask,
+          code(args.norm()),
+          args.norm().epsilon(),
+          channelVector("scale", args.scale(), type, d),
+          channelVector("shift", args.shift(), type, d),
+          carry,
+          weight,
+          bias,
+          out);
+    }
+
+    private static View channelVector(String name, Tensor tensor, ScalarType type, long d) {
+      if (tensor == null) {
+        return View.NONE;
+      }
+      View view = view(name, tensor, type, 1);
+      shape(name, view, d);
+      return view;
+    }
+  }
+
+  /** The checked arguments of {@code headOutputs}. */
+  record Heads(
+      int type,
+      long prompts,
+      long positions,
+      long channels,
+      View z,
+      View weight,
+      View ablation,
+      View delta,
+      View stream) {
+
+    static Heads of(Kernels.HeadOutputs args) {
+      ScalarType type = elementType("z", args.z());
+      View z = view("z", args.z(), type, 3);
+      positive("z", z);
+      long b = z.shape[0];
+      long t = z.shape[1];
+      View weight = contiguous("weight", view("weight", args.weight(), type, 2));
+      long d = weight.shape[1];
+      long w = args.width();
+      if (w < 1 || weight.shape[0] % w != 0) {
+        throw invalid("width=" + w, "it must divide the rows=" + weight.shape[0] + " of weight");
+      }
+      long heads = weight.shape[0] / w;
+      shape("z", z, b, t, args.heads().length * w);
+      if (!Compositions.below(args.heads(), heads)) {
+        throw invalid("heads=" + Arrays.toString(args.heads()), "there are " + heads + " heads");
+      }
+      View ablation = View.NONE;
+      if (args.ablation() != null) {
+        ablation = view("ablation", args.ablation(), type, 4);
+        shape("ablation", ablation, heads, b, t, d);
+      }
+      View delta = written(view("delta", args.delta(), type, 4), "delta");
+      shape("delta", delta, heads, b, t, d);
+      View stream = View.NONE;
+      if (args.stream() != null) {
+        stream = contiguous("stream", view("stream", args.stream(), type, 3));
+        shape("stream", stream, b, t, d);
+      }
+      return new Heads(nativeType(type), b, t, d, z, weight, ablation, delta, stream);
+    }
+  }
+
   private static View maskView(Tensor tensor, ScalarType type, long b, long t, long k, long s) {
     View mask = view("mask", tensor, type, 4);
     kept("mask", mask, 0, b);

@@ -133,4 +133,80 @@ public final class CpuKernels implements Kernels {
       Reference.reachabilityFence(args);
     }
   }
+
+  @Override
+  public void patchProject(PatchProject args) {
+    Arguments.Project a = Arguments.Project.of(args);
+    try {
+      NativeKernels.patch_project(
+          set.code(),
+          threads.getAsInt(),
+          a.type(),
+          a.prompts(),
+          a.positions(),
+          a.destinations(),
+          a.sources(),
+          a.channels(),
+          a.resid().data(),
+          a.resid().stride(0),
+          a.resid().stride(1),
+          a.delta().data(),
+          a.delta().stride(0),
+          a.delta().stride(1),
+          a.delta().stride(2),
+          a.mask().data(),
+          a.mask().stride(0),
+          a.mask().stride(1),
+          a.mask().stride(2),
+          a.normalization(),
+          a.epsilon(),
+          a.scale().data(),
+          a.shift().data(),
+          a.carry().data(),
+          args.inputs().length,
+          args.width(),
+          args.inputs(),
+          args.columns(),
+          a.weight().data(),
+          a.weight().stride(0),
+          a.bias().data(),
+          a.out().data(),
+          a.out().stride(0),
+          a.out().stride(1));
+    } finally {
+      Reference.reachabilityFence(args);
+    }
+  }
+
+  @Override
+  public void headOutputs(HeadOutputs args) {
+    Arguments.Heads a = Arguments.Heads.of(args);
+    try {
+      NativeKernels.head_outputs(
+          set.code(),
+          threads.getAsInt(),
+          a.type(),
+          a.prompts(),
+          a.positions(),
+          args.heads().length,
+          args.width(),
+          a.channels(),
+          args.heads(),
+          a.z().data(),
+          a.z().stride(0),
+          a.z().stride(1),
+          a.weight().data(),
+          a.ablation().data(),
+          a.ablation().stride(0),
+          a.ablation().stride(1),
+          a.ablation().stride(2),
+          a.delta().data(),
+          a.delta().stride(0),
+          a.delta().stride(1),
+          a.delta().stride(2),
+          a.stream().data());
+    } finally {
+      Reference.reachabilityFence(args);
+    }
+  }
 }

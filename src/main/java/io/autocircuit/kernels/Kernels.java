@@ -76,4 +76,89 @@ public interface Kernels {
       Tensor maskGrad,
       Tensor residGrad,
       Tensor deltaGrad) {}
+
+  /**
+   * {@link #patchForward}, scale and shift, and the projection of the inputs in one operation. This
+   * default is its definition: the three one after another.
+   *
+   * @throws IllegalArgumentException if shapes, dtypes or strides do not fit
+   */
+  default void patchProject(PatchProject args) {
+    Compositions.patchProject(this, args);
+  }
+
+  /**
+   * What some heads write into the stream, as the differences Δ that later blocks read. This
+   * default is its definition, in libtorch operations.
+   *
+   * @throws IllegalArgumentException if shapes, dtypes or strides do not fit
+   */
+  default void headOutputs(HeadOutputs args) {
+    Compositions.headOutputs(args);
+  }
+
+  /**
+   * Arguments of {@link #patchProject}. With y[k] the normalised, scaled and shifted inputs, each
+   * part p projects one of them to its own columns:
+   *
+   * <pre>out[b,t, columns[p]·W + e] = bias[columns[p]·W + e]
+   *                              + Σ_d y[inputs[p],b,t,d] · weight[d, columns[p]·W + e]</pre>
+   *
+   * @param resid as in {@link PatchForward}
+   * @param delta as in {@link PatchForward}
+   * @param mask as in {@link PatchForward}; with a carry it has one row more than there are inputs
+   * @param count number of inputs K
+   * @param norm the normalisation
+   * @param scale {@code [D]}, multiplies the normalised inputs; or null
+   * @param shift {@code [D]}, is added then; or null
+   * @param weight {@code [D, parts·W]}
+   * @param bias {@code [parts·W]}, contiguous
+   * @param width W, columns of a part
+   * @param inputs the input of each part that is computed, below K
+   * @param columns the place of each part that is computed, in units of W columns
+   * @param out {@code [B,T, parts·W]}; only the columns of the parts named are written
+   * @param carry written unless null: {@code [B,T,D]}, contiguous, the last mask row's Σ_s mask·Δ_s
+   *     alone, for a later destination that reads these sources too
+   */
+  record PatchProject(
+      Tensor resid,
+      Tensor delta,
+      Tensor mask,
+      int count,
+      Normalization norm,
+      Tensor scale,
+      Tensor shift,
+      Tensor weight,
+      Tensor bias,
+      int width,
+      int[] inputs,
+      int[] columns,
+      Tensor out,
+      Tensor carry) {}
+
+  /**
+   * Arguments of {@link #headOutputs}. With c[i] = z[:,:, i·W … (i+1)·W] · weight[h·W … (h+1)·W]
+   * for h = heads[i]:
+   *
+   * <ul>
+   *   <li>{@code delta[h] = ablation[h] − c[i]}, or c[i] without ablations;
+   *   <li>{@code stream += Σ_i c[i]}.
+   * </ul>
+   *
+   * @param z mixed values of the heads named, next to each other: {@code [B,T, heads.length·W]}
+   * @param weight {@code [H·W, D]}, contiguous
+   * @param width W, columns of a head
+   * @param heads which heads, ascending
+   * @param ablation {@code [H,B,T,D]}, any strides but the last; or null
+   * @param delta written for the heads named: {@code [H,B,T,D]}
+   * @param stream accumulated: {@code [B,T,D]}, contiguous; null if not wanted
+   */
+  record HeadOutputs(
+      Tensor z,
+      Tensor weight,
+      int width,
+      int[] heads,
+      Tensor ablation,
+      Tensor delta,
+      Tensor stream) {}
 }

@@ -521,6 +521,19 @@ public final class Transformer implements AutoCloseable {
             new org.bytedeco.pytorch.TensorVector(rotated, x.narrow(3, d, config.dHead() - d)), 3);
   }
 
+  /**
+   * A block's joint query, key and value matrix, {@code [D, 3·H·dHead]}: queries of all heads, then
+   * keys, then values.
+   */
+  public Tensor qkvWeight(int block) {
+    return blocks.get(block).wQkv();
+  }
+
+  /** The bias of {@link #qkvWeight}, {@code [3·H·dHead]}. */
+  public Tensor qkvBias(int block) {
+    return blocks.get(block).bQkv();
+  }
+
   /** The rows of a block's output matrix that belong to one head, {@code [dHead, D]}. */
   public Tensor headOutput(int block, int head) {
     return blocks.get(block).wO().narrow(0, (long) head * config.dHead(), config.dHead());

@@ -16,7 +16,6 @@ import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -31,9 +30,6 @@ import org.bytedeco.pytorch.global.torch;
  * another: the trials of ACDC, and the growing circuits of a sweep.
  */
 final class CircuitEngine implements AutoCloseable {
-  private static final Scalar ONE = constant(1);
-  private static final Scalar MINUS_ONE = constant(-1);
-
   private final PatchableModel patchable;
   private final Transformer model;
   private final TransformerConfig config;
@@ -52,8 +48,16 @@ final class CircuitEngine implements AutoCloseable {
 
   private final Tensor[] baseMlp;
 
-  /** Queries, keys and values of each block, {@code [3][B,T,H·dHead]}; made when first needed. */
-  private final Tensor[][] parts;
+  /** Queries, keys and values of each block, {@code [B,T,3·H·dHead]}; made when first needed. */
+  private final Tensor[] parts;
+
+  /**
+   * What the MLP of each block reads from the sources before its block, {@code [B,T,D]}, and what
+   * it was computed from; made when first needed.
+   */
+  private final Tensor[] carries;
+
+  private final long[][] carryInputs;
 
   /** What each of a block's 3·H columns was computed from, and when. */
   private final long[][][] columnInputs;
@@ -69,11 +73,8 @@ final class CircuitEngine implements AutoCloseable {
   private long[] endInputs;
   private Tensor endLogits;
 
-  private static Scalar constant(double value) {
-    Scalar s = new Scalar(value);
-    s.retainReference();
-    return s;
-  }
+  /** The logits when every source is ablated for the end: the same for every such circuit. */
+  private Tensor constantLogits;
 
   CircuitEngine(
       PatchableModel patchable,
@@ -95,7 +96,9 @@ final class CircuitEngine implements AutoCloseable {
     int heads = config.heads();
     baseAttention = new Tensor[graph.blocks() + 1];
     baseMlp = new Tensor[graph.blocks()];
-    parts = new Tensor[graph.blocks()][];
+    parts = new Tensor[graph.blocks()];
+    carries = new Tensor[graph.blocks()];
+    carryInputs = new long[graph.blocks()][];
     columnInputs = new long[graph.blocks()][3 * heads][];
     columnVersions = new long[graph.blocks()][3 * heads];
     sourceInputs = new long[sources][];
@@ -164,35 +167,47 @@ final class CircuitEngine implements AutoCloseable {
       }
     }
     int first = patchable.slice().first(length);
+    if (plan.kept(0, 0).length == 0) {
+      if (constantLogits == null) {
+        constantLogits = end(plan, edges, first);
+      }
+      return constantLogits.clone();
+    }
     long[] inputs = inputs(plan.kept(0, 0), edges, 0, 0, CircuitPlan.SLICE);
     if (!Arrays.equals(inputs, endInputs)) {
-      try (TensorScope scope = new TensorScope()) {
-        Tensor x =
-            patched(
-                baseAttention[graph.blocks()],
-                List.of(new int[] {0, 0}),
-                plan,
-                edges,
-                first,
-                config.finalNormalization());
-        Tensor logits = model.unembed(model.finalAffine().apply(x.select(0, 0)));
-        if (endLogits != null) {
-          owned.remove(endLogits);
-          endLogits.releaseReference();
-        }
-        endLogits = own(logits);
+      Tensor logits = end(plan, edges, first);
+      if (endLogits != null) {
+        owned.remove(endLogits);
+        endLogits.releaseReference();
       }
+      endLogits = logits;
       endInputs = inputs;
     }
     return endLogits.clone();
   }
 
-  /** Forgets what was computed, but for the embedding's Δ. */
+  private Tensor end(CircuitPlan plan, BitSet edges, int first) {
+    try (TensorScope scope = new TensorScope()) {
+      Tensor x =
+          patched(
+              baseAttention[graph.blocks()],
+              0,
+              new int[] {0, 0},
+              plan,
+              edges,
+              first,
+              config.finalNormalization());
+      return own(model.unembed(model.finalAffine().apply(x.select(0, 0))));
+    }
+  }
+
+  /** Forgets what was computed, but for what is the same for every circuit. */
   void forget() {
     for (long[][] block : columnInputs) {
       Arrays.fill(block, null);
     }
     Arrays.fill(sourceInputs, null);
+    Arrays.fill(carryInputs, null);
     endInputs = null;
   }
 
@@ -216,64 +231,69 @@ final class CircuitEngine implements AutoCloseable {
   }
 
   /**
-   * The normalised inputs of some destinations of one base, {@code [K,B,T − first,D]}.
+   * The normalised input of a destination, {@code [1,B,T − first,D]}.
    *
-   * @param destinations pairs of module index and head
+   * @param base its input without the sources from {@code from} on
+   * @param from the first source that is added
+   * @param destination module index and head
    */
   private Tensor patched(
       Tensor base,
-      List<int[]> destinations,
+      int from,
+      int[] destination,
       CircuitPlan plan,
       BitSet edges,
       int first,
       Normalization norm) {
     int positions = length - first;
-    int k = destinations.size();
-    int sources = graph.modules().get(destinations.get(0)[0]).sources();
-    // columns up to the last source that is kept by anyone
-    int used = 0;
-    for (int[] dest : destinations) {
-      int[] kept = plan.kept(dest[0], dest[1]);
-      used = Math.max(used, kept.length == 0 ? 0 : kept[kept.length - 1] + 1);
-    }
-    Tensor out = Tensors.empty(model.type(), k, batch, positions, d);
-    Tensor resid = base.narrow(1, first, positions);
+    Tensor out = Tensors.empty(model.type(), 1, batch, positions, d);
+    int[] kept = plan.kept(destination[0], destination[1]);
+    int used = kept.length == 0 ? 0 : Math.max(0, kept[kept.length - 1] + 1 - from);
+    Tensor mask = mask(List.of(destination), from, used, plan, edges, first);
+    patchable
+        .kernels()
+        .patchForward(
+            new Kernels.PatchForward(
+                base.narrow(1, first, positions),
+                mask == null ? null : delta.narrow(0, from, used).narrow(2, first, positions),
+                mask,
+                norm,
+                out,
+                null));
+    return out;
+  }
+
+  /**
+   * −1 where a destination keeps a source, {@code [1, 1 or T − first, destinations, used]}; null
+   * without sources.
+   */
+  private Tensor mask(
+      List<int[]> destinations, int from, int used, CircuitPlan plan, BitSet edges, int first) {
     if (used == 0) {
-      patchable
-          .kernels()
-          .patchForward(new Kernels.PatchForward(resid, null, null, norm, out, null));
-      return out;
+      return null;
     }
+    int k = destinations.size();
+    int positions = length - first;
     int tm = edges == null ? 1 : positions;
     float[] mask = new float[tm * k * used];
     for (int i = 0; i < k; i++) {
       int m = destinations.get(i)[0];
       int h = destinations.get(i)[1];
       for (int s : plan.kept(m, h)) {
+        if (s < from || s >= from + used) {
+          continue;
+        }
         if (edges == null) {
-          mask[i * used + s] = -1;
+          mask[i * used + s - from] = -1;
         } else {
           int start = graph.index(graph.modules().get(m), h, s, first);
           for (int t = 0; t < positions; t++) {
-            mask[(t * k + i) * used + s] = edges.get(start + t) ? -1 : 0;
+            mask[(t * k + i) * used + s - from] = edges.get(start + t) ? -1 : 0;
           }
         }
       }
     }
-    if (used > sources) {
-      throw new IllegalStateException("kept source beyond the destination's sources");
-    }
-    patchable
-        .kernels()
-        .patchForward(
-            new Kernels.PatchForward(
-                resid,
-                delta.narrow(0, 0, used).narrow(2, first, positions),
-                Tensors.of(model.type(), mask, 1, tm, k, used),
-                norm,
-                out,
-                null));
-    return out;
+    return Tensors.of(model.type(), mask, 1, tm, k, used);
   }
 
   private void attention(CircuitPlan plan, BitSet edges, int b, int firstSource) {
@@ -313,25 +333,18 @@ final class CircuitEngine implements AutoCloseable {
     }
     if (!changed.isEmpty()) {
       if (parts[b] == null) {
-        long width = (long) heads * config.dHead();
-        parts[b] = new Tensor[3];
-        for (int i = 0; i < 3; i++) {
-          parts[b][i] = own(Tensors.empty(model.type(), batch, length, width));
-        }
+        parts[b] = own(Tensors.empty(model.type(), batch, length, 3L * heads * config.dHead()));
       }
       int first = patchable.slice().first(length);
-      project(
-          plan,
-          edges,
-          b,
-          changed.stream().filter(c -> needOf(b, c) != CircuitPlan.SLICE).toList(),
-          0);
-      project(
-          plan,
-          edges,
-          b,
-          changed.stream().filter(c -> needOf(b, c) == CircuitPlan.SLICE).toList(),
-          first);
+      for (byte need : new byte[] {CircuitPlan.EVERYTHING, CircuitPlan.SLICE}) {
+        project(
+            plan,
+            edges,
+            b,
+            changed.stream().filter(c -> needOf(b, c) == need).toList(),
+            need == CircuitPlan.SLICE ? first : 0,
+            firstSource);
+      }
     }
     for (byte need : new byte[] {CircuitPlan.EVERYTHING, CircuitPlan.SLICE}) {
       List<Integer> some =
@@ -353,8 +366,25 @@ final class CircuitEngine implements AutoCloseable {
         && Arrays.equals(made, 1, made.length, wanted, 1, wanted.length);
   }
 
-  /** Computes query, key and value columns of a block from position {@code first} on. */
-  private void project(CircuitPlan plan, BitSet edges, int b, List<Integer> columns, int first) {
+  /** What the MLP of a block reads from the sources before the block; null if nothing. */
+  private long[] carried(CircuitPlan plan, BitSet edges, int b, int firstSource) {
+    if (config.attentionOnly() || config.parallel()) {
+      return null;
+    }
+    byte need = plan.need(firstSource + config.heads());
+    int m = moduleIndex[b][4];
+    int[] early = Arrays.stream(plan.kept(m, 0)).filter(s -> s < firstSource).toArray();
+    return need == CircuitPlan.NOTHING || early.length == 0
+        ? null
+        : inputs(early, edges, m, 0, need);
+  }
+
+  /**
+   * Computes query, key and value columns of a block from position {@code first} on, and on the way
+   * what its MLP reads from the same sources.
+   */
+  private void project(
+      CircuitPlan plan, BitSet edges, int b, List<Integer> columns, int first, int firstSource) {
     if (columns.isEmpty()) {
       return;
     }
@@ -362,8 +392,10 @@ final class CircuitEngine implements AutoCloseable {
     // equal inputs are computed once
     Map<List<Long>, Integer> unique = new LinkedHashMap<>();
     List<int[]> destinations = new ArrayList<>();
-    int[] row = new int[3 * heads];
-    for (int column : columns) {
+    int[] inputs = new int[columns.size()];
+    int used = 0;
+    for (int i = 0; i < inputs.length; i++) {
+      int column = columns.get(i);
       int part = column / heads;
       int h = column % heads;
       List<Long> key = Arrays.stream(columnInputs[b][column]).skip(1).boxed().toList();
@@ -371,37 +403,57 @@ final class CircuitEngine implements AutoCloseable {
       if (known == null) {
         known = unique.size();
         unique.put(key, known);
-        destinations.add(new int[] {moduleIndex[b][graph.separateQkv() ? part : 3], h});
+        int m = moduleIndex[b][graph.separateQkv() ? part : 3];
+        destinations.add(new int[] {m, h});
+        int[] kept = plan.kept(m, h);
+        used = Math.max(used, kept.length == 0 ? 0 : kept[kept.length - 1] + 1);
       }
-      row[column] = known;
+      inputs[i] = known;
     }
-    Tensor x = patched(baseAttention[b], destinations, plan, edges, first, config.normalization());
+    int count = destinations.size();
     int positions = length - first;
-    Tensor inputs =
-        model.attentionAffine(b).apply(x).view(destinations.size(), (long) batch * positions, d);
-    for (int i = 0; i < columns.size(); ) {
-      int from = columns.get(i);
-      int to = from + 1;
-      i++;
-      while (i < columns.size()
-          && columns.get(i) == to
-          && to % heads != 0
-          && row[to] == row[from]) {
-        to++;
-        i++;
+    long[] early = carried(plan, edges, b, firstSource);
+    boolean carry =
+        early != null
+            && early[0] == (first == 0 ? CircuitPlan.EVERYTHING : CircuitPlan.SLICE)
+            && !covers(carryInputs[b], early);
+    Tensor carried = null;
+    if (carry) {
+      int[] kept = plan.kept(moduleIndex[b][4], 0);
+      for (int s : kept) {
+        used = s < firstSource ? Math.max(used, s + 1) : used;
       }
-      Tensor target = parts[b][from / heads];
-      Tensor rows =
-          first == 0
-              ? target.view((long) batch * length, target.size(2))
-              : target.narrow(1, first, positions).view(batch, target.size(2));
-      model.project(
-          b,
-          inputs.select(0, row[from]),
-          from,
-          to - from,
-          rows.narrow(
-              1, (long) (from % heads) * config.dHead(), (long) (to - from) * config.dHead()));
+      destinations.add(new int[] {moduleIndex[b][4], 0});
+      if (carries[b] == null) {
+        carries[b] = own(Tensors.empty(model.type(), batch, length, d));
+      }
+      carried = positions == length ? carries[b] : Tensors.empty(model.type(), batch, positions, d);
+    }
+    Tensor mask = mask(destinations, 0, used, plan, edges, first);
+    Transformer.Affine affine = model.attentionAffine(b);
+    patchable
+        .kernels()
+        .patchProject(
+            new Kernels.PatchProject(
+                baseAttention[b].narrow(1, first, positions),
+                mask == null ? null : delta.narrow(0, 0, used).narrow(2, first, positions),
+                mask,
+                count,
+                config.normalization(),
+                affine.weight(),
+                affine.bias(),
+                model.qkvWeight(b),
+                model.qkvBias(b),
+                config.dHead(),
+                inputs,
+                columns.stream().mapToInt(Integer::intValue).toArray(),
+                parts[b].narrow(1, first, positions),
+                carried));
+    if (carry) {
+      if (positions < length) {
+        carries[b].narrow(1, first, positions).copy_(carried);
+      }
+      carryInputs[b] = early;
     }
   }
 
@@ -410,24 +462,24 @@ final class CircuitEngine implements AutoCloseable {
     int heads = config.heads();
     int dHead = config.dHead();
     int positions = length - first;
-    Tensor q = pick(parts[b][0].narrow(1, first, positions), some, heads, dHead);
-    Tensor k = pick(parts[b][1], some, heads, dHead);
-    Tensor v = pick(parts[b][2], some, heads, dHead);
-    Tensor z =
-        model.mix(q, k, v, context).reshape((long) batch * positions, (long) some.size() * dHead);
-    for (int i = 0; i < some.size(); i++) {
-      int s = firstSource + some.get(i);
-      Tensor target = delta.select(0, s).narrow(1, first, positions);
-      target.copy_(ablations.select(0, s).narrow(1, first, positions));
-      Tensor rows = first == 0 ? target.view((long) batch * length, d) : target.view(batch, d);
-      torch.addmm_out(
-          rows,
-          rows,
-          z.narrow(1, (long) i * dHead, dHead),
-          model.headOutput(b, some.get(i)),
-          ONE,
-          MINUS_ONE);
-      sourceVersions[s] = ++clock;
+    long width = (long) heads * dHead;
+    Tensor q = pick(parts[b].narrow(2, 0, width).narrow(1, first, positions), some, heads, dHead);
+    Tensor k = pick(parts[b].narrow(2, width, width), some, heads, dHead);
+    Tensor v = pick(parts[b].narrow(2, 2 * width, width), some, heads, dHead);
+    Tensor z = model.mix(q, k, v, context).reshape(batch, positions, (long) some.size() * dHead);
+    patchable
+        .kernels()
+        .headOutputs(
+            new Kernels.HeadOutputs(
+                z,
+                model.attentionOutput(b),
+                dHead,
+                some.stream().mapToInt(Integer::intValue).toArray(),
+                ablations.narrow(0, firstSource, heads).narrow(2, first, positions),
+                delta.narrow(0, firstSource, heads).narrow(2, first, positions),
+                null));
+    for (int h : some) {
+      sourceVersions[firstSource + h] = ++clock;
     }
   }
 
@@ -461,8 +513,15 @@ final class CircuitEngine implements AutoCloseable {
     sourceInputs[source] = now;
     int first = need == CircuitPlan.SLICE ? patchable.slice().first(length) : 0;
     int positions = length - first;
-    Tensor x =
-        patched(baseMlp[b], List.of(new int[] {m, 0}), plan, edges, first, config.normalization());
+    int firstSource = source - config.heads();
+    long[] early = carried(plan, edges, b, firstSource);
+    Tensor base = baseMlp[b];
+    int from = 0;
+    if (early != null && covers(carryInputs[b], early)) {
+      base = base.add(carries[b]);
+      from = firstSource;
+    }
+    Tensor x = patched(base, from, new int[] {m, 0}, plan, edges, first, config.normalization());
     Tensor out = Tensors.empty(model.type(), (long) batch * positions, d);
     model.mlp(b, model.mlpAffine(b).apply(x.view((long) batch * positions, d)), out);
     torch.sub_out(

@@ -16,8 +16,10 @@ import io.autocircuit.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
@@ -29,8 +31,8 @@ import org.bytedeco.pytorch.global.torch;
  * attention patterns and MLP activations besides.
  */
 public final class Evaluation implements AutoCloseable {
-  private static final Scalar ONE = constant(1);
-  private static final Scalar MINUS_ONE = constant(-1);
+  /** From how many parts to an input on they are projected by one product of libtorch's. */
+  private static final int SHARED_INPUT = 4;
 
   private final PatchableModel patchable;
   private final Transformer model;
@@ -139,13 +141,6 @@ public final class Evaluation implements AutoCloseable {
     }
     modules = List.copyOf(list);
     endModule = find(graph.blocks(), Input.END);
-  }
-
-  /** A scalar that no scope frees: this class may be initialised inside one. */
-  private static Scalar constant(double value) {
-    Scalar s = new Scalar(value);
-    s.retainReference();
-    return s;
   }
 
   /** The working memory of dense masks and gradients, made when first needed. */
@@ -352,62 +347,144 @@ public final class Evaluation implements AutoCloseable {
     int heads = config.heads();
     DestModule firstModule = m.attention().get(0);
     Rows rowsA = rows(mask, m.attention(), 0, length);
-    Tensor x = inputs(rowsA.unique(), keep);
-    Tensor rstdA = keep ? Tensors.empty(model.type(), rowsA.unique(), batch, length) : null;
-    patch(resid, deltas(sum, firstModule.sources()), rowsA, sum, config.normalization(), x, rstdA);
-    Tensor affine = model.attentionAffine(b).apply(x).view(rowsA.unique(), rows, d);
-    // Equal neighbouring inputs are projected together.
     int parts = 3 * heads;
-    for (int from = 0; from < parts; ) {
-      int group = attentionGroup(rowsA, from);
-      int to = from + 1;
-      while (to < parts && attentionGroup(rowsA, to) == group) {
-        to++;
+    boolean mlp = !config.attentionOnly();
+    Rows rowsM = mlp ? rows(mask, List.of(m.mlp()), 0, length) : null;
+    // Many different inputs are projected without being written to memory; the MLP's input then
+    // takes its share of the sources that both read from the same pass over them.
+    boolean fused = !keep && sum == null && rowsA.unique() * SHARED_INPUT > parts;
+    boolean carried = fused && mlp && !config.parallel() && !rowsA.zero() && !rowsM.zero();
+    Tensor carry = carried ? Tensors.empty(model.type(), batch, length, d) : null;
+    Tensor x = null;
+    Tensor rstdA = null;
+    if (fused) {
+      project(b, resid, rowsA, carried ? rowsM : null, firstModule.sources(), carry);
+    } else {
+      x = inputs(rowsA.unique(), keep);
+      rstdA = keep ? Tensors.empty(model.type(), rowsA.unique(), batch, length) : null;
+      Tensor deltas = deltas(sum, firstModule.sources());
+      patch(resid, deltas, rowsA, sum, config.normalization(), x, rstdA);
+      Tensor affine = model.attentionAffine(b).apply(x).view(rowsA.unique(), rows, d);
+      // Equal neighbouring inputs are projected together.
+      for (int from = 0; from < parts; ) {
+        int group = attentionGroup(rowsA, from);
+        int to = from + 1;
+        while (to < parts && attentionGroup(rowsA, to) == group) {
+          to++;
+        }
+        model.projectQkv(b, affine.select(0, group), qkv, from, to - from);
+        from = to;
       }
-      model.projectQkv(b, affine.select(0, group), qkv, from, to - from);
-      from = to;
     }
     Transformer.AttentionState attention =
         model.attention(keep ? qkv.clone() : qkv, context, keep, z);
     Tensor parallelRead = config.parallel() ? resid.clone() : null;
-    for (int h = 0; h < heads; h++) {
-      int s = source + h;
-      if (read == null || read[s]) {
-        Tensor target = delta.select(0, s).view(rows, d);
-        delta.select(0, s).copy_(ablations.select(0, s));
-        torch.addmm_out(
-            target,
-            target,
-            z.narrow(1, (long) h * config.dHead(), config.dHead()),
-            model.headOutput(b, h),
-            ONE,
-            MINUS_ONE);
-      }
-    }
+    boolean everyHead = headOutputs(b, source, resid, read);
     Tensor sumM = sum == null || !config.parallel() || config.attentionOnly() ? sum : sum.clone();
     addDelta(sum, source, heads);
     Tensor stream = resid.view(rows, d);
-    torch.addmm_out(stream, stream, z, model.attentionOutput(b));
+    if (!everyHead) {
+      torch.addmm_out(stream, stream, z, model.attentionOutput(b));
+    }
     stream.add_(model.attentionOutputBias(b));
-    if (config.attentionOnly()) {
+    if (!mlp) {
       return keep ? new Saved(rowsA, x, rstdA, attention, null, null, null, null) : null;
     }
-    Rows rowsM = rows(mask, List.of(m.mlp()), 0, length);
     Tensor xm = Tensors.empty(model.type(), 1, batch, length, d);
     Tensor rstdM = keep ? Tensors.empty(model.type(), 1, batch, length) : null;
-    patch(
-        config.parallel() ? parallelRead : resid,
-        deltas(sumM, m.mlp().sources()),
-        rowsM,
-        sumM,
-        config.normalization(),
-        xm,
-        rstdM);
-    Transformer.MlpState mlp = model.mlp(b, model.mlpAffine(b).apply(xm.view(rows, d)), mlpOut);
+    if (carried) {
+      Tensor own = rowsM.mask().narrow(3, source, heads);
+      kernels.patchForward(
+          new Kernels.PatchForward(
+              carry.add_(resid),
+              delta.narrow(0, source, heads),
+              own,
+              config.normalization(),
+              xm,
+              null));
+    } else {
+      patch(
+          config.parallel() ? parallelRead : resid,
+          deltas(sumM, m.mlp().sources()),
+          rowsM,
+          sumM,
+          config.normalization(),
+          xm,
+          rstdM);
+    }
+    Transformer.MlpState state = model.mlp(b, model.mlpAffine(b).apply(xm.view(rows, d)), mlpOut);
     writeDelta(source + heads, mlpOut.view(batch, length, d), read);
     addDelta(sum, source + heads, 1);
     stream.add_(mlpOut);
-    return keep ? new Saved(rowsA, x, rstdA, attention, rowsM, xm, rstdM, mlp) : null;
+    return keep ? new Saved(rowsA, x, rstdA, attention, rowsM, xm, rstdM, state) : null;
+  }
+
+  /** Queries, keys and values of a block from its patched inputs, and the MLP's carry. */
+  private void project(int b, Tensor resid, Rows r, Rows mlp, int sources, Tensor carry) {
+    int parts = 3 * config.heads();
+    int[] inputs = new int[parts];
+    int[] columns = new int[parts];
+    for (int p = 0; p < parts; p++) {
+      inputs[p] = attentionGroup(r, p);
+      columns[p] = p;
+    }
+    Tensor mask = r.mask();
+    if (mlp != null) {
+      mask = torch.cat(new TensorVector(mask, mlp.mask().narrow(3, 0, sources)), 2);
+    }
+    Transformer.Affine affine = model.attentionAffine(b);
+    kernels.patchProject(
+        new Kernels.PatchProject(
+            resid,
+            r.zero() ? null : delta.narrow(0, 0, sources),
+            r.zero() ? null : mask,
+            r.unique(),
+            config.normalization(),
+            affine.weight(),
+            affine.bias(),
+            model.qkvWeight(b),
+            model.qkvBias(b),
+            config.dHead(),
+            inputs,
+            columns,
+            qkv.view(batch, length, qkv.size(1)),
+            carry));
+  }
+
+  /**
+   * Writes the Δ of a block's heads, and adds the heads to the stream where all are computed
+   * anyway.
+   *
+   * @return whether they were added
+   */
+  private boolean headOutputs(int b, int source, Tensor resid, boolean[] read) {
+    int heads = config.heads();
+    int[] some = IntStream.range(0, heads).filter(h -> read == null || read[source + h]).toArray();
+    boolean every = 2 * some.length > heads;
+    if (every) {
+      some = IntStream.range(0, heads).toArray();
+    }
+    if (some.length > 0) {
+      Tensor mixed = z.view(batch, length, z.size(1));
+      if (!every) {
+        long[] index = Arrays.stream(some).asLongStream().toArray();
+        mixed =
+            mixed
+                .unflatten(2, new long[] {heads, config.dHead()})
+                .index_select(2, Tensors.of(index, index.length))
+                .flatten(2, 3);
+      }
+      kernels.headOutputs(
+          new Kernels.HeadOutputs(
+              mixed,
+              model.attentionOutput(b),
+              config.dHead(),
+              some,
+              ablations.narrow(0, source, heads),
+              delta.narrow(0, source, heads),
+              every ? resid : null));
+    }
+    return every;
   }
 
   /** The unique input that feeds part {@code part} of the 3·H queries, keys and values. */

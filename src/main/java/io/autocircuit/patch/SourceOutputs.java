@@ -1,12 +1,13 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.kernels.Kernels;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 
 /** The outputs of all sources in an unpatched run. */
 public final class SourceOutputs {
@@ -31,6 +32,7 @@ public final class SourceOutputs {
       all.select(0, 0).copy_(x);
       Tensor qkv = Tensors.empty(model.type(), n, 3 * width);
       Tensor z = Tensors.empty(model.type(), n, width);
+      int[] heads = IntStream.range(0, c.heads()).toArray();
       int s = 1;
       for (int b = 0; b < c.blocks(); b++) {
         try (TensorScope inner = new TensorScope()) {
@@ -38,13 +40,20 @@ public final class SourceOutputs {
           Tensor parallelRead = c.parallel() ? x.clone() : null;
           model.projectQkv(b, read, qkv, 0, 3 * c.heads());
           model.attention(qkv, context, false, z);
-          for (int h = 0; h < c.heads(); h++, s++) {
-            torch.mm_out(
-                all.select(0, s),
-                z.narrow(1, (long) h * c.dHead(), c.dHead()),
-                model.headOutput(b, h));
-          }
-          torch.addmm_out(x, x, z, model.attentionOutput(b));
+          long bs = context.batchSize();
+          long t = context.length();
+          patchable
+              .kernels()
+              .headOutputs(
+                  new Kernels.HeadOutputs(
+                      z.view(bs, t, width),
+                      model.attentionOutput(b),
+                      c.dHead(),
+                      heads,
+                      null,
+                      all.narrow(0, s, c.heads()).view(c.heads(), bs, t, d),
+                      x.view(bs, t, d)));
+          s += c.heads();
           x.add_(model.attentionOutputBias(b));
           if (!c.attentionOnly()) {
             Tensor mlpRead = c.parallel() ? parallelRead : x;

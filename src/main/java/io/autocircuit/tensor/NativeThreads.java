@@ -31,6 +31,11 @@ public final class NativeThreads implements AutoCloseable {
     return new NativeThreads(count);
   }
 
+  /** The kind of processor whose matrix products OpenBLAS runs, such as {@code SkylakeX}. */
+  public static String blas() {
+    return openblas_full.openblas_get_corename().getString();
+  }
+
   /** One thread. */
   public static NativeThreads one() {
     return use(1);

@@ -7,7 +7,10 @@ import org.bytedeco.javacpp.annotation.Platform;
  * The process's environment, as native libraries read it when they are loaded. A library of its
  * own: it must be loaded before libtorch, whose OpenMP runtime the kernels need.
  */
-@Platform(include = "<cstdlib>", compiler = "cpp17", library = "jniautocircuit_env")
+@Platform(
+    include = {"<cstdlib>", "native_environment.h"},
+    compiler = "cpp17",
+    library = "jniautocircuit_env")
 public final class NativeEnvironment {
   static {
     Loader.load(NativeEnvironment.class);
@@ -28,4 +31,10 @@ public final class NativeEnvironment {
    * @return the value as the native libraries see it; null if it is not set
    */
   public static native String getenv(String name);
+
+  /** See {@code native/include/native_environment.h}. */
+  public static native int amd_with_avx512();
+
+  /** See {@code native/include/native_environment.h}. */
+  public static native void keep_freed_memory();
 }

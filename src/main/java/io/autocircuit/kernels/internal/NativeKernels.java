@@ -10,7 +10,13 @@ import org.bytedeco.pytorch.global.torch;
  * in the header of its name; nothing is checked here.
  */
 @Platform(
-    include = {"instruction_set.h", "patch_forward.h", "patch_backward.h"},
+    include = {
+      "instruction_set.h",
+      "patch_forward.h",
+      "patch_backward.h",
+      "patch_project.h",
+      "head_outputs.h"
+    },
     // "openmp" (-fopenmp, set in pom.xml) rather than a link entry: JavaCPP would try to load the
     // latter, and might find another copy of the OpenMP runtime than libtorch's.
     compiler = {"cpp17", "openmp"},
@@ -153,4 +159,66 @@ public final class NativeKernels {
       long gradS,
       long gradB,
       long gradT);
+
+  /** See {@code native/include/patch_project.h}. */
+  public static native void patch_project(
+      int set,
+      int threads,
+      int type,
+      long b,
+      long t,
+      long k,
+      long s,
+      long d,
+      Pointer resid,
+      long residB,
+      long residT,
+      Pointer delta,
+      long deltaS,
+      long deltaB,
+      long deltaT,
+      Pointer mask,
+      long maskB,
+      long maskT,
+      long maskK,
+      int normalization,
+      double epsilon,
+      Pointer affineWeight,
+      Pointer affineBias,
+      Pointer carry,
+      long parts,
+      long width,
+      int[] inputs,
+      int[] columns,
+      Pointer weight,
+      long weightD,
+      Pointer bias,
+      Pointer out,
+      long outB,
+      long outT);
+
+  /** See {@code native/include/head_outputs.h}. */
+  public static native void head_outputs(
+      int set,
+      int threads,
+      int type,
+      long b,
+      long t,
+      long n,
+      long width,
+      long d,
+      int[] heads,
+      Pointer z,
+      long zB,
+      long zT,
+      Pointer weight,
+      Pointer ablation,
+      long ablationH,
+      long ablationB,
+      long ablationT,
+      Pointer delta,
+      long deltaH,
+      long deltaB,
+      long deltaT,
+      Pointer stream);
 }

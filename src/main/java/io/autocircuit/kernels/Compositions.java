@@ -1,0 +1,87 @@
+package io.autocircuit.kernels;
+
+import io.autocircuit.tensor.TensorScope;
+import java.util.Arrays;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+
+/** The fused operations as compositions: their definition, and their form on other devices. */
+final class Compositions {
+  private Compositions() {}
+
+  static void patchProject(Kernels kernels, Kernels.PatchProject a) {
+    try (TensorScope scope = new TensorScope()) {
+      long[] shape = a.resid().shape();
+      long b = shape[0];
+      long t = shape[1];
+      long d = shape[2];
+      boolean patched = a.delta() != null;
+      TensorOptions options = a.resid().options();
+      Tensor y = torch.empty(new long[] {a.count(), b, t, d}, options, null);
+      Tensor mask = patched ? a.mask().narrow(2, 0, a.count()) : null;
+      kernels.patchForward(new Kernels.PatchForward(a.resid(), a.delta(), mask, a.norm(), y, null));
+      if (a.carry() != null) {
+        if (patched) {
+          kernels.patchForward(
+              new Kernels.PatchForward(
+                  torch.zeros_like(a.resid()),
+                  a.delta(),
+                  a.mask().narrow(2, a.count(), 1),
+                  Normalization.NONE,
+                  a.carry().unsqueeze(0),
+                  null));
+        } else {
+          a.carry().zero_();
+        }
+      }
+      if (a.scale() != null) {
+        y.mul_(a.scale());
+      }
+      if (a.shift() != null) {
+        y.add_(a.shift());
+      }
+      Tensor rows = y.view(a.count(), b * t, d);
+      for (int p = 0; p < a.inputs().length; ) {
+        // neighbouring parts of one input are projected together
+        int from = p++;
+        while (p < a.inputs().length
+            && a.inputs()[p] == a.inputs()[from]
+            && a.columns()[p] == a.columns()[p - 1] + 1) {
+          p++;
+        }
+        long column = (long) a.columns()[from] * a.width();
+        long n = (long) (p - from) * a.width();
+        Tensor product =
+            torch.addmm(
+                a.bias().narrow(0, column, n),
+                rows.select(0, a.inputs()[from]),
+                a.weight().narrow(1, column, n));
+        a.out().narrow(2, column, n).copy_(product.view(b, t, n));
+      }
+    }
+  }
+
+  static void headOutputs(Kernels.HeadOutputs a) {
+    try (TensorScope scope = new TensorScope()) {
+      long w = a.width();
+      for (int i = 0; i < a.heads().length; i++) {
+        int h = a.heads()[i];
+        Tensor c = torch.matmul(a.z().narrow(2, i * w, w), a.weight().narrow(0, h * w, w));
+        if (a.ablation() == null) {
+          a.delta().select(0, h).copy_(c);
+        } else {
+          torch.sub_out(a.delta().select(0, h), a.ablation().select(0, h), c);
+        }
+        if (a.stream() != null) {
+          a.stream().add_(c);
+        }
+      }
+    }
+  }
+
+  /** Whether each value is at least 0 and below {@code end}. */
+  static boolean below(int[] values, long end) {
+    return Arrays.stream(values).allMatch(v -> v >= 0 && v < end);
+  }
+}
