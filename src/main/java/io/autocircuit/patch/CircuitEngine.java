@@ -16,6 +16,7 @@ import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -36,6 +37,12 @@ final class CircuitEngine implements AutoCloseable {
   private final ComputationGraph graph;
   private final Transformer.Context context;
   private final boolean constantsAreAblations;
+
+  /**
+   * Leading positions at which every Δ is 0: there all is as in the base run, for every circuit.
+   */
+  private final int prefix;
+
   private final int batch;
   private final int length;
   private final int d;
@@ -81,7 +88,9 @@ final class CircuitEngine implements AutoCloseable {
       Transformer.Context context,
       Tensor embedded,
       Tensor ablations,
-      boolean constantsAreAblations) {
+      boolean constantsAreAblations,
+      int prefix) {
+    this.prefix = prefix;
     this.patchable = patchable;
     this.model = patchable.model();
     this.config = model.config();
@@ -334,15 +343,15 @@ final class CircuitEngine implements AutoCloseable {
     if (!changed.isEmpty()) {
       if (parts[b] == null) {
         parts[b] = own(Tensors.empty(model.type(), batch, length, 3L * heads * config.dHead()));
+        projectPrefix(b);
       }
-      int first = patchable.slice().first(length);
       for (byte need : new byte[] {CircuitPlan.EVERYTHING, CircuitPlan.SLICE}) {
         project(
             plan,
             edges,
             b,
             changed.stream().filter(c -> needOf(b, c) == need).toList(),
-            need == CircuitPlan.SLICE ? first : 0,
+            from(need),
             firstSource);
       }
     }
@@ -350,9 +359,41 @@ final class CircuitEngine implements AutoCloseable {
       List<Integer> some =
           stale.stream().filter(h -> sourceInputs[firstSource + h][0] == need).toList();
       if (!some.isEmpty()) {
-        mix(b, firstSource, some, need == CircuitPlan.SLICE ? patchable.slice().first(length) : 0);
+        mix(b, firstSource, some, from(need));
       }
     }
+  }
+
+  /** The first position that is computed for a need. */
+  private int from(byte need) {
+    return need == CircuitPlan.SLICE ? patchable.slice().first(length) : prefix;
+  }
+
+  /** Queries, keys and values of a block where they are the same for every circuit. */
+  private void projectPrefix(int b) {
+    if (prefix == 0) {
+      return;
+    }
+    int[] columns = IntStream.range(0, 3 * config.heads()).toArray();
+    Transformer.Affine affine = model.attentionAffine(b);
+    patchable
+        .kernels()
+        .patchProject(
+            new Kernels.PatchProject(
+                baseAttention[b].narrow(1, 0, prefix),
+                null,
+                null,
+                1,
+                config.normalization(),
+                affine.weight(),
+                affine.bias(),
+                model.qkvWeight(b),
+                model.qkvBias(b),
+                config.dHead(),
+                new int[columns.length],
+                columns,
+                parts[b].narrow(1, 0, prefix),
+                null));
   }
 
   private byte needOf(int block, int column) {
@@ -414,9 +455,7 @@ final class CircuitEngine implements AutoCloseable {
     int positions = length - first;
     long[] early = carried(plan, edges, b, firstSource);
     boolean carry =
-        early != null
-            && early[0] == (first == 0 ? CircuitPlan.EVERYTHING : CircuitPlan.SLICE)
-            && !covers(carryInputs[b], early);
+        early != null && first == from((byte) early[0]) && !covers(carryInputs[b], early);
     Tensor carried = null;
     if (carry) {
       int[] kept = plan.kept(moduleIndex[b][4], 0);
@@ -511,7 +550,7 @@ final class CircuitEngine implements AutoCloseable {
       return;
     }
     sourceInputs[source] = now;
-    int first = need == CircuitPlan.SLICE ? patchable.slice().first(length) : 0;
+    int first = from(need);
     int positions = length - first;
     int firstSource = source - config.heads();
     long[] early = carried(plan, edges, b, firstSource);

@@ -152,16 +152,18 @@ final class CircuitPlan {
    *
    * @param batch number of prompts
    * @param length number of positions
+   * @param prefix leading positions that are not computed
    * @param sliced number of positions whose logits are wanted
    */
-  double share(TransformerConfig c, int batch, int length, int sliced) {
-    double all = (double) batch * length;
+  double share(TransformerConfig c, int batch, int length, int prefix, int sliced) {
+    double full = (double) batch * length;
+    double all = (double) batch * (length - prefix);
     double few = (double) batch * sliced;
     double head = 2.0 * c.dModel() * c.dHead();
     double mix = 4.0 * length * c.dHead();
     double mlp = 2.0 * c.dModel() * c.dMlp() * (c.gatedMlp() ? 3 : 2);
     double unembed = 2.0 * few * c.dModel() * c.outputs();
-    double plain = c.blocks() * all * (c.heads() * (4 * head + mix) + mlp) + unembed;
+    double plain = c.blocks() * full * (c.heads() * (4 * head + mix) + mlp) + unembed;
     double live = kept[0][0].length == 0 ? 0 : unembed + 2 * few * c.dModel() * kept[0][0].length;
     for (int m = 1; m < kept.length; m++) {
       DestModule module = graph.modules().get(m);

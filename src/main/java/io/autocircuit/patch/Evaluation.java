@@ -55,6 +55,10 @@ public final class Evaluation implements AutoCloseable {
   private final DestModule endModule;
   private Tensor inputs;
   private final boolean constantsAreAblations;
+
+  /** Leading positions at which every Δ is 0. */
+  private final int prefix;
+
   private CircuitEngine engine;
 
   /** The residual stream before each block of the clean run; filled by {@link #prepareRestarts}. */
@@ -90,7 +94,12 @@ public final class Evaluation implements AutoCloseable {
   public record Gradient(double[] losses, float[] maskGradient) {}
 
   Evaluation(
-      PatchableModel patchable, TokenBatch input, Tensor ablations, boolean constantsAreAblations) {
+      PatchableModel patchable,
+      TokenBatch input,
+      Tensor ablations,
+      boolean constantsAreAblations,
+      int prefix) {
+    this.prefix = prefix;
     this.constantsAreAblations = constantsAreAblations;
     this.patchable = patchable;
     this.model = patchable.model();
@@ -200,7 +209,9 @@ public final class Evaluation implements AutoCloseable {
     }
     try (TensorScope scope = new TensorScope()) {
       if (engine == null) {
-        engine = new CircuitEngine(patchable, context, embedded, ablations, constantsAreAblations);
+        engine =
+            new CircuitEngine(
+                patchable, context, embedded, ablations, constantsAreAblations, prefix);
       }
       return scope.keep(engine.logits(circuit));
     }
@@ -226,7 +237,7 @@ public final class Evaluation implements AutoCloseable {
     }
     boolean last = patchable.slice() == OutputSlice.LAST_SEQ;
     return CircuitPlan.of(circuit, constantsAreAblations, last)
-        .share(config, batch, length, length - patchable.slice().first(length));
+        .share(config, batch, length, prefix, length - patchable.slice().first(length));
   }
 
   /**

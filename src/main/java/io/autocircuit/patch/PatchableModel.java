@@ -7,6 +7,7 @@ import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.tensor.TensorScope;
+import java.util.Arrays;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -76,7 +77,7 @@ public record PatchableModel(
    *     {@link AblationValues}
    */
   public Evaluation evaluation(TokenBatch input, Tensor ablations) {
-    return new Evaluation(this, input, ablations, false);
+    return new Evaluation(this, input, ablations, false, 0);
   }
 
   /**
@@ -90,10 +91,30 @@ public record PatchableModel(
   public Evaluation evaluation(TokenBatch input, AblationValues values, TokenBatch from) {
     // A node with all inputs resampled repeats the run that its ablation value comes from.
     boolean constantsAreAblations =
-        values.ablation() == Ablation.RESAMPLE
-            && java.util.Arrays.equals(input.padding(), from.padding());
+        values.ablation() == Ablation.RESAMPLE && Arrays.equals(input.padding(), from.padding());
+    int prefix = constantsAreAblations ? sharedPrefix(input, from) : 0;
     try (TensorScope scope = new TensorScope()) {
-      return new Evaluation(this, input, values.of(from), constantsAreAblations);
+      return new Evaluation(this, input, values.of(from), constantsAreAblations, prefix);
     }
+  }
+
+  /**
+   * How many leading positions have the same tokens in every pair of prompts. In a causal model
+   * every source has the same output there in both runs, so that patching changes nothing. At most
+   * the positions whose logits are not looked at.
+   */
+  private int sharedPrefix(TokenBatch a, TokenBatch b) {
+    if (!model.config().causal()) {
+      return 0;
+    }
+    int length = a.length();
+    int shared = Math.min(slice.first(length), length - 1);
+    for (int i = 0; i < a.batchSize(); i++) {
+      int at =
+          Arrays.mismatch(
+              a.ids(), i * length, (i + 1) * length, b.ids(), i * length, (i + 1) * length);
+      shared = at < 0 ? shared : Math.min(shared, at);
+    }
+    return shared;
   }
 }

@@ -44,6 +44,9 @@ class CompiledCircuitTest {
               ? RandomModels.batch(
                   new int[] {length, Math.max(1, length - 1), length}, length, trial)
               : RandomModels.batch(1 + random.nextInt(3), length, trial);
+      if (random.nextBoolean()) {
+        batch = withSharedPrefix(batch, random);
+      }
       try (Transformer model = RandomModels.model(a, ScalarType.Double, trial);
           TensorScope scope = new TensorScope()) {
         PatchableModel patchable =
@@ -57,6 +60,20 @@ class CompiledCircuitTest {
       }
     }
     assertTrue(compared > 1000, "circuits compared: " + compared);
+  }
+
+  /** The corrupt prompts begin as the clean ones do, each for a while; some all the way. */
+  private static PromptBatch withSharedPrefix(PromptBatch batch, SplittableRandom random) {
+    TokenBatch clean = batch.clean();
+    int[] ids = batch.corrupt().ids().clone();
+    int least = random.nextInt(clean.length() + 1);
+    for (int i = 0; i < clean.batchSize(); i++) {
+      int shared = Math.min(clean.length(), least + random.nextInt(2));
+      System.arraycopy(clean.ids(), i * clean.length(), ids, i * clean.length(), shared);
+    }
+    TokenBatch corrupt =
+        new TokenBatch(ids, clean.batchSize(), clean.length(), batch.corrupt().padding());
+    return new PromptBatch(clean, corrupt, batch.answers(), batch.wrongAnswers(), batch.rows());
   }
 
   private static int compare(
@@ -85,7 +102,7 @@ class CompiledCircuitTest {
           }
         }
       }
-      return 10;
+      return 22;
     }
   }
 
@@ -101,6 +118,15 @@ class CompiledCircuitTest {
       list.add(Circuit.of(model.graph(), set));
     }
     list.add(Circuit.full(model.graph()));
+    // few edges of a sparse circuit change at a time, so that much of the one before is kept
+    BitSet walk = new BitSet(edges);
+    for (int i = 0; i < 12; i++) {
+      int flips = 1 + random.nextInt(1 + edges / 10);
+      for (int j = 0; j < flips; j++) {
+        walk.flip(random.nextInt(edges));
+      }
+      list.add(Circuit.of(model.graph(), walk));
+    }
     BitSet kept = new BitSet(edges);
     kept.set(0, edges);
     for (int i = 0; i < 4; i++) {
@@ -112,6 +138,84 @@ class CompiledCircuitTest {
       }
     }
     return list;
+  }
+
+  /** Rows of the mask that are equal share one input; prompts may have masks of their own. */
+  @Test
+  void sharedRowsEqualRowsOfTheirOwn() {
+    SplittableRandom random = new SplittableRandom(3);
+    List<RandomModels.Architecture> architectures = RandomModels.architectures().toList();
+    for (int trial = 0; trial < 36; trial++) {
+      RandomModels.Architecture a = architectures.get(trial % architectures.size());
+      PromptBatch batch = RandomModels.batch(1 + random.nextInt(3), 2 + random.nextInt(4), trial);
+      try (Transformer model = RandomModels.model(a, ScalarType.Double, trial);
+          TensorScope scope = new TensorScope()) {
+        PatchableModel fused =
+            PatchableModel.of(
+                model,
+                random.nextBoolean(),
+                random.nextInt(3) == 0 ? batch.clean().length() : 0,
+                OutputSlice.values()[random.nextInt(3)],
+                KernelsProvider.choose().kernels());
+        PatchableModel plain =
+            new PatchableModel(
+                model, fused.graph(), fused.slice(), new io.autocircuit.kernels.EinsumKernels());
+        try (AblationValues values =
+                AblationValues.prepare(fused, Ablation.RESAMPLE, List.of(batch));
+            Evaluation mine = fused.evaluation(batch.clean(), values, batch.corrupt());
+            Evaluation other = plain.evaluation(batch.clean(), values, batch.corrupt())) {
+          for (int i = 0; i < 6; i++) {
+            PatchMask mask = maskWithEqualRows(fused, batch.clean().batchSize(), random);
+            assertClose(
+                Tensors.doubles(other.logits(mask)), Tensors.doubles(mine.logits(mask)), a + "");
+            assertClose(
+                other.gradient(mask, LOSS, batch, null).maskGradient(),
+                mine.gradient(mask, LOSS, batch, null).maskGradient(),
+                a + " gradient");
+          }
+        }
+      }
+    }
+  }
+
+  private static final io.autocircuit.objective.LossFunction LOSS =
+      (logits, prompts, reference) -> logits.mul(logits).mean(new long[] {1, 2}, false, null);
+
+  /** Each destination takes one of a few rows, by module; sometimes all are zero. */
+  private static PatchMask maskWithEqualRows(
+      PatchableModel model, int prompts, SplittableRandom random) {
+    int instances = random.nextInt(3) == 0 ? prompts : 0;
+    int kinds = 1 + random.nextInt(4);
+    float[] values = new float[Math.max(1, instances) * model.graph().edgeCount()];
+    int copies = model.graph().positionCopies();
+    for (int i = 0; i < Math.max(1, instances); i++) {
+      for (io.autocircuit.graph.DestModule m : model.graph().modules()) {
+        for (int h = 0; h < m.nodes().size(); h++) {
+          SplittableRandom row = new SplittableRandom(31L * i + random.nextInt(kinds));
+          boolean zero = row.nextInt(3) == 0;
+          for (int e = 0; e < m.sources() * copies; e++) {
+            int at = m.offset() + h * m.sources() * copies + e;
+            values[i * model.graph().edgeCount() + at] =
+                zero || row.nextInt(3) == 0 ? 0 : (float) row.nextDouble();
+          }
+        }
+      }
+    }
+    return new PatchMask(model.graph(), values, instances);
+  }
+
+  private static void assertClose(double[] want, double[] got, String what) {
+    assertEquals(want.length, got.length, what);
+    for (int i = 0; i < want.length; i++) {
+      assertEquals(want[i], got[i], TOLERANCE * (1 + Math.abs(want[i])), what + " " + i);
+    }
+  }
+
+  private static void assertClose(float[] want, float[] got, String what) {
+    assertEquals(want.length, got.length, what);
+    for (int i = 0; i < want.length; i++) {
+      assertEquals(want[i], got[i], 1e-6 * (1 + Math.abs(want[i])), what + " " + i);
+    }
   }
 
   @Test
