@@ -15,6 +15,7 @@ import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Scalar;
@@ -195,15 +196,13 @@ public final class Evaluation implements AutoCloseable {
   }
 
   /**
-   * Runs a circuit. With {@link PatchType#TREE_PATCH} only what the circuit contains is computed,
-   * and of that only what differs from the circuit run before.
+   * Runs a circuit. Only what it contains is computed, and of that only what differs from the
+   * circuit run before. ({@link PatchType#EDGE_PATCH} ablates the circuit's edges: it runs the
+   * circuit's complement.)
    *
    * @return the sliced logits, {@code [B,P,V]}, in the current scope
    */
   public Tensor logits(Circuit circuit, PatchType type) {
-    if (type == PatchType.EDGE_PATCH) {
-      return logits(circuit.mask(type));
-    }
     if (!circuit.graph().equals(graph)) {
       throw new IllegalArgumentException("the circuit is for another graph: " + circuit.graph());
     }
@@ -213,8 +212,18 @@ public final class Evaluation implements AutoCloseable {
             new CircuitEngine(
                 patchable, context, embedded, ablations, constantsAreAblations, prefix);
       }
-      return scope.keep(engine.logits(circuit));
+      return scope.keep(engine.logits(notAblated(circuit, type)));
     }
+  }
+
+  /** The edges that carry what is computed; all others carry ablation values. */
+  private static Circuit notAblated(Circuit circuit, PatchType type) {
+    if (type == PatchType.TREE_PATCH) {
+      return circuit;
+    }
+    BitSet rest = circuit.edgeSet();
+    rest.flip(0, circuit.graph().edgeCount());
+    return Circuit.of(circuit.graph(), rest);
   }
 
   /**
@@ -232,11 +241,8 @@ public final class Evaluation implements AutoCloseable {
    * additions of its live nodes at the positions at which they are read, and of its live edges.
    */
   public double liveShare(Circuit circuit, PatchType type) {
-    if (type == PatchType.EDGE_PATCH) {
-      return 1;
-    }
     boolean last = patchable.slice() == OutputSlice.LAST_SEQ;
-    return CircuitPlan.of(circuit, constantsAreAblations, last)
+    return CircuitPlan.of(notAblated(circuit, type), constantsAreAblations, last)
         .share(config, batch, length, prefix, length - patchable.slice().first(length));
   }
 

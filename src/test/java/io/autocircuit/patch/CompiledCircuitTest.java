@@ -84,6 +84,7 @@ class CompiledCircuitTest {
       String what) {
     int edges = model.graph().edgeCount();
     boolean reverse = random.nextInt(4) == 0;
+    PatchType type = PatchType.values()[random.nextInt(2)];
     TokenBatch input = reverse ? batch.corrupt() : batch.clean();
     TokenBatch from = reverse ? batch.clean() : batch.corrupt();
     try (AblationValues values = AblationValues.prepare(model, ablation, List.of(batch));
@@ -91,14 +92,14 @@ class CompiledCircuitTest {
         Evaluation dense = model.evaluation(input, values.of(from))) {
       for (Circuit c : circuits(model, edges, random)) {
         try (TensorScope scope = new TensorScope()) {
-          Tensor mine = compiled.logits(c, PatchType.TREE_PATCH);
-          Tensor want = dense.logits(c.mask(PatchType.TREE_PATCH));
+          Tensor mine = compiled.logits(c, type);
+          Tensor want = dense.logits(c.mask(type));
           double[] x = Tensors.doubles(mine);
           double[] y = Tensors.doubles(want);
           assertEquals(y.length, x.length, what);
           for (int i = 0; i < x.length; i++) {
             double tolerance = TOLERANCE * (1 + Math.abs(y[i]));
-            assertEquals(y[i], x[i], tolerance, what + " " + c + " logit " + i);
+            assertEquals(y[i], x[i], tolerance, what + " " + type + " " + c + " logit " + i);
           }
         }
       }
