@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
@@ -410,12 +411,20 @@ public final class Transformer implements AutoCloseable {
     Context last = context.last((int) positions);
     Tensor qr = rotate(q.transpose(1, 2), last, false);
     Tensor kr = rotate(k.transpose(1, 2), context, false);
-    Tensor scores =
-        torch.matmul(qr, kr.transpose(2, 3)).mul_(new Scalar(1 / config.attentionScale()));
-    if (last.mask() != null) {
-      scores.add_(last.mask());
-    }
-    return torch.matmul(torch.softmax(scores, -1), v.transpose(1, 2)).transpose(1, 2);
+    return attend(qr, kr, v.transpose(1, 2), last).transpose(1, 2);
+  }
+
+  /** Softmax of scaled and masked scores times values, {@code [B, heads, P, dHead]}. */
+  private Tensor attend(Tensor q, Tensor k, Tensor v, Context context) {
+    return torch.scaled_dot_product_attention(
+        q,
+        k,
+        v,
+        context.mask() == null ? new TensorOptional() : new TensorOptional(context.mask()),
+        0,
+        false,
+        new DoubleOptional(1 / config.attentionScale()),
+        false);
   }
 
   /**
@@ -454,6 +463,10 @@ public final class Transformer implements AutoCloseable {
     Tensor q = rotate(split.select(2, 0).transpose(1, 2), context, false);
     Tensor k = rotate(split.select(2, 1).transpose(1, 2), context, false);
     Tensor v = split.select(2, 2).transpose(1, 2);
+    if (!keep) {
+      z.view(b, t, config.heads(), config.dHead()).copy_(attend(q, k, v, context).transpose(1, 2));
+      return null;
+    }
     Tensor scores =
         torch.matmul(q, k.transpose(2, 3)).mul_(new Scalar(1 / config.attentionScale()));
     if (context.mask() != null) {
@@ -461,7 +474,7 @@ public final class Transformer implements AutoCloseable {
     }
     Tensor pattern = torch.softmax(scores, -1);
     z.view(b, t, config.heads(), config.dHead()).copy_(torch.matmul(pattern, v).transpose(1, 2));
-    return keep ? new AttentionState(q, k, v, pattern) : null;
+    return new AttentionState(q, k, v, pattern);
   }
 
   /**
