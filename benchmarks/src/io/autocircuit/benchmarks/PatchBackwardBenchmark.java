@@ -43,7 +43,8 @@ public class PatchBackwardBenchmark {
       new Normalization(Normalization.Kind.LAYER_NORM, 1e-5);
 
   /** The sizes. */
-  @Param public Shape shape;
+  @Param({"SMALL", "GPT2_BLOCK_11"})
+  public Shape shape;
 
   private final Kernels fast = KernelsProvider.choose().kernels();
   private final Kernels naive = new ReferenceKernels();

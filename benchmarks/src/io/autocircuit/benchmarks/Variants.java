@@ -17,10 +17,20 @@ final class Variants {
    * @throws IllegalStateException if they differ by more than rounding
    */
   static void requireClose(String variant, Tensor expected, Tensor actual) {
+    requireClose(variant, expected, actual, TOLERANCE);
+  }
+
+  /**
+   * Compares two float32 tensors.
+   *
+   * @param tolerance the largest difference allowed, over the largest value expected
+   * @throws IllegalStateException if they differ by more
+   */
+  static void requireClose(String variant, Tensor expected, Tensor actual, double tolerance) {
     try (TensorScope scope = new TensorScope()) {
       double largest = torch.max(expected.abs()).item_double();
       double deviation = torch.max(expected.sub(actual).abs()).item_double();
-      if (!(deviation <= TOLERANCE * largest)) {
+      if (!(deviation <= tolerance * largest)) {
         throw new IllegalStateException(
             "variant="
                 + variant

@@ -116,11 +116,15 @@ final class BenchCommand implements Callable<Integer> {
       }
       PatchableModel patchable =
           PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels.kernels());
-      out.printf("%-22s %12s %10s %8s %10s%n", "", "ms", "ratio", "spread", "live share");
       Benchmark.Result r =
           new Benchmark(patchable, prompts(transformer), repeats, seed)
               .run(
                   (name, t, ratio, live) -> {
+                    // above the first figure: before it, the prompts may turn out to be too long
+                    if (name.equals("plain")) {
+                      out.printf(
+                          "%-22s %12s %10s %8s %10s%n", "", "ms", "ratio", "spread", "live share");
+                    }
                     out.printf(
                         Locale.ROOT,
                         "%-22s %12.2f %10.3f %8.2f %10s%n",

@@ -28,6 +28,7 @@ import picocli.CommandLine.Command;
       DiscoverCommand.class,
       ListCommand.class,
       BenchCommand.class,
+      BenchCompareCommand.class,
       TrainInductionCommand.class,
       CommandLine.HelpCommand.class
     })
@@ -50,11 +51,13 @@ public final class Main implements Runnable {
   @Override
   public void run() {
     throw new CommandLine.ParameterException(
-        spec.commandLine(), "no command given; commands: discover, list, bench, train-induction");
+        spec.commandLine(),
+        "no command given; commands: discover, list, bench, bench-compare, train-induction");
   }
 
   /** Arguments with which nothing native is needed. */
-  private static final Set<String> NATIVE_FREE = Set.of("-h", "--help", "-V", "--version", "list");
+  private static final Set<String> NATIVE_FREE =
+      Set.of("-h", "--help", "-V", "--version", "list", "bench-compare");
 
   /** Runs the command line and ends the process with its exit code. */
   public static void main(String[] args) {

@@ -1,0 +1,127 @@
+package io.autocircuit.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.experiment.BenchmarkComparison;
+import io.autocircuit.experiment.BenchmarkComparison.Verdict;
+import io.autocircuit.experiment.BenchmarkFigures;
+import io.autocircuit.tensor.JsonFiles;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * {@code bench} in a process of its own, as a user runs it: its result file has every figure, each
+ * a plausible number, and idle threads sleep.
+ */
+class BenchCommandTest {
+  private static final List<String> RATIOS =
+      List.of(
+          "dense",
+          "einsum",
+          "circuit_0",
+          "circuit_32",
+          "circuit_1pct",
+          "circuit_10pct",
+          "sweep32_per_circuit",
+          "eap",
+          "ig5",
+          "acdc_per_edge");
+
+  private static final long SECONDS = 120;
+
+  @TempDir Path folder;
+
+  private JsonNode bench(Path file) throws Exception {
+    Path log = folder.resolve("log");
+    ProcessBuilder builder =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Xmx1g",
+                "-cp",
+                System.getProperty(
+                    "surefire.test.class.path", System.getProperty("java.class.path")),
+                Main.class.getName(),
+                "bench",
+                "--shape",
+                "stories260k",
+                "--batch",
+                "32",
+                "--seq",
+                "16",
+                "--threads",
+                "1",
+                "--repeats",
+                "3",
+                "--json",
+                file.toString())
+            .redirectErrorStream(true)
+            .redirectOutput(log.toFile());
+    // as on a user's machine, where nothing says how threads wait
+    builder.environment().keySet().removeIf(k -> k.startsWith("OMP_") || k.startsWith("OPENBLAS_"));
+    Process child = builder.start();
+    try {
+      assertTrue(child.waitFor(SECONDS, TimeUnit.SECONDS), "not done after " + SECONDS + " s");
+    } finally {
+      child.destroyForcibly();
+    }
+    assertEquals(0, child.exitValue(), Files.readString(log));
+    for (String name : RATIOS) {
+      assertTrue(Files.readString(log).contains("\n" + name + " "), "printed: " + name);
+    }
+    return JsonFiles.read(file);
+  }
+
+  @Test
+  void theResultFileHasEveryFigure() throws Exception {
+    Path file = folder.resolve("bench.json");
+    JsonNode r = bench(file);
+    assertTrue(r.path("machine").asText().contains("core"), r::toString);
+    assertEquals("stories260k", r.path("shape").textValue());
+    assertEquals(32, r.path("batch").intValue());
+    assertEquals(16, r.path("seq").intValue());
+    assertEquals(1, r.path("threads").intValue());
+    assertEquals("sleep", r.path("idle_threads").textValue());
+    for (String name : List.of("plain_ms", "plain_gflops", "product_gflops")) {
+      positive(r.path(name), name, r);
+    }
+    for (String name : RATIOS) {
+      positive(r.path("ratios").path(name), "ratios." + name, r);
+      atLeastZero(r.path("spreads").path(name), "spreads." + name, r);
+    }
+    for (String name : List.of("dense", "circuit_32", "circuit_1pct", "circuit_10pct")) {
+      positive(r.path("live_share").path(name), "live_share." + name, r);
+    }
+    // nothing of a circuit without edges is live
+    assertEquals(0, r.path("live_share").path("circuit_0").asDouble(-1), r::toString);
+    positive(r.path("peak_native_mb").path("eap"), "peak_native_mb.eap", r);
+    ordered(r.path("live_share"), "circuit_32", "circuit_10pct");
+    ordered(r.path("ratios"), "circuit_0", "dense");
+    ordered(r.path("ratios"), "eap", "ig5");
+    BenchmarkFigures read = BenchmarkFigures.read(file);
+    BenchmarkComparison same = BenchmarkComparison.of(read, read, 0);
+    assertTrue(same.names(Verdict.SAME).containsAll(RATIOS), same::toString);
+  }
+
+  private static void ordered(JsonNode figures, String less, String more) {
+    double a = figures.path(less).asDouble();
+    double b = figures.path(more).asDouble();
+    assertTrue(a < b, () -> less + "=" + a + " must be less than " + more + "=" + b);
+  }
+
+  private static void positive(JsonNode value, String name, JsonNode all) {
+    atLeastZero(value, name, all);
+    assertTrue(value.doubleValue() > 0, () -> name + "=" + value + " in " + all);
+  }
+
+  private static void atLeastZero(JsonNode value, String name, JsonNode all) {
+    assertTrue(
+        value.isNumber() && value.doubleValue() >= 0 && Double.isFinite(value.doubleValue()),
+        () -> name + "=" + value + " in " + all);
+  }
+}
