@@ -372,6 +372,7 @@ public final class Evaluation implements AutoCloseable {
     boolean fused = !keep && sum == null && rowsA.unique() * SHARED_INPUT > parts;
     boolean carried = fused && mlp && !config.parallel() && !rowsA.zero() && !rowsM.zero();
     Tensor carry = carried ? Tensors.empty(model.type(), batch, length, d) : null;
+    Tensor projected = keep ? Tensors.empty(model.type(), qkv.shape()) : qkv;
     Tensor x = null;
     Tensor rstdA = null;
     if (fused) {
@@ -389,12 +390,11 @@ public final class Evaluation implements AutoCloseable {
         while (to < parts && attentionGroup(rowsA, to) == group) {
           to++;
         }
-        model.projectQkv(b, affine.select(0, group), qkv, from, to - from);
+        model.projectQkv(b, affine.select(0, group), projected, from, to - from);
         from = to;
       }
     }
-    Transformer.AttentionState attention =
-        model.attention(keep ? qkv.clone() : qkv, context, keep, z);
+    Transformer.AttentionState attention = model.attention(projected, context, keep, z);
     Tensor parallelRead = config.parallel() ? resid.clone() : null;
     boolean everyHead = headOutputs(b, source, resid, read);
     Tensor sumM = sum == null || !config.parallel() || config.attentionOnly() ? sum : sum.clone();
