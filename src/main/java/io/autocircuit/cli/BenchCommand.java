@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.experiment.Benchmark;
+import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
@@ -66,6 +67,8 @@ final class BenchCommand implements Callable<Integer> {
       description = "Timed repetitions (default: ${DEFAULT-VALUE}).")
   private int repeats;
 
+  @CommandLine.Mixin private DeviceOption device;
+
   @Option(
       names = "--threads",
       paramLabel = "N",
@@ -104,13 +107,15 @@ final class BenchCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
     }
+    DeviceChoice on = device.forModel();
+    out.println("device: " + on);
     try (NativeThreads used = NativeThreads.use(count);
         Bars bars = Bars.onTerminal();
         Transformer transformer =
             model == null
                 ? RandomModels.of(RandomModels.shape(shape), seed)
                 : ModelLoader.load(model)) {
-      KernelsProvider.Choice kernels = KernelsProvider.choose();
+      KernelsProvider.Choice kernels = KernelsProvider.choose(on.device());
       if (verbose) {
         out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
       }
@@ -119,6 +124,7 @@ final class BenchCommand implements Callable<Integer> {
       Benchmark.Result r = new Benchmark(patchable, prompts(transformer), repeats, seed).run(bars);
       Map<String, Object> root = new LinkedHashMap<>();
       root.put("machine", machine());
+      root.put("device", on.device().toString());
       root.put("shape", model == null ? shape : transformer.config().name());
       root.put("batch", batch);
       root.put("seq", length);

@@ -3,6 +3,7 @@ package io.autocircuit.tensor;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
@@ -44,6 +45,16 @@ public final class Tensors {
       new LongPointer(t.data_ptr()).put(data, 0, data.length);
     }
     return t;
+  }
+
+  /** A copy on a device, also where the tensor is there already; strides are kept. */
+  public static Tensor copy(Tensor tensor, Device device) {
+    return tensor.to(
+        new org.bytedeco.pytorch.Device(device.toString()),
+        tensor.scalar_type(),
+        false,
+        true,
+        new MemoryFormatOptional());
   }
 
   /** The elements, row-major, as float32. */

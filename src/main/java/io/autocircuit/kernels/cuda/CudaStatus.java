@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import org.bytedeco.javacpp.Loader;
 
 /**
  * Whether CUDA can be used here, found out step by step: the driver, the presets in the jar, CUDA's
@@ -29,6 +30,24 @@ public record CudaStatus(List<CudaDevice> devices, String problem) {
   /** Whether there is a device that can be used. */
   public boolean ready() {
     return problem == null;
+  }
+
+  /** The problem without what to do about it; for a machine that is ready, an empty string. */
+  public String reason() {
+    if (ready()) {
+      return "";
+    }
+    int cure = problem.indexOf("; ");
+    return cure < 0 ? problem : problem.substring(0, cure);
+  }
+
+  /**
+   * Makes a jar that holds libtorch twice, for CUDA and for the processor, load the latter, which
+   * needs none of CUDA's libraries. Works only before the first use of libtorch in this process; the
+   * system property {@code org.bytedeco.javacpp.platform.extension} has precedence where it is set.
+   */
+  public static void forgoCuda() {
+    Loader.loadProperties().putIfAbsent("platform.extension", "");
   }
 
   /**
