@@ -50,7 +50,8 @@ public final class Main implements Runnable {
   @Override
   public void run() {
     throw new CommandLine.ParameterException(
-        spec.commandLine(), "no command given; commands: discover, list, bench, selftest, train-induction");
+        spec.commandLine(),
+        "no command given; commands: discover, list, bench, selftest, train-induction");
   }
 
   /** Runs the command line and ends the process with its exit code. */

@@ -64,7 +64,9 @@ final class SelftestCommand implements Callable<Integer> {
       description = "Write the figures to that file too.")
   private Path json;
 
-  @Option(names = "--verbose", description = "Print stack traces.")
+  @Option(
+      names = "--verbose",
+      description = "Print stack traces, and the case with the largest error of each line.")
   private boolean verbose;
 
   @Override
@@ -104,7 +106,7 @@ final class SelftestCommand implements Callable<Integer> {
     }
   }
 
-  private static boolean check(
+  private boolean check(
       KernelsProvider.Choice kernels,
       Device on,
       long seed,
@@ -116,33 +118,37 @@ final class SelftestCommand implements Callable<Integer> {
     List<ScalarType> types = List.of(ScalarType.Float, ScalarType.Double);
     boolean right =
         new KernelCheck(kernels.kernels(), on, seed)
-            .run(
-                types,
-                line -> {
-                  out.printf(
-                      Locale.ROOT,
-                      "%-16s %-8s %9s %6d %17.3f%s%n",
-                      line.kernel(),
-                      line.type(),
-                      line.channels(),
-                      line.cases(),
-                      line.worst(),
-                      line.right() ? "" : "  WRONG: " + line.worstCase());
-                  out.flush();
-                  Map<String, Object> entry = new LinkedHashMap<>();
-                  entry.put("kernel", line.kernel());
-                  entry.put("dtype", line.type());
-                  entry.put("channels", line.channels());
-                  entry.put("cases", line.cases());
-                  // JSON has no infinity
-                  entry.put(
-                      "error_over_tolerance",
-                      Double.isFinite(line.worst()) ? line.worst() : String.valueOf(line.worst()));
-                  entry.put("worst_case", line.worstCase());
-                  lines.add(entry);
-                })
-            .stream()
-            .allMatch(KernelCheck.Line::right);
+                .run(
+                    types,
+                    line -> {
+                      out.printf(
+                          Locale.ROOT,
+                          "%-16s %-8s %9s %6d %17.3f%s%n",
+                          line.kernel(),
+                          line.type(),
+                          line.channels(),
+                          line.cases(),
+                          line.worst(),
+                          line.right()
+                              ? (verbose ? "  " + line.worstCase() : "")
+                              : "  WRONG: " + line.worstCase());
+                      out.flush();
+                      Map<String, Object> entry = new LinkedHashMap<>();
+                      entry.put("kernel", line.kernel());
+                      entry.put("dtype", line.type());
+                      entry.put("channels", line.channels());
+                      entry.put("cases", line.cases());
+                      // JSON has no infinity
+                      entry.put(
+                          "error_over_tolerance",
+                          Double.isFinite(line.worst())
+                              ? line.worst()
+                              : String.valueOf(line.worst()));
+                      entry.put("worst_case", line.worstCase());
+                      lines.add(entry);
+                    })
+                .stream()
+                .allMatch(KernelCheck.Line::right);
     root.put("checks", lines);
     return right;
   }

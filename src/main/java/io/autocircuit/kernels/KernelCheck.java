@@ -134,7 +134,8 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
         case 0 -> new Placed(random(b, t, d), x -> x);
         case 1 ->
             new Placed(
-                random(b + 1, t + 2, d + 1), x -> x.narrow(0, 1, b).narrow(1, 1, t).narrow(2, 1, d));
+                random(b + 1, t + 2, d + 1),
+                x -> x.narrow(0, 1, b).narrow(1, 1, t).narrow(2, 1, d));
         case 2 -> new Placed(random(b, 3, t, d), x -> x.select(1, 2));
         default -> new Placed(random(t, b, d), x -> x.transpose(0, 1));
       };
@@ -196,12 +197,7 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
   }
 
   private void run(
-      ReferenceKernels reference,
-      ScalarType type,
-      int k,
-      int s,
-      int d,
-      Map<String, Worst> worst) {
+      ReferenceKernels reference, ScalarType type, int k, int s, int d, Map<String, Worst> worst) {
     long caseSeed = seed + 1_000_003L * d + 1009L * k + s;
     SplittableRandom random = new SplittableRandom(caseSeed);
     boolean large = (long) d * k * s > LARGE;
@@ -232,8 +228,7 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
       Placed maskThere = mask.on(device);
       reference.patchForward(forward(c, resid, delta, mask, normalized, rstd));
       kernels.patchForward(
-          forward(
-              c, resid.on(device), there, maskThere, actual, withRstd ? actualRstd : null));
+          forward(c, resid.on(device), there, maskThere, actual, withRstd ? actualRstd : null));
       double steepest = torch.max(rstd.view()).item_double();
       Worst forward = worst.get("patch_forward");
       forward.cases++;

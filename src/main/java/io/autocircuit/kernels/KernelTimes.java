@@ -35,7 +35,7 @@ public record KernelTimes(Kernels kernels, Device device, int prompts, int posit
   private static final long COPIED = 1L << 28;
 
   /**
-   * What the device does at best.
+   * What the device does at best, each the fastest repetition.
    *
    * @param copyBytesPerSecond read plus written, of one tensor copied to another
    * @param productPerSecond operations of a matrix product of the model's MLP
@@ -117,11 +117,10 @@ public record KernelTimes(Kernels kernels, Device device, int prompts, int posit
 
   private double copyRate() {
     try (TensorScope scope = new TensorScope()) {
-      long elements =
-          Math.min(COPIED, (long) SOURCES * prompts * positions * CHANNELS);
+      long elements = Math.min(COPIED, (long) SOURCES * prompts * positions * CHANNELS);
       Tensor from = Tensors.copy(Tensors.zeros(ScalarType.Float, elements), device);
       Tensor to = Tensors.copy(from, device);
-      return 2.0 * BYTES * elements / median(times(() -> to.copy_(from)));
+      return 2.0 * BYTES * elements / times(() -> to.copy_(from))[0];
     }
   }
 
@@ -132,12 +131,11 @@ public record KernelTimes(Kernels kernels, Device device, int prompts, int posit
       Tensor b = Tensors.copy(Tensors.zeros(ScalarType.Float, CHANNELS, WIDE), device);
       Tensor c = Tensors.copy(Tensors.zeros(ScalarType.Float, rows, WIDE), device);
       double[] seconds = times(() -> torch.mm_out(c, a, b));
-      return 2.0 * rows * CHANNELS * WIDE / median(seconds);
+      return 2.0 * rows * CHANNELS * WIDE / seconds[0];
     }
   }
 
-  private Speed speed(
-      String kernel, double bytes, double operations, Rates rates, Runnable call) {
+  private Speed speed(String kernel, double bytes, double operations, Rates rates, Runnable call) {
     double[] seconds = times(call);
     double median = median(seconds);
     return new Speed(

@@ -3,6 +3,7 @@ package io.autocircuit.tensor;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
@@ -16,6 +17,15 @@ public final class Tensors {
   /** An uninitialised contiguous CPU tensor. */
   public static Tensor empty(ScalarType type, long... shape) {
     return torch.empty(shape, new TensorOptions(type), null);
+  }
+
+  /** An uninitialised contiguous tensor on a device. */
+  public static Tensor empty(ScalarType type, Device device, long... shape) {
+    return torch.empty(
+        shape,
+        new TensorOptions(type)
+            .device(new DeviceOptional(new org.bytedeco.pytorch.Device(device.toString()))),
+        null);
   }
 
   /** A contiguous CPU tensor of zeros. */

@@ -12,6 +12,7 @@ import java.util.Locale;
  * @param memoryBytes its memory
  * @param multiprocessors how many it has
  * @param sharedBytesPerBlock the most shared memory that a block may ask for
+ * @param sharedBytesPerMultiprocessor the shared memory of a multiprocessor
  */
 public record CudaDevice(
     int index,
@@ -20,7 +21,8 @@ public record CudaDevice(
     int minor,
     long memoryBytes,
     int multiprocessors,
-    int sharedBytesPerBlock) {
+    int sharedBytesPerBlock,
+    int sharedBytesPerMultiprocessor) {
   /** The oldest compute capability that the kernels are written for: 8.0 (Ampere). */
   public static final int OLDEST_MAJOR = 8;
 

@@ -36,21 +36,30 @@ public final class CudaRuntime implements AutoCloseable {
   private final CUctx_st context = new CUctx_st();
   private final Map<Request, Kernel> kernels = new ConcurrentHashMap<>();
 
-  /** A kernel in the device's memory. */
-  private record Kernel(CUmod_st module, CUfunc_st function) {}
+  /** A kernel in the device's memory, and how much dynamic shared memory it may use. */
+  private static final class Kernel {
+    private final CUmod_st module;
+    private final CUfunc_st function;
+    private int sharedBytes = USUAL_SHARED_BYTES;
+
+    Kernel(CUmod_st module, CUfunc_st function) {
+      this.module = module;
+      this.function = function;
+    }
+  }
 
   /**
-   * What to launch.
+   * What to compile and take from it.
    *
    * @param source the kernel's source
-   * @param defines {@code NAME=VALUE} pairs that specialise it, in any fixed order
+   * @param options the compiler's options that specialise it ({@code -DNAME=VALUE}), in a fixed
+   *     order
    * @param entry the kernel's name, {@code extern "C"}
-   * @param sharedBytes dynamic shared memory of a block, in bytes
    */
-  public record Request(CudaSource source, List<String> defines, String entry, int sharedBytes) {
-    /** A request, with a copy of the defines. */
+  public record Request(CudaSource source, List<String> options, String entry) {
+    /** A request, with a copy of the options. */
     public Request {
-      defines = List.copyOf(defines);
+      options = List.copyOf(options);
     }
   }
 
@@ -95,16 +104,18 @@ public final class CudaRuntime implements AutoCloseable {
   /**
    * Launches a kernel, which is compiled and loaded before its first launch.
    *
+   * @param sharedBytes dynamic shared memory of a block
    * @param parameters the fields of the structure that is the kernel's one parameter, eight bytes
    *     each: integers, addresses, the bits of doubles. The memory they point to must live until
-   *     the kernel has run; what libtorch allocated on its current stream does, even if it is freed
-   *     earlier, because later work on that stream comes later
+   *     the kernel has run; what libtorch allocated for its current stream does, even if it is
+   *     freed earlier, because it is only used again by later work on that stream
    * @throws CudaException if it cannot be compiled, loaded or launched
    */
-  public void launch(Request request, Grid grid, long[] parameters) {
+  public void launch(Request request, Grid grid, int sharedBytes, long[] parameters) {
     inContext(
         () -> {
-          Kernel kernel = kernel(request);
+          Kernel kernel = kernels.computeIfAbsent(request, r -> load(r, cubin(r)));
+          allow(kernel, request, sharedBytes);
           // the driver copies the structure during the call
           try (LongPointer structure = new LongPointer(parameters);
               PointerPointer<Pointer> addresses = new PointerPointer<>(1)) {
@@ -114,18 +125,12 @@ public final class CudaRuntime implements AutoCloseable {
                 calls
                     .driver()
                     .launchKernel(
-                        kernel.function(),
+                        kernel.function,
                         grid,
-                        request.sharedBytes(),
+                        sharedBytes,
                         stream.apply(device.index()),
                         addresses),
-                where()
-                    + ", kernel="
-                    + request.entry()
-                    + ", "
-                    + grid
-                    + ", sharedBytes="
-                    + request.sharedBytes());
+                where(request) + ", " + grid + ", sharedBytes=" + sharedBytes);
           }
         });
   }
@@ -136,16 +141,21 @@ public final class CudaRuntime implements AutoCloseable {
    * @throws CudaException if it cannot be compiled or loaded
    */
   public void prepare(Request request) {
-    inContext(() -> kernel(request));
+    inContext(() -> kernels.computeIfAbsent(request, r -> load(r, cubin(r))));
   }
 
-  private Kernel kernel(Request request) {
-    if (request.sharedBytes() > device.sharedBytesPerBlock()) {
+  private String where(Request request) {
+    return where() + ", kernel=" + request.entry();
+  }
+
+  /** More shared memory than every kernel has must be asked for. */
+  private void allow(Kernel kernel, Request request, int sharedBytes) {
+    if (sharedBytes > device.sharedBytesPerBlock()) {
       throw new CudaException(
           "kernel="
               + request.entry()
               + " needs sharedBytes="
-              + request.sharedBytes()
+              + sharedBytes
               + ", but a block of "
               + where()
               + " ("
@@ -154,67 +164,76 @@ public final class CudaRuntime implements AutoCloseable {
               + device.sharedBytesPerBlock()
               + "; use a smaller model or --device cpu");
     }
-    return kernels.computeIfAbsent(request, r -> load(r, cubin(r)));
+    synchronized (kernel) {
+      if (sharedBytes > kernel.sharedBytes) {
+        calls.check(
+            "cuFuncSetAttribute",
+            calls
+                .driver()
+                .funcSetAttribute(
+                    kernel.function, CudaDriver.MAX_DYNAMIC_SHARED_BYTES, sharedBytes),
+            where(request) + ", sharedBytes=" + sharedBytes);
+        kernel.sharedBytes = sharedBytes;
+      }
+    }
   }
 
   private byte[] cubin(Request request) {
-    List<String> options = options(device, compiler.architectures(), request.defines());
+    List<String> options = options(device, compiler.architectures(), request.options());
     String key = CubinCache.key(request.source(), options, compiler.version());
     return cache.get(key, () -> compiler.compile(request.source(), options));
   }
 
   private Kernel load(Request request, byte[] cubin) {
     CudaDriver driver = calls.driver();
-    String what = where() + ", kernel=" + request.entry();
     CUmod_st module = new CUmod_st();
     try (BytePointer image = new BytePointer(cubin)) {
-      calls.check("cuModuleLoadData", driver.moduleLoadData(module, image), what);
+      calls.check("cuModuleLoadData", driver.moduleLoadData(module, image), where(request));
     }
-    try {
-      CUfunc_st function = new CUfunc_st();
-      calls.check(
-          "cuModuleGetFunction", driver.moduleGetFunction(function, module, request.entry()), what);
-      if (request.sharedBytes() > USUAL_SHARED_BYTES) {
-        calls.check(
-            "cuFuncSetAttribute",
-            driver.funcSetAttribute(
-                function, CudaDriver.MAX_DYNAMIC_SHARED_BYTES, request.sharedBytes()),
-            what + ", sharedBytes=" + request.sharedBytes());
-      }
-      return new Kernel(module, function);
-    } catch (CudaException e) {
+    CUfunc_st function = new CUfunc_st();
+    int code = driver.moduleGetFunction(function, module, request.entry());
+    if (code != CudaDriver.SUCCESS) {
       driver.moduleUnload(module);
-      throw e;
     }
+    calls.check("cuModuleGetFunction", code, where(request));
+    return new Kernel(module, function);
+  }
+
+  /** What compiles the kernels and for what, for people: {@code NVRTC 13.1, sm_90}. */
+  public String compilerDescription() {
+    return "NVRTC " + compiler.version() + ", sm_" + architecture(device, compiler.architectures());
+  }
+
+  /** The compiler's options: the architecture and the language, then the kernel's own. */
+  static List<String> options(CudaDevice device, int[] architectures, List<String> own) {
+    List<String> options = new ArrayList<>();
+    options.add("--gpu-architecture=sm_" + architecture(device, architectures));
+    options.add("--std=c++17");
+    options.addAll(own);
+    return List.copyOf(options);
   }
 
   /**
-   * The compiler's options: the device's architecture or, where the compiler is older than the
-   * device, the newest it knows of the same generation; then the defines.
+   * The device's architecture or, where the compiler is older than the device, the newest it knows
+   * of the same generation.
    *
    * @throws CudaException if the compiler knows none of that generation
    */
-  static List<String> options(CudaDevice device, int[] architectures, List<String> defines) {
+  private static int architecture(CudaDevice device, int[] known) {
     int wanted = 10 * device.major() + device.minor();
-    int architecture =
-        Arrays.stream(architectures)
-            .filter(a -> a / 10 == device.major() && a <= wanted)
-            .max()
-            .orElseThrow(
-                () ->
-                    new CudaException(
-                        "NVRTC knows architectures="
-                            + Arrays.toString(architectures)
-                            + ", none for "
-                            + device.name()
-                            + ", sm_"
-                            + wanted
-                            + "; install an NVRTC that does, or use --device cpu"));
-    List<String> options = new ArrayList<>();
-    options.add("--gpu-architecture=sm_" + architecture);
-    options.add("--std=c++17");
-    defines.forEach(d -> options.add("-D" + d));
-    return List.copyOf(options);
+    return Arrays.stream(known)
+        .filter(a -> a / 10 == device.major() && a <= wanted)
+        .max()
+        .orElseThrow(
+            () ->
+                new CudaException(
+                    "NVRTC knows architectures="
+                        + Arrays.toString(known)
+                        + ", none for "
+                        + device.name()
+                        + ", sm_"
+                        + wanted
+                        + "; install an NVRTC that does, or use --device cpu"));
   }
 
   private void inContext(Runnable part) {
@@ -235,8 +254,8 @@ public final class CudaRuntime implements AutoCloseable {
             for (Map.Entry<Request, Kernel> kernel : kernels.entrySet()) {
               calls.check(
                   "cuModuleUnload",
-                  calls.driver().moduleUnload(kernel.getValue().module()),
-                  where() + ", kernel=" + kernel.getKey().entry());
+                  calls.driver().moduleUnload(kernel.getValue().module),
+                  where(kernel.getKey()));
             }
           });
     } finally {

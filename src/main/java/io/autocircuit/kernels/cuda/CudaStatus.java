@@ -43,8 +43,9 @@ public record CudaStatus(List<CudaDevice> devices, String problem) {
 
   /**
    * Makes a jar that holds libtorch twice, for CUDA and for the processor, load the latter, which
-   * needs none of CUDA's libraries. Works only before the first use of libtorch in this process; the
-   * system property {@code org.bytedeco.javacpp.platform.extension} has precedence where it is set.
+   * needs none of CUDA's libraries. Works only before the first use of libtorch in this process;
+   * the system property {@code org.bytedeco.javacpp.platform.extension} has precedence where it is
+   * set.
    */
   public static void forgoCuda() {
     Loader.loadProperties().putIfAbsent("platform.extension", "");
@@ -179,7 +180,8 @@ public record CudaStatus(List<CudaDevice> devices, String problem) {
         attribute(calls, CudaDriver.CAPABILITY_MINOR, handle[0], what),
         memory[0],
         attribute(calls, CudaDriver.MULTIPROCESSORS, handle[0], what),
-        attribute(calls, CudaDriver.SHARED_MEMORY_PER_BLOCK, handle[0], what));
+        attribute(calls, CudaDriver.SHARED_MEMORY_PER_BLOCK, handle[0], what),
+        attribute(calls, CudaDriver.SHARED_MEMORY_PER_MULTIPROCESSOR, handle[0], what));
   }
 
   private static int attribute(Calls calls, int attribute, int device, String what) {

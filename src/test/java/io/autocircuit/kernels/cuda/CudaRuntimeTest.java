@@ -19,7 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 class CudaRuntimeTest {
   private static final CudaDevice H100 =
-      new CudaDevice(0, "NVIDIA H100", 9, 0, 80L << 30, 132, 232448);
+      new CudaDevice(0, "NVIDIA H100", 9, 0, 80L << 30, 132, 232448, 233472);
   private static final int[] ARCHITECTURES = {75, 80, 86, 89, 90, 100, 120};
 
   @TempDir Path directory;
@@ -51,16 +51,16 @@ class CudaRuntimeTest {
     return new CudaRuntime(H100, driver, compiler, cache, index -> new CUstream_st());
   }
 
-  private CudaRuntime.Request request(int sharedBytes) {
-    return new CudaRuntime.Request(source, List.of("K=36", "D=768"), "kernel", sharedBytes);
+  private CudaRuntime.Request request() {
+    return new CudaRuntime.Request(source, List.of("-DK=36", "-DD=768"), "kernel");
   }
 
   @Test
   void compilesLoadsAndLaunches() {
     long[] parameters = {Long.MIN_VALUE, -1, Double.doubleToLongBits(1e-5)};
     try (CudaRuntime runtime = open(new CubinCache(null))) {
-      runtime.launch(request(0), new Grid(4096, 3, 2, 256, 2, 1), parameters);
-      runtime.launch(request(0), Grid.of(1, 32), parameters);
+      runtime.launch(request(), new Grid(4096, 3, 2, 256, 2, 1), 0, parameters);
+      runtime.launch(request(), Grid.of(1, 32), 0, parameters);
     }
     List<String> options = List.of("--gpu-architecture=sm_90", "--std=c++17", "-DK=36", "-DD=768");
     assertEquals(List.of(options), compiled);
@@ -94,12 +94,20 @@ class CudaRuntimeTest {
   @Test
   void moreThanTheUsualSharedMemoryIsAskedFor() {
     try (CudaRuntime runtime = open(new CubinCache(null))) {
-      runtime.prepare(request(48 << 10));
+      long[] parameters = new long[3];
+      runtime.launch(request(), Grid.of(1, 32), 48 << 10, parameters);
       assertFalse(driver.calls.toString().contains("funcSetAttribute"));
-      runtime.prepare(request((48 << 10) + 16));
-      assertTrue(driver.calls.contains("funcSetAttribute 8=49168"), driver.calls::toString);
+      for (int bytes : new int[] {(48 << 10) + 16, 65536, 49168}) {
+        runtime.launch(request(), Grid.of(1, 32), bytes, parameters);
+      }
+      assertEquals(
+          List.of("funcSetAttribute 8=49168", "funcSetAttribute 8=65536"),
+          driver.calls.stream().filter(c -> c.startsWith("func")).toList());
       String message =
-          assertThrows(CudaException.class, () -> runtime.prepare(request(232449))).getMessage();
+          assertThrows(
+                  CudaException.class,
+                  () -> runtime.launch(request(), Grid.of(1, 32), 232449, parameters))
+              .getMessage();
       assertEquals(
           "kernel=kernel needs sharedBytes=232449, but a block of device=cuda:0 (NVIDIA H100) may"
               + " have 232448; use a smaller model or --device cpu",
@@ -111,7 +119,7 @@ class CudaRuntimeTest {
   void theNextProcessFindsWhatThisOneCompiled() {
     for (int i = 0; i < 2; i++) {
       try (CudaRuntime runtime = open(new CubinCache(directory))) {
-        runtime.prepare(request(0));
+        runtime.prepare(request());
       }
     }
     assertEquals(1, compiled.size());
@@ -144,11 +152,11 @@ class CudaRuntimeTest {
                   CudaException.class,
                   () -> {
                     try (CudaRuntime runtime = open(new CubinCache(null))) {
-                      runtime.launch(request(65536), Grid.of(1, 32), new long[3]);
+                      runtime.launch(request(), Grid.of(1, 32), 65536, new long[3]);
                     }
                   },
                   call);
-          String name = call.split(" ")[0];
+          String name = call.replaceAll(" .*", "");
           String function = "cu" + Character.toUpperCase(name.charAt(0)) + name.substring(1);
           String start = function + " failed: error=" + driver.errorName(code) + " (" + code + ")";
           assertTrue(e.getMessage().startsWith(start), e.getMessage());
@@ -174,7 +182,7 @@ class CudaRuntimeTest {
               + " cpu meanwhile",
           assertThrows(
                   CudaException.class,
-                  () -> runtime.launch(request(16), Grid.of(7, 32), new long[3]))
+                  () -> runtime.launch(request(), Grid.of(7, 32), 16, new long[3]))
               .getMessage());
     }
   }
@@ -192,7 +200,7 @@ class CudaRuntimeTest {
   }
 
   private static String architecture(int major, int minor) {
-    CudaDevice device = new CudaDevice(0, "x", major, minor, 1, 1, 1);
+    CudaDevice device = new CudaDevice(0, "x", major, minor, 1, 1, 1, 1);
     return CudaRuntime.options(device, ARCHITECTURES, List.of()).get(0);
   }
 

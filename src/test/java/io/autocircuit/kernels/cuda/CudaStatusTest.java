@@ -52,7 +52,8 @@ class CudaStatusTest {
     CudaStatus status = CudaStatus.probe(new Fake());
     assertTrue(status.ready());
     assertEquals(
-        List.of(new CudaDevice(1, "NVIDIA H100", 9, 0, 80L << 30, 132, 232448)), status.devices());
+        List.of(new CudaDevice(1, "NVIDIA H100", 9, 0, 80L << 30, 132, 232448, 233472)),
+        status.devices());
     assertEquals("NVIDIA H100, compute capability 9.0, 80 GiB", status.require(1).description());
     assertEquals(
         "device=cuda:0 is not among those that can be used, cuda:1 (NVIDIA H100, compute capability"

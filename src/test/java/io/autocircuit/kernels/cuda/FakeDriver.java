@@ -72,6 +72,7 @@ final class FakeDriver implements CudaDriver {
           case CAPABILITY_MAJOR -> devices.get(device).major();
           case CAPABILITY_MINOR -> devices.get(device).minor();
           case SHARED_MEMORY_PER_BLOCK -> 232448;
+          case SHARED_MEMORY_PER_MULTIPROCESSOR -> 233472;
           default -> throw new AssertionError("attribute=" + attribute);
         };
     return called("deviceGetAttribute");
