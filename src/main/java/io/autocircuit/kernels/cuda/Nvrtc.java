@@ -1,7 +1,9 @@
 package io.autocircuit.kernels.cuda;
 
 import java.lang.ref.Reference;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.cuda.global.nvrtc;
 import org.bytedeco.cuda.nvrtc._nvrtcProgram;
@@ -51,8 +53,8 @@ final class Nvrtc implements CudaCompiler {
           "nvrtcCreateProgram",
           nvrtc.nvrtcCreateProgram(
               program,
-              new BytePointer(source.text()),
-              new BytePointer(source.name()),
+              terminated(source.text()),
+              terminated(source.name()),
               source.headers().size(),
               texts.array(),
               names.array()),
@@ -83,7 +85,7 @@ final class Nvrtc implements CudaCompiler {
       List<BytePointer> strings = new ArrayList<>();
       PointerPointer<Pointer> array = new PointerPointer<>(Math.max(1, texts.size()));
       for (String text : texts) {
-        BytePointer string = new BytePointer(text);
+        BytePointer string = terminated(text);
         array.put(strings.size(), string);
         strings.add(string);
       }
@@ -94,9 +96,19 @@ final class Nvrtc implements CudaCompiler {
   private static String log(_nvrtcProgram program) {
     SizeTPointer size = new SizeTPointer(1);
     check("nvrtcGetProgramLogSize", nvrtc.nvrtcGetProgramLogSize(program, size), "");
-    BytePointer text = new BytePointer(Math.max(1, size.get()));
+    byte[] text = new byte[Math.toIntExact(size.get())];
     check("nvrtcGetProgramLog", nvrtc.nvrtcGetProgramLog(program, text), "");
-    return text.getString();
+    int length = 0;
+    while (length < text.length && text[length] != 0) {
+      length++;
+    }
+    return new String(text, 0, length, StandardCharsets.UTF_8);
+  }
+
+  /** A C string, in UTF-8 whatever the platform's charset. */
+  private static BytePointer terminated(String text) {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    return new BytePointer(Arrays.copyOf(bytes, bytes.length + 1));
   }
 
   /** The exception for a source that does not compile; its message holds the compiler's. */
