@@ -160,6 +160,38 @@ struct Pack {
 
 // ---- arithmetic ----
 
+// Makes the compiler forget how a pointer was computed. Without it, it keeps the addresses of an
+// unrolled loop in registers from one pass to the next.
+template <class Type>
+__device__ __forceinline__ void forget(Type*& pointer) {
+#ifndef AUTOCIRCUIT_EMULATOR
+  asm volatile("" : "+l"(pointer));
+#endif
+}
+
+// The indices of a thread, read anew at each call: kept, they would cost registers of the main loop.
+#ifdef AUTOCIRCUIT_EMULATOR
+inline int thread_x() { return static_cast<int>(threadIdx.x); }
+inline int thread_y() { return static_cast<int>(threadIdx.y); }
+inline int block_x() { return static_cast<int>(blockIdx.x); }
+#else
+__device__ __forceinline__ int thread_x() {
+  int x;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(x));
+  return x;
+}
+__device__ __forceinline__ int thread_y() {
+  int y;
+  asm volatile("mov.u32 %0, %%tid.y;" : "=r"(y));
+  return y;
+}
+__device__ __forceinline__ int block_x() {
+  int x;
+  asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(x));
+  return x;
+}
+#endif
+
 __device__ __forceinline__ float multiply_add(float a, float b, float c) {
 #ifdef AUTOCIRCUIT_EMULATOR
   return static_cast<float>(static_cast<double>(a) * b + c);
@@ -201,6 +233,10 @@ template <int Bytes>
 inline void copy_async(void* to, const void* from, bool wanted) {
   emulator::copy_async(to, from, Bytes, wanted);
 }
+template <int Bytes>
+inline void copy_async(void* to, const void* from) {
+  emulator::copy_async(to, from, Bytes, true);
+}
 inline void commit_copies() { emulator::commit_copies(); }
 template <int Pending>
 inline void wait_copies() {
@@ -209,8 +245,7 @@ inline void wait_copies() {
 #else
 template <int Bytes>
 __device__ __forceinline__ void copy_async(void* to, const void* from, bool wanted) {
-  unsigned int shared;
-  asm("{ .reg .u64 a; cvta.to.shared.u64 a, %1; cvt.u32.u64 %0, a; }" : "=r"(shared) : "l"(to));
+  const unsigned int shared = static_cast<unsigned int>(__cvta_generic_to_shared(to));
   const int bytes = wanted ? Bytes : 0;  // the rest is filled with zeros
   if (Bytes == 16) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
@@ -229,6 +264,17 @@ __device__ __forceinline__ void copy_async(void* to, const void* from, bool want
                  : "memory");
   }
 }
+template <int Bytes>
+__device__ __forceinline__ void copy_async(void* to, const void* from) {
+  const unsigned int shared = static_cast<unsigned int>(__cvta_generic_to_shared(to));
+  if (Bytes == 16) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" : : "r"(shared), "l"(from) : "memory");
+  } else if (Bytes == 8) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" : : "r"(shared), "l"(from) : "memory");
+  } else {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" : : "r"(shared), "l"(from) : "memory");
+  }
+}
 // Ends a group of copies.
 __device__ __forceinline__ void commit_copies() {
   asm volatile("cp.async.commit_group;" : : : "memory");
@@ -240,13 +286,20 @@ __device__ __forceinline__ void wait_copies() {
 }
 #endif
 
-// Copies one pack if it is wanted, else writes zeros. `from` must be a valid pointer in both cases.
+// Copies one pack; if it is not `wanted`, writes zeros and reads nothing.
 template <class Element, int N>
 struct Copy {
+  typedef typename Element::Storage Storage;
   typedef typename Pack<Element, N>::Type Type;
-  static __device__ __forceinline__ void start(Type* to, const typename Element::Storage* from,
-                                               bool wanted) {
-    constexpr int kBytes = Pack<Element, N>::kBytes;
+  static constexpr int kBytes = Pack<Element, N>::kBytes;
+  static __device__ __forceinline__ void start(Type* to, const Storage* from) {
+    if constexpr (kBytes >= 4) {
+      copy_async<kBytes>(to, from);
+    } else {
+      *to = *reinterpret_cast<const Type*>(from);
+    }
+  }
+  static __device__ __forceinline__ void start(Type* to, const Storage* from, bool wanted) {
     if constexpr (kBytes >= 4) {
       copy_async<kBytes>(to, from, wanted);
     } else {
@@ -255,11 +308,18 @@ struct Copy {
   }
 };
 
+// The first of the tiles of this block (ahead = 0), or of the next (ahead = 1): the blocks of
+// gridDim.x take runs of equal length, up to one.
+__device__ __forceinline__ int first_tile(Int tiles, int ahead) {
+  return static_cast<int>(tiles * (block_x() + ahead) / gridDim.x);
+}
+
 // ---- shared memory ----
 
 // Hands out pieces of shared memory, each aligned to 16 bytes; CudaLaunch adds up the same sizes.
 struct Arena {
   unsigned char* next;
+  __device__ __forceinline__ void skip(int bytes) { next += round_up(bytes, 16); }
   template <class Type>
   __device__ __forceinline__ Type* take(int count) {
     Type* piece = reinterpret_cast<Type*>(next);
@@ -268,28 +328,32 @@ struct Arena {
   }
 };
 
-// The mask of some sources for a tile of destinations, without the sources that none of them uses.
-// Shared memory: 4*chunk*destinations + 4*chunk + 4*ceil(chunk/32) + 4*destinations bytes, each
-// rounded up to 16; the destinations rounded up to a multiple of 4.
+// The mask of some sources for a tile of Width destinations (a multiple of 4), without the sources
+// that none of them uses. Shared memory: 4*Width + 4*chunk*(Width + 4) bytes, and 4*ceil(chunk/32)
+// rounded up to 16.
+template <int Width>
 struct MaskTile {
-  float* weights;         // [used][destinations], 0 for destinations past the last
-  int* sources;           // [used], ascending
-  unsigned int* columns;  // bit s: some destination uses source s
-  int* any;               // [destinations], whether the row has an entry other than zero
-  int destinations;       // a multiple of 4
+  static constexpr int kStride = Width + 4;
+  int* any;        // [Width], whether the row has an entry other than zero
+  float* weights;  // [used][kStride]: Width weights, 0 for destinations past the last, and the bits
+                   // of the source's index; sources ascend
 
-  __device__ __forceinline__ MaskTile(Arena& arena, int chunk, int width)
-      : weights(arena.take<float>(chunk * width)),
-        sources(arena.take<int>(chunk)),
-        columns(arena.take<unsigned int>((chunk + 31) / 32)),
-        any(arena.take<int>(width)),
-        destinations(width) {}
+  __device__ __forceinline__ MaskTile(Arena& arena, int chunk)
+      : any(arena.take<int>(Width)), weights(arena.take<float>(chunk * kStride)) {}
+
+  // The source of a row of weights.
+  static __device__ __forceinline__ int source(const float* row) {
+    return *reinterpret_cast<const int*>(row + Width);
+  }
 
   // Reads the mask of n sources from `first` on: `valid` rows, row_stride apart. All threads of the
   // block call it together; it begins and ends with a barrier. Returns the number of used sources.
   template <class Element>
   __device__ __forceinline__ int read(const typename Element::Storage* mask, Int row_stride,
-                                      int valid, int first, int n, int thread, int threads) {
+                                      int valid, int first, int n, int chunk, int thread,
+                                      int threads) {
+    // bit s: some destination uses source s
+    unsigned int* const columns = reinterpret_cast<unsigned int*>(weights + chunk * kStride);
     const int lane = thread % 32;
     const int warp = thread / 32;
     const int warps = threads / 32;
@@ -297,7 +361,7 @@ struct MaskTile {
     __syncthreads();
     for (int i = thread; i < words; i += threads) columns[i] = 0;
     __syncthreads();
-    for (int k = warp; k < destinations; k += warps) {
+    for (int k = warp; k < Width; k += warps) {
       bool found = false;
       for (int i = 0; i < words; ++i) {
         const int s = i * 32 + lane;
@@ -312,16 +376,15 @@ struct MaskTile {
     __syncthreads();
     int used = 0;
     for (int i = 0; i < words; ++i) used += __popc(columns[i]);
-    for (int k = warp; k < destinations; k += warps) {
+    for (int k = warp; k < Width; k += warps) {
       int before = 0;
       for (int i = 0; i < words; ++i) {
         const unsigned int bits = columns[i];
         if ((bits >> lane & 1u) != 0) {
           const int s = first + i * 32 + lane;
           const int slot = before + __popc(bits & ((1u << lane) - 1u));
-          weights[slot * destinations + k] =
-              k < valid ? Element::load(mask[k * row_stride + s]) : 0.0f;
-          if (k == 0) sources[slot] = s;
+          weights[slot * kStride + k] = k < valid ? Element::load(mask[k * row_stride + s]) : 0.0f;
+          if (k == 0) *reinterpret_cast<int*>(&weights[slot * kStride + Width]) = s;
         }
         before += __popc(bits);
       }
@@ -331,20 +394,21 @@ struct MaskTile {
   }
 };
 
-// Sums over the channels of a row (b,t), one for each of Count destinations. The threads of a row
-// are `warps` whole warps; when it is one, rows do not wait for each other. Shared memory:
-// 4*count*warps*rows and 4*count*rows bytes.
-template <int Count>
+// Sums over the channels of a row (b,t), Count of them. The threads of a row are `warps` whole warps,
+// at most MaxWarps in all rows of a block; when it is one, rows do not wait for each other. Shared
+// memory: 8*round_up(Count,4)*MaxWarps bytes.
+template <int Count, int MaxWarps>
 struct RowSums {
   static constexpr int kStride = round_up(Count, 4);
+  static constexpr int kBytes = 8 * MaxWarps * kStride;
   float* partial;  // [warps][kStride] of this row
   float* results;  // [kStride] of this row
   int warps, warp, lane;
 
-  __device__ __forceinline__ RowSums(Arena& arena, int rows, int row, int warps_of_row, int thread)
+  __device__ __forceinline__ RowSums(Arena& arena, int row, int warps_of_row, int thread)
       : warps(warps_of_row), warp(thread / 32), lane(thread % 32) {
-    partial = arena.take<float>(rows * warps * kStride) + row * warps * kStride;
-    results = arena.take<float>(rows * kStride) + row * kStride;
+    partial = arena.take<float>(MaxWarps * kStride) + row * warps * kStride;
+    results = arena.take<float>(MaxWarps * kStride) + row * kStride;
   }
 
   __device__ __forceinline__ void barrier() const {

@@ -62,21 +62,25 @@ constexpr int kVector = AUTOCIRCUIT_VECTOR;              // channels of one acce
 constexpr int kPieces = AUTOCIRCUIT_PIECES;              // accesses of a thread per row
 constexpr int kDestinations = AUTOCIRCUIT_DESTINATIONS;  // of a launch
 constexpr int kStages = AUTOCIRCUIT_STAGES;              // slots of the ring
+constexpr bool kChunked = AUTOCIRCUIT_CHUNKED != 0;      // whether the mask is read in chunks
+constexpr int kThreads = AUTOCIRCUIT_THREADS;            // of a block, at most
 constexpr int kWidth = round_up(kDestinations, 4);       // of the mask in shared memory
 constexpr int kChannels = kVector * kPieces;
 typedef Pack<Element, kVector> Access;
+typedef RowSums<2 * kDestinations, kThreads / 32> Sums;
 
+// The row (b,t) of a thread in a tile; some row of the group if the tile has fewer.
 struct Place {
-  Int b, t, row;
+  int row, b, t;
   bool inside;
 
-  __device__ __forceinline__ Place(const BackwardParameters& a, Int group, int first) {
-    const int i = first + static_cast<int>(threadIdx.y);
-    inside = i < a.rows.group_rows;
-    row = group * a.rows.group_step + (inside ? i : 0) * a.rows.row_step;
-    const int positions = static_cast<int>(a.T);
-    b = static_cast<int>(row) / positions;
-    t = static_cast<int>(row) % positions;
+  __device__ __forceinline__ Place(const BackwardParameters& a, int group, int first) {
+    const int i = first + thread_y();
+    inside = i < static_cast<int>(a.rows.group_rows);
+    row = group * static_cast<int>(a.rows.group_step) +
+          (inside ? i : 0) * static_cast<int>(a.rows.row_step);
+    b = row / static_cast<int>(a.T);
+    t = row % static_cast<int>(a.T);
   }
 };
 
@@ -85,115 +89,131 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
   AUTOCIRCUIT_SHARED(shared);
   const int lanes = static_cast<int>(blockDim.x);
   const int tile_rows = static_cast<int>(blockDim.y);
-  const int threads = lanes * tile_rows;
-  const int x = static_cast<int>(threadIdx.x);
-  const int thread = static_cast<int>(threadIdx.y) * lanes + x;
   const int D = static_cast<int>(a.D);
   const int S = static_cast<int>(a.S);
   const int chunk = static_cast<int>(a.chunk);
+  const int tiles_per_group = static_cast<int>(a.tiles_per_group);
   const int first_destination = static_cast<int>(a.first);
   const int destinations = static_cast<int>(a.K) - first_destination < kDestinations
                                ? static_cast<int>(a.K) - first_destination
                                : kDestinations;
+  const auto channel = [&](int x, int piece) { return (piece * lanes + x) * kVector; };
 
   Arena arena = {shared};
   typename Access::Type* const ring =
-      arena.take<typename Access::Type>(kStages * kPieces * threads) + thread;
-  MaskTile mask(arena, chunk, kWidth);
-  const RowSums<2 * kDestinations> sums(arena, tile_rows, static_cast<int>(threadIdx.y), lanes / 32,
-                                        x);
+      arena.take<typename Access::Type>(kStages * kPieces * kThreads) + thread_y() * lanes +
+      thread_x();
+  Arena sums_arena = arena;
+  arena.skip(Sums::kBytes);
+  MaskTile<kWidth> mask(arena, chunk);
 
-  Storage* const grad = static_cast<Storage*>(a.grad);
-  const Storage* const normalized = static_cast<const Storage*>(a.normalized);
-  const Storage* const rstds = static_cast<const Storage*>(a.rstd);
-  Storage* const resid_grad = static_cast<Storage*>(a.resid_grad);
-  Storage* const delta_grad = static_cast<Storage*>(a.delta_grad);
-  const Int rows = a.B * a.T;
-  const auto channel = [&](int p) { return (p * lanes + x) * kVector; };
-
-  const Int tiles = a.rows.groups * a.tiles_per_group;
-  const Int end = tiles * (blockIdx.x + 1) / gridDim.x;
-  Int mask_group = -1;
   int used = 0;
-  for (Int tile = tiles * blockIdx.x / gridDim.x; tile < end; ++tile) {
-    const Int group = tile / a.tiles_per_group;
-    const Place place(a, group, static_cast<int>(tile % a.tiles_per_group) * tile_rows);
-    Storage* const target = delta_grad + place.b * a.grad_b + place.t * a.grad_t;
+  int tile = first_tile(a.rows.groups * tiles_per_group, 0);
+#pragma unroll 1
+  for (; tile < first_tile(a.rows.groups * tiles_per_group, 1); ++tile) {
+    const int group = tile / tiles_per_group;
+    const Place place(a, group, tile % tiles_per_group * tile_rows);
+    bool writes[kPieces];
+    {
+      const int x = thread_x();
+#pragma unroll
+      for (int p = 0; p < kPieces; ++p) writes[p] = place.inside && channel(x, p) < D;
+    }
+    // this thread's channels of source 0
+    Storage* const target = static_cast<Storage*>(a.delta_grad) + place.b * a.grad_b +
+                            place.t * a.grad_t + channel(thread_x(), 0);
 
     const auto read_mask = [&](int first) {
-      const Int row = group * a.rows.group_step;
-      const Storage* const from = static_cast<const Storage*>(a.mask) + row / a.T * a.mask_b +
-                                  row % a.T * a.mask_t + first_destination * a.mask_k;
+      const int row = group * static_cast<int>(a.rows.group_step);
+      const Storage* const from =
+          static_cast<const Storage*>(a.mask) + row / static_cast<int>(a.T) * a.mask_b +
+          row % static_cast<int>(a.T) * a.mask_t + first_destination * a.mask_k;
       const int n = S - first < chunk ? S - first : chunk;
-      used = mask.read<Element>(from, a.mask_k, destinations, first, n, thread, threads);
+      used = mask.read<Element>(from, a.mask_k, destinations, first, n, chunk,
+                                thread_y() * lanes + thread_x(), lanes * tile_rows);
     };
-    if (S > 0 && (chunk < S || group != mask_group)) {
-      read_mask(0);
-      mask_group = group;
-    }
 
-    // The first rows of delta_grad come while the gradient is normalised.
-    int next = 0;
-    const auto produce = [&](int slot) {
-      if (next < used) {
-        Storage* const from = target + mask.sources[next] * a.grad_s;
+    const auto copy = [&](int slot, const float* row) {
+      if (row < mask.weights + used * mask.kStride) {
+        const Storage* const from = target + mask.source(row) * a.grad_s;
 #pragma unroll
         for (int p = 0; p < kPieces; ++p) {
-          const bool wanted = place.inside && channel(p) < D;
-          Copy<Element, kVector>::start(&ring[(slot * kPieces + p) * threads],
-                                        from + (wanted ? channel(p) : 0), wanted);
+          if (writes[p]) {
+            Copy<Element, kVector>::start(&ring[(slot * kPieces + p) * kThreads],
+                                          from + p * lanes * kVector);
+          }
         }
-        ++next;
       }
       commit_copies();
     };
-#pragma unroll
-    for (int i = 0; i < kStages - 1; ++i) produce(i);
-
-    float g[kDestinations][kChannels];
-    const Int row_at = place.row * D;
-    const Storage* const normalized_row =
-        normalized + place.b * a.normalized_b + place.t * a.normalized_t;
-    const Storage* const rstd_row = rstds + place.b * a.rstd_b + place.t * a.rstd_t;
-#pragma unroll
-    for (int k = 0; k < kDestinations; ++k) {
-#pragma unroll
-      for (int c = 0; c < kChannels; ++c) g[k][c] = 0;
-      if (place.inside && k < destinations) {
-        const Int from = (first_destination + k) * rows * D + row_at;
-#pragma unroll
-        for (int p = 0; p < kPieces; ++p) {
-          if (channel(p) < D) Access::load(grad + from + channel(p), &g[k][p * kVector]);
-        }
+    const auto start = [&] {
+#pragma unroll 1
+      for (int i = 0; i < kStages - 1; ++i) copy(i, mask.weights + i * mask.kStride);
+    };
+    // The first rows of delta_grad come while the gradient is normalised.
+    if (S > 0) {
+      if (kChunked || tile % tiles_per_group == 0 ||
+          tile == first_tile(a.rows.groups * tiles_per_group, 0)) {
+        read_mask(0);
       }
+      start();
     }
 
-    if (a.normalization != NONE) {
-      // mean_d g and mean_d(g n), in turn
+    const int x = thread_x();
+    Arena piece = sums_arena;
+    const Sums sums(piece, thread_y(), lanes / 32, x);
+    float g[kDestinations][kChannels];
+    const Int stride = a.B * a.T * D;
+    Storage* grad = static_cast<Storage*>(a.grad) + first_destination * stride +
+                    static_cast<Int>(place.row) * D + channel(x, 0);
+    const Storage* normalized = static_cast<const Storage*>(a.normalized) +
+                                first_destination * a.normalized_k + place.b * a.normalized_b +
+                                place.t * a.normalized_t + channel(x, 0);
+    if (a.normalization == NONE) {
+#pragma unroll
+      for (int k = 0; k < kDestinations; ++k) {
+#pragma unroll
+        for (int p = 0; p < kPieces; ++p) {
+#pragma unroll
+          for (int c = 0; c < kVector; ++c) g[k][p * kVector + c] = 0;
+          if (k < destinations && writes[p]) {
+            Access::load(grad + p * lanes * kVector, &g[k][p * kVector]);
+          }
+        }
+        grad += stride;
+      }
+    } else {
+      Storage* from = grad;
+      const Storage* normal = normalized;
+      forget(from);
+      forget(normal);
 #pragma unroll
       for (int k = 0; k < kDestinations; k += 4) {
-        float part[8];
+        float part[8];  // sums of g and of g n, in turn
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
           part[2 * j] = 0;
           part[2 * j + 1] = 0;
-          if (k + j < kDestinations && k + j < destinations && place.inside) {
-            const int kj = k + j < kDestinations ? k + j : 0;
+          if (k + j < kDestinations) {
 #pragma unroll
             for (int p = 0; p < kPieces; ++p) {
-              if (channel(p) < D) {
+#pragma unroll
+              for (int c = 0; c < kVector; ++c) g[k + j][p * kVector + c] = 0;
+              if (k + j < destinations && writes[p]) {
                 float n[kVector];
-                Access::load(
-                    normalized_row + (first_destination + kj) * a.normalized_k + channel(p), n);
+                Access::load(from + p * lanes * kVector, &g[k + j][p * kVector]);
+                Access::load(normal + p * lanes * kVector, n);
 #pragma unroll
                 for (int c = 0; c < kVector; ++c) {
-                  const float y = g[kj][p * kVector + c];
+                  const float y = g[k + j][p * kVector + c];
                   part[2 * j] += y;
                   part[2 * j + 1] = multiply_add(y, n[c], part[2 * j + 1]);
                 }
               }
             }
           }
+          from += stride;
+          normal += a.normalized_k;
         }
         sums.add(2 * k, part);
       }
@@ -202,38 +222,44 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
       sums.finish([&](int index, float total) {
         return index % 2 == 0 && !centred ? 0.0f : total / length;
       });
+      const Storage* rstds = static_cast<const Storage*>(a.rstd) + first_destination * a.rstd_k +
+                             place.b * a.rstd_b + place.t * a.rstd_t;
+      forget(grad);
+      forget(normalized);
 #pragma unroll
       for (int k = 0; k < kDestinations; ++k) {
-        if (k < destinations && place.inside) {
+        if (place.inside && k < destinations) {
           const float mean = sums.results[2 * k];
           const float slope = sums.results[2 * k + 1];
-          const float rstd = Element::load(rstd_row[(first_destination + k) * a.rstd_k]);
-          const Int to = (first_destination + k) * rows * D + row_at;
+          const float rstd = Element::load(*rstds);
 #pragma unroll
           for (int p = 0; p < kPieces; ++p) {
-            if (channel(p) < D) {
+            if (writes[p]) {
               float n[kVector];
-              Access::load(normalized_row + (first_destination + k) * a.normalized_k + channel(p),
-                           n);
+              Access::load(normalized + p * lanes * kVector, n);
 #pragma unroll
               for (int c = 0; c < kVector; ++c) {
                 float& y = g[k][p * kVector + c];
                 y = multiply_add(-slope, n[c], y - mean) * rstd;
               }
-              Access::store(grad + to + channel(p), &g[k][p * kVector]);
+              Access::store(grad + p * lanes * kVector, &g[k][p * kVector]);
             }
           }
         }
+        grad += stride;
+        normalized += a.normalized_k;
+        rstds += a.rstd_k;
       }
     }
 
-    if (resid_grad != nullptr && place.inside) {
-      Storage* const to = resid_grad + place.b * a.resid_b + place.t * a.resid_t;
+    if (a.resid_grad != nullptr && place.inside) {
+      Storage* const to = static_cast<Storage*>(a.resid_grad) + place.b * a.resid_b +
+                          place.t * a.resid_t + channel(x, 0);
 #pragma unroll
       for (int p = 0; p < kPieces; ++p) {
-        if (channel(p) < D) {
+        if (writes[p]) {
           float total[kVector];
-          Access::load(to + channel(p), total);
+          Access::load(to + p * lanes * kVector, total);
 #pragma unroll
           for (int c = 0; c < kVector; ++c) {
             float sum = g[0][p * kVector + c];
@@ -241,36 +267,32 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
             for (int k = 1; k < kDestinations; ++k) sum += g[k][p * kVector + c];
             total[c] += sum;
           }
-          Access::store(to + channel(p), total);
+          Access::store(to + p * lanes * kVector, total);
         }
       }
     }
 
-    for (int first = 0; first < S; first += chunk) {
-      if (first > 0) {
-        read_mask(first);
-        next = 0;
-#pragma unroll
-        for (int i = 0; i < kStages - 1; ++i) produce(i);
-      }
+    int first = 0;
+    do {
       int slot = 0;
-      const float4* weights = reinterpret_cast<const float4*>(mask.weights);
+      const float* weights = mask.weights;
 #pragma unroll 1
-      for (int s = 0; s < used; ++s, weights += kWidth / 4) {
+      for (; weights < mask.weights + used * mask.kStride; weights += mask.kStride) {
         wait_copies<kStages - 2>();
         float v[kChannels];
         float w[kChannels];
 #pragma unroll
         for (int p = 0; p < kPieces; ++p) {
-          Access::unpack(ring[(slot * kPieces + p) * threads], &v[p * kVector]);
+          Access::unpack(ring[(slot * kPieces + p) * kThreads], &v[p * kVector]);
         }
-        produce(slot == 0 ? kStages - 1 : slot - 1);  // the slot read last time
+        // into the slot read last time
+        copy(slot == 0 ? kStages - 1 : slot - 1, weights + (kStages - 1) * mask.kStride);
         slot = slot == kStages - 1 ? 0 : slot + 1;
 #pragma unroll
         for (int c = 0; c < kChannels; ++c) w[c] = 0;
 #pragma unroll
         for (int k = 0; k < kDestinations; k += 4) {
-          const float4 four = weights[k / 4];
+          const float4 four = *reinterpret_cast<const float4*>(weights + k);
 #pragma unroll
           for (int c = 0; c < kChannels; ++c) {
             v[c] = multiply_add(four.x, g[k][c], v[c]);
@@ -279,15 +301,23 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
             if (k + 3 < kDestinations) w[c] = multiply_add(four.w, g[k + 3][c], w[c]);
           }
         }
-        Storage* const to = target + mask.sources[s] * a.grad_s;
+        Storage* const to = target + mask.source(weights) * a.grad_s;
 #pragma unroll
         for (int p = 0; p < kPieces; ++p) {
 #pragma unroll
           for (int c = 0; c < kVector; ++c) v[p * kVector + c] += w[p * kVector + c];
-          if (place.inside && channel(p) < D) Access::store(to + channel(p), &v[p * kVector]);
+          if (writes[p]) {
+            Access::store(to + p * lanes * kVector, &v[p * kVector]);
+          }
         }
       }
-    }
+      if (!kChunked) break;
+      first += chunk;
+      if (first < S) {
+        read_mask(first);
+        start();
+      }
+    } while (first < S);
     wait_copies<0>();
   }
 }

@@ -94,30 +94,44 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(kThreads, AUTOCIRCUIT_BLOCKS)
   if (count > a.rows.group_rows - first_row)
     count = static_cast<int>(a.rows.group_rows - first_row);
 
-  const int copy_row = thread / kCopiesPerRow;
-  const int copy_channel = thread % kCopiesPerRow * kVector;
   int next = 0;  // row of the chunk, and channel, that is copied next
   int next_channel = 0;
   const auto produce = [&](int stage) {
     if (next < count) {
       const Int row = group * a.rows.group_step + (first_row + next) * a.rows.row_step;
+      const int copy_row = thread_x() / kCopiesPerRow;
+      const int copy_channel = thread_x() % kCopiesPerRow * kVector;
       const int d = next_channel + copy_channel;
       const Storage* const grad_row = grad + row * D;
       const Storage* const delta_row =
           delta + static_cast<int>(row) / T * a.delta_b + static_cast<int>(row) % T * a.delta_t;
       Storage* to = stages + (stage * kRows + copy_row) * kPitch + copy_channel;
+      const Storage* from = grad + (row + (first_k + copy_row) * rows) * D + d;
+      Int step = kRowsAtOnce * rows * D;
+      int last = (d < D ? K : 0) - first_k;
+      forget(from);
 #pragma unroll
-      for (int r = 0; r < kRows; r += kRowsAtOnce) {
-        const int i = r + copy_row;
-        if (i < kRows) {
-          const bool is_grad = i < kDestinations;
-          const int index = is_grad ? first_k + i : first_s + i - kDestinations;
-          const bool wanted = d < D && index < (is_grad ? K : S);
-          const Storage* const from =
-              is_grad ? grad_row + index * rows * D : delta_row + index * a.delta_s;
-          Copy<Element, kVector>::start(reinterpret_cast<typename Transfer::Type*>(to),
-                                        wanted ? from + d : grad, wanted);
+      for (int i = 0; i < kDestinations; i += kRowsAtOnce) {
+        if (i + copy_row < kDestinations) {
+          Copy<Element, kVector>::start(reinterpret_cast<typename Transfer::Type*>(to), from,
+                                        i + copy_row < last);
         }
+        from += step;
+        to += kRowsAtOnce * kPitch;
+      }
+      to = stages + (stage * kRows + kDestinations + copy_row) * kPitch + copy_channel;
+      from = delta + static_cast<int>(row) / T * a.delta_b + static_cast<int>(row) % T * a.delta_t +
+             (first_s + copy_row) * a.delta_s + d;
+      step = kRowsAtOnce * a.delta_s;
+      last = (d < D ? S : 0) - first_s;
+      forget(from);
+#pragma unroll
+      for (int i = 0; i < kSources; i += kRowsAtOnce) {
+        if (i + copy_row < kSources) {
+          Copy<Element, kVector>::start(reinterpret_cast<typename Transfer::Type*>(to), from,
+                                        i + copy_row < last);
+        }
+        from += step;
         to += kRowsAtOnce * kPitch;
       }
       next_channel += kWide;

@@ -59,21 +59,25 @@ constexpr int kVector = AUTOCIRCUIT_VECTOR;              // channels of one acce
 constexpr int kPieces = AUTOCIRCUIT_PIECES;              // accesses of a thread per row
 constexpr int kDestinations = AUTOCIRCUIT_DESTINATIONS;  // of a tile
 constexpr int kStages = AUTOCIRCUIT_STAGES;              // slots of the ring
+constexpr bool kChunked = AUTOCIRCUIT_CHUNKED != 0;      // whether the mask is read in chunks
+constexpr int kThreads = AUTOCIRCUIT_THREADS;            // of a block, at most
 constexpr int kWidth = round_up(kDestinations, 4);       // of the mask in shared memory
+constexpr int kChannels = kVector * kPieces;
 typedef Pack<Element, kVector> Access;
+typedef RowSums<kDestinations, kThreads / 32> Sums;
 
-// Where a thread's channels of one row begin; null past the last row of a group.
+// The row (b,t) of a thread in a tile; some row of the group if the tile has fewer.
 struct Place {
-  Int b, t, row;
+  int row, b, t;
   bool inside;
 
-  __device__ __forceinline__ Place(const ForwardParameters& a, Int group, int first) {
-    const int i = first + static_cast<int>(threadIdx.y);
-    inside = i < a.rows.group_rows;
-    row = group * a.rows.group_step + (inside ? i : 0) * a.rows.row_step;
-    const int positions = static_cast<int>(a.T);
-    b = static_cast<int>(row) / positions;
-    t = static_cast<int>(row) % positions;
+  __device__ __forceinline__ Place(const ForwardParameters& a, int group, int first) {
+    const int i = first + thread_y();
+    inside = i < static_cast<int>(a.rows.group_rows);
+    row = group * static_cast<int>(a.rows.group_step) +
+          (inside ? i : 0) * static_cast<int>(a.rows.row_step);
+    b = row / static_cast<int>(a.T);
+    t = row % static_cast<int>(a.T);
   }
 };
 
@@ -82,226 +86,225 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
   AUTOCIRCUIT_SHARED(shared);
   const int lanes = static_cast<int>(blockDim.x);
   const int tile_rows = static_cast<int>(blockDim.y);
-  const int threads = lanes * tile_rows;
-  const int x = static_cast<int>(threadIdx.x);
-  const int thread = static_cast<int>(threadIdx.y) * lanes + x;
   const int D = static_cast<int>(a.D);
+  const int S = static_cast<int>(a.S);
   const int chunk = static_cast<int>(a.chunk);
+  const int tiles_per_group = static_cast<int>(a.tiles_per_group);
   const int first_destination = static_cast<int>(blockIdx.y) * kDestinations;
   const int destinations = static_cast<int>(a.K) - first_destination < kDestinations
                                ? static_cast<int>(a.K) - first_destination
                                : kDestinations;
+  const auto channel = [&](int x, int piece) { return (piece * lanes + x) * kVector; };
 
   Arena arena = {shared};
   typename Access::Type* const ring =
-      arena.take<typename Access::Type>(kStages * kPieces * threads) + thread;
-  MaskTile mask(arena, chunk, kWidth);
-  const RowSums<kDestinations> sums(arena, tile_rows, static_cast<int>(threadIdx.y), lanes / 32, x);
+      arena.take<typename Access::Type>((kStages + 1) * kPieces * kThreads) + thread_y() * lanes +
+      thread_x();
+  Arena sums_arena = arena;
+  arena.skip(Sums::kBytes);
+  MaskTile<kWidth> mask(arena, chunk);
 
-  const Storage* const resid = static_cast<const Storage*>(a.resid);
-  const Storage* const delta = static_cast<const Storage*>(a.delta);
-  Storage* const out = static_cast<Storage*>(a.out);
-  const Int rows = a.B * a.T;
-
-  const Int tiles = a.rows.groups * a.tiles_per_group;
-  const Int end = tiles * (blockIdx.x + 1) / gridDim.x;
-  Int begin = tiles * blockIdx.x / gridDim.x;
-  while (begin < end) {
-    // a run of tiles with one mask; with several chunks, one tile
-    const Int group = begin / a.tiles_per_group;
-    Int stop = (group + 1) * a.tiles_per_group;
-    if (stop > end) stop = end;
-    if (chunk < a.S) stop = begin + 1;
-    const int first_row = static_cast<int>(begin % a.tiles_per_group) * tile_rows;
-    const int run = static_cast<int>(stop - begin);
-
-    float sum[kDestinations][kPieces * kVector];
-    int chunk_first = 0;
-    do {
-      const int n =
-          static_cast<int>(a.S) - chunk_first < chunk ? static_cast<int>(a.S) - chunk_first : chunk;
-      const bool starts = chunk_first == 0;
-      const bool finishes = chunk_first + n == a.S;
-      int used = 0;
-      bool all_used = true;
-      if (n > 0) {
-        const Int row = group * a.rows.group_step;
-        const Storage* const from = static_cast<const Storage*>(a.mask) + row / a.T * a.mask_b +
-                                    row % a.T * a.mask_t + first_destination * a.mask_k;
-        used = mask.read<Element>(from, a.mask_k, destinations, chunk_first, n, thread, threads);
-        for (int k = 0; k < destinations; ++k) all_used = all_used && mask.any[k] != 0;
-      }
-
-      // The ring's producer: for each tile the row of resid (in the first chunk), then those of the
-      // used sources.
-      int next_row = first_row;
-      int next = starts ? -1 : 0;
-      const int stop_row = first_row + run * tile_rows;
-      const Storage* next_from = nullptr;
-      bool next_inside = false;
-      if (!starts && used == 0) next_row = stop_row;  // nothing to read
-      const auto aim = [&] {
-        const Place place(a, group, next_row);
-        next_inside = place.inside;
-        next_from = delta + place.b * a.delta_b + place.t * a.delta_t;
-      };
-      const auto produce = [&](int slot) {
-        if (next_row < stop_row) {
-          const Storage* from;
-          if (next < 0) {
-            const Place place(a, group, next_row);
-            from = resid + place.b * a.resid_b + place.t * a.resid_t;
-          } else {
-            from = next_from + mask.sources[next] * a.delta_s;
-          }
+  // channels past the last are never copied: they are 0
 #pragma unroll
-          for (int p = 0; p < kPieces; ++p) {
-            const int d = (p * lanes + x) * kVector;
-            const bool wanted = next_inside && d < D;
-            Copy<Element, kVector>::start(&ring[(slot * kPieces + p) * threads],
-                                          from + (wanted ? d : 0), wanted);
-          }
-          if (++next == used) {
-            next = starts ? -1 : 0;
-            next_row += tile_rows;
-            if (next_row < stop_row) aim();
-          }
+  for (int i = 0; i < (kStages + 1) * kPieces; ++i) ring[i * kThreads] = typename Access::Type();
+
+  const Storage* delta = nullptr;  // this thread's channels of source 0, of the row to be copied
+  bool copies[kPieces];
+  int used = 0;
+  const auto copy = [&](int slot, const Storage* from) {
+#pragma unroll
+    for (int p = 0; p < kPieces; ++p) {
+      if (copies[p]) {
+        Copy<Element, kVector>::start(&ring[(slot * kPieces + p) * kThreads],
+                                      from + p * lanes * kVector);
+      }
+    }
+  };
+  const auto read = [&](int slot, float(&v)[kChannels]) {
+#pragma unroll
+    for (int p = 0; p < kPieces; ++p) {
+      Access::unpack(ring[(slot * kPieces + p) * kThreads], &v[p * kVector]);
+    }
+  };
+  // Starts the copies of the first sources of a row, before them that of its resid.
+  const auto start = [&](const Place& place, bool with_resid) {
+    const int x = thread_x();
+#pragma unroll
+    for (int p = 0; p < kPieces; ++p) copies[p] = place.inside && channel(x, p) < D;
+    delta = static_cast<const Storage*>(a.delta) + place.b * a.delta_b + place.t * a.delta_t +
+            channel(x, 0);
+    if (with_resid) {
+      copy(kStages, static_cast<const Storage*>(a.resid) + place.b * a.resid_b +
+                        place.t * a.resid_t + channel(x, 0));
+    }
+#pragma unroll 1
+    for (int i = 0; i < kStages - 1; ++i) {
+      if (i < used) {
+        copy(i, delta + mask.source(mask.weights + i * mask.kStride) * a.delta_s);
+      }
+      commit_copies();
+    }
+  };
+
+  int tile = first_tile(a.rows.groups * tiles_per_group, 0);
+#pragma unroll 1
+  for (; tile < first_tile(a.rows.groups * tiles_per_group, 1); ++tile) {
+    const int group = tile / tiles_per_group;
+    const auto read_mask = [&](int first) {
+      const int row = group * static_cast<int>(a.rows.group_step);
+      const Storage* const from =
+          static_cast<const Storage*>(a.mask) + row / static_cast<int>(a.T) * a.mask_b +
+          row % static_cast<int>(a.T) * a.mask_t + first_destination * a.mask_k;
+      used = mask.read<Element>(from, a.mask_k, destinations, first,
+                                S - first < chunk ? S - first : chunk, chunk,
+                                thread_y() * lanes + thread_x(), lanes * tile_rows);
+    };
+    // within a run of tiles with one mask, the mask is there and the copies have begun
+    if (kChunked || tile % tiles_per_group == 0 ||
+        tile == first_tile(a.rows.groups * tiles_per_group, 0)) {
+      if (S > 0) read_mask(0);
+      start(Place(a, group, tile % tiles_per_group * tile_rows), true);
+    }
+
+    float sum[kDestinations][kChannels];
+    float v[kChannels];
+    wait_copies<kStages - 2>();
+    read(kStages, v);
+#pragma unroll
+    for (int k = 0; k < kDestinations; ++k) {
+#pragma unroll
+      for (int c = 0; c < kChannels; ++c) sum[k][c] = v[c];
+    }
+    int first = 0;
+    do {
+      int slot = 0;
+      const float* weights = mask.weights;
+      const float* const end = weights + used * mask.kStride;
+#pragma unroll 1
+      for (; weights < end; weights += mask.kStride) {
+        wait_copies<kStages - 2>();
+        read(slot, v);
+        const float* const ahead = weights + (kStages - 1) * mask.kStride;
+        if (ahead < end) {  // into the slot read last time
+          copy(slot == 0 ? kStages - 1 : slot - 1, delta + mask.source(ahead) * a.delta_s);
         }
         commit_copies();
-      };
-      if (next_row < stop_row) aim();
-      int slot = 0;
-#pragma unroll
-      for (int i = 0; i < kStages - 1; ++i) produce(i);
-      const auto consume = [&](float(&v)[kPieces * kVector]) {
-        wait_copies<kStages - 2>();
-#pragma unroll
-        for (int p = 0; p < kPieces; ++p) {
-          Access::unpack(ring[(slot * kPieces + p) * threads], &v[p * kVector]);
-        }
-        produce(slot == 0 ? kStages - 1 : slot - 1);  // the slot read last time
         slot = slot == kStages - 1 ? 0 : slot + 1;
-      };
-
-      for (int i = 0; i < run; ++i) {
-        float v[kPieces * kVector];
-        if (starts) {
-          consume(v);
 #pragma unroll
-          for (int k = 0; k < kDestinations; ++k) {
+        for (int k = 0; k < kDestinations; k += 4) {
+          const float4 four = *reinterpret_cast<const float4*>(weights + k);
 #pragma unroll
-            for (int c = 0; c < kPieces * kVector; ++c) sum[k][c] = v[c];
+          for (int c = 0; c < kChannels; ++c) {
+            sum[k][c] = multiply_add(four.x, v[c], sum[k][c]);
+            if (k + 1 < kDestinations) sum[k + 1][c] = multiply_add(four.y, v[c], sum[k + 1][c]);
+            if (k + 2 < kDestinations) sum[k + 2][c] = multiply_add(four.z, v[c], sum[k + 2][c]);
+            if (k + 3 < kDestinations) sum[k + 3][c] = multiply_add(four.w, v[c], sum[k + 3][c]);
           }
-        }
-        const float4* weights = reinterpret_cast<const float4*>(mask.weights);
-#pragma unroll 1
-        for (int s = 0; s < used; ++s, weights += kWidth / 4) {
-          consume(v);
-#pragma unroll
-          for (int k = 0; k < kDestinations; k += 4) {
-            const float4 four = weights[k / 4];
-#pragma unroll
-            for (int c = 0; c < kPieces * kVector; ++c) {
-              sum[k][c] = multiply_add(four.x, v[c], sum[k][c]);
-              if (k + 1 < kDestinations) {
-                sum[k + 1][c] = multiply_add(four.y, v[c], sum[k + 1][c]);
-              }
-              if (k + 2 < kDestinations) {
-                sum[k + 2][c] = multiply_add(four.z, v[c], sum[k + 2][c]);
-              }
-              if (k + 3 < kDestinations) {
-                sum[k + 3][c] = multiply_add(four.w, v[c], sum[k + 3][c]);
-              }
-            }
-          }
-        }
-        if (!finishes) continue;
-
-        const Place place(a, group, first_row + i * tile_rows);
-        if (!all_used) {  // 0 * delta may be NaN
-#pragma unroll
-          for (int p = 0; p < kPieces; ++p) {
-            const int d = (p * lanes + x) * kVector;
-            if (d < D) {
-              Access::load(resid + place.b * a.resid_b + place.t * a.resid_t + d, &v[p * kVector]);
-            }
-          }
-#pragma unroll
-          for (int k = 0; k < kDestinations; ++k) {
-#pragma unroll
-            for (int c = 0; c < kPieces * kVector; ++c) {
-              if (mask.any[k] == 0) sum[k][c] = (c / kVector * lanes + x) * kVector < D ? v[c] : 0;
-            }
-          }
-        }
-
-        const float length = static_cast<float>(D);
-        if (a.normalization == LAYER_NORM) {
-#pragma unroll
-          for (int k = 0; k < kDestinations; k += 8) {
-            float part[8];
-#pragma unroll
-            for (int j = 0; j < 8; ++j) {
-              part[j] = 0;
-#pragma unroll
-              for (int c = 0; k + j < kDestinations && c < kPieces * kVector; ++c) {
-                part[j] += sum[k + j < kDestinations ? k + j : 0][c];
-              }
-            }
-            sums.add(k, part);
-          }
-          sums.finish([&](int, float total) { return total / length; });
-#pragma unroll
-          for (int k = 0; k < kDestinations; ++k) {
-            const float mean = sums.results[k];
-#pragma unroll
-            for (int c = 0; c < kPieces * kVector; ++c) {
-              // channels past the last stay 0
-              if ((c / kVector * lanes + x) * kVector < D) sum[k][c] -= mean;
-            }
-          }
-        }
-        if (a.normalization != NONE) {
-#pragma unroll
-          for (int k = 0; k < kDestinations; k += 8) {
-            float part[8];
-#pragma unroll
-            for (int j = 0; j < 8; ++j) {
-              part[j] = 0;
-#pragma unroll
-              for (int c = 0; k + j < kDestinations && c < kPieces * kVector; ++c) {
-                const float y = sum[k + j < kDestinations ? k + j : 0][c];
-                part[j] = multiply_add(y, y, part[j]);
-              }
-            }
-            sums.add(k, part);
-          }
-          const float epsilon = static_cast<float>(a.epsilon);
-          sums.finish([&](int, float total) { return 1.0f / sqrtf(total / length + epsilon); });
-        }
-        if (!place.inside) continue;
-
-#pragma unroll
-        for (int k = 0; k < kDestinations; ++k) {
-          if (k >= destinations) continue;
-          const float rstd = a.normalization == NONE ? 1.0f : sums.results[k];
-          const Int to = (first_destination + k) * rows + place.row;
-#pragma unroll
-          for (int p = 0; p < kPieces; ++p) {
-            const int d = (p * lanes + x) * kVector;
-            float y[kVector];
-#pragma unroll
-            for (int c = 0; c < kVector; ++c) y[c] = sum[k][p * kVector + c] * rstd;
-            if (d < D) Access::store(out + to * D + d, y);
-          }
-          if (a.rstd != nullptr && x == 0) static_cast<Storage*>(a.rstd)[to] = Element::store(rstd);
         }
       }
-      chunk_first += n;
-    } while (chunk_first < a.S);
-    wait_copies<0>();
-    begin = stop;
+      if (!kChunked) break;
+      first += chunk;
+      if (first < S) {
+        read_mask(first);
+        start(Place(a, group, tile % tiles_per_group * tile_rows), false);
+      }
+    } while (first < S);
+
+    // destinations without any source: 0 * delta may be NaN
+    bool all_used = true;
+    if (S > 0) {
+#pragma unroll
+      for (int k = 0; k < kDestinations; ++k) all_used = all_used && mask.any[k] != 0;
+    }
+    if (!all_used) {
+      read(kStages, v);
+#pragma unroll
+      for (int k = 0; k < kDestinations; ++k) {
+        const bool any = mask.any[k] != 0;
+#pragma unroll
+        for (int c = 0; c < kChannels; ++c) sum[k][c] = any ? sum[k][c] : v[c];
+      }
+    }
+
+    // the next row comes while this one is normalised
+    if (!kChunked && (tile + 1) % tiles_per_group != 0 &&
+        tile + 1 < first_tile(a.rows.groups * tiles_per_group, 1)) {
+      start(Place(a, group, (tile + 1) % tiles_per_group * tile_rows), true);
+    }
+
+    const int x = thread_x();
+    Arena piece = sums_arena;
+    const Sums sums(piece, thread_y(), lanes / 32, x);
+    const float length = static_cast<float>(D);
+    if (a.normalization == LAYER_NORM) {
+#pragma unroll
+      for (int k = 0; k < kDestinations; k += 8) {
+        float part[8];
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+          part[j] = 0;
+          if (k + j < kDestinations) {
+#pragma unroll
+            for (int c = 0; c < kChannels; ++c) part[j] += sum[k + j][c];
+          }
+        }
+        sums.add(k, part);
+      }
+      sums.finish([&](int, float total) { return total / length; });
+#pragma unroll
+      for (int k = 0; k < kDestinations; ++k) {
+        const float mean = sums.results[k];
+#pragma unroll
+        for (int c = 0; c < kChannels; ++c) {
+          if (channel(x, c / kVector) < D) sum[k][c] -= mean;  // the others stay 0
+        }
+      }
+    }
+    if (a.normalization != NONE) {
+#pragma unroll
+      for (int k = 0; k < kDestinations; k += 8) {
+        float part[8];
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+          part[j] = 0;
+          if (k + j < kDestinations) {
+#pragma unroll
+            for (int c = 0; c < kChannels; ++c) {
+              part[j] = multiply_add(sum[k + j][c], sum[k + j][c], part[j]);
+            }
+          }
+        }
+        sums.add(k, part);
+      }
+      const float epsilon = static_cast<float>(a.epsilon);
+      sums.finish([&](int, float total) { return 1.0f / sqrtf(total / length + epsilon); });
+    }
+    const Place place(a, group, tile % tiles_per_group * tile_rows);
+    if (!place.inside) continue;
+    const Int rows = a.B * a.T;
+    Int to = first_destination * rows + place.row;
+    Storage* out = static_cast<Storage*>(a.out) + to * D + channel(x, 0);
+    forget(out);
+#pragma unroll
+    for (int k = 0; k < kDestinations; ++k) {
+      if (k < destinations) {
+        const float rstd = a.normalization == NONE ? 1.0f : sums.results[k];
+#pragma unroll
+        for (int p = 0; p < kPieces; ++p) {
+          float y[kVector];
+#pragma unroll
+          for (int c = 0; c < kVector; ++c) y[c] = sum[k][p * kVector + c] * rstd;
+          if (channel(x, p) < D) Access::store(out + p * lanes * kVector, y);
+        }
+        if (a.rstd != nullptr && x == 0) {
+          static_cast<Storage*>(a.rstd)[to] = Element::store(rstd);
+        }
+      }
+      out += rows * D;
+      to += rows;
+    }
   }
+  wait_copies<0>();
 }
 
 }  // namespace patch_forward_kernel

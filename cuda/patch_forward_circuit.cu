@@ -63,7 +63,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
   const int block_rows = static_cast<int>(blockDim.y);
   const int D = static_cast<int>(a.D);
   Arena arena = {shared};
-  const RowSums<1> sums(arena, block_rows, y, lanes / 32, x);
+  const RowSums<1, AUTOCIRCUIT_THREADS / 32> sums(arena, y, lanes / 32, x);
   const Storage* const resid = static_cast<const Storage*>(a.resid);
   const Storage* const delta = static_cast<const Storage*>(a.delta);
   const Int rows = a.B * a.T;
