@@ -14,8 +14,9 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.javacpp.SizeTPointer;
 
 /**
- * NVIDIA's run-time compiler, through the JavaCPP Presets for CUDA. It needs neither a device nor a
- * driver. Holds nothing; safe to share between threads.
+ * NVIDIA's run-time compiler, through the JavaCPP Presets for CUDA. It needs no device; but the
+ * presets load the driver's library with it, so that must be there. Holds nothing; safe to share
+ * between threads.
  */
 final class Nvrtc implements CudaCompiler {
   /** {@code NVRTC_SUCCESS}. */
