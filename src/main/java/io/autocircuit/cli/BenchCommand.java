@@ -108,7 +108,6 @@ final class BenchCommand implements Callable<Integer> {
           "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
     }
     DeviceChoice on = device.forModel();
-    out.println("device: " + on);
     try (NativeThreads used = NativeThreads.use(count);
         Bars bars = Bars.onTerminal();
         Transformer transformer =
@@ -138,6 +137,7 @@ final class BenchCommand implements Callable<Integer> {
       root.put("spreads", rounded(r.spreads()));
       root.put("live_share", rounded(r.liveShare()));
       root.put("peak_native_mb", rounded(r.peakNativeMegabytes()));
+      out.println("device: " + on);
       out.printf(
           Locale.ROOT,
           "plain forward %.1f ms: %.0f GFLOP/s, a bare product %.0f GFLOP/s (%.2f)%n%n",

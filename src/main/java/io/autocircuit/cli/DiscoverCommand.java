@@ -103,18 +103,17 @@ final class DiscoverCommand implements Callable<Integer> {
           return null;
         });
     DeviceChoice on = device.forModel();
-    spec.commandLine().getOut().println("device: " + on);
     ResultDirectory.requireWritable(output.out);
     ScalarType type = input.precision == Precision.FLOAT32 ? ScalarType.Float : ScalarType.Double;
     try (Task task = task(type)) {
-      run(task, on.device());
+      run(task, on);
     }
     return 0;
   }
 
-  private void run(Task task, Device on) {
+  private void run(Task task, DeviceChoice on) {
     PrintWriter out = spec.commandLine().getOut();
-    KernelsProvider.Choice kernels = KernelsProvider.choose(on);
+    KernelsProvider.Choice kernels = KernelsProvider.choose(on.device());
     if (output.verbose) {
       out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
     }
@@ -165,7 +164,8 @@ final class DiscoverCommand implements Callable<Integer> {
         Bars bars = Bars.onTerminal()) {
       result = discovery.judge(scaled(discovery.score(bars), trainBatches), bars);
     }
-    ResultDirectory.write(output.out, result, report(task, result, threads, on));
+    ResultDirectory.write(output.out, result, report(task, result, threads, on.device()));
+    out.println("device: " + on);
     new Printout(out, judging.metrics != null)
         .print(result, scoring.algorithm.equals("acdc") ? taus() : new double[0]);
     result.notices().forEach(n -> out.println("note: " + n));
