@@ -596,7 +596,7 @@ public record CudaLaunch(
       launches.add(
           new CudaLaunch(
               "patch_backward",
-              tiling.options(shape, layout),
+              tiling.options(effective, layout),
               "patch_backward",
               (int) Math.min(tiling.tiles, (long) device.multiprocessors() * tiling.blocks),
               1,

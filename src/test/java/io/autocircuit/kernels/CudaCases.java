@@ -418,7 +418,7 @@ final class CudaCases {
     List<Case> cases = new ArrayList<>();
     // {K, D}: each is one list of options per type
     int[][] sizes = {{1, 33}, {5, 64}, {37, 31}, {36, 132}, {3, 770}, {2, 1}};
-    int[] sources = {0, 1, 33, 150, 31, 2, 144, 32};
+    int[] sources = {1, 0, 33, 150, 31, 1, 32, 100};
     int[][] rows = {{1, 1}, {1, 7}, {3, 5}, {2, 16}, {5, 3}};
     for (boolean half : new boolean[] {false, true}) {
       for (int[] size : sizes) {
@@ -454,7 +454,8 @@ final class CudaCases {
           cases.add(
               backward(
                   DEVICE,
-                  shape,
+                  // S decides about the options: few
+                  shape(half, bt[0], bt[1], size[0], i % 2 == 0 ? 33 : s % 50, size[1]),
                   norm(random),
                   layout,
                   Axes.values()[random.nextInt(4)],
