@@ -32,14 +32,13 @@
 // of one row (b,t) and keeps g' of DESTINATIONS destinations for them in registers, from the first
 // read of grad to the last row of delta_grad; so grad passes once. Rows of delta_grad arrive through
 // a ring of cp.async slots, each thread copying what it alone reads and writes; the mask is read as
-// broadcast float4. The product has one sum per channel and source: two sums each (over two halves
-// of the destinations of four) keep the arithmetic from waiting for itself.
+// broadcast float4.
 //
 // One launch takes the destinations first ... first + DESTINATIONS - 1; launches for more follow one
 // another, each adding to resid_grad and delta_grad (in bfloat16, rounding in between).
 //
 // Order of summation: over d by lane, warp and channel of the thread as D and the alignment demand;
-// over k ascending in the way above; nothing depends on other rows. No atomics on floats.
+// over k ascending; nothing depends on other rows. No atomics on floats.
 //
 // Launch: block (32 * warps of a row, rows of a tile), grid (blocks).
 #include "common.cuh"
@@ -107,7 +106,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
   arena.skip(Sums::kBytes);
   MaskTile<kWidth> mask(arena, chunk);
 
-  int used = 0;
+  int used = 0;  // floats of the mask's weights
   int tile = first_tile(a.rows.groups * tiles_per_group, 0);
 #pragma unroll 1
   for (; tile < first_tile(a.rows.groups * tiles_per_group, 1); ++tile) {
@@ -129,13 +128,13 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
           static_cast<const Storage*>(a.mask) + row / static_cast<int>(a.T) * a.mask_b +
           row % static_cast<int>(a.T) * a.mask_t + first_destination * a.mask_k;
       const int n = S - first < chunk ? S - first : chunk;
-      used = mask.read<Element>(from, a.mask_k, destinations, first, n, chunk,
-                                thread_y() * lanes + thread_x(), lanes * tile_rows);
+      used = mask.kStride * mask.read<Element>(from, a.mask_k, destinations, first, n, chunk,
+                                               thread_y() * lanes + thread_x(), lanes * tile_rows);
     };
 
-    const auto copy = [&](int slot, const float* row) {
-      if (row < mask.weights + used * mask.kStride) {
-        const Storage* const from = target + mask.source(row) * a.grad_s;
+    const auto copy = [&](unsigned int slot, int at) {
+      if (at < used) {
+        const Storage* const from = target + mask.source(mask.weights + at) * a.grad_s;
 #pragma unroll
         for (int p = 0; p < kPieces; ++p) {
           if (writes[p]) {
@@ -148,7 +147,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
     };
     const auto start = [&] {
 #pragma unroll 1
-      for (int i = 0; i < kStages - 1; ++i) copy(i, mask.weights + i * mask.kStride);
+      for (int i = 0; i < kStages - 1; ++i) copy(i, i * mask.kStride);
     };
     // The first rows of delta_grad come while the gradient is normalised.
     if (S > 0) {
@@ -188,10 +187,10 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
       forget(from);
       forget(normal);
 #pragma unroll
-      for (int k = 0; k < kDestinations; k += 4) {
-        float part[8];  // sums of g and of g n, in turn
+      for (int k = 0; k < kDestinations; k += 2) {
+        float part[4];  // sums of g and of g n, in turn
 #pragma unroll
-        for (int j = 0; j < 4; ++j) {
+        for (int j = 0; j < 2; ++j) {
           part[2 * j] = 0;
           part[2 * j + 1] = 0;
           if (k + j < kDestinations) {
@@ -262,10 +261,8 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
           Access::load(to + p * lanes * kVector, total);
 #pragma unroll
           for (int c = 0; c < kVector; ++c) {
-            float sum = g[0][p * kVector + c];
 #pragma unroll
-            for (int k = 1; k < kDestinations; ++k) sum += g[k][p * kVector + c];
-            total[c] += sum;
+            for (int k = 0; k < kDestinations; ++k) total[c] += g[k][p * kVector + c];
           }
           Access::store(to + p * lanes * kVector, total);
         }
@@ -274,38 +271,32 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
 
     int first = 0;
     do {
-      int slot = 0;
-      const float* weights = mask.weights;
+      unsigned int slot = 0;
 #pragma unroll 1
-      for (; weights < mask.weights + used * mask.kStride; weights += mask.kStride) {
+      for (int at = 0; at < used; at += mask.kStride) {
         wait_copies<kStages - 2>();
         float v[kChannels];
-        float w[kChannels];
 #pragma unroll
         for (int p = 0; p < kPieces; ++p) {
           Access::unpack(ring[(slot * kPieces + p) * kThreads], &v[p * kVector]);
         }
         // into the slot read last time
-        copy(slot == 0 ? kStages - 1 : slot - 1, weights + (kStages - 1) * mask.kStride);
-        slot = slot == kStages - 1 ? 0 : slot + 1;
-#pragma unroll
-        for (int c = 0; c < kChannels; ++c) w[c] = 0;
+        copy((slot + kStages - 1) % kStages, at + (kStages - 1) * mask.kStride);
+        slot = (slot + 1) % kStages;
 #pragma unroll
         for (int k = 0; k < kDestinations; k += 4) {
-          const float4 four = *reinterpret_cast<const float4*>(weights + k);
+          const float4 four = *reinterpret_cast<const float4*>(mask.weights + at + k);
 #pragma unroll
           for (int c = 0; c < kChannels; ++c) {
             v[c] = multiply_add(four.x, g[k][c], v[c]);
-            if (k + 1 < kDestinations) w[c] = multiply_add(four.y, g[k + 1][c], w[c]);
+            if (k + 1 < kDestinations) v[c] = multiply_add(four.y, g[k + 1][c], v[c]);
             if (k + 2 < kDestinations) v[c] = multiply_add(four.z, g[k + 2][c], v[c]);
-            if (k + 3 < kDestinations) w[c] = multiply_add(four.w, g[k + 3][c], w[c]);
+            if (k + 3 < kDestinations) v[c] = multiply_add(four.w, g[k + 3][c], v[c]);
           }
         }
-        Storage* const to = target + mask.source(weights) * a.grad_s;
+        Storage* const to = target + mask.source(mask.weights + at) * a.grad_s;
 #pragma unroll
         for (int p = 0; p < kPieces; ++p) {
-#pragma unroll
-          for (int c = 0; c < kVector; ++c) v[p * kVector + c] += w[p * kVector + c];
           if (writes[p]) {
             Access::store(to + p * lanes * kVector, &v[p * kVector]);
           }

@@ -160,7 +160,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(kThreads, AUTOCIRCUIT_BLOCKS)
     produce(stage == 0 ? kStages - 1 : stage - 1);  // the stage read last time
     const Storage* const from = stages + stage * kRows * kPitch + slice * kSlice;
     stage = stage == kStages - 1 ? 0 : stage + 1;
-#pragma unroll
+#pragma unroll 1
     for (int c = 0; c < kSlice; c += 4) {
       float g[kTileK][4];
 #pragma unroll

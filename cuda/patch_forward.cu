@@ -110,8 +110,8 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
 
   const Storage* delta = nullptr;  // this thread's channels of source 0, of the row to be copied
   bool copies[kPieces];
-  int used = 0;
-  const auto copy = [&](int slot, const Storage* from) {
+  int used = 0;  // floats of the mask's weights
+  const auto copy = [&](unsigned int slot, const Storage* from) {
 #pragma unroll
     for (int p = 0; p < kPieces; ++p) {
       if (copies[p]) {
@@ -120,7 +120,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
       }
     }
   };
-  const auto read = [&](int slot, float(&v)[kChannels]) {
+  const auto read = [&](unsigned int slot, float(&v)[kChannels]) {
 #pragma unroll
     for (int p = 0; p < kPieces; ++p) {
       Access::unpack(ring[(slot * kPieces + p) * kThreads], &v[p * kVector]);
@@ -139,9 +139,8 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
     }
 #pragma unroll 1
     for (int i = 0; i < kStages - 1; ++i) {
-      if (i < used) {
-        copy(i, delta + mask.source(mask.weights + i * mask.kStride) * a.delta_s);
-      }
+      const int at = i * mask.kStride;
+      if (at < used) copy(i, delta + mask.source(mask.weights + at) * a.delta_s);
       commit_copies();
     }
   };
@@ -155,9 +154,9 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
       const Storage* const from =
           static_cast<const Storage*>(a.mask) + row / static_cast<int>(a.T) * a.mask_b +
           row % static_cast<int>(a.T) * a.mask_t + first_destination * a.mask_k;
-      used = mask.read<Element>(from, a.mask_k, destinations, first,
-                                S - first < chunk ? S - first : chunk, chunk,
-                                thread_y() * lanes + thread_x(), lanes * tile_rows);
+      used = mask.kStride * mask.read<Element>(from, a.mask_k, destinations, first,
+                                               S - first < chunk ? S - first : chunk, chunk,
+                                               thread_y() * lanes + thread_x(), lanes * tile_rows);
     };
     // within a run of tiles with one mask, the mask is there and the copies have begun
     if (kChunked || tile % tiles_per_group == 0 ||
@@ -177,22 +176,20 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
     }
     int first = 0;
     do {
-      int slot = 0;
-      const float* weights = mask.weights;
-      const float* const end = weights + used * mask.kStride;
+      unsigned int slot = 0;
 #pragma unroll 1
-      for (; weights < end; weights += mask.kStride) {
+      for (int at = 0; at < used; at += mask.kStride) {
         wait_copies<kStages - 2>();
         read(slot, v);
-        const float* const ahead = weights + (kStages - 1) * mask.kStride;
-        if (ahead < end) {  // into the slot read last time
-          copy(slot == 0 ? kStages - 1 : slot - 1, delta + mask.source(ahead) * a.delta_s);
+        if (at + (kStages - 1) * mask.kStride < used) {  // into the slot read last time
+          copy((slot + kStages - 1) % kStages,
+               delta + mask.source(mask.weights + at + (kStages - 1) * mask.kStride) * a.delta_s);
         }
         commit_copies();
-        slot = slot == kStages - 1 ? 0 : slot + 1;
+        slot = (slot + 1) % kStages;
 #pragma unroll
         for (int k = 0; k < kDestinations; k += 4) {
-          const float4 four = *reinterpret_cast<const float4*>(weights + k);
+          const float4 four = *reinterpret_cast<const float4*>(mask.weights + at + k);
 #pragma unroll
           for (int c = 0; c < kChannels; ++c) {
             sum[k][c] = multiply_add(four.x, v[c], sum[k][c]);
@@ -211,19 +208,9 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
     } while (first < S);
 
     // destinations without any source: 0 * delta may be NaN
-    bool all_used = true;
-    if (S > 0) {
 #pragma unroll
-      for (int k = 0; k < kDestinations; ++k) all_used = all_used && mask.any[k] != 0;
-    }
-    if (!all_used) {
-      read(kStages, v);
-#pragma unroll
-      for (int k = 0; k < kDestinations; ++k) {
-        const bool any = mask.any[k] != 0;
-#pragma unroll
-        for (int c = 0; c < kChannels; ++c) sum[k][c] = any ? sum[k][c] : v[c];
-      }
+    for (int k = 0; k < kDestinations; ++k) {
+      if (S > 0 && mask.any[k] == 0) read(kStages, sum[k]);
     }
 
     // the next row comes while this one is normalised
@@ -238,10 +225,10 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
     const float length = static_cast<float>(D);
     if (a.normalization == LAYER_NORM) {
 #pragma unroll
-      for (int k = 0; k < kDestinations; k += 8) {
-        float part[8];
+      for (int k = 0; k < kDestinations; k += 4) {
+        float part[4];
 #pragma unroll
-        for (int j = 0; j < 8; ++j) {
+        for (int j = 0; j < 4; ++j) {
           part[j] = 0;
           if (k + j < kDestinations) {
 #pragma unroll
@@ -262,10 +249,10 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
     }
     if (a.normalization != NONE) {
 #pragma unroll
-      for (int k = 0; k < kDestinations; k += 8) {
-        float part[8];
+      for (int k = 0; k < kDestinations; k += 4) {
+        float part[4];
 #pragma unroll
-        for (int j = 0; j < 8; ++j) {
+        for (int j = 0; j < 4; ++j) {
           part[j] = 0;
           if (k + j < kDestinations) {
 #pragma unroll

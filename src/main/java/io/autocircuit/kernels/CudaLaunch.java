@@ -361,7 +361,7 @@ public record CudaLaunch(
             .groups(groups);
     List<CudaLaunch> launches = new ArrayList<>();
     Tiling tiling =
-        layout == null ? null : Tiling.of(device, shape, layout, groups, 1, shape.sources());
+        layout == null ? null : Tiling.of(device, shape, layout, groups, false, shape.sources());
     if (tiling == null) {
       launches.add(
           naive(
@@ -447,7 +447,6 @@ public record CudaLaunch(
       int rows = Math.max(1, 8 / layout.warps);
       int threads = 32 * layout.warps * rows;
       int blocks = Math.max(1, Math.min(8, 1024 / threads));
-      int width = 4;
       launches.add(
           new CudaLaunch(
               "patch_forward_circuit",
@@ -464,7 +463,7 @@ public record CudaLaunch(
               1,
               32 * layout.warps,
               rows,
-              4 * width * rows * (layout.warps + 1),
+              8 * (threads / 32) * 4,
               fields,
               -1));
     }
@@ -561,7 +560,7 @@ public record CudaLaunch(
             .groups(groups)
             .list;
     Tiling tiling =
-        layout == null ? null : Tiling.of(device, effective, layout, groups, 2, sources);
+        layout == null ? null : Tiling.of(device, effective, layout, groups, true, sources);
     if (tiling == null) {
       List<Long> fields = new Fields(head).add(0, 0, 0).list;
       if (normalizes) {
@@ -597,7 +596,7 @@ public record CudaLaunch(
       launches.add(
           new CudaLaunch(
               "patch_backward",
-              tiling.options(shape, layout),
+              tiling.options(effective, layout),
               "patch_backward",
               (int) Math.min(tiling.tiles, (long) device.multiprocessors() * tiling.blocks),
               1,
@@ -782,7 +781,7 @@ public record CudaLaunch(
       long tiles) {
     /** Null if the shared memory does not hold the least. */
     static Tiling of(
-        Device device, Shape shape, Layout layout, Groups groups, int sums, int sources) {
+        Device device, Shape shape, Layout layout, Groups groups, boolean gradients, int sources) {
       int warps = layout.warps;
       int channels = layout.channels();
       int tilesOfDestinations = ceil(shape.destinations(), Math.max(1, SUMS / channels));
@@ -793,23 +792,23 @@ public record CudaLaunch(
       int width = roundUp(destinations, 4);
       int mostRows = Math.max(1, 6 / warps);
       int threads = 32 * warps * mostRows;
-      int registers = Math.min(255, roundUp(destinations * channels + 24 + 4 * channels, 8));
+      int sums = destinations * channels;
+      int others = sums < 128 ? 40 : 20; // a full block has to live with few
+      int registers = Math.min(255, Math.max(64, roundUp(sums + channels + others, 8)));
       int blocks = Math.max(1, Math.min(4, REGISTERS / (threads * registers)));
       int slot = threads * channels * shape.type().bytes();
       int stages = slot <= 6 << 10 ? 8 : slot <= 16 << 10 ? 4 : 2;
       int rows = (int) Math.min(mostRows, groups.rows);
-      int fixed =
-          roundUp(stages * 32 * warps * rows * channels * shape.type().bytes(), 16)
-              + 4 * width
-              + 4 * roundUp(sums * destinations, 4) * rows * (warps + 1);
+      int slots = gradients ? stages : stages + 1;
+      int entries = gradients ? 2 * destinations : destinations;
+      int fixed = slots * slot + 8 * (threads / 32) * roundUp(entries, 4) + 4 * (width + 4);
       int available =
           Math.min(
               device.sharedBytesPerBlock(), device.sharedBytesPerMultiprocessor() / blocks - 1024);
       int chunk = sources;
       if (fixed + maskBytes(chunk, width) > available) {
-        // less than that by the rounding: whole groups of 32 sources
-        chunk = (available - fixed) / (128 * (width + 1) + 4 + 32) * 32;
-        if (chunk == 0) {
+        chunk = (available - fixed - 16) / (128 * (width + 4) + 4) * 32;
+        if (chunk <= 0) {
           return null;
         }
       }
@@ -821,13 +820,13 @@ public record CudaLaunch(
           threads,
           blocks,
           chunk,
-          fixed + maskBytes(chunk, width),
+          (int) (fixed + maskBytes(chunk, width)),
           tilesPerGroup,
           groups.count * tilesPerGroup);
     }
 
-    private static int maskBytes(int chunk, int width) {
-      return 4 * chunk * width + roundUp(4 * chunk, 16) + roundUp(4 * ceil(chunk, 32), 16);
+    private static long maskBytes(int chunk, int width) {
+      return 4L * chunk * (width + 4) + roundUp(4 * ceil(chunk, 32), 16);
     }
 
     List<String> options(Shape shape, Layout layout) {
@@ -837,6 +836,7 @@ public record CudaLaunch(
           option("PIECES", layout.pieces),
           option("DESTINATIONS", destinations),
           option("STAGES", stages),
+          option("CHUNKED", chunk < shape.sources() ? 1 : 0),
           option("THREADS", threads),
           option("BLOCKS", blocks));
     }
