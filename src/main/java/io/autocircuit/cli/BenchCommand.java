@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.experiment.Benchmark;
+import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.NativeTuning;
 import io.autocircuit.model.ModelLoader;
@@ -67,6 +68,8 @@ final class BenchCommand implements Callable<Integer> {
       description = "Timed repetitions (default: ${DEFAULT-VALUE}).")
   private int repeats;
 
+  @CommandLine.Mixin private DeviceOption device;
+
   @Option(
       names = "--threads",
       paramLabel = "N",
@@ -105,12 +108,13 @@ final class BenchCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
     }
+    DeviceChoice on = device.forModel();
     try (NativeThreads used = NativeThreads.use(count);
         Transformer transformer =
             model == null
                 ? RandomModels.of(RandomModels.shape(shape), seed)
                 : ModelLoader.load(model)) {
-      KernelsProvider.Choice kernels = KernelsProvider.choose();
+      KernelsProvider.Choice kernels = KernelsProvider.choose(on.device());
       if (verbose) {
         out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
       }
@@ -137,6 +141,7 @@ final class BenchCommand implements Callable<Integer> {
                   });
       Map<String, Object> root = new LinkedHashMap<>();
       root.put("machine", machine());
+      root.put("device", on.device().toString());
       root.put("shape", model == null ? shape : transformer.config().name());
       root.put("batch", batch);
       root.put("seq", length);
@@ -152,6 +157,7 @@ final class BenchCommand implements Callable<Integer> {
       root.put("spreads", rounded(r.spreads()));
       root.put("live_share", rounded(r.liveShare()));
       root.put("peak_native_mb", rounded(r.peakNativeMegabytes()));
+      out.println("device: " + on);
       out.printf(
           Locale.ROOT,
           "%nplain forward %.1f ms: %.0f GFLOP/s, a bare product %.0f GFLOP/s (%.2f)%n",

@@ -17,6 +17,7 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.UnknownNameException;
+import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.ModelLoader;
@@ -44,6 +45,7 @@ import io.autocircuit.report.ResultDirectory;
 import io.autocircuit.task.EmbeddedTask;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.DataException;
+import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.JsonFiles;
 import io.autocircuit.tensor.NativeThreads;
 import java.io.PrintWriter;
@@ -91,6 +93,8 @@ final class DiscoverCommand implements Callable<Integer> {
   @ArgGroup(validate = false, heading = "%nOutput:%n")
   private final Output output = new Output();
 
+  @CommandLine.Mixin private DeviceOption device;
+
   @Override
   public Integer call() {
     usage(
@@ -98,17 +102,18 @@ final class DiscoverCommand implements Callable<Integer> {
           check();
           return null;
         });
+    DeviceChoice on = device.forModel();
     ResultDirectory.requireWritable(output.out);
     ScalarType type = input.precision == Precision.FLOAT32 ? ScalarType.Float : ScalarType.Double;
     try (Task task = task(type)) {
-      run(task);
+      run(task, on);
     }
     return 0;
   }
 
-  private void run(Task task) {
+  private void run(Task task, DeviceChoice on) {
     PrintWriter out = spec.commandLine().getOut();
-    KernelsProvider.Choice kernels = KernelsProvider.choose();
+    KernelsProvider.Choice kernels = KernelsProvider.choose(on.device());
     if (output.verbose) {
       out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
     }
@@ -159,7 +164,8 @@ final class DiscoverCommand implements Callable<Integer> {
         Bars bars = Bars.onTerminal()) {
       result = discovery.judge(scaled(discovery.score(bars), trainBatches), bars);
     }
-    ResultDirectory.write(output.out, result, report(task, result, threads));
+    ResultDirectory.write(output.out, result, report(task, result, threads, on.device()));
+    out.println("device: " + on);
     new Printout(out, judging.metrics != null)
         .print(result, scoring.algorithm.equals("acdc") ? taus() : new double[0]);
     result.notices().forEach(n -> out.println("note: " + n));
@@ -613,7 +619,7 @@ final class DiscoverCommand implements Callable<Integer> {
         : Runtime.getRuntime().availableProcessors();
   }
 
-  private ReportData report(Task task, Discovery.Result result, int threads) {
+  private ReportData report(Task task, Discovery.Result result, int threads, Device on) {
     String name = task.model().config().name();
     Map<String, String> summary = new LinkedHashMap<>();
     summary.put("Model", name);
@@ -627,6 +633,7 @@ final class DiscoverCommand implements Callable<Integer> {
         }
       }
     }
+    settings.put("device", on.toString());
     settings.put("threads", String.valueOf(threads));
     settings.put("kernels", result.discovery().model().kernels().name());
     ReportData data = DiscoveryReport.of("Circuit of " + name, result, summary, settings);

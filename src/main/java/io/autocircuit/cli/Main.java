@@ -2,7 +2,9 @@ package io.autocircuit.cli;
 
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.graph.Suggestions;
+import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.kernels.NativeTuning;
+import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.MaskGradient;
@@ -29,6 +31,7 @@ import picocli.CommandLine.Command;
       ListCommand.class,
       BenchCommand.class,
       BenchCompareCommand.class,
+      SelftestCommand.class,
       TrainInductionCommand.class,
       CommandLine.HelpCommand.class
     })
@@ -52,7 +55,7 @@ public final class Main implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "no command given; commands: discover, list, bench, bench-compare, train-induction");
+        "no command given; commands: discover, list, bench, bench-compare, selftest, train-induction");
   }
 
   /** Arguments with which nothing native is needed. */
@@ -78,7 +81,7 @@ public final class Main implements Runnable {
   /**
    * Runs the command line.
    *
-   * @return the exit code: 0 done, 1 bad data, 2 wrong usage
+   * @return the exit code: 0 done, 1 bad data or no such device, 2 wrong usage
    */
   static int run(String[] args, PrintWriter out, PrintWriter err) {
     CommandLine line = new CommandLine(new Main());
@@ -93,6 +96,7 @@ public final class Main implements Runnable {
     register(line, DiscoverOptions.Precision.values());
     register(line, DiscoverOptions.Slice.values());
     register(line, ListCommand.What.values());
+    line.registerConverter(DeviceRequest.class, Main::device);
     line.setParameterExceptionHandler(Main::usage);
     line.setExecutionExceptionHandler((e, command, parsed) -> failure(e, args, err));
     try {
@@ -115,6 +119,14 @@ public final class Main implements Runnable {
           }
           return values[i];
         });
+  }
+
+  private static DeviceRequest device(String text) {
+    try {
+      return DeviceRequest.parse(text);
+    } catch (IllegalArgumentException e) {
+      throw new CommandLine.TypeConversionException(e.getMessage());
+    }
   }
 
   private static int usage(CommandLine.ParameterException e, String[] args) {
@@ -168,7 +180,9 @@ public final class Main implements Runnable {
           + firstLine(message)
           + "); use a smaller --batch-size or fewer prompts, or give Java more (java -Xmx8g -jar …)";
     }
-    if (e instanceof DataException || e instanceof IllegalArgumentException) {
+    if (e instanceof DataException
+        || e instanceof CudaException
+        || e instanceof IllegalArgumentException) {
       return message;
     }
     if (e instanceof IllegalStateException && message.startsWith("native library")) {

@@ -1,5 +1,6 @@
 package io.autocircuit.kernels;
 
+import io.autocircuit.tensor.Device;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.Pointer;
@@ -7,10 +8,12 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * Checked arguments of the kernels: addresses, sizes and strides. Shared by all implementations on
- * the CPU.
+ * Checked arguments of the kernels: addresses, sizes and strides. Shared by all implementations.
  */
 final class Arguments {
+  private static final int FLOAT = 0;
+  private static final int DOUBLE = 1;
+
   private Arguments() {}
 
   /**
@@ -22,6 +25,11 @@ final class Arguments {
    */
   record View(Pointer data, long[] shape, long[] strides) {
     static final View NONE = new View(null, new long[0], new long[0]);
+
+    /** The address as a number; 0 for no tensor. */
+    long address() {
+      return present() ? data.address() : 0;
+    }
 
     long stride(int axis) {
       return axis < strides.length ? strides[axis] : 0;
@@ -48,23 +56,34 @@ final class Arguments {
       View out,
       View rstd) {
 
+    /** Whether the tensors are float64. */
+    boolean doublePrecision() {
+      return type == DOUBLE;
+    }
+
+    /** For the CPU. */
     static Forward of(Kernels.PatchForward args) {
+      return of(args, Device.CPU);
+    }
+
+    /** For tensors on {@code device}. */
+    static Forward of(Kernels.PatchForward args, Device device) {
       if (args.norm() == null) {
         throw invalid("norm=null", "pass Normalization.NONE for no normalisation");
       }
       ScalarType type = elementType("resid", args.resid());
-      View resid = view("resid", args.resid(), type, 3);
+      View resid = view("resid", args.resid(), type, 3, device);
       long b = resid.shape[0];
       long t = resid.shape[1];
       long d = resid.shape[2];
       positive("resid", resid);
-      View out = written(contiguous("out", view("out", args.out(), type, 4)), "out");
+      View out = written(contiguous("out", view("out", args.out(), type, 4, device)), "out");
       long k = out.shape[0];
       positive("out", out);
       shape("out", out, k, b, t, d);
       View rstd = View.NONE;
       if (args.rstd() != null) {
-        rstd = contiguous("rstd", view("rstd", args.rstd(), type, 3));
+        rstd = contiguous("rstd", view("rstd", args.rstd(), type, 3, device));
         shape("rstd", rstd, k, b, t);
       }
       if ((args.delta() == null) != (args.mask() == null)) {
@@ -76,10 +95,10 @@ final class Arguments {
       View mask = View.NONE;
       long s = 0;
       if (args.delta() != null) {
-        delta = view("delta", args.delta(), type, 4);
+        delta = view("delta", args.delta(), type, 4, device);
         s = delta.shape[0];
         shape("delta", delta, s, b, t, d);
-        mask = maskView(args.mask(), type, b, t, k, s);
+        mask = maskView(args.mask(), type, b, t, k, s, device);
       }
       return new Forward(
           nativeType(type),
@@ -118,12 +137,23 @@ final class Arguments {
       View residGrad,
       View deltaGrad) {
 
+    /** Whether the tensors are float64. */
+    boolean doublePrecision() {
+      return type == DOUBLE;
+    }
+
+    /** For the CPU. */
     static Backward of(Kernels.PatchBackward args) {
+      return of(args, Device.CPU);
+    }
+
+    /** For tensors on {@code device}. */
+    static Backward of(Kernels.PatchBackward args, Device device) {
       if (args.norm() == null) {
         throw invalid("norm=null", "pass Normalization.NONE for no normalisation");
       }
       ScalarType type = elementType("gradOut", args.gradOut());
-      View grad = contiguous("gradOut", view("gradOut", args.gradOut(), type, 4));
+      View grad = contiguous("gradOut", view("gradOut", args.gradOut(), type, 4, device));
       positive("gradOut", grad);
       long k = grad.shape[0];
       long b = grad.shape[1];
@@ -132,9 +162,9 @@ final class Arguments {
       View normalized = View.NONE;
       View rstd = View.NONE;
       if (args.norm().kind() != Normalization.Kind.NONE) {
-        normalized = view("normalized", args.normalized(), type, 4);
+        normalized = view("normalized", args.normalized(), type, 4, device);
         shape("normalized", normalized, k, b, t, d);
-        rstd = anyStrides("rstd", args.rstd(), type, 3);
+        rstd = anyStrides("rstd", args.rstd(), type, 3, device);
         shape("rstd", rstd, k, b, t);
       }
       View delta = View.NONE;
@@ -146,24 +176,24 @@ final class Arguments {
       boolean perPrompt = false;
       boolean perPosition = false;
       if (args.maskGrad() != null) {
-        delta = view("delta", args.delta(), type, 4);
+        delta = view("delta", args.delta(), type, 4, device);
         s = delta.shape[0];
         shape("delta", delta, s, b, t, d);
-        maskGrad = contiguous("maskGrad", view("maskGrad", args.maskGrad(), type, 4));
+        maskGrad = contiguous("maskGrad", view("maskGrad", args.maskGrad(), type, 4, device));
         perPrompt = kept("maskGrad", maskGrad, 0, b);
         perPosition = kept("maskGrad", maskGrad, 1, t);
         shape("maskGrad", maskGrad, maskGrad.shape[0], maskGrad.shape[1], k, s);
       }
       if (args.deltaGrad() != null) {
-        deltaGrad = written(view("deltaGrad", args.deltaGrad(), type, 4), "deltaGrad");
+        deltaGrad = written(view("deltaGrad", args.deltaGrad(), type, 4, device), "deltaGrad");
         if (args.maskGrad() == null) {
           s = deltaGrad.shape[0];
         }
         shape("deltaGrad", deltaGrad, s, b, t, d);
-        mask = maskView(args.mask(), type, b, t, k, s);
+        mask = maskView(args.mask(), type, b, t, k, s, device);
       }
       if (args.residGrad() != null) {
-        residGrad = written(view("residGrad", args.residGrad(), type, 3), "residGrad");
+        residGrad = written(view("residGrad", args.residGrad(), type, 3, device), "residGrad");
         shape("residGrad", residGrad, b, t, d);
       }
       return new Backward(
@@ -212,7 +242,7 @@ final class Arguments {
         throw invalid("norm=null", "pass Normalization.NONE for no normalisation");
       }
       ScalarType type = elementType("resid", args.resid());
-      View resid = view("resid", args.resid(), type, 3);
+      View resid = view("resid", args.resid(), type, 3, Device.CPU);
       positive("resid", resid);
       long b = resid.shape[0];
       long t = resid.shape[1];
@@ -223,7 +253,7 @@ final class Arguments {
       }
       View carry = View.NONE;
       if (args.carry() != null) {
-        carry = contiguous("carry", view("carry", args.carry(), type, 3));
+        carry = contiguous("carry", view("carry", args.carry(), type, 3, Device.CPU));
         shape("carry", carry, b, t, d);
       }
       if ((args.delta() == null) != (args.mask() == null)) {
@@ -235,17 +265,17 @@ final class Arguments {
       View mask = View.NONE;
       long s = 0;
       if (args.delta() != null) {
-        delta = view("delta", args.delta(), type, 4);
+        delta = view("delta", args.delta(), type, 4, Device.CPU);
         s = delta.shape[0];
         shape("delta", delta, s, b, t, d);
-        mask = maskView(args.mask(), type, b, t, carry.present() ? k + 1 : k, s);
+        mask = maskView(args.mask(), type, b, t, carry.present() ? k + 1 : k, s, Device.CPU);
       }
-      View weight = view("weight", args.weight(), type, 2);
+      View weight = view("weight", args.weight(), type, 2, Device.CPU);
       long columns = weight.shape[1];
       shape("weight", weight, d, columns);
-      View bias = contiguous("bias", view("bias", args.bias(), type, 1));
+      View bias = contiguous("bias", view("bias", args.bias(), type, 1, Device.CPU));
       shape("bias", bias, columns);
-      View out = written(view("out", args.out(), type, 3), "out");
+      View out = written(view("out", args.out(), type, 3, Device.CPU), "out");
       shape("out", out, b, t, columns);
       if (args.inputs().length != args.columns().length
           || !Compositions.below(args.inputs(), k)
@@ -285,7 +315,7 @@ final class Arguments {
       if (tensor == null) {
         return View.NONE;
       }
-      View view = view(name, tensor, type, 1);
+      View view = view(name, tensor, type, 1, Device.CPU);
       shape(name, view, d);
       return view;
     }
@@ -305,11 +335,11 @@ final class Arguments {
 
     static Heads of(Kernels.HeadOutputs args) {
       ScalarType type = elementType("z", args.z());
-      View z = view("z", args.z(), type, 3);
+      View z = view("z", args.z(), type, 3, Device.CPU);
       positive("z", z);
       long b = z.shape[0];
       long t = z.shape[1];
-      View weight = contiguous("weight", view("weight", args.weight(), type, 2));
+      View weight = contiguous("weight", view("weight", args.weight(), type, 2, Device.CPU));
       long d = weight.shape[1];
       long w = args.width();
       if (w < 1 || weight.shape[0] % w != 0) {
@@ -322,22 +352,23 @@ final class Arguments {
       }
       View ablation = View.NONE;
       if (args.ablation() != null) {
-        ablation = view("ablation", args.ablation(), type, 4);
+        ablation = view("ablation", args.ablation(), type, 4, Device.CPU);
         shape("ablation", ablation, heads, b, t, d);
       }
-      View delta = written(view("delta", args.delta(), type, 4), "delta");
+      View delta = written(view("delta", args.delta(), type, 4, Device.CPU), "delta");
       shape("delta", delta, heads, b, t, d);
       View stream = View.NONE;
       if (args.stream() != null) {
-        stream = contiguous("stream", view("stream", args.stream(), type, 3));
+        stream = contiguous("stream", view("stream", args.stream(), type, 3, Device.CPU));
         shape("stream", stream, b, t, d);
       }
       return new Heads(nativeType(type), b, t, d, z, weight, ablation, delta, stream);
     }
   }
 
-  private static View maskView(Tensor tensor, ScalarType type, long b, long t, long k, long s) {
-    View mask = view("mask", tensor, type, 4);
+  private static View maskView(
+      Tensor tensor, ScalarType type, long b, long t, long k, long s, Device device) {
+    View mask = view("mask", tensor, type, 4, device);
     kept("mask", mask, 0, b);
     kept("mask", mask, 1, t);
     shape("mask", mask, mask.shape[0], mask.shape[1], k, s);
@@ -365,7 +396,7 @@ final class Arguments {
 
   /** The number of {@code native/include/instruction_set.h}. */
   private static int nativeType(ScalarType type) {
-    return type == ScalarType.Double ? 1 : 0;
+    return type == ScalarType.Double ? DOUBLE : FLOAT;
   }
 
   private static ScalarType elementType(String name, Tensor tensor) {
@@ -377,8 +408,8 @@ final class Arguments {
     return type;
   }
 
-  private static View view(String name, Tensor tensor, ScalarType type, int axes) {
-    View view = anyStrides(name, tensor, type, axes);
+  private static View view(String name, Tensor tensor, ScalarType type, int axes, Device device) {
+    View view = anyStrides(name, tensor, type, axes, device);
     if (view.shape[axes - 1] > 1 && view.strides[axes - 1] != 1) {
       throw invalid(
           name + ".strides=" + Arrays.toString(view.strides),
@@ -387,15 +418,22 @@ final class Arguments {
     return view;
   }
 
-  private static View anyStrides(String name, Tensor tensor, ScalarType type, int axes) {
+  private static View anyStrides(
+      String name, Tensor tensor, ScalarType type, int axes, Device device) {
     defined(name, tensor);
     ScalarType actual = tensor.scalar_type().intern();
     if (actual != type) {
       throw invalid(
           name + ".dtype=" + actual, "all tensors of a call need one dtype, here " + type);
     }
-    if (!tensor.is_cpu()) {
-      throw invalid(name + ".device=" + tensor.device().str().getString(), "move it to the CPU");
+    boolean there =
+        device.isCuda()
+            ? tensor.is_cuda() && tensor.device().index() == device.index()
+            : tensor.is_cpu();
+    if (!there) {
+      throw invalid(
+          name + ".device=" + tensor.device().str().getString(),
+          "move it to " + (device.isCuda() ? device.toString() : "the CPU"));
     }
     if (tensor.dim() != axes) {
       throw invalid(name + ".dim=" + tensor.dim(), "it must have " + axes + " axes");

@@ -1,5 +1,11 @@
 package io.autocircuit.kernels;
 
+import io.autocircuit.kernels.cuda.CubinCache;
+import io.autocircuit.kernels.cuda.CudaDevice;
+import io.autocircuit.kernels.cuda.CudaException;
+import io.autocircuit.kernels.cuda.CudaRuntime;
+import io.autocircuit.kernels.cuda.CudaStatus;
+import io.autocircuit.tensor.Device;
 import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -23,7 +29,30 @@ public final class KernelsProvider {
    * @param kernels the kernels
    * @param reason one line for people
    */
-  public record Choice(Kernels kernels, String reason) {}
+  public record Choice(Kernels kernels, String reason) implements AutoCloseable {
+    /** Frees what kernels of a CUDA device hold there; others hold nothing. */
+    @Override
+    public void close() {
+      if (kernels instanceof CudaKernels cuda) {
+        cuda.close();
+      }
+    }
+  }
+
+  /**
+   * Chooses kernels for a device: on the processor as {@link #choose()}, on a CUDA device {@link
+   * CudaKernels}, which are freed when the choice is closed.
+   *
+   * @throws CudaException if the CUDA device cannot be used
+   */
+  public static Choice choose(Device device) {
+    if (!device.isCuda()) {
+      return choose();
+    }
+    CudaDevice cuda = CudaStatus.probe().require(device.index());
+    CudaKernels kernels = new CudaKernels(CudaRuntime.open(cuda, CubinCache.ofUser()));
+    return new Choice(kernels, kernels.reason());
+  }
 
   /**
    * As {@link #choose(String)}, with the request taken from the system property {@value #PROPERTY},

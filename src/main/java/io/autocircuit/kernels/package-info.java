@@ -9,10 +9,16 @@
  *       definition, for tests;
  *   <li>{@link io.autocircuit.kernels.CpuKernels}, blocked for registers and caches, compiled once
  *       per {@link io.autocircuit.kernels.InstructionSet} and threaded with libtorch's own OpenMP
- *       runtime.
+ *       runtime;
+ *   <li>{@link io.autocircuit.kernels.CudaKernels}, the sources in {@code cuda/}, compiled for the
+ *       device and the model's shape by {@link io.autocircuit.kernels.cuda} when they are first
+ *       used; {@link io.autocircuit.kernels.CudaLaunch} is the arithmetic of their launches.
  * </ul>
  *
- * {@link io.autocircuit.kernels.KernelsProvider} chooses one for this machine and says why.
+ * {@link io.autocircuit.kernels.DeviceChoice} chooses a device and {@link
+ * io.autocircuit.kernels.KernelsProvider} the kernels for it; both say why. {@link
+ * io.autocircuit.kernels.KernelCheck} and {@link io.autocircuit.kernels.KernelTimes} check and time
+ * whatever was chosen.
  *
  * <p>A kernel carries one stem through all layers: {@code patch_forward} is {@code
  * native/include/patch_forward.h} (formula, shapes, bytes, operations), {@code

@@ -3,6 +3,8 @@ package io.autocircuit.tensor;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.pytorch.DeviceOptional;
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
@@ -15,6 +17,15 @@ public final class Tensors {
   /** An uninitialised contiguous CPU tensor. */
   public static Tensor empty(ScalarType type, long... shape) {
     return torch.empty(shape, new TensorOptions(type), null);
+  }
+
+  /** An uninitialised contiguous tensor on a device. */
+  public static Tensor empty(ScalarType type, Device device, long... shape) {
+    return torch.empty(
+        shape,
+        new TensorOptions(type)
+            .device(new DeviceOptional(new org.bytedeco.pytorch.Device(device.toString()))),
+        null);
   }
 
   /** A contiguous CPU tensor of zeros. */
@@ -44,6 +55,16 @@ public final class Tensors {
       new LongPointer(t.data_ptr()).put(data, 0, data.length);
     }
     return t;
+  }
+
+  /** A copy on a device, also where the tensor is there already; strides are kept. */
+  public static Tensor copy(Tensor tensor, Device device) {
+    return tensor.to(
+        new org.bytedeco.pytorch.Device(device.toString()),
+        tensor.scalar_type(),
+        false,
+        true,
+        new MemoryFormatOptional());
   }
 
   /** The elements, row-major, as float32. */

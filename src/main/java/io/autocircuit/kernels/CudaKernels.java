@@ -1,0 +1,170 @@
+package io.autocircuit.kernels;
+
+import io.autocircuit.kernels.cuda.CudaDevice;
+import io.autocircuit.kernels.cuda.CudaException;
+import io.autocircuit.kernels.cuda.CudaRuntime;
+import io.autocircuit.kernels.cuda.CudaSource;
+import io.autocircuit.kernels.cuda.Grid;
+import io.autocircuit.tensor.Device;
+import io.autocircuit.tensor.TensorScope;
+import io.autocircuit.tensor.Tensors;
+import java.lang.ref.Reference;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.LongFunction;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * The kernels for tensors on one CUDA device: the sources in {@code cuda/}, compiled for the device
+ * and the model's shape before their first launch, in float32; float64 is computed by libtorch's
+ * own operations. A call returns before the device has computed; libtorch's next operation on the
+ * same stream comes after it, as with its own.
+ *
+ * <p>Safe to share between threads. Close it when the device has finished with it.
+ */
+public final class CudaKernels implements Kernels, AutoCloseable {
+  private final CudaRuntime runtime;
+  private final Device device;
+  private final CudaLaunch.Device limits;
+  private final LongFunction<Tensor> allocate;
+  private final Kernels exact = new LibtorchKernels();
+  private final Map<String, CudaSource> sources = new ConcurrentHashMap<>();
+
+  /**
+   * Kernels for the runtime's device. Closing them closes the runtime.
+   *
+   * @throws CudaException if the compiler knows no architecture of the device
+   */
+  public CudaKernels(CudaRuntime runtime) {
+    this(
+        runtime,
+        Device.cuda(runtime.device().index()),
+        bytes -> Tensors.empty(ScalarType.Byte, Device.cuda(runtime.device().index()), bytes));
+  }
+
+  /**
+   * As {@link #CudaKernels(CudaRuntime)}.
+   *
+   * @param device where tensors must be; tests say that it is the processor
+   * @param allocate scratch memory of so many bytes
+   */
+  CudaKernels(CudaRuntime runtime, Device device, LongFunction<Tensor> allocate) {
+    this.runtime = runtime;
+    this.device = device;
+    this.allocate = allocate;
+    CudaDevice d = runtime.device();
+    this.limits =
+        new CudaLaunch.Device(
+            d.multiprocessors(), d.sharedBytesPerBlock(), d.sharedBytesPerMultiprocessor());
+  }
+
+  @Override
+  public String name() {
+    return "cuda-sm_" + runtime.device().major() + runtime.device().minor();
+  }
+
+  /** One line for people: what compiles the kernels, and what computes float64. */
+  public String reason() {
+    return "compiled by " + runtime.compilerDescription() + "; float64 by libtorch's operations";
+  }
+
+  @Override
+  public void patchForward(PatchForward args) {
+    Arguments.Forward a = Arguments.Forward.of(args, device);
+    if (a.doublePrecision()) {
+      exact.patchForward(args);
+      return;
+    }
+    CudaLaunch.Plan plan =
+        CudaLaunch.patchForward(
+            limits,
+            new CudaLaunch.Forward(
+                shape(a.prompts(), a.positions(), a.destinations(), a.sources(), a.channels()),
+                strided(a.resid(), 2),
+                strided(a.delta(), 3),
+                strided(a.mask(), 3),
+                args.norm(),
+                a.out().address(),
+                a.rstd().address()));
+    run(plan, args);
+  }
+
+  @Override
+  public void patchBackward(PatchBackward args) {
+    Arguments.Backward a = Arguments.Backward.of(args, device);
+    if (a.doublePrecision()) {
+      exact.patchBackward(args);
+      return;
+    }
+    CudaLaunch.Plan plan =
+        CudaLaunch.patchBackward(
+            limits,
+            new CudaLaunch.Backward(
+                shape(a.prompts(), a.positions(), a.destinations(), a.sources(), a.channels()),
+                a.gradOut().address(),
+                strided(a.normalized(), 3),
+                strided(a.rstd(), 3),
+                strided(a.delta(), 3),
+                strided(a.mask(), 3),
+                args.norm(),
+                a.maskGrad().address(),
+                a.perPrompt(),
+                a.perPosition(),
+                strided(a.residGrad(), 2),
+                strided(a.deltaGrad(), 3)));
+    run(plan, args);
+  }
+
+  private static CudaLaunch.Shape shape(long b, long t, long k, long s, long d) {
+    return new CudaLaunch.Shape(
+        CudaLaunch.ElementType.FLOAT32,
+        Math.toIntExact(b),
+        Math.toIntExact(t),
+        Math.toIntExact(k),
+        Math.toIntExact(s),
+        Math.toIntExact(d));
+  }
+
+  private static CudaLaunch.Strided strided(Arguments.View view, int axes) {
+    if (view.address() == 0) {
+      return CudaLaunch.Strided.NONE;
+    }
+    long[] strides = new long[axes];
+    for (int axis = 0; axis < axes; axis++) {
+      strides[axis] = view.stride(axis);
+    }
+    return CudaLaunch.Strided.of(view.address(), strides);
+  }
+
+  private void run(CudaLaunch.Plan plan, Object arguments) {
+    try (TensorScope scope = new TensorScope()) {
+      long scratch =
+          plan.scratchBytes() == 0 ? 0 : allocate.apply(plan.scratchBytes()).data_ptr().address();
+      for (CudaLaunch launch : plan.launches()) {
+        runtime.launch(
+            new CudaRuntime.Request(
+                sources.computeIfAbsent(launch.source(), CudaSource::ofLibrary),
+                launch.options(),
+                launch.entry()),
+            new Grid(
+                launch.gridX(),
+                launch.gridY(),
+                launch.gridZ(),
+                launch.blockX(),
+                launch.blockY(),
+                1),
+            launch.sharedBytes(),
+            launch.parameters(scratch));
+      }
+    } finally {
+      Reference.reachabilityFence(arguments);
+    }
+  }
+
+  /** Frees the compiled kernels. */
+  @Override
+  public void close() {
+    runtime.close();
+  }
+}

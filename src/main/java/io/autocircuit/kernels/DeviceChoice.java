@@ -1,0 +1,51 @@
+package io.autocircuit.kernels;
+
+import io.autocircuit.kernels.cuda.CudaException;
+import io.autocircuit.kernels.cuda.CudaStatus;
+import io.autocircuit.tensor.Device;
+import java.util.function.Supplier;
+
+/**
+ * The device that a request leads to on this machine.
+ *
+ * @param device the device
+ * @param reason one line for people
+ */
+public record DeviceChoice(Device device, String reason) {
+  /**
+   * Chooses. CUDA is looked for only where the request allows it. Call it before the first use of
+   * libtorch: where the processor is chosen, a jar that holds libtorch for CUDA too is told to load
+   * the other one, which needs none of CUDA's libraries.
+   *
+   * @throws CudaException if a CUDA device is asked for and cannot be used
+   */
+  public static DeviceChoice of(DeviceRequest request) {
+    return of(request, CudaStatus::probe, CudaStatus::forgoCuda);
+  }
+
+  /**
+   * As {@link #of(DeviceRequest)}.
+   *
+   * @param probe finds out what CUDA can do here
+   * @param forgo called when CUDA is not used
+   */
+  static DeviceChoice of(DeviceRequest request, Supplier<CudaStatus> probe, Runnable forgo) {
+    if (!request.isAuto() && !request.device().isCuda()) {
+      forgo.run();
+      return new DeviceChoice(Device.CPU, "as requested");
+    }
+    CudaStatus status = probe.get();
+    if (request.isAuto() && !status.ready()) {
+      forgo.run();
+      return new DeviceChoice(Device.CPU, status.reason());
+    }
+    int index = request.isAuto() ? status.devices().get(0).index() : request.device().index();
+    return new DeviceChoice(Device.cuda(index), status.require(index).description());
+  }
+
+  /** For people: {@code cpu (no NVIDIA driver …)}. */
+  @Override
+  public String toString() {
+    return device + " (" + reason + ")";
+  }
+}

@@ -1,0 +1,90 @@
+package io.autocircuit.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.kernels.DeviceChoice;
+import io.autocircuit.kernels.DeviceRequest;
+import io.autocircuit.kernels.cuda.CudaException;
+import io.autocircuit.kernels.cuda.CudaStatus;
+import io.autocircuit.tensor.Device;
+import io.autocircuit.tensor.JsonFiles;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class SelftestCommandTest {
+  @TempDir Path directory;
+
+  @Test
+  void checksAndTimesTheKernelsOfTheProcessor() {
+    Path json = directory.resolve("self.json");
+    Ran ran =
+        Ran.command("selftest", "--device", "cpu", "--seed", 7, "--repeats", 1, "--json", json);
+    assertEquals(0, ran.code(), ran.err() + ran.out());
+    assertTrue(ran.out().startsWith("device: cpu (as requested)"), ran.out());
+    assertTrue(ran.out().contains("seed: 7"), ran.out());
+    assertTrue(ran.out().contains("all kernels are right"), ran.out());
+    JsonNode root = JsonFiles.read(json);
+    assertTrue(root.get("passed").asBoolean());
+    assertEquals("cpu", root.get("device").asText());
+    assertEquals(12, root.get("checks").size());
+    for (JsonNode check : root.get("checks")) {
+      assertTrue(check.get("error_over_tolerance").asDouble() <= 1, check::toString);
+    }
+    assertEquals("patch_backward", root.get("times").get(1).get("kernel").asText());
+    for (JsonNode time : root.get("times")) {
+      assertTrue(time.get("ms").asDouble() > 0, time::toString);
+      assertTrue(time.get("share_of_bound").asDouble() > 0, time::toString);
+    }
+  }
+
+  @Test
+  void devicesThatAreNotThere() {
+    assertEquals(
+        2, Ran.command("selftest", "--device", "gpu").code(), "no such word is wrong usage");
+    assertEquals(2, Ran.command("selftest", "--repeats", "0").code());
+    Assumptions.assumeFalse(CudaStatus.probe().ready(), "skipped: this machine has a device");
+    String problem = CudaStatus.probe().problem();
+    for (String command : new String[] {"selftest", "discover", "bench"}) {
+      Ran ran = Ran.command(command, "--device", "cuda:1");
+      assertEquals(1, ran.code());
+      assertEquals("autocircuit: device=cuda:1 cannot be used: " + problem, ran.err().strip());
+      assertEquals("", ran.out());
+      Ran wrong = Ran.command(command, "--device", "cuba");
+      assertEquals(2, wrong.code());
+      assertTrue(
+          wrong.err().contains("device=\"cuba\" is unknown; use auto, cpu, cuda or cuda:N"),
+          wrong.err());
+    }
+  }
+
+  @Test
+  void theHeaderSaysWhyTheProcessorWasTaken() {
+    Ran ran = Ran.command("discover", "--edges", "0", "--out", directory.resolve("out"));
+    assertEquals(0, ran.code(), ran.err());
+    assertTrue(ran.out().startsWith("device: cpu ("), ran.out());
+    assertEquals(1, ran.out().lines().filter(l -> l.startsWith("device: ")).count());
+  }
+
+  @Test
+  void modelsStayOnTheProcessorInThisBuild() {
+    DeviceChoice gpu = new DeviceChoice(Device.cuda(0), "NVIDIA H100");
+    assertEquals(
+        "cpu (models run on the CPU in this build, though there is NVIDIA H100)",
+        DeviceOption.placeable(DeviceRequest.AUTO, gpu).toString());
+    assertEquals(
+        "device=cuda:0 works (NVIDIA H100), but models run on the CPU in this build; use --device"
+            + " cpu here, and `selftest --device cuda:0` to check and time the kernels on it",
+        assertThrows(
+                CudaException.class, () -> DeviceOption.placeable(DeviceRequest.parse("cuda"), gpu))
+            .getMessage());
+    DeviceChoice cpu = new DeviceChoice(Device.CPU, "as requested");
+    assertEquals(cpu, DeviceOption.placeable(DeviceRequest.parse("cpu"), cpu));
+    assertFalse(cpu.device().isCuda());
+  }
+}

@@ -1,0 +1,187 @@
+package io.autocircuit.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.autocircuit.kernels.CudaLaunch.Device;
+import io.autocircuit.kernels.CudaLaunch.ElementType;
+import io.autocircuit.kernels.CudaLaunch.Plan;
+import io.autocircuit.kernels.CudaLaunch.Shape;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Compiles the CUDA kernels for sm_80, sm_90 and sm_100 with the options of {@link CudaLaunch}, and
+ * reads the compiler's report: no spills, registers for the intended blocks per multiprocessor, 16
+ * bytes per access.
+ */
+class CudaCompileTest {
+  private static final Device H100 = new Device(132, 232_448, 233_472);
+  private static final Path CUDA = Path.of("cuda").toAbsolutePath();
+  private static final Path OUT = Path.of("target", "cuda-compile").toAbsolutePath();
+  private static final Pattern ENTRY = Pattern.compile("entry function '(\\w+)' for '(\\w+)'");
+  private static final Pattern SPILLS =
+      Pattern.compile("(\\d+) bytes spill stores, (\\d+) bytes spill loads");
+  private static final Pattern REGISTERS = Pattern.compile("Used (\\d+) registers");
+
+  /** The launches of a model's blocks, one per source and options. */
+  private static List<CudaLaunch> launches() {
+    Map<String, CudaLaunch> launches = new LinkedHashMap<>();
+    for (ElementType type : ElementType.values()) {
+      List<Shape> shapes =
+          List.of(
+              new Shape(type, 64, 64, 36, 144, 768), // GPT-2 small, block 11's attention
+              new Shape(type, 64, 64, 1, 156, 768), // and its MLP
+              new Shape(type, 19, 16, 16, 37, 64)); // stories260k: 8 queries, 4 keys, 4 values
+      for (Shape shape : shapes) {
+        List<Plan> plans =
+            List.of(
+                CudaLaunch.patchForward(H100, CudaLaunchTest.forward(shape, false, false)),
+                CudaLaunch.patchBackward(H100, CudaLaunchTest.backward(shape, false, false)),
+                CudaLaunch.patchForwardCircuit(H100, CudaLaunchTest.circuit(shape)));
+        for (Plan plan : plans) {
+          for (CudaLaunch launch : plan.launches()) {
+            launches.putIfAbsent(launch.source() + launch.options(), launch);
+          }
+        }
+      }
+    }
+    return List.copyOf(launches.values());
+  }
+
+  @Test
+  void everyKernelCompilesWithoutSpills() throws Exception {
+    assumeTrue(nvcc(List.of("--version"), null) == 0, "no nvcc: the CUDA kernels are not compiled");
+    Files.createDirectories(OUT);
+    List<String> faults = new ArrayList<>();
+    List<String> report = new ArrayList<>();
+    int number = 0;
+    for (CudaLaunch launch : launches()) {
+      Path log = OUT.resolve("log" + number + ".txt");
+      Path ptx = OUT.resolve("kernel" + number++);
+      Files.createDirectories(ptx);
+      List<String> command =
+          new ArrayList<>(List.of("-std=c++17", "-fatbin", "-Xptxas", "-v", "--keep"));
+      command.addAll(List.of("--keep-dir", ptx.toString(), "-t", "1"));
+      for (int sm : new int[] {80, 90, 100}) {
+        command.add("-gencode=arch=compute_" + sm + ",code=sm_" + sm);
+      }
+      command.addAll(launch.options());
+      command.addAll(
+          List.of(
+              "-o",
+              ptx.resolve("out.fatbin").toString(),
+              CUDA.resolve(launch.source() + ".cu").toString()));
+      int status = nvcc(command, log);
+      String text = Files.readString(log);
+      assertEquals(0, status, text);
+      read(launch, text, faults, report);
+      loads(launch, ptx, faults);
+    }
+    Files.write(OUT.resolve("report.txt"), report);
+    assertEquals(List.of(), faults);
+  }
+
+  private static void read(
+      CudaLaunch launch, String text, List<String> faults, List<String> report) {
+    String name = launch.source() + " " + launch.options();
+    Matcher entries = ENTRY.matcher(text);
+    int seen = 0;
+    while (entries.find()) {
+      seen++;
+      String part = text.substring(entries.end());
+      Matcher next = ENTRY.matcher(part);
+      part = next.find() ? part.substring(0, next.start()) : part;
+      Matcher spills = SPILLS.matcher(part);
+      Matcher registers = REGISTERS.matcher(part);
+      assertTrue(spills.find() && registers.find(), part);
+      String line =
+          entries.group(1)
+              + " "
+              + entries.group(2)
+              + ": "
+              + registers.group(1)
+              + " registers, spills "
+              + spills.group(1)
+              + "/"
+              + spills.group(2)
+              + " bytes, "
+              + name;
+      report.add(line);
+      if (!spills.group(1).equals("0")) {
+        faults.add(line);
+      }
+      Matcher bound = Pattern.compile("-DAUTOCIRCUIT_(THREADS|BLOCKS)=(\\d+)").matcher(name);
+      long threads = entries.group(1).equals("patch_backward_sums") ? 64 : 192;
+      long blocks = 1;
+      while (bound.find()) {
+        if (bound.group(1).equals("THREADS")) {
+          threads = Long.parseLong(bound.group(2));
+        } else {
+          blocks = Long.parseLong(bound.group(2));
+        }
+      }
+      if (Long.parseLong(registers.group(1)) * threads * blocks > 65_536) {
+        faults.add("does not fit " + blocks + " times: " + line);
+      }
+    }
+    assertTrue(seen >= 3, text);
+  }
+
+  /** Aligned float32 and 4 channels per access mean 16 bytes, for copies and for plain accesses. */
+  private static void loads(CudaLaunch launch, Path directory, List<String> faults)
+      throws IOException {
+    if (!launch.options().contains("-DAUTOCIRCUIT_BFLOAT16=0")
+        || !launch.options().contains("-DAUTOCIRCUIT_VECTOR=4")) {
+      return;
+    }
+    List<Path> files;
+    try (var found = Files.list(directory)) {
+      files = found.filter(file -> file.toString().endsWith(".ptx")).toList();
+    }
+    assertTrue(files.size() >= 3, "no PTX was kept");
+    for (Path file : files) {
+      String text = Files.readString(file);
+      boolean copies =
+          launch.source().equals("patch_forward_circuit")
+              ? Pattern.compile("ld\\.global(\\.nc)?\\.v4\\.[ubf]32").matcher(text).find()
+              : text.contains("cp.async.cg.shared.global");
+      boolean stores =
+          launch.source().equals("patch_backward_mask")
+              || Pattern.compile("st\\.global\\.v4\\.[ubf]32").matcher(text).find();
+      boolean local = text.contains(".local .align");
+      if (!copies || !stores || local) {
+        faults.add(file + ": copies=" + copies + " stores=" + stores + " local=" + local);
+      }
+    }
+  }
+
+  private static int nvcc(List<String> arguments, Path log) throws InterruptedException {
+    List<String> command = new ArrayList<>(List.of("nvcc"));
+    command.addAll(arguments);
+    try {
+      Process process =
+          new ProcessBuilder(command)
+              .redirectErrorStream(true)
+              .redirectOutput(
+                  log == null
+                      ? ProcessBuilder.Redirect.DISCARD
+                      : ProcessBuilder.Redirect.to(log.toFile()))
+              .start();
+      assertTrue(process.waitFor(3, TimeUnit.MINUTES), "nvcc hangs");
+      return process.exitValue();
+    } catch (IOException e) {
+      return -1;
+    }
+  }
+}

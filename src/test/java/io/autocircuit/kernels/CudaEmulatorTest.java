@@ -1,0 +1,197 @@
+package io.autocircuit.kernels;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Runs the sources in {@code cuda/}, launched as {@link CudaLaunch} says, on the CPU, and compares
+ * them with the definitions in {@code native/}: see {@code cuda/test/emulator.h} and {@code
+ * cuda/test/run_cases.cpp}.
+ */
+class CudaEmulatorTest {
+  private static final Path CUDA = Path.of("cuda").toAbsolutePath();
+  private static final Path NATIVE = Path.of("native").toAbsolutePath();
+  private static final Path OUT = Path.of("target", "cuda-emulator").toAbsolutePath();
+
+  /** One compilation of a source; a kernel is called {@code v<number>/<entry>}. */
+  private record Variant(int number, String source, List<String> options) {
+    static String key(CudaLaunch launch) {
+      return launch.source() + launch.options();
+    }
+  }
+
+  @Test
+  void everyKernelComputesItsDefinition() throws Exception {
+    assumeTrue(runs("g++", "--version"), "no g++: the CUDA kernels are not run on the CPU");
+    List<CudaCases.Case> cases = new ArrayList<>(CudaCases.single());
+    cases.addAll(CudaCases.all());
+    Map<String, Variant> variants = new LinkedHashMap<>();
+    for (CudaCases.Case c : cases) {
+      for (CudaLaunch launch : c.plan().launches()) {
+        variants.computeIfAbsent(
+            Variant.key(launch),
+            key -> new Variant(variants.size(), launch.source(), launch.options()));
+      }
+    }
+    build(variants);
+    List<String> lines = new ArrayList<>();
+    for (CudaCases.Case c : cases) {
+      lines.add(
+          CudaCases.line(
+              c, launch -> "v" + variants.get(Variant.key(launch)).number + "/" + launch.entry()));
+    }
+    Path input = OUT.resolve("cases.txt");
+    Path output = OUT.resolve("results.txt");
+    Files.write(input, lines);
+    ProcessBuilder builder = new ProcessBuilder(OUT.resolve("run_cases").toString());
+    builder.environment().put("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1");
+    builder.environment().put("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=0");
+    Process process =
+        builder
+            .redirectInput(input.toFile())
+            .redirectOutput(output.toFile())
+            .redirectErrorStream(true)
+            .start();
+    assertTrue(process.waitFor(5, TimeUnit.MINUTES), "the emulator hangs");
+    List<String> results = Files.readAllLines(output);
+    List<String> failures = new ArrayList<>();
+    for (int i = 0; i < Math.max(results.size(), cases.size()); i++) {
+      String result = i < results.size() ? results.get(i) : "not run";
+      if (!result.equals("ok " + i)) {
+        failures.add((i < cases.size() ? cases.get(i) : "") + ": " + result);
+      }
+    }
+    assertEquals(
+        List.of(),
+        failures.subList(0, Math.min(failures.size(), 40)),
+        failures.size() + " of " + cases.size() + " cases");
+    assertEquals(0, process.exitValue());
+  }
+
+  /** Writes variants.inc and compiles the program, unless that was done for the same sources. */
+  private static void build(Map<String, Variant> variants) throws Exception {
+    Files.createDirectories(OUT);
+    StringBuilder text = new StringBuilder();
+    StringBuilder table = new StringBuilder("static void register_kernels() {\n");
+    for (Variant variant : variants.values()) {
+      List<String> names = new ArrayList<>();
+      for (String option : variant.options) {
+        String[] parts = option.substring("-D".length()).split("=", 2);
+        names.add(parts[0]);
+        text.append("#define ").append(parts[0]).append(' ').append(parts[1]).append('\n');
+      }
+      text.append("namespace v").append(variant.number).append(" {\n");
+      text.append("#include \"").append(variant.source).append(".cu\"\n}\n");
+      names.forEach(name -> text.append("#undef ").append(name).append('\n'));
+      for (String entry : entries(variant.source)) {
+        String name = "v" + variant.number + "/" + entry;
+        String function = "v" + variant.number + "::" + variant.source + "_kernel::" + entry;
+        table.append("  kernels[\"").append(name).append("\"] = kernel(").append(function);
+        table.append(");\n");
+      }
+    }
+    text.append(table).append("}\n");
+    Path include = OUT.resolve("variants.inc");
+    Path program = OUT.resolve("run_cases");
+    List<Path> sources = new ArrayList<>();
+    for (Path directory : List.of(CUDA, CUDA.resolve("test"), NATIVE.resolve("src"))) {
+      try (var files = Files.list(directory)) {
+        files.filter(Files::isRegularFile).forEach(sources::add);
+      }
+    }
+    boolean fresh = Files.exists(program) && Files.exists(include);
+    fresh = fresh && Files.readString(include).contentEquals(text);
+    for (Path source : sources) {
+      fresh =
+          fresh
+              && Files.getLastModifiedTime(source).compareTo(Files.getLastModifiedTime(program))
+                  < 0;
+    }
+    if (fresh) {
+      return;
+    }
+    Files.deleteIfExists(program);
+    Files.writeString(include, text);
+    List<String> command = new ArrayList<>(List.of("g++", "-std=c++17", "-O1", "-w"));
+    if (sanitizers()) {
+      command.addAll(List.of("-fsanitize=address,undefined", "-fno-sanitize-recover=all"));
+    }
+    command.addAll(
+        List.of(
+            "-fno-strict-aliasing",
+            "-I" + CUDA,
+            "-I" + CUDA.resolve("test"),
+            "-I" + OUT,
+            "-I" + NATIVE.resolve("include"),
+            "-I" + NATIVE.resolve("src"),
+            CUDA.resolve("test/run_cases.cpp").toString(),
+            NATIVE.resolve("src/patch_forward_naive.cpp").toString(),
+            NATIVE.resolve("src/patch_backward_naive.cpp").toString(),
+            "-o",
+            program.toString()));
+    Path log = OUT.resolve("compile.log");
+    Process process =
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
+    assertTrue(process.waitFor(5, TimeUnit.MINUTES), "g++ hangs");
+    assertEquals(0, process.exitValue(), () -> read(log));
+  }
+
+  /** The entries of a source, by its text. */
+  private static List<String> entries(String source) throws IOException {
+    String text = Files.readString(CUDA.resolve(source + ".cu"));
+    List<String> entries = new ArrayList<>();
+    var matcher =
+        java.util.regex.Pattern.compile(
+                "AUTOCIRCUIT_ENTRY void[^{]*?\\s(\\w+)\\(const \\w+Parameters")
+            .matcher(text);
+    while (matcher.find()) {
+      entries.add(matcher.group(1));
+    }
+    return entries;
+  }
+
+  private static boolean sanitizers() throws Exception {
+    Path probe = OUT.resolve("probe.cpp");
+    Files.writeString(probe, "int main() { return 0; }\n");
+    return runs(
+        "g++",
+        "-fsanitize=address,undefined",
+        probe.toString(),
+        "-o",
+        OUT.resolve("probe").toString());
+  }
+
+  private static boolean runs(String... command) throws InterruptedException {
+    try {
+      return new ProcessBuilder(command)
+              .redirectErrorStream(true)
+              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+              .start()
+              .waitFor()
+          == 0;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private static String read(Path log) {
+    try {
+      String text = Files.readString(log, UTF_8);
+      return text.substring(0, Math.min(text.length(), 4000));
+    } catch (IOException e) {
+      return e.toString();
+    }
+  }
+}

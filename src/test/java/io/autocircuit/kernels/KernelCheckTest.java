@@ -1,0 +1,106 @@
+package io.autocircuit.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.autocircuit.tensor.Device;
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Test;
+
+/** A self-test that finds nothing proves nothing: it must find these. */
+class KernelCheckTest {
+  private static final List<ScalarType> FLOAT = List.of(ScalarType.Float);
+
+  /** The right kernels, then something done to what they wrote. */
+  private record Spoilt(
+      java.util.function.Consumer<Kernels.PatchForward> forward,
+      java.util.function.Consumer<Kernels.PatchBackward> backward)
+      implements Kernels {
+    private static final Kernels RIGHT = KernelsProvider.choose("baseline").kernels();
+
+    @Override
+    public String name() {
+      return "spoilt";
+    }
+
+    @Override
+    public void patchForward(PatchForward args) {
+      RIGHT.patchForward(args);
+      forward.accept(args);
+    }
+
+    @Override
+    public void patchBackward(PatchBackward args) {
+      RIGHT.patchBackward(args);
+      backward.accept(args);
+    }
+  }
+
+  private static List<KernelCheck.Line> run(Kernels kernels) {
+    List<KernelCheck.Line> seen = new ArrayList<>();
+    List<KernelCheck.Line> lines = new KernelCheck(kernels, Device.CPU, 5).run(FLOAT, seen::add);
+    assertEquals(lines, seen);
+    return lines;
+  }
+
+  private static void findsForward(java.util.function.Consumer<Kernels.PatchForward> spoil) {
+    for (KernelCheck.Line line : run(new Spoilt(spoil, a -> {}))) {
+      assertEquals(line.kernel().equals("patch_backward"), line.right(), line::toString);
+    }
+  }
+
+  private static void findsBackward(java.util.function.Consumer<Kernels.PatchBackward> spoil) {
+    for (KernelCheck.Line line : run(new Spoilt(a -> {}, spoil))) {
+      assertEquals(line.kernel().equals("patch_forward"), line.right(), line::toString);
+    }
+  }
+
+  @Test
+  void rightKernelsAreRight() {
+    List<KernelCheck.Line> lines = run(new Spoilt(a -> {}, a -> {}));
+    assertEquals(6, lines.size());
+    assertTrue(lines.stream().allMatch(KernelCheck.Line::right), lines::toString);
+    assertTrue(lines.stream().allMatch(l -> l.worst() > 0 && l.worst() < 0.9), lines::toString);
+  }
+
+  @Test
+  void aSmallErrorInOneElementIsFound() {
+    findsForward(a -> a.out().view(-1).narrow(0, 0, 1).add_(new Scalar(1e-2)));
+    findsBackward(a -> a.gradOut().view(-1).narrow(0, 0, 1).add_(new Scalar(1e-1)));
+  }
+
+  @Test
+  void anElementThatIsNotWrittenIsFound() {
+    findsForward(a -> a.out().view(-1).narrow(0, 0, 1).fill_(new Scalar(Double.NaN)));
+    findsBackward(
+        a -> {
+          if (a.maskGrad() != null && a.maskGrad().numel() > 0) {
+            a.maskGrad().view(-1).narrow(0, 0, 1).fill_(new Scalar(Double.NaN));
+          }
+        });
+  }
+
+  @Test
+  void writingBeyondTheEndIsFound() {
+    findsForward(a -> new FloatPointer(a.out().data_ptr()).put(a.out().numel(), 0f));
+    findsBackward(a -> new FloatPointer(a.gradOut().data_ptr()).put(-1, 0f));
+  }
+
+  @Test
+  void errors() {
+    double nan = Double.NaN;
+    double[] reference = {1, nan, 2};
+    assertEquals(0, KernelCheck.error(reference, reference.clone(), 1, 1));
+    assertEquals(0.5, KernelCheck.error(reference, new double[] {2, nan, 2}, 1, 1));
+    assertEquals(
+        Double.POSITIVE_INFINITY, KernelCheck.error(reference, new double[] {1, 0, 2}, 1, 1));
+    assertEquals(
+        Double.POSITIVE_INFINITY, KernelCheck.error(reference, new double[] {nan, nan, 2}, 1, 1));
+    assertFalse(new KernelCheck.Line("k", "Float", "1-2", 1, nan, "").right());
+  }
+}
