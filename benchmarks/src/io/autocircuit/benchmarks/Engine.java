@@ -4,7 +4,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.kernels.KernelsProvider;
-import io.autocircuit.kernels.ThreadPools;
+import io.autocircuit.kernels.NativeTuning;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.Transformer;
@@ -47,7 +47,7 @@ final class Engine implements AutoCloseable {
 
   Engine(ModelShape shape) {
     // as on the command line; heeded where libtorch has not been used before in this process
-    ThreadPools.sleepWhenIdle();
+    NativeTuning.apply();
     threads = NativeThreads.use(shape.threads);
     transformer = RandomModels.of(RandomModels.shape(shape.model), SEED);
     model =
