@@ -11,6 +11,7 @@ import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.Transformer;
+import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.tensor.AtomicFile;
 import io.autocircuit.tensor.NativeThreads;
@@ -74,6 +75,14 @@ final class BenchCommand implements Callable<Integer> {
   private Integer threads;
 
   @Option(
+      names = "--memory",
+      paramLabel = "SIZE",
+      description =
+          "Native memory that the sweep and the gradients may take, such as 512m. Default: no"
+              + " limit.")
+  private String memory;
+
+  @Option(
       names = "--seed",
       defaultValue = "1",
       paramLabel = "N",
@@ -105,6 +114,7 @@ final class BenchCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
     }
+    MemoryBudget budget = memory == null ? MemoryBudget.UNLIMITED : MemoryBudget.parse(memory);
     try (NativeThreads used = NativeThreads.use(count);
         Transformer transformer =
             model == null
@@ -115,7 +125,8 @@ final class BenchCommand implements Callable<Integer> {
         out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
       }
       PatchableModel patchable =
-          PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels.kernels());
+          PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels.kernels())
+              .withMemory(budget);
       out.printf("%-22s %12s %10s %8s %10s%n", "", "ms", "ratio", "spread", "live share");
       Benchmark.Result r =
           new Benchmark(patchable, prompts(transformer), repeats, seed)
@@ -138,6 +149,9 @@ final class BenchCommand implements Callable<Integer> {
       root.put("seq", length);
       root.put("threads", count);
       root.put("idle_threads", ThreadPools.sleeping() ? "sleep" : "spin");
+      if (memory != null) {
+        root.put("memory_bytes", budget.bytes());
+      }
       root.put("kernels", kernels.kernels().name());
       root.put("plain_ms", round(r.plain().median() * 1e3));
       root.put("plain_spread", round(r.plain().spread()));
