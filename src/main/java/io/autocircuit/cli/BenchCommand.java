@@ -12,6 +12,7 @@ import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.Transformer;
+import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.tensor.AtomicFile;
 import io.autocircuit.tensor.NativeThreads;
@@ -77,6 +78,14 @@ final class BenchCommand implements Callable<Integer> {
   private Integer threads;
 
   @Option(
+      names = "--memory",
+      paramLabel = "SIZE",
+      description =
+          "Native memory that the sweep and the gradients may take, such as 512m. Default: no"
+              + " limit.")
+  private String memory;
+
+  @Option(
       names = "--seed",
       defaultValue = "1",
       paramLabel = "N",
@@ -109,6 +118,7 @@ final class BenchCommand implements Callable<Integer> {
           "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
     }
     DeviceChoice on = device.forModel();
+    MemoryBudget budget = memory == null ? MemoryBudget.UNLIMITED : MemoryBudget.parse(memory);
     try (NativeThreads used = NativeThreads.use(count);
         Transformer transformer =
             model == null
@@ -119,7 +129,8 @@ final class BenchCommand implements Callable<Integer> {
         out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
       }
       PatchableModel patchable =
-          PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels.kernels());
+          PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels.kernels())
+              .withMemory(budget);
       Benchmark.Result r =
           new Benchmark(patchable, prompts(transformer), repeats, seed)
               .run(
@@ -148,6 +159,9 @@ final class BenchCommand implements Callable<Integer> {
       root.put("threads", count);
       root.put("idle_threads", NativeTuning.idleThreadsSleep() ? "sleep" : "spin");
       root.put("blas", NativeThreads.blas());
+      if (memory != null) {
+        root.put("memory_bytes", budget.bytes());
+      }
       root.put("kernels", kernels.kernels().name());
       root.put("plain_ms", round(r.plain().median() * 1e3));
       root.put("plain_spread", round(r.plain().spread()));

@@ -29,6 +29,7 @@ import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
+import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
@@ -114,13 +115,17 @@ final class DiscoverCommand implements Callable<Integer> {
   private void run(Task task, DeviceChoice on) {
     PrintWriter out = spec.commandLine().getOut();
     KernelsProvider.Choice kernels = KernelsProvider.choose(on.device());
+    MemoryBudget memory = memory();
     if (output.verbose) {
       out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
+      out.println(
+          "memory for runs: " + memory + (input.memory == null ? " (of this machine)" : ""));
     }
     TokenizedDataset data = task.prompts();
     int positions = scoring.tokenPositions ? data.lengths().get(0) : 0;
     PatchableModel model =
-        PatchableModel.of(task.model(), scoring.separateQkv, positions, slice(), kernels.kernels());
+        PatchableModel.of(task.model(), scoring.separateQkv, positions, slice(), kernels.kernels())
+            .withMemory(memory);
     int edges = model.graph().edgeCount();
     EdgeCounts counts = usage(() -> edgeCounts(edges));
     if (scoring.circuitSize > edges) {
@@ -205,6 +210,9 @@ final class DiscoverCommand implements Callable<Integer> {
     atLeast("--train", input.train, 1);
     atLeast("--test", input.test, 1);
     atLeast("--threads", input.threads, 1);
+    if (input.memory != null) {
+      memory();
+    }
     atLeast("--samples", scoring.samples, 1);
     atLeast("--epochs", scoring.epochs, 1);
     atLeast("--circuit-size", scoring.circuitSize, 0);
@@ -416,6 +424,10 @@ final class DiscoverCommand implements Callable<Integer> {
     return input.pad
         ? Batches.padded(data, input.batchSize, 0)
         : Batches.byLength(data, input.batchSize);
+  }
+
+  private MemoryBudget memory() {
+    return input.memory == null ? MemoryBudget.ofMachine() : MemoryBudget.parse(input.memory);
   }
 
   private OutputSlice slice() {

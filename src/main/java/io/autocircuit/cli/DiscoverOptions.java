@@ -136,6 +136,15 @@ final class DiscoverOptions {
             "Native threads. Default: all cores, or one where the model is so small that threads"
                 + " would only wait for each other.")
     Integer threads;
+
+    @Option(
+        names = "--memory",
+        paramLabel = "SIZE",
+        description =
+            "Native memory that runs may take beside the model's weights, such as 512m or 2g;"
+                + " batches that need more are run in parts, which changes no result. Default: half"
+                + " of what the machine has available.")
+    String memory;
   }
 
   /** The algorithm and its settings. */

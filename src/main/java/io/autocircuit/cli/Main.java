@@ -178,7 +178,7 @@ public final class Main implements Runnable {
     if (e instanceof OutOfMemoryError || OUT_OF_MEMORY.matcher(message).find()) {
       return "out of memory ("
           + firstLine(message)
-          + "); use a smaller --batch-size or fewer prompts, or give Java more (java -Xmx8g -jar …)";
+          + "); use a smaller --memory or --batch-size, or give Java more (java -Xmx8g -jar …)";
     }
     if (e instanceof DataException
         || e instanceof CudaException

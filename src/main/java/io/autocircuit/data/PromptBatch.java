@@ -1,5 +1,7 @@
 package io.autocircuit.data;
 
+import java.util.Arrays;
+
 /**
  * Clean and corrupt prompts that are evaluated together, with their answers.
  *
@@ -12,4 +14,20 @@ package io.autocircuit.data;
  * @param rows the position of each prompt in the dataset that was batched, {@code [B]}
  */
 public record PromptBatch(
-    TokenBatch clean, TokenBatch corrupt, int[][][] answers, int[][][] wrongAnswers, int[] rows) {}
+    TokenBatch clean, TokenBatch corrupt, int[][][] answers, int[][][] wrongAnswers, int[] rows) {
+  /**
+   * Some neighbouring prompts, at the same length: their common padding stays.
+   *
+   * @param from the first prompt
+   * @param to the one after the last
+   * @throws IndexOutOfBoundsException if there are no such prompts
+   */
+  public PromptBatch slice(int from, int to) {
+    return new PromptBatch(
+        clean.slice(from, to),
+        corrupt.slice(from, to),
+        Arrays.copyOfRange(answers, from, to),
+        Arrays.copyOfRange(wrongAnswers, from, to),
+        Arrays.copyOfRange(rows, from, to));
+  }
+}

@@ -12,6 +12,7 @@ import io.autocircuit.model.OutputSlice;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
+import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
@@ -136,18 +137,24 @@ public record Discovery(
    * Scores the edges.
    *
    * @throws DataException if the model's outputs are not finite
+   * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget, here or
+   *     when circuits are judged
    */
   public PruneScores score(Progress progress) {
     if (train.isEmpty()) {
       throw new DataException("train prompts=0; give at least one to score the edges on");
     }
-    try (TensorScope scope = new TensorScope()) {
-      if (!torch.isfinite(model.logits(train.get(0).clean())).all().item_bool()) {
-        throw new DataException(
-            "model="
-                + model.model().config().name()
-                + " gives logits that are not finite; its weights are too large or damaged, get"
-                + " them again");
+    // a memory budget that is too small for judging should not show after hours of scoring
+    model.microBatches(runs.work(), runs.ablation(), test);
+    for (MicroBatch m : model.microBatches(runs.work(), runs.ablation(), train).get(0)) {
+      try (TensorScope scope = new TensorScope()) {
+        if (!torch.isfinite(model.logits(m.prompts().clean())).all().item_bool()) {
+          throw new DataException(
+              "model="
+                  + model.model().config().name()
+                  + " gives logits that are not finite; its weights are too large or damaged, get"
+                  + " them again");
+        }
       }
     }
     return algorithm.score(model, train, progress);

@@ -5,17 +5,16 @@ import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.prune.Progress;
-import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.List;
-import org.bytedeco.pytorch.Tensor;
 
 /** Evaluates circuits and measures their outputs. */
 public final class Measurements {
   private Measurements() {}
 
   /**
-   * Measures circuits. Only one circuit's logits are held at a time.
+   * Measures circuits, one micro-batch of prompts after another as the model's memory budget
+   * permits. Only one circuit's logits are held at a time.
    *
    * @param runs how the circuits are evaluated
    * @param batches the prompts; values are means over all of them
@@ -45,29 +44,24 @@ public final class Measurements {
     for (int b = 1; b < starts.length; b++) {
       starts[b] = starts[b - 1] + batches.get(b - 1).clean().batchSize();
     }
-    try (TensorScope scope = new TensorScope()) {
-      List<Metric.Outputs> outputs = new ArrayList<>();
-      for (int b = 0; b < batches.size(); b++) {
-        PromptBatch batch = batches.get(b);
-        Tensor clean = model.logits(batch.clean());
-        outputs.add(new Metric.Outputs(batch, clean, model.logits(batch.corrupt())));
-        for (int m = 0; m < metrics.size(); m++) {
-          put(metrics.get(m).perPrompt(clean, outputs.get(b)), full[m], starts[b]);
-        }
-      }
-      long total = (long) circuits.size() * batches.size();
-      long[] done = {0};
-      runs.forEach(
-          model,
-          batches,
-          circuits,
-          (c, b, logits) -> {
-            for (int m = 0; m < metrics.size(); m++) {
-              put(metrics.get(m).perPrompt(logits, outputs.get(b)), values[m][c], starts[b]);
+    long total = (long) circuits.size() * prompts;
+    long[] done = {0};
+    runs.forEachPart(
+        model,
+        batches,
+        circuits,
+        (c, part, logits) -> {
+          Metric.Outputs outputs = new Metric.Outputs(part.prompts(), part.clean(), part.corrupt());
+          int start = starts[part.batch()] + part.first();
+          for (int m = 0; m < metrics.size(); m++) {
+            if (c == 0) {
+              put(metrics.get(m).perPrompt(part.clean(), outputs), full[m], start);
             }
-            progress.update("circuits", ++done[0], total);
-          });
-    }
+            put(metrics.get(m).perPrompt(logits, outputs), values[m][c], start);
+          }
+          done[0] += part.size();
+          progress.update("circuits", done[0], total);
+        });
     List<Measurement> result = new ArrayList<>();
     for (int m = 0; m < metrics.size(); m++) {
       List<Measurement.Point> points = new ArrayList<>();

@@ -1,10 +1,11 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.data.PromptBatch;
-import io.autocircuit.data.TokenBatch;
 import io.autocircuit.tensor.TensorScope;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * How circuits are evaluated.
@@ -32,25 +33,87 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
     void accept(int circuit, int batch, Tensor logits);
   }
 
+  /** Receives the sliced logits of a circuit on some prompts of a batch. */
+  @FunctionalInterface
+  public interface PartVisitor {
+    /**
+     * Called once for each circuit and micro-batch.
+     *
+     * @param circuit index in the list of circuits
+     * @param part the prompts, and the unpatched model's logits on them
+     * @param logits {@code [b,P,V]}; freed after the call
+     */
+    void accept(int circuit, Evaluations.Part part, Tensor logits);
+  }
+
   /** Clean and corrupt in their usual places. */
   public static CircuitRuns of(PatchType patchType, Ablation ablation) {
     return new CircuitRuns(patchType, ablation, false);
   }
 
-  /** Evaluates circuits on batches; batch by batch, all circuits of one batch in turn. */
+  /** Which prompts are run and which are patched from. */
+  public Evaluations.Direction direction() {
+    return (patchType == PatchType.TREE_PATCH) == reverseCleanCorrupt
+        ? Evaluations.Direction.CLEAN_INTO_CORRUPT
+        : Evaluations.Direction.CORRUPT_INTO_CLEAN;
+  }
+
+  /** What it is to a memory budget. */
+  public MemoryEstimate.Work work() {
+    return patchType == PatchType.TREE_PATCH
+        ? MemoryEstimate.Work.CIRCUITS
+        : MemoryEstimate.Work.MASKS;
+  }
+
+  /**
+   * Evaluates circuits on batches, one micro-batch after another, all circuits of one in turn.
+   *
+   * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget
+   */
+  public void forEachPart(
+      PatchableModel model,
+      List<PromptBatch> batches,
+      List<Circuit> circuits,
+      PartVisitor visitor) {
+    try (AblationValues values = AblationValues.prepare(model, ablation, batches);
+        Evaluations all = Evaluations.once(model, batches, values, direction(), work())) {
+      all.forEach(part -> run(part, circuits, visitor));
+    }
+  }
+
+  private void run(Evaluations.Part part, List<Circuit> circuits, PartVisitor visitor) {
+    for (int c = 0; c < circuits.size(); c++) {
+      try (TensorScope scope = new TensorScope()) {
+        visitor.accept(c, part, part.run().logits(circuits.get(c), patchType));
+      }
+    }
+  }
+
+  /**
+   * Evaluates circuits on batches; batch by batch, all circuits of one batch in turn. Logits of a
+   * whole batch are handed out together; where the memory budget cuts the batch, {@link
+   * #forEachPart} is faster.
+   *
+   * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget
+   */
   public void forEach(
       PatchableModel model, List<PromptBatch> batches, List<Circuit> circuits, Visitor visitor) {
-    boolean runClean = (patchType == PatchType.TREE_PATCH) != reverseCleanCorrupt;
     try (AblationValues values = AblationValues.prepare(model, ablation, batches)) {
       for (int b = 0; b < batches.size(); b++) {
-        PromptBatch batch = batches.get(b);
-        TokenBatch input = runClean ? batch.clean() : batch.corrupt();
-        TokenBatch from = runClean ? batch.corrupt() : batch.clean();
-        try (TensorScope scope = new TensorScope();
-            Evaluation run = model.evaluation(input, values, from)) {
+        int batch = b;
+        try (Evaluations all =
+            Evaluations.kept(model, List.of(batches.get(b)), values, direction(), work())) {
+          if (all.count() == 1) {
+            all.forEach(
+                part -> run(part, circuits, (c, same, logits) -> visitor.accept(c, batch, logits)));
+            continue;
+          }
           for (int c = 0; c < circuits.size(); c++) {
-            try (TensorScope inner = new TensorScope()) {
-              visitor.accept(c, b, run.logits(circuits.get(c), patchType));
+            Circuit circuit = circuits.get(c);
+            try (TensorScope scope = new TensorScope()) {
+              TensorVector parts = new TensorVector();
+              all.forEach(part -> parts.push_back(part.run().logits(circuit, patchType)));
+              visitor.accept(c, b, torch.cat(parts, 0));
             }
           }
         }

@@ -32,6 +32,21 @@ public record PatchMask(ComputationGraph graph, float[] values, int instances) {
     return new PatchMask(graph, values, 0);
   }
 
+  /**
+   * The masks of some neighbouring prompts; the mask itself if all prompts share it.
+   *
+   * @param from the first prompt
+   * @param to the one after the last
+   */
+  public PatchMask slice(int from, int to) {
+    return instances == 0
+        ? this
+        : new PatchMask(
+            graph,
+            Arrays.copyOfRange(values, from * graph.edgeCount(), to * graph.edgeCount()),
+            to - from);
+  }
+
   /** The value of all edges if they share one, else NaN. */
   public double uniformValue() {
     for (float v : values) {

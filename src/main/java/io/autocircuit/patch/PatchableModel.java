@@ -1,5 +1,6 @@
 package io.autocircuit.patch;
 
+import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.kernels.Kernels;
@@ -7,7 +8,9 @@ import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.tensor.TensorScope;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -18,9 +21,14 @@ import org.bytedeco.pytorch.Tensor;
  * @param graph its computation graph
  * @param slice which positions' logits are looked at
  * @param kernels the implementation of the patch operation
+ * @param memory the native memory that runs of this model may take
  */
 public record PatchableModel(
-    Transformer model, ComputationGraph graph, OutputSlice slice, Kernels kernels) {
+    Transformer model,
+    ComputationGraph graph,
+    OutputSlice slice,
+    Kernels kernels,
+    MemoryBudget memory) {
 
   /**
    * Checks that graph and model fit.
@@ -43,6 +51,17 @@ public record PatchableModel(
     }
   }
 
+  /** With unlimited memory: every batch is run as a whole. */
+  public PatchableModel(
+      Transformer model, ComputationGraph graph, OutputSlice slice, Kernels kernels) {
+    this(model, graph, slice, kernels, MemoryBudget.UNLIMITED);
+  }
+
+  /** The same model under another memory budget. Results do not depend on it. */
+  public PatchableModel withMemory(MemoryBudget budget) {
+    return new PatchableModel(model, graph, slice, kernels, budget);
+  }
+
   /**
    * The model with its factorized graph.
    *
@@ -55,6 +74,31 @@ public record PatchableModel(
     ComputationGraph graph =
         ComputationGraph.factorized(c.blocks(), c.heads(), wiring(c), separateQkv, positions);
     return new PatchableModel(model, graph, slice, kernels);
+  }
+
+  /**
+   * Cuts batches into the micro-batches that the memory budget permits: as few as possible, and
+   * within a batch as equal as possible.
+   *
+   * @param work what each is run for
+   * @param ablation what ablated sources are replaced by
+   * @return for each batch, its micro-batches in order; one of all prompts where that fits
+   * @throws IllegalArgumentException if one prompt alone exceeds the budget
+   */
+  public List<List<MicroBatch>> microBatches(
+      MemoryEstimate.Work work, Ablation ablation, List<PromptBatch> batches) {
+    List<List<MicroBatch>> all = new ArrayList<>();
+    for (int b = 0; b < batches.size(); b++) {
+      PromptBatch batch = batches.get(b);
+      int prompts = batch.clean().batchSize();
+      int size =
+          memory.equals(MemoryBudget.UNLIMITED)
+              ? prompts
+              : memory.prompts(
+                  MemoryEstimate.of(this, work, ablation, batch.clean().length()), prompts);
+      all.add(MicroBatch.split(b, batch, size));
+    }
+    return List.copyOf(all);
   }
 
   private static ComputationGraph.Wiring wiring(TransformerConfig c) {
@@ -103,7 +147,7 @@ public record PatchableModel(
    * every source has the same output there in both runs, so that patching changes nothing. At most
    * the positions whose logits are not looked at.
    */
-  private int sharedPrefix(TokenBatch a, TokenBatch b) {
+  int sharedPrefix(TokenBatch a, TokenBatch b) {
     if (!model.config().causal()) {
       return 0;
     }

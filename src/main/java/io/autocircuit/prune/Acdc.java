@@ -6,11 +6,12 @@ import io.autocircuit.objective.Divergence;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Circuit;
-import io.autocircuit.patch.Evaluation;
+import io.autocircuit.patch.Evaluations;
+import io.autocircuit.patch.Evaluations.Direction;
+import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
-import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -73,27 +74,16 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
   /** Thresholds that have made the same decisions so far. */
   private record Group(List<Double> thresholds, BitSet kept, double previous) {}
 
-  /** One batch with its running evaluation and clean outputs. */
-  private record Running(Evaluation run, Tensor cleanLogits, int prompts) {}
-
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
     ComputationGraph graph = model.graph();
     int edges = graph.edgeCount();
     float[] scores = new float[edges];
     Arrays.fill(scores, Float.POSITIVE_INFINITY);
-    List<Running> running = new ArrayList<>();
+    int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
     try (AblationValues values = AblationValues.prepare(model, ablation, batches);
-        TensorScope scope = new TensorScope()) {
-      int prompts = 0;
-      for (PromptBatch batch : batches) {
-        running.add(
-            new Running(
-                model.evaluation(batch.clean(), values, batch.corrupt()),
-                model.logits(batch.clean()),
-                batch.clean().batchSize()));
-        prompts += batch.clean().batchSize();
-      }
+        Evaluations running =
+            Evaluations.kept(model, batches, values, Direction.CORRUPT_INTO_CLEAN, Work.CIRCUITS)) {
       BitSet all = new BitSet(edges);
       all.set(0, edges);
       List<Group> groups =
@@ -119,26 +109,23 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
         groups = next;
         progress.update("edges", e + 1L, edges);
       }
-    } finally {
-      running.forEach(r -> r.run().close());
     }
     return new PruneScores(graph, scores);
   }
 
-  private double distance(Circuit circuit, List<Running> running, int prompts) {
-    double sum = 0;
-    for (Running r : running) {
-      try (TensorScope scope = new TensorScope()) {
-        Tensor logits = r.run().logits(circuit, PatchType.TREE_PATCH);
-        Tensor each =
-            target == Target.KL_DIV
-                ? Divergence.kl(logits, r.cleanLogits())
-                : Divergence.mse(logits, r.cleanLogits());
-        for (double v : Tensors.doubles(each)) {
-          sum += v;
-        }
-      }
-    }
-    return sum / prompts;
+  private double distance(Circuit circuit, Evaluations running, int prompts) {
+    double[] sum = {0};
+    running.forEach(
+        part -> {
+          Tensor logits = part.run().logits(circuit, PatchType.TREE_PATCH);
+          Tensor each =
+              target == Target.KL_DIV
+                  ? Divergence.kl(logits, part.clean())
+                  : Divergence.mse(logits, part.clean());
+          for (double v : Tensors.doubles(each)) {
+            sum[0] += v;
+          }
+        });
+    return sum[0] / prompts;
   }
 }

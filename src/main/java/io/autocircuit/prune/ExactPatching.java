@@ -3,9 +3,9 @@ package io.autocircuit.prune;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.objective.LossFunction;
-import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
-import io.autocircuit.patch.Evaluation;
+import io.autocircuit.patch.Evaluations;
+import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
@@ -43,41 +43,35 @@ public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
     int edges = model.graph().edgeCount();
     double[] sum = new double[edges];
-    int prompts = 0;
-    long done = 0;
-    Ablation ablation = measure.ablation();
+    long[] done = {0};
     LossFunction loss = measure.loss();
-    try (AblationValues values = AblationValues.prepare(model, ablation, batches)) {
-      for (PromptBatch batch : batches) {
-        try (TensorScope scope = new TensorScope()) {
-          Tensor patches =
-              values.of(
-                  measure.source() == MaskGradient.PatchSource.CLEAN
-                      ? batch.clean()
-                      : batch.corrupt());
-          double[] clean = losses(loss, model.logits(batch.clean()), batch);
-          float[] mask = new float[edges];
-          try (Evaluation run = model.evaluation(batch.clean(), patches)) {
+    try (AblationValues values = AblationValues.prepare(model, measure.ablation(), batches);
+        Evaluations all =
+            Evaluations.once(model, batches, values, measure.source().direction(), Work.MASKS)) {
+      long total = (long) edges * all.count();
+      all.forEach(
+          part -> {
+            double[] clean = losses(loss, part.clean(), part.prompts());
+            float[] mask = new float[edges];
             // the canonical order walks destinations from the end, so restarts stay valid
             for (int e = 0; e < edges; e++) {
-              try (TensorScope inner = new TensorScope()) {
+              try (TensorScope scope = new TensorScope()) {
                 Edge edge = model.graph().edge(e);
                 mask[e] = 1;
                 Tensor logits =
-                    run.logitsFrom(PatchMask.of(model.graph(), mask), edge.destination().block());
+                    part.run()
+                        .logitsFrom(PatchMask.of(model.graph(), mask), edge.destination().block());
                 mask[e] = 0;
-                double[] patched = losses(loss, logits, batch);
+                double[] patched = losses(loss, logits, part.prompts());
                 for (int i = 0; i < patched.length; i++) {
                   sum[e] += patched[i] - clean[i];
                 }
               }
-              progress.update("edges", ++done, (long) edges * batches.size());
+              progress.update("edges", ++done[0], total);
             }
-          }
-        }
-        prompts += batch.clean().batchSize();
-      }
+          });
     }
+    int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
     float[] scores = new float[edges];
     for (int e = 0; e < edges; e++) {
       scores[e] = (float) (sum[e] / prompts);

@@ -6,11 +6,11 @@ import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
-import io.autocircuit.patch.Evaluation;
+import io.autocircuit.patch.Evaluations;
+import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
-import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
@@ -60,7 +60,13 @@ public record MaskGradient(
     /** The clean prompts (a resampled clean run then changes nothing; for batch means). */
     CLEAN,
     /** The corrupt prompts. */
-    CORRUPT
+    CORRUPT;
+
+    Evaluations.Direction direction() {
+      return this == CLEAN
+          ? Evaluations.Direction.CLEAN_INTO_CLEAN
+          : Evaluations.Direction.CORRUPT_INTO_CLEAN;
+    }
   }
 
   /** Checks the settings. */
@@ -151,29 +157,27 @@ public record MaskGradient(
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
     double[] sum = new double[model.graph().edgeCount()];
-    int prompts = 0;
     int steps = samples > 0 ? samples + 1 : 1;
-    long done = 0;
+    long[] done = {0};
     LossFunction loss = loss();
-    try (AblationValues values = AblationValues.prepare(model, ablation, batches)) {
-      for (PromptBatch batch : batches) {
-        try (TensorScope scope = new TensorScope()) {
-          Tensor patches = values.of(source == PatchSource.CLEAN ? batch.clean() : batch.corrupt());
-          try (Evaluation run = model.evaluation(batch.clean(), patches)) {
+    try (AblationValues values = AblationValues.prepare(model, ablation, batches);
+        Evaluations all =
+            Evaluations.once(model, batches, values, source.direction(), Work.UNIFORM_GRADIENT)) {
+      long total = (long) steps * all.count();
+      all.forEach(
+          part -> {
             for (int k = 0; k < steps; k++) {
               double at = samples > 0 ? (double) k / samples : maskValue;
               PatchMask mask = PatchMask.uniform(model.graph(), at);
-              float[] g = run.gradient(mask, loss, batch, null).maskGradient();
+              float[] g = part.run().gradient(mask, loss, part.prompts(), null).maskGradient();
               for (int i = 0; i < sum.length; i++) {
                 sum[i] += g[i];
               }
-              progress.update("gradients", ++done, (long) steps * batches.size());
+              progress.update("gradients", ++done[0], total);
             }
-          }
-        }
-        prompts += batch.clean().batchSize();
-      }
+          });
     }
+    int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
     float[] scores = new float[sum.length];
     for (int i = 0; i < scores.length; i++) {
       scores[i] = (float) (sum[i] / ((double) prompts * steps));

@@ -8,13 +8,13 @@ import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Circuit;
-import io.autocircuit.patch.Evaluation;
+import io.autocircuit.patch.Evaluations;
+import io.autocircuit.patch.Evaluations.Direction;
+import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
-import io.autocircuit.tensor.TensorScope;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -160,7 +160,10 @@ public record SubnetworkProbing(
         };
   }
 
-  private record Running(Evaluation run, Tensor cleanLogits, PromptBatch batch) {}
+  /** Whether a run has a mask of its own for each prompt. */
+  private boolean perPrompt() {
+    return maskFunction.samples() || dropout > 0;
+  }
 
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
@@ -172,29 +175,25 @@ public record SubnetworkProbing(
     double[] variance = new double[theta.length];
     SplittableRandom random = new SplittableRandom(seed);
     LossFunction loss = loss();
-    List<Running> running = new ArrayList<>();
     int step = 0;
     try (AblationValues values = AblationValues.prepare(model, effectiveAblation(), batches);
-        TensorScope scope = new TensorScope()) {
-      for (PromptBatch b : batches) {
-        Tensor patches = values.of(tree ? b.corrupt() : b.clean());
-        running.add(
-            new Running(
-                model.evaluation(tree ? b.clean() : b.corrupt(), patches),
-                model.logits(b.clean()),
-                b));
-      }
+        Evaluations running =
+            Evaluations.kept(
+                model,
+                batches,
+                values,
+                tree ? Direction.CORRUPT_INTO_CLEAN : Direction.CLEAN_INTO_CORRUPT,
+                perPrompt() ? Work.PROMPT_GRADIENT : Work.GRADIENT)) {
       for (int epoch = 0; epoch < epochs; epoch++) {
-        for (Running r : running) {
+        for (int b = 0; b < batches.size(); b++) {
           double[] gradient = new double[theta.length];
-          faithfulness(graph, r, loss, theta, random, gradient);
+          int prompts = batches.get(b).clean().batchSize();
+          faithfulness(graph, running, b, prompts, loss, theta, random, gradient);
           regularizer(theta, random, gradient);
           adam(theta, gradient, momentum, variance, ++step);
-          progress.update("epochs", step, (long) epochs * running.size());
+          progress.update("epochs", step, (long) epochs * batches.size());
         }
       }
-    } finally {
-      running.forEach(r -> r.run().close());
     }
     float[] scores = new float[theta.length];
     double most = Arrays.stream(theta).max().orElse(0);
@@ -208,14 +207,15 @@ public record SubnetworkProbing(
   /** Adds ∂F/∂θ. */
   private void faithfulness(
       ComputationGraph graph,
-      Running r,
+      Evaluations running,
+      int batch,
+      int prompts,
       LossFunction loss,
       double[] theta,
       SplittableRandom random,
       double[] gradient) {
     int edges = theta.length;
-    int prompts = r.batch().clean().batchSize();
-    boolean perPrompt = maskFunction.samples() || dropout > 0;
+    boolean perPrompt = perPrompt();
     int instances = perPrompt ? prompts : 1;
     float[] mask = new float[instances * edges];
     double[] slope = new double[mask.length];
@@ -233,10 +233,16 @@ public record SubnetworkProbing(
       slope[i] = dm;
     }
     PatchMask patch = new PatchMask(graph, mask, perPrompt ? prompts : 0);
-    float[] g = r.run().gradient(patch, loss, r.batch(), r.cleanLogits()).maskGradient();
-    for (int i = 0; i < mask.length; i++) {
-      gradient[i % edges] += g[i] * slope[i] / prompts;
-    }
+    running.visit(
+        batch,
+        part -> {
+          PatchMask own = patch.slice(part.first(), part.first() + part.size());
+          float[] g = part.run().gradient(own, loss, part.prompts(), part.clean()).maskGradient();
+          int from = perPrompt ? part.first() * edges : 0;
+          for (int i = 0; i < g.length; i++) {
+            gradient[i % edges] += g[i] * slope[from + i] / prompts;
+          }
+        });
   }
 
   /** Adds λ ∂R/∂θ. */

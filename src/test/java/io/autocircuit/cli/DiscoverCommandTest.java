@@ -351,6 +351,61 @@ class DiscoverCommandTest {
   }
 
   @Test
+  void littleMemoryChangesNothing() throws IOException {
+    for (String algorithm : List.of("eap", "acdc")) {
+      Object[] words = {"--algorithm", algorithm, "--edges", "0,9,all"};
+      Path little = folder.resolve("little-" + algorithm);
+      // what is refused tells how much it needs: first for circuits, then for gradients
+      String memory = "1k";
+      Ran ran = null;
+      for (int attempt = 0; attempt < 4 && (ran == null || ran.code() != 0); attempt++) {
+        ran =
+            Ran.command(
+                "discover",
+                "--out",
+                little,
+                "--memory",
+                memory,
+                "--edges",
+                "0,9,all",
+                "--algorithm",
+                algorithm);
+        if (ran.code() != 0) {
+          assertTrue(ran.code() == 1 && ran.err().contains("(--memory)"), ran::err);
+          assertFalse(Files.exists(little));
+          memory = ran.err().strip().replaceAll(".*needs (\\S+);.*", "$1");
+        }
+      }
+      assertEquals(0, ran.code(), ran::err);
+      assertFalse(memory.equals("1k"));
+      assertAgree(
+          Results.discover(folder.resolve("all-" + algorithm), words), Results.read(little), 1e-4);
+    }
+  }
+
+  @Test
+  void verboseTellsTheMemory() {
+    Ran told =
+        Ran.command(
+            "discover",
+            "--out",
+            folder.resolve("m1"),
+            "--memory",
+            "1.5g",
+            "--verbose",
+            "--edges",
+            0);
+    assertTrue(told.out().contains("memory for runs: 1.5g\n"), told::out);
+    told = Ran.command("discover", "--out", folder.resolve("m1"), "--verbose", "--edges", 0);
+    assertTrue(
+        told.out().lines().anyMatch(l -> l.matches("memory for runs: \\S+ \\(of this machine\\)")),
+        told::out);
+    Ran wrong = Ran.command("discover", "--out", folder.resolve("m2"), "--memory", "lots");
+    assertEquals(2, wrong.code());
+    assertTrue(wrong.err().contains("memory=\"lots\" is not a size"), wrong::err);
+  }
+
+  @Test
   void doublePrecisionAgreesWithSingle() throws IOException {
     assertAgree(
         Results.discover(folder.resolve("f32"), "--edges", "0,9,all"),

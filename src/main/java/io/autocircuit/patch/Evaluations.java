@@ -1,0 +1,304 @@
+package io.autocircuit.patch;
+
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenBatch;
+import io.autocircuit.tensor.TensorScope;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Consumer;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Evaluations of some batches within the model's memory budget: each batch in as few micro-batches
+ * as that permits. Not for use by several threads at once.
+ *
+ * <p>What an ablation takes over a batch is taken over the whole batch, once, and handed to its
+ * micro-batches. What it takes from the paired prompt is taken micro-batch by micro-batch.
+ */
+public final class Evaluations implements AutoCloseable {
+
+  /** Which prompts are run, and whose activations ablated sources are replaced by. */
+  public enum Direction {
+    /** Clean prompts are run, patched from corrupt. */
+    CORRUPT_INTO_CLEAN,
+    /** Corrupt prompts are run, patched from clean. */
+    CLEAN_INTO_CORRUPT,
+    /** Clean prompts are run and patched from. */
+    CLEAN_INTO_CLEAN;
+
+    /** The prompts that are run. */
+    public TokenBatch input(PromptBatch batch) {
+      return this == CLEAN_INTO_CORRUPT ? batch.corrupt() : batch.clean();
+    }
+
+    /** The prompts that are patched from. */
+    public TokenBatch patches(PromptBatch batch) {
+      return this == CORRUPT_INTO_CLEAN ? batch.corrupt() : batch.clean();
+    }
+  }
+
+  /** The evaluation of a micro-batch while it is open. */
+  public static final class Part {
+    private final PatchableModel model;
+    private final MicroBatch micro;
+    private final Evaluation run;
+    private Tensor clean;
+    private Tensor corrupt;
+
+    private Part(PatchableModel model, MicroBatch micro, Evaluation run) {
+      this.model = model;
+      this.micro = micro;
+      this.run = run;
+    }
+
+    /** Index of the batch. */
+    public int batch() {
+      return micro.batch();
+    }
+
+    /** Index of the first prompt in its batch. */
+    public int first() {
+      return micro.first();
+    }
+
+    /** Number of prompts. */
+    public int size() {
+      return micro.size();
+    }
+
+    /** The prompts. */
+    public PromptBatch prompts() {
+      return micro.prompts();
+    }
+
+    /** Runs them. */
+    public Evaluation run() {
+      return run;
+    }
+
+    /** The unpatched model's sliced logits on the clean prompts, {@code [b,P,V]}. */
+    public Tensor clean() {
+      if (clean == null) {
+        clean = reference(prompts().clean());
+      }
+      return clean;
+    }
+
+    /** The unpatched model's sliced logits on the corrupt prompts, {@code [b,P,V]}. */
+    public Tensor corrupt() {
+      if (corrupt == null) {
+        corrupt = reference(prompts().corrupt());
+      }
+      return corrupt;
+    }
+
+    private Tensor reference(TokenBatch tokens) {
+      try (TensorScope scope = new TensorScope()) {
+        Tensor logits = model.logits(tokens);
+        logits.retainReference();
+        return logits;
+      }
+    }
+
+    private void close() {
+      run.close();
+      for (Tensor t : new Tensor[] {clean, corrupt}) {
+        if (t != null) {
+          t.releaseReference();
+        }
+      }
+    }
+  }
+
+  private final PatchableModel model;
+  private final List<PromptBatch> batches;
+  private final AblationValues values;
+  private final Direction direction;
+  private final List<List<MicroBatch>> parts;
+
+  /** Whether micro-batches stay open between visits. */
+  private final boolean stay;
+
+  private final Part[][] open;
+
+  /** What a batch's micro-batches share of the ablation, {@code [S,1,1 or T,D]}; made at need. */
+  private final Tensor[] shared;
+
+  private final boolean keep;
+
+  private Evaluations(
+      PatchableModel model,
+      List<PromptBatch> batches,
+      AblationValues values,
+      Direction direction,
+      MemoryEstimate.Work work,
+      boolean keep) {
+    this.model = model;
+    this.batches = List.copyOf(batches);
+    this.values = values;
+    this.direction = direction;
+    this.keep = keep;
+    List<List<MicroBatch>> staying =
+        keep ? stayingOpen(model, batches, values.ablation(), work) : null;
+    stay = staying != null;
+    parts = stay ? staying : model.microBatches(work, values.ablation(), batches);
+    open = new Part[batches.size()][];
+    shared = new Tensor[batches.size()];
+    for (int b = 0; b < open.length; b++) {
+      open[b] = new Part[parts.get(b).size()];
+    }
+  }
+
+  /**
+   * For batches that are visited once: one micro-batch is open at a time.
+   *
+   * @param values the ablation; the caller closes it, after this
+   * @param work what is run, which decides how much memory a prompt takes
+   * @throws IllegalArgumentException if one prompt alone exceeds the memory budget
+   */
+  public static Evaluations once(
+      PatchableModel model,
+      List<PromptBatch> batches,
+      AblationValues values,
+      Direction direction,
+      MemoryEstimate.Work work) {
+    return new Evaluations(model, batches, values, direction, work, false);
+  }
+
+  /**
+   * For batches that are visited again and again. Where the memory budget lets all prompts stay
+   * open between visits, with micro-batches as small as that takes, what they hold is used again;
+   * otherwise each is opened anew on each visit, which is slower.
+   *
+   * @param values the ablation; the caller closes it, after this
+   * @param work what is run, which decides how much memory a prompt takes
+   * @throws IllegalArgumentException if one prompt alone exceeds the memory budget
+   */
+  public static Evaluations kept(
+      PatchableModel model,
+      List<PromptBatch> batches,
+      AblationValues values,
+      Direction direction,
+      MemoryEstimate.Work work) {
+    return new Evaluations(model, batches, values, direction, work, true);
+  }
+
+  /**
+   * The micro-batches with which all prompts can stay open: what all of them hold, and what the
+   * largest needs at work, fit together. Null if that is too much.
+   */
+  private static List<List<MicroBatch>> stayingOpen(
+      PatchableModel model,
+      List<PromptBatch> batches,
+      Ablation ablation,
+      MemoryEstimate.Work work) {
+    MemoryEstimate[] need = new MemoryEstimate[batches.size()];
+    double left = model.memory().bytes();
+    for (int b = 0; b < need.length; b++) {
+      TokenBatch tokens = batches.get(b).clean();
+      need[b] = MemoryEstimate.of(model, work, ablation, tokens.length());
+      left -= need[b].fixed() + (double) tokens.batchSize() * need[b].heldPerPrompt();
+    }
+    List<List<MicroBatch>> all = new ArrayList<>();
+    for (int b = 0; b < need.length; b++) {
+      double size = Math.floor(left / need[b].transientPerPrompt());
+      if (size < 1) {
+        return null;
+      }
+      int prompts = batches.get(b).clean().batchSize();
+      all.add(MicroBatch.split(b, batches.get(b), (int) Math.min(prompts, size)));
+    }
+    return all;
+  }
+
+  /** Number of micro-batches of all batches. */
+  public int count() {
+    return Arrays.stream(open).mapToInt(p -> p.length).sum();
+  }
+
+  /** Number of micro-batches of a batch. */
+  public int count(int batch) {
+    return open[batch].length;
+  }
+
+  /** Visits the micro-batches of all batches in order, in a {@link TensorScope} each. */
+  public void forEach(Consumer<Part> action) {
+    for (int b = 0; b < open.length; b++) {
+      visit(b, action);
+    }
+  }
+
+  /** Visits the micro-batches of a batch in order, in a {@link TensorScope} each. */
+  public void visit(int batch, Consumer<Part> action) {
+    for (int i = 0; i < open[batch].length; i++) {
+      if (open[batch][i] == null) {
+        open[batch][i] = open(parts.get(batch).get(i));
+      }
+      try (TensorScope scope = new TensorScope()) {
+        action.accept(open[batch][i]);
+      } finally {
+        if (!stay) {
+          open[batch][i].close();
+          open[batch][i] = null;
+        }
+      }
+    }
+    if (!keep) {
+      forget(batch);
+    }
+  }
+
+  private Part open(MicroBatch micro) {
+    PromptBatch whole = batches.get(micro.batch());
+    TokenBatch from = direction.patches(whole);
+    try (TensorScope scope = new TensorScope()) {
+      Tensor patches;
+      boolean constantsAreAblations = false;
+      if (values.ablation() == Ablation.RESAMPLE) {
+        // A node with all inputs resampled repeats the run that its ablation value comes from.
+        constantsAreAblations = Arrays.equals(direction.input(whole).padding(), from.padding());
+        patches = SourceOutputs.of(model, direction.patches(micro.prompts()));
+      } else {
+        if (shared[micro.batch()] == null) {
+          Tensor made = values.of(from);
+          made.retainReference();
+          shared[micro.batch()] = made;
+        }
+        patches = shared[micro.batch()];
+      }
+      Evaluation run =
+          new Evaluation(
+              model,
+              direction.input(micro.prompts()),
+              patches,
+              constantsAreAblations,
+              constantsAreAblations
+                  ? model.sharedPrefix(
+                      direction.input(micro.prompts()), direction.patches(micro.prompts()))
+                  : 0);
+      return new Part(model, micro, run);
+    }
+  }
+
+  private void forget(int batch) {
+    if (shared[batch] != null) {
+      shared[batch].releaseReference();
+      shared[batch] = null;
+    }
+  }
+
+  /** Closes what is open. */
+  @Override
+  public void close() {
+    for (int b = 0; b < open.length; b++) {
+      for (int i = 0; i < open[b].length; i++) {
+        if (open[b][i] != null) {
+          open[b][i].close();
+          open[b][i] = null;
+        }
+      }
+      forget(b);
+    }
+  }
+}

@@ -1,0 +1,44 @@
+package io.autocircuit.patch;
+
+import io.autocircuit.data.PromptBatch;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Neighbouring whole prompts of a batch that are run together.
+ *
+ * @param batch index of the batch in the list of batches
+ * @param first index of the first prompt in the batch
+ * @param prompts the prompts, at the batch's length
+ */
+public record MicroBatch(int batch, int first, PromptBatch prompts) {
+  /** Number of prompts. */
+  public int size() {
+    return prompts.clean().batchSize();
+  }
+
+  /**
+   * Cuts a batch into as few parts of at most {@code size} prompts as possible, whose sizes differ
+   * by at most one.
+   *
+   * @param index of the batch in the list of batches
+   * @param size at least 1
+   */
+  public static List<MicroBatch> split(int index, PromptBatch batch, int size) {
+    if (size < 1) {
+      throw new IllegalArgumentException("size=" + size + " must be at least 1");
+    }
+    int prompts = batch.clean().batchSize();
+    int count = (int) (((long) prompts + size - 1) / size);
+    if (count <= 1) {
+      return List.of(new MicroBatch(index, 0, batch));
+    }
+    List<MicroBatch> parts = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      int from = (int) ((long) prompts * i / count);
+      int to = (int) ((long) prompts * (i + 1) / count);
+      parts.add(new MicroBatch(index, from, batch.slice(from, to)));
+    }
+    return List.copyOf(parts);
+  }
+}

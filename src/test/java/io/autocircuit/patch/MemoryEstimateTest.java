@@ -1,0 +1,252 @@
+package io.autocircuit.patch;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.autocircuit.Forked;
+import io.autocircuit.RandomModels;
+import io.autocircuit.RandomModels.Architecture;
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.model.TransformerConfig;
+import io.autocircuit.model.TransformerConfig.Activation;
+import io.autocircuit.model.TransformerConfig.Learned;
+import io.autocircuit.model.TransformerConfig.Rotary;
+import io.autocircuit.objective.Divergence;
+import io.autocircuit.objective.LossFunction;
+import io.autocircuit.patch.MemoryEstimate.Work;
+import io.autocircuit.tensor.NativeThreads;
+import io.autocircuit.tensor.TensorScope;
+import java.nio.file.Path;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * The estimate against the kernel's account: what a process's resident memory grows by, at its
+ * peak, while each kind of work is done on a model of medium shape.
+ */
+class MemoryEstimateTest {
+  /** The growth may exceed the estimate by this factor and {@link #SLACK_BYTES}. */
+  private static final double SLACK = 1.1;
+
+  private static final long SLACK_BYTES = 24L << 20;
+
+  /** An estimate far above the growth would cut batches without need. */
+  private static final double LEAST = 0.4;
+
+  private static final int LENGTH = 64;
+  private static final int PROMPTS = 32;
+
+  @TempDir Path folder;
+
+  private record Case(String shape, List<Work> work, Map<String, String> environment) {
+    @Override
+    public String toString() {
+      return shape + " " + work;
+    }
+  }
+
+  static Stream<Case> cases() {
+    // large blocks go back to the system at once, so that each kind of work starts from nothing
+    Map<String, String> prompt = Map.of("MALLOC_MMAP_THRESHOLD_", String.valueOf(1 << 20));
+    return Stream.of(
+        new Case("sequential", List.of(Work.values()), prompt),
+        new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), prompt),
+        new Case("sequential", List.of(Work.UNIFORM_GRADIENT), Map.of()));
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void peakIsAtMostTheEstimateAndNotFarBelow(Case c) throws Exception {
+    if (!Forked.canMeasure()) {
+      System.out.println("MemoryEstimateTest skipped: needs /proc");
+    }
+    Assumptions.assumeTrue(Forked.canMeasure(), "needs /proc");
+    List<String> lines =
+        Forked.run(
+            folder.resolve("log"),
+            List.of(
+                "-Xmx256m",
+                "-Xms256m",
+                "-XX:+AlwaysPreTouch",
+                "-XX:TieredStopAtLevel=1",
+                "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"),
+            c.environment(),
+            Child.class,
+            Stream.concat(Stream.of(c.shape()), c.work().stream().map(Work::name))
+                .toArray(String[]::new));
+    assertEquals(c.work().size(), lines.size(), lines::toString);
+    for (String line : lines) {
+      String[] words = line.split(" ", -1);
+      double estimate = Long.parseLong(words[1]);
+      double grown = Long.parseLong(words[2]);
+      System.out.printf(
+          Locale.ROOT,
+          "MemoryEstimateTest: %s %s: estimate %.0f MB, resident memory grew by %.0f MB (%.2f)%n",
+          c.shape(),
+          words[0],
+          estimate / 1e6,
+          grown / 1e6,
+          grown / estimate);
+    }
+    for (String line : lines) {
+      String[] words = line.split(" ", -1);
+      double estimate = Long.parseLong(words[1]);
+      double grown = Long.parseLong(words[2]);
+      assertTrue(estimate > 100e6, line);
+      assertTrue(grown <= SLACK * estimate + SLACK_BYTES, line);
+      assertTrue(grown >= LEAST * estimate, line);
+    }
+  }
+
+  @Test
+  void followsTheShape() {
+    Architecture a = RandomModels.architectures().findFirst().orElseThrow();
+    try (Transformer single = RandomModels.model(a, ScalarType.Float, 1);
+        Transformer twice = RandomModels.model(a, ScalarType.Double, 1)) {
+      for (Work work : Work.values()) {
+        for (Ablation ablation : Ablation.values()) {
+          MemoryEstimate f = of(single, work, ablation, 4);
+          MemoryEstimate d = of(twice, work, ablation, 4);
+          assertEquals(2 * f.perPrompt(), d.perPrompt());
+          assertEquals(f.fixed() + 3 * f.perPrompt(), f.bytes(3));
+          assertTrue(of(single, work, ablation, 8).perPrompt() > 2 * f.perPrompt() - 1);
+          // an evaluation has to make its ablation values first
+          assertTrue(f.bytes(1) >= of(single, Work.SOURCES, ablation, 4).bytes(1));
+        }
+      }
+      assertTrue(
+          of(single, Work.GRADIENT, Ablation.ZERO, 8).perPrompt()
+              > of(single, Work.UNIFORM_GRADIENT, Ablation.ZERO, 8).perPrompt());
+    }
+  }
+
+  private static MemoryEstimate of(Transformer t, Work work, Ablation ablation, int length) {
+    return MemoryEstimate.of(
+        PatchableModel.of(t, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels()),
+        work,
+        ablation,
+        length);
+  }
+
+  /** The measured process: prints a line for each work: its name, the estimate, the growth. */
+  static final class Child {
+    private static final LossFunction LOSS =
+        (logits, batch, reference) -> Divergence.kl(logits, reference);
+
+    private Child() {}
+
+    private static Architecture architecture(boolean parallel) {
+      Normalization norm = new Normalization(Normalization.Kind.LAYER_NORM, 1e-5);
+      return new Architecture(
+          new TransformerConfig(
+              parallel ? "parallel" : "sequential",
+              4,
+              8,
+              256,
+              32,
+              1024,
+              RandomModels.VOCABULARY,
+              RandomModels.VOCABULARY,
+              LENGTH,
+              parallel ? Activation.SILU : Activation.GELU_TANH,
+              parallel,
+              norm,
+              norm,
+              true,
+              parallel,
+              parallel ? Rotary.withBase(16, 10000, false) : new Learned(),
+              Math.sqrt(32)),
+          8,
+          parallel,
+          parallel);
+    }
+
+    public static void main(String[] words) throws Exception {
+      PromptBatch batch = RandomModels.batch(PROMPTS, LENGTH, 1);
+      try (NativeThreads one = NativeThreads.one();
+          Transformer transformer =
+              RandomModels.model(architecture(words[0].equals("parallel")), ScalarType.Float, 2)) {
+        PatchableModel model =
+            PatchableModel.of(
+                transformer, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
+        // what libraries take once, whatever they are used for
+        run(model, Work.UNIFORM_GRADIENT, List.of(batch.slice(0, 1)));
+        for (int i = 1; i < words.length; i++) {
+          Work work = Work.valueOf(words[i]);
+          long before = Forked.field("VmRSS");
+          Forked.resetPeak();
+          run(model, work, List.of(batch));
+          System.out.println(
+              work
+                  + " "
+                  + MemoryEstimate.of(model, work, Ablation.RESAMPLE, LENGTH).bytes(PROMPTS)
+                  + " "
+                  + (Forked.field("VmHWM") - before));
+        }
+      }
+    }
+
+    private static void run(PatchableModel model, Work work, List<PromptBatch> batches) {
+      SplittableRandom random = new SplittableRandom(3);
+      int edges = model.graph().edgeCount();
+      if (work == Work.SOURCES) {
+        try (TensorScope scope = new TensorScope()) {
+          SourceOutputs.of(model, batches.get(0).corrupt());
+        }
+        return;
+      }
+      int instances = work == Work.PROMPT_GRADIENT ? batches.get(0).clean().batchSize() : 0;
+      float[] values = new float[Math.max(1, instances) * edges];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = random.nextInt(1 << 10) / 1024f;
+      }
+      PatchMask mask =
+          work == Work.UNIFORM_GRADIENT
+              ? PatchMask.uniform(model.graph(), 0.3)
+              : new PatchMask(model.graph(), values, instances);
+      try (AblationValues ablation = AblationValues.prepare(model, Ablation.RESAMPLE, batches);
+          Evaluations all =
+              Evaluations.once(
+                  model, batches, ablation, Evaluations.Direction.CORRUPT_INTO_CLEAN, work)) {
+        all.forEach(
+            part -> {
+              part.corrupt();
+              switch (work) {
+                case CIRCUITS -> {
+                  for (double share : new double[] {1, 0.5}) {
+                    BitSet set = new BitSet();
+                    for (int e = 0; e < edges; e++) {
+                      set.set(e, random.nextDouble() < share);
+                    }
+                    try (TensorScope scope = new TensorScope()) {
+                      part.run().logits(Circuit.of(model.graph(), set), PatchType.TREE_PATCH);
+                    }
+                  }
+                }
+                case MASKS -> {
+                  try (TensorScope scope = new TensorScope()) {
+                    part.run().logits(mask);
+                    part.run().logitsFrom(PatchMask.uniform(model.graph(), 0), 1);
+                  }
+                }
+                default -> part.run().gradient(mask, LOSS, part.prompts(), part.clean());
+              }
+            });
+      }
+    }
+  }
+}
