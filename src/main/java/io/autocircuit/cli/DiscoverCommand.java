@@ -152,9 +152,11 @@ final class DiscoverCommand implements Callable<Integer> {
     List<PromptBatch> trainBatches = batches(train);
     List<PromptBatch> testBatches = input.test == null ? trainBatches : batches(test);
     Circuit official = scoring.official == null ? null : official(model.graph());
+    boolean small = small(task.model().config(), trainBatches);
+    int prompts = trainBatches.stream().mapToInt(b -> b.clean().batchSize()).max().orElse(1);
     Discovery discovery =
         new Discovery(
-            model,
+            small ? model.withWorkers(Math.min(threads(), Math.max(1, prompts / 8))) : model,
             trainBatches,
             testBatches,
             algorithm(official),
@@ -163,9 +165,9 @@ final class DiscoverCommand implements Callable<Integer> {
             judging.ties,
             metrics(),
             official);
-    int threads = threads(task.model().config(), trainBatches);
+    int threads = threads();
     Discovery.Result result;
-    try (NativeThreads used = NativeThreads.use(threads);
+    try (NativeThreads used = NativeThreads.use(small ? 1 : threads);
         Bars bars = Bars.onTerminal()) {
       result = discovery.judge(scaled(discovery.score(bars), trainBatches), bars);
     }
@@ -616,19 +618,22 @@ final class DiscoverCommand implements Callable<Integer> {
     return new PruneScores(scores.graph(), values);
   }
 
-  private int threads(TransformerConfig c, List<PromptBatch> batches) {
-    if (input.threads != null) {
-      return input.threads;
-    }
+  private int threads() {
+    return input.threads == null ? Runtime.getRuntime().availableProcessors() : input.threads;
+  }
+
+  /**
+   * Whether native threads would only wait for each other; then parts of a batch are computed by
+   * threads of their own instead.
+   */
+  private static boolean small(TransformerConfig c, List<PromptBatch> batches) {
     long rows =
         batches.stream()
             .mapToLong(b -> (long) b.clean().batchSize() * b.clean().length())
             .max()
             .orElse(0);
     long width = Math.max(3L * c.heads() * c.dHead(), c.dMlp());
-    return rows * c.dModel() * width < SMALL_PRODUCT
-        ? 1
-        : Runtime.getRuntime().availableProcessors();
+    return rows * c.dModel() * width < SMALL_PRODUCT;
   }
 
   private ReportData report(Task task, Discovery.Result result, int threads, Device on) {

@@ -6,7 +6,13 @@ import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -127,6 +133,9 @@ public final class Evaluations implements AutoCloseable {
 
   private final boolean keep;
 
+  /** Computes micro-batches at the same time; null where they are computed one after another. */
+  private final ExecutorService workers;
+
   private Evaluations(
       PatchableModel model,
       List<PromptBatch> batches,
@@ -148,6 +157,17 @@ public final class Evaluations implements AutoCloseable {
     for (int b = 0; b < open.length; b++) {
       open[b] = new Part[parts.get(b).size()];
     }
+    workers = stay && model.workers() > 1 ? pool(model.workers()) : null;
+  }
+
+  private static ExecutorService pool(int count) {
+    return Executors.newFixedThreadPool(
+        count,
+        task -> {
+          Thread t = new Thread(task, "autocircuit-worker");
+          t.setDaemon(true);
+          return t;
+        });
   }
 
   /**
@@ -202,12 +222,13 @@ public final class Evaluations implements AutoCloseable {
     }
     List<List<MicroBatch>> all = new ArrayList<>();
     for (int b = 0; b < need.length; b++) {
-      double size = Math.floor(left / need[b].transientPerPrompt());
+      double size = Math.floor(left / need[b].transientPerPrompt() / model.workers());
       if (size < 1) {
         return null;
       }
       int prompts = batches.get(b).clean().batchSize();
-      all.add(MicroBatch.split(b, batches.get(b), (int) Math.min(prompts, size)));
+      int most = (prompts + model.workers() - 1) / model.workers();
+      all.add(MicroBatch.split(b, batches.get(b), (int) Math.min(most, size)));
     }
     return all;
   }
@@ -246,6 +267,73 @@ public final class Evaluations implements AutoCloseable {
     }
     if (!keep) {
       forget(batch);
+    }
+  }
+
+  /**
+   * Computes something for each micro-batch of all batches, and collects it in their order. The
+   * model's workers compute at the same time where all micro-batches stay open; what is collected
+   * does not depend on that.
+   *
+   * @param work called in a {@link TensorScope}; returns plain values
+   * @param collect called on this thread
+   */
+  public <R> void compute(Function<Part, R> work, BiConsumer<Part, R> collect) {
+    compute(0, open.length, work, collect);
+  }
+
+  /** As {@link #compute(Function, BiConsumer)}, for the micro-batches of one batch. */
+  public <R> void compute(int batch, Function<Part, R> work, BiConsumer<Part, R> collect) {
+    compute(batch, batch + 1, work, collect);
+  }
+
+  private <R> void compute(
+      int first, int end, Function<Part, R> work, BiConsumer<Part, R> collect) {
+    if (workers == null) {
+      for (int b = first; b < end; b++) {
+        visit(b, part -> collect.accept(part, work.apply(part)));
+      }
+      return;
+    }
+    List<Part> some = new ArrayList<>();
+    List<Future<R>> results = new ArrayList<>();
+    for (int b = first; b < end; b++) {
+      for (int i = 0; i < open[b].length; i++) {
+        if (open[b][i] == null) {
+          open[b][i] = open(parts.get(b).get(i));
+        }
+        Part part = open[b][i];
+        some.add(part);
+        results.add(
+            workers.submit(
+                () -> {
+                  try (TensorScope scope = new TensorScope()) {
+                    return work.apply(part);
+                  }
+                }));
+      }
+    }
+    // wait for all before anything is thrown: the caller may close what they use
+    Throwable wrong = null;
+    List<R> values = new ArrayList<>();
+    for (Future<R> result : results) {
+      try {
+        values.add(result.get());
+      } catch (ExecutionException e) {
+        wrong = wrong == null ? e.getCause() : wrong;
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        wrong = wrong == null ? new IllegalStateException("interrupted while waiting", e) : wrong;
+      }
+    }
+    if (wrong instanceof Error e) {
+      throw e;
+    }
+    if (wrong != null) {
+      throw wrong instanceof RuntimeException e ? e : new IllegalStateException(wrong);
+    }
+    for (int i = 0; i < some.size(); i++) {
+      collect.accept(some.get(i), values.get(i));
     }
   }
 
@@ -291,6 +379,9 @@ public final class Evaluations implements AutoCloseable {
   /** Closes what is open. */
   @Override
   public void close() {
+    if (workers != null) {
+      workers.shutdown();
+    }
     for (int b = 0; b < open.length; b++) {
       for (int i = 0; i < open[b].length; i++) {
         if (open[b][i] != null) {

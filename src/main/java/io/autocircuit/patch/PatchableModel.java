@@ -22,13 +22,16 @@ import org.bytedeco.pytorch.Tensor;
  * @param slice which positions' logits are looked at
  * @param kernels the implementation of the patch operation
  * @param memory the native memory that runs of this model may take
+ * @param workers how many micro-batches of a batch may be computed at the same time, each on a Java
+ *     thread of its own; for models so small that native threads would only wait for each other
  */
 public record PatchableModel(
     Transformer model,
     ComputationGraph graph,
     OutputSlice slice,
     Kernels kernels,
-    MemoryBudget memory) {
+    MemoryBudget memory,
+    int workers) {
 
   /**
    * Checks that graph and model fit.
@@ -36,6 +39,9 @@ public record PatchableModel(
    * @throws IllegalArgumentException if they do not
    */
   public PatchableModel {
+    if (workers < 1) {
+      throw new IllegalArgumentException("workers=" + workers + " must be at least 1");
+    }
     TransformerConfig c = model.config();
     if (graph.blocks() != c.blocks() || graph.heads() != c.heads() || graph.wiring() != wiring(c)) {
       throw new IllegalArgumentException(
@@ -54,12 +60,22 @@ public record PatchableModel(
   /** With unlimited memory: every batch is run as a whole. */
   public PatchableModel(
       Transformer model, ComputationGraph graph, OutputSlice slice, Kernels kernels) {
-    this(model, graph, slice, kernels, MemoryBudget.UNLIMITED);
+    this(model, graph, slice, kernels, MemoryBudget.UNLIMITED, 1);
   }
 
   /** The same model under another memory budget. Results do not depend on it. */
   public PatchableModel withMemory(MemoryBudget budget) {
-    return new PatchableModel(model, graph, slice, kernels, budget);
+    return new PatchableModel(model, graph, slice, kernels, budget, workers);
+  }
+
+  /**
+   * The same model with so many workers. Algorithms that visit the same batches again and again
+   * then cut each into that many micro-batches and compute them at the same time; results depend on
+   * their number within the rounding of micro-batches, not on which worker is faster. Use one
+   * native thread with several workers.
+   */
+  public PatchableModel withWorkers(int count) {
+    return new PatchableModel(model, graph, slice, kernels, memory, count);
   }
 
   /**

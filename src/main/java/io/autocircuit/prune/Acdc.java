@@ -115,14 +115,17 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
 
   private double distance(Circuit circuit, Evaluations running, int prompts) {
     double[] sum = {0};
-    running.forEach(
+    running.compute(
         part -> {
           Tensor logits = part.run().logits(circuit, PatchType.TREE_PATCH);
           Tensor each =
               target == Target.KL_DIV
                   ? Divergence.kl(logits, part.clean())
                   : Divergence.mse(logits, part.clean());
-          for (double v : Tensors.doubles(each)) {
+          return Tensors.doubles(each);
+        },
+        (part, each) -> {
+          for (double v : each) {
             sum[0] += v;
           }
         });

@@ -53,19 +53,26 @@ public enum MaskFunction {
 
   /** The derivative of {@link #value} with respect to θ; 0 where it is clamped. */
   public double derivative(double theta, double u) {
+    return derivativeAt(value(theta, u));
+  }
+
+  /**
+   * {@link #derivative} from the {@link #value} there: what it costs to find that is not spent
+   * twice.
+   */
+  double derivativeAt(double value) {
     return switch (this) {
       case NONE -> 1;
-      case SIGMOID -> sigmoid(theta) * (1 - sigmoid(theta));
+      case SIGMOID -> value * (1 - value);
       case HARD_CONCRETE -> {
-        double m = stretched(theta, u);
-        double s = (m - LEFT) / (RIGHT - LEFT);
-        yield m < 0 || m > 1 ? 0 : (RIGHT - LEFT) * s * (1 - s) / TEMPERATURE;
+        double s = (value - LEFT) / (RIGHT - LEFT);
+        yield value <= 0 || value >= 1 ? 0 : (RIGHT - LEFT) * s * (1 - s) / TEMPERATURE;
       }
     };
   }
 
   private static double stretched(double theta, double u) {
-    double s = sigmoid((Math.log(u) - Math.log(1 - u) + theta) / TEMPERATURE);
+    double s = sigmoid((Math.log(u / (1 - u)) + theta) / TEMPERATURE);
     return s * (RIGHT - LEFT) + LEFT;
   }
 

@@ -216,31 +216,43 @@ public record SubnetworkProbing(
       double[] gradient) {
     int edges = theta.length;
     boolean perPrompt = perPrompt();
-    int instances = perPrompt ? prompts : 1;
-    float[] mask = new float[instances * edges];
-    double[] slope = new double[mask.length];
-    for (int i = 0; i < mask.length; i++) {
-      double u = maskFunction.samples() ? MaskFunction.uniform(random) : 0;
-      double t = theta[i % edges];
-      double m = maskFunction.value(t, u);
-      double dm = maskFunction.derivative(t, u);
-      if (dropout > 0) {
-        double scale = random.nextDouble() < dropout ? 0 : 1 / (1 - dropout);
-        m *= scale;
-        dm *= scale;
+    // drawn for the whole batch in one order, whatever computes the masks from them
+    int count = (perPrompt ? prompts : 1) * edges;
+    double[] uniform = maskFunction.samples() ? new double[count] : null;
+    double[] scale = dropout > 0 ? new double[count] : null;
+    for (int i = 0; i < count && perPrompt; i++) {
+      if (uniform != null) {
+        uniform[i] = MaskFunction.uniform(random);
       }
-      mask[i] = (float) m;
-      slope[i] = dm;
+      if (scale != null) {
+        scale[i] = random.nextDouble() < dropout ? 0 : 1 / (1 - dropout);
+      }
     }
-    PatchMask patch = new PatchMask(graph, mask, perPrompt ? prompts : 0);
-    running.visit(
+    running.compute(
         batch,
         part -> {
-          PatchMask own = patch.slice(part.first(), part.first() + part.size());
-          float[] g = part.run().gradient(own, loss, part.prompts(), part.clean()).maskGradient();
           int from = perPrompt ? part.first() * edges : 0;
-          for (int i = 0; i < g.length; i++) {
-            gradient[i % edges] += g[i] * slope[from + i] / prompts;
+          int size = perPrompt ? part.size() * edges : edges;
+          float[] mask = new float[size];
+          double[] slope = new double[size];
+          for (int i = 0; i < size; i++) {
+            double m =
+                maskFunction.value(theta[i % edges], uniform == null ? 0 : uniform[from + i]);
+            double by = scale == null ? 1 : scale[from + i];
+            mask[i] = (float) (m * by);
+            slope[i] = maskFunction.derivativeAt(m) * by;
+          }
+          PatchMask own = new PatchMask(graph, mask, perPrompt ? part.size() : 0);
+          float[] g = part.run().gradient(own, loss, part.prompts(), part.clean()).maskGradient();
+          double[] sum = new double[edges];
+          for (int i = 0; i < size; i++) {
+            sum[i % edges] += g[i] * slope[i] / prompts;
+          }
+          return sum;
+        },
+        (part, sum) -> {
+          for (int e = 0; e < edges; e++) {
+            gradient[e] += sum[e];
           }
         });
   }
@@ -253,8 +265,9 @@ public record SubnetworkProbing(
     double[] slope = new double[edges];
     for (int i = 0; i < edges; i++) {
       double u = maskFunction.samples() ? MaskFunction.uniform(random) : 0;
-      masked += maskFunction.value(theta[i], u);
-      slope[i] = maskFunction.derivative(theta[i], u);
+      double m = maskFunction.value(theta[i], u);
+      masked += m;
+      slope[i] = maskFunction.derivativeAt(m);
     }
     double size = tree ? edges - masked : masked;
     double scale = circuitSize == 0 ? 1.0 / edges : size > circuitSize ? 1.0 / circuitSize : 0;

@@ -1,0 +1,107 @@
+package io.autocircuit;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.AblationValues;
+import io.autocircuit.patch.Evaluations;
+import io.autocircuit.patch.MemoryEstimate;
+import io.autocircuit.patch.PatchType;
+import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.prune.Acdc;
+import io.autocircuit.prune.Progress;
+import io.autocircuit.prune.PruneAlgorithm;
+import io.autocircuit.prune.SubnetworkProbing;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Test;
+
+/** Micro-batches that several threads compute at the same time. */
+class WorkersTest {
+  private static final PromptBatch FIRST = RandomModels.batch(7, 5, 3);
+  private static final PromptBatch SECOND = RandomModels.batch(2, 5, 4);
+
+  private static PatchableModel model(Transformer transformer) {
+    return PatchableModel.of(
+        transformer, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
+  }
+
+  @Test
+  void workersChangeNothingButTheRounding() {
+    for (RandomModels.Architecture a : RandomModels.architectures().toList()) {
+      try (Transformer transformer = RandomModels.model(a, ScalarType.Double, 1)) {
+        PatchableModel one = model(transformer);
+        for (PruneAlgorithm algorithm :
+            List.of(Acdc.kl(1e-4, 1e-3), SubnetworkProbing.defaults(PatchType.TREE_PATCH, 5))) {
+          List<PromptBatch> batches = List.of(FIRST, SECOND);
+          float[] want = algorithm.score(one, batches, Progress.SILENT).values();
+          float[] got = algorithm.score(one.withWorkers(3), batches, Progress.SILENT).values();
+          float[] again = algorithm.score(one.withWorkers(3), batches, Progress.SILENT).values();
+          assertArrayEquals(got, again, a + " " + algorithm.key() + ": the same bits again");
+          for (int i = 0; i < want.length; i++) {
+            assertEquals(want[i], got[i], 1e-5, a + " " + algorithm.key() + " " + i);
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void partsAreComputedAtTheSameTimeAndCollectedInOrder() {
+    RandomModels.Architecture a = RandomModels.architectures().toList().get(0);
+    try (Transformer transformer = RandomModels.model(a, ScalarType.Float, 1)) {
+      PatchableModel model = model(transformer).withWorkers(3);
+      try (AblationValues values =
+              AblationValues.prepare(model, Ablation.RESAMPLE, List.of(FIRST));
+          Evaluations parts =
+              Evaluations.kept(
+                  model,
+                  List.of(FIRST),
+                  values,
+                  Evaluations.Direction.CORRUPT_INTO_CLEAN,
+                  MemoryEstimate.Work.CIRCUITS)) {
+        assertEquals(3, parts.count());
+        Set<Thread> threads = ConcurrentHashMap.newKeySet();
+        CountDownLatch all = new CountDownLatch(3);
+        List<Integer> order = new ArrayList<>();
+        parts.compute(
+            part -> {
+              threads.add(Thread.currentThread());
+              all.countDown();
+              try {
+                assertTrue(all.await(20, TimeUnit.SECONDS), "not at the same time");
+              } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+              }
+              return part.first();
+            },
+            (part, first) -> order.add(first));
+        assertEquals(3, threads.size());
+        assertEquals(List.of(0, 2, 4), order);
+        IllegalArgumentException e =
+            assertThrows(
+                IllegalArgumentException.class,
+                () ->
+                    parts.compute(
+                        part -> {
+                          throw new IllegalArgumentException("part=" + part.first());
+                        },
+                        (part, nothing) -> {}));
+        assertEquals("part=0", e.getMessage());
+      }
+      assertThrows(IllegalArgumentException.class, () -> model.withWorkers(0));
+    }
+  }
+}
