@@ -132,13 +132,21 @@ public record CudaLaunch(
     /**
      * Checks the limits.
      *
-     * @throws IllegalArgumentException if they are below what every supported device has
+     * @throws IllegalArgumentException if they are below what every device of compute capability
+     *     8.0 or later has (99 KiB of shared memory per block)
      */
     public Device {
-      if (multiprocessors < 1 || sharedBytesPerBlock < 48 << 10) {
+      if (multiprocessors < 1
+          || sharedBytesPerBlock < 99 << 10
+          || sharedBytesPerMultiprocessor < sharedBytesPerBlock) {
         throw invalid(
-            "multiprocessors=" + multiprocessors + " sharedBytesPerBlock=" + sharedBytesPerBlock,
-            "pass the device's attributes");
+            "multiprocessors="
+                + multiprocessors
+                + " sharedBytesPerBlock="
+                + sharedBytesPerBlock
+                + " sharedBytesPerMultiprocessor="
+                + sharedBytesPerMultiprocessor,
+            "pass the attributes of a device of compute capability 8.0 or later");
       }
     }
   }
@@ -446,7 +454,7 @@ public record CudaLaunch(
     } else {
       int rows = Math.max(1, 8 / layout.warps);
       int threads = 32 * layout.warps * rows;
-      int blocks = Math.max(1, Math.min(8, 1024 / threads));
+      int blocks = Math.max(1, 768 / threads);
       launches.add(
           new CudaLaunch(
               "patch_forward_circuit",
