@@ -25,10 +25,11 @@ import java.util.List;
  *       {@code cuLaunchKernel}'s {@code kernelParams} is an array of one pointer, to these longs.
  * </ol>
  *
- * <p>The options depend on D, K, the element type and the alignment, and for {@code
- * patch_backward_mask} on S in a few steps; never on the number of rows, the strides or the
- * device's number of multiprocessors. So a model needs few compilations. They come in one fixed
- * order, so that the list can be part of a cache key.
+ * <p>The options depend on D, K, the element type and the alignment, for {@code
+ * patch_backward_mask} on S in a few steps, and on the device's shared memory where that is scarce
+ * (fewer stages; a mask of very many sources read in chunks); never on the number of rows, the
+ * strides or the number of multiprocessors. So a model needs few compilations. They come in one
+ * fixed order, so that the list can be part of a cache key.
  *
  * <p>The structures, field by field (each 8 bytes: a pointer, a {@code long long}, or a {@code
  * double}; strides in elements; cuda/common.cuh declares them):
