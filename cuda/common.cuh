@@ -160,12 +160,15 @@ struct Pack {
 
 // ---- arithmetic ----
 
-// Makes the compiler forget how a pointer was computed. Without it, it keeps the addresses of an
-// unrolled loop in registers from one pass to the next.
+// Makes the compiler forget how a pointer to global memory was computed. Without it, it keeps the
+// addresses of an unrolled loop in registers from one pass to the next.
 template <class Type>
 __device__ __forceinline__ void forget(Type*& pointer) {
 #ifndef AUTOCIRCUIT_EMULATOR
   asm volatile("" : "+l"(pointer));
+  __builtin_assume(__isGlobal(pointer));
+#else
+  static_cast<void>(pointer);
 #endif
 }
 

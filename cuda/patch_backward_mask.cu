@@ -102,9 +102,6 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(kThreads, AUTOCIRCUIT_BLOCKS)
       const int copy_row = thread_x() / kCopiesPerRow;
       const int copy_channel = thread_x() % kCopiesPerRow * kVector;
       const int d = next_channel + copy_channel;
-      const Storage* const grad_row = grad + row * D;
-      const Storage* const delta_row =
-          delta + static_cast<int>(row) / T * a.delta_b + static_cast<int>(row) % T * a.delta_t;
       Storage* to = stages + (stage * kRows + copy_row) * kPitch + copy_channel;
       const Storage* from = grad + (row + (first_k + copy_row) * rows) * D + d;
       Int step = kRowsAtOnce * rows * D;

@@ -377,7 +377,7 @@ int main() {
       // what is only read must not change either; NaN in it is equal to itself
       good = compare(c, first, id) && good;
     }
-    std::cout << (good ? "ok " : "FAILED ") << number++ << "\n";
+    std::cout << (good ? "ok " : "FAILED ") << number++ << std::endl;
     failures += !good;
   }
   return failures > 0;

@@ -25,10 +25,11 @@ import java.util.List;
  *       {@code cuLaunchKernel}'s {@code kernelParams} is an array of one pointer, to these longs.
  * </ol>
  *
- * <p>The options depend on D, K, the element type and the alignment, and for {@code
- * patch_backward_mask} on S in a few steps; never on the number of rows, the strides or the
- * device's number of multiprocessors. So a model needs few compilations. They come in one fixed
- * order, so that the list can be part of a cache key.
+ * <p>The options depend on D, K, the element type and the alignment, for {@code
+ * patch_backward_mask} on S in a few steps, and on the device's shared memory where that is scarce
+ * (fewer stages; a mask of very many sources read in chunks); never on the number of rows, the
+ * strides or the number of multiprocessors. So a model needs few compilations. They come in one
+ * fixed order, so that the list can be part of a cache key.
  *
  * <p>The structures, field by field (each 8 bytes: a pointer, a {@code long long}, or a {@code
  * double}; strides in elements; cuda/common.cuh declares them):
@@ -132,13 +133,21 @@ public record CudaLaunch(
     /**
      * Checks the limits.
      *
-     * @throws IllegalArgumentException if they are below what every supported device has
+     * @throws IllegalArgumentException if they are below what every device of compute capability
+     *     8.0 or later has (99 KiB of shared memory per block)
      */
     public Device {
-      if (multiprocessors < 1 || sharedBytesPerBlock < 48 << 10) {
+      if (multiprocessors < 1
+          || sharedBytesPerBlock < 99 << 10
+          || sharedBytesPerMultiprocessor < sharedBytesPerBlock) {
         throw invalid(
-            "multiprocessors=" + multiprocessors + " sharedBytesPerBlock=" + sharedBytesPerBlock,
-            "pass the device's attributes");
+            "multiprocessors="
+                + multiprocessors
+                + " sharedBytesPerBlock="
+                + sharedBytesPerBlock
+                + " sharedBytesPerMultiprocessor="
+                + sharedBytesPerMultiprocessor,
+            "pass the attributes of a device of compute capability 8.0 or later");
       }
     }
   }
@@ -446,7 +455,7 @@ public record CudaLaunch(
     } else {
       int rows = Math.max(1, 8 / layout.warps);
       int threads = 32 * layout.warps * rows;
-      int blocks = Math.max(1, Math.min(8, 1024 / threads));
+      int blocks = Math.max(1, 768 / threads);
       launches.add(
           new CudaLaunch(
               "patch_forward_circuit",

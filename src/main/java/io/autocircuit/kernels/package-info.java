@@ -26,6 +26,9 @@
  * native/src/patch_forward_naive.cpp} (its naive twin), {@code Kernels.patchForward}, {@code
  * PatchForwardTest} and {@code PatchForwardBenchmark}.
  *
+ * <p>The CUDA twins are sources in {@code cuda/}; {@link io.autocircuit.kernels.CudaLaunch} says
+ * how they are compiled and launched.
+ *
  * <p>Kernels hold no state and allocate nothing that outlives a call. They ignore autograd: tensors
  * are read and written as memory.
  */

@@ -20,7 +20,7 @@ final class CudaCases {
   static final Device DEVICE = new Device(2, 232_448, 233_472);
 
   /** With so little shared memory that the mask has to be read in chunks. */
-  static final Device SMALL = new Device(3, 49_152, 51_200);
+  static final Device SMALL = new Device(3, 101_376, 102_400);
 
   // The ids of run_cases.cpp.
   private static final int RESID = 1;

@@ -25,6 +25,9 @@ class CudaEmulatorTest {
   private static final Path NATIVE = Path.of("native").toAbsolutePath();
   private static final Path OUT = Path.of("target", "cuda-emulator").toAbsolutePath();
 
+  private static final String SANITIZERS =
+      "-fsanitize=address,alignment,bounds,shift,signed-integer-overflow";
+
   /** One compilation of a source; a kernel is called {@code v<number>/<entry>}. */
   private record Variant(int number, String source, List<String> options) {
     static String key(CudaLaunch launch) {
@@ -54,6 +57,7 @@ class CudaEmulatorTest {
     }
     Path input = OUT.resolve("cases.txt");
     Path output = OUT.resolve("results.txt");
+    Path errors = OUT.resolve("errors.txt");
     Files.write(input, lines);
     ProcessBuilder builder = new ProcessBuilder(OUT.resolve("run_cases").toString());
     builder.environment().put("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1");
@@ -62,7 +66,7 @@ class CudaEmulatorTest {
         builder
             .redirectInput(input.toFile())
             .redirectOutput(output.toFile())
-            .redirectErrorStream(true)
+            .redirectError(errors.toFile())
             .start();
     assertTrue(process.waitFor(5, TimeUnit.MINUTES), "the emulator hangs");
     List<String> results = Files.readAllLines(output);
@@ -76,8 +80,8 @@ class CudaEmulatorTest {
     assertEquals(
         List.of(),
         failures.subList(0, Math.min(failures.size(), 40)),
-        failures.size() + " of " + cases.size() + " cases");
-    assertEquals(0, process.exitValue());
+        () -> failures.size() + " of " + cases.size() + " cases; " + read(errors));
+    assertEquals(0, process.exitValue(), () -> read(errors));
   }
 
   /** Writes variants.inc and compiles the program, unless that was done for the same sources. */
@@ -126,7 +130,7 @@ class CudaEmulatorTest {
     Files.writeString(include, text);
     List<String> command = new ArrayList<>(List.of("g++", "-std=c++17", "-O1", "-w"));
     if (sanitizers()) {
-      command.addAll(List.of("-fsanitize=address,undefined", "-fno-sanitize-recover=all"));
+      command.addAll(List.of(SANITIZERS, "-fno-sanitize-recover=all"));
     }
     command.addAll(
         List.of(
@@ -165,12 +169,7 @@ class CudaEmulatorTest {
   private static boolean sanitizers() throws Exception {
     Path probe = OUT.resolve("probe.cpp");
     Files.writeString(probe, "int main() { return 0; }\n");
-    return runs(
-        "g++",
-        "-fsanitize=address,undefined",
-        probe.toString(),
-        "-o",
-        OUT.resolve("probe").toString());
+    return runs("g++", SANITIZERS, probe.toString(), "-o", OUT.resolve("probe").toString());
   }
 
   private static boolean runs(String... command) throws InterruptedException {

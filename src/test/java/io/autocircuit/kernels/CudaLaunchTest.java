@@ -184,7 +184,7 @@ class CudaLaunchTest {
 
   @Test
   void launchesStayWithinTheDevice() {
-    Device small = new Device(1, 49_152, 65_536);
+    Device small = new Device(1, 101_376, 102_400);
     for (Device device : List.of(H100, small, new Device(108, 166_912, 167_936))) {
       for (int k : new int[] {1, 3, 4, 36, 37, 96, 600}) {
         for (int s : new int[] {0, 1, 33, 144, 157, 1249, 5000}) {
@@ -324,6 +324,7 @@ class CudaLaunchTest {
             CudaLaunch.patchForward(
                 H100,
                 new Forward(shape, f.resid(), f.delta(), f.mask(), LAYER_NORM, f.out() + 1, 0)));
+    assertThrows(IllegalArgumentException.class, () -> new Device(1, 49_152, 65_536));
     assertThrows(IllegalArgumentException.class, () -> shape(0, 1, 1, 1, 1));
     assertThrows(IllegalArgumentException.class, () -> shape(1 << 15, 1 << 15, 1, 1, 1));
     assertThrows(
