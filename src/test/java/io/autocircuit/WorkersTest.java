@@ -7,10 +7,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.metric.Measurement;
+import io.autocircuit.metric.Measurements;
+import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
+import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.Evaluations;
 import io.autocircuit.patch.MemoryEstimate;
 import io.autocircuit.patch.PatchType;
@@ -20,6 +25,7 @@ import io.autocircuit.prune.Progress;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.SubnetworkProbing;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -52,6 +58,37 @@ class WorkersTest {
           assertArrayEquals(got, again, a + " " + algorithm.key() + ": the same bits again");
           for (int i = 0; i < want.length; i++) {
             assertEquals(want[i], got[i], 1e-5, a + " " + algorithm.key() + " " + i);
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void circuitsAreMeasuredByAllWorkers() {
+    RandomModels.Architecture a = RandomModels.architectures().toList().get(1);
+    try (Transformer transformer = RandomModels.model(a, ScalarType.Double, 2)) {
+      PatchableModel one = model(transformer);
+      BitSet some = new BitSet();
+      some.set(0, one.graph().edgeCount() / 3);
+      List<Circuit> circuits =
+          List.of(
+              Circuit.empty(one.graph()), Circuit.of(one.graph(), some), Circuit.full(one.graph()));
+      for (PatchType type : PatchType.values()) {
+        CircuitRuns runs = CircuitRuns.of(type, Ablation.RESAMPLE);
+        List<Metric> metrics = List.of(Metric.KL_DIV, Metric.LOGIT_DIFF);
+        Set<Thread> threads = ConcurrentHashMap.newKeySet();
+        Progress watching = (what, done, total) -> threads.add(Thread.currentThread());
+        List<Measurement> want =
+            Measurements.of(one, runs, List.of(FIRST, SECOND), circuits, metrics, Progress.SILENT);
+        List<Measurement> got =
+            Measurements.of(
+                one.withWorkers(3), runs, List.of(FIRST, SECOND), circuits, metrics, watching);
+        assertTrue(!threads.contains(Thread.currentThread()), "computed by the caller");
+        for (int m = 0; m < metrics.size(); m++) {
+          for (int c = 0; c < circuits.size(); c++) {
+            assertEquals(
+                want.get(m).points().get(c).value(), got.get(m).points().get(c).value(), 1e-12);
           }
         }
       }

@@ -7,6 +7,7 @@ import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.prune.Progress;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 
 /** Evaluates circuits and measures their outputs. */
 public final class Measurements {
@@ -45,7 +46,7 @@ public final class Measurements {
       starts[b] = starts[b - 1] + batches.get(b - 1).clean().batchSize();
     }
     long total = (long) circuits.size() * prompts;
-    long[] done = {0};
+    AtomicLong done = new AtomicLong();
     runs.forEachPart(
         model,
         batches,
@@ -59,8 +60,10 @@ public final class Measurements {
             }
             put(metrics.get(m).perPrompt(logits, outputs), values[m][c], start);
           }
-          done[0] += part.size();
-          progress.update("circuits", done[0], total);
+          long now = done.addAndGet(part.size());
+          synchronized (done) {
+            progress.update("circuits", now, total);
+          }
         });
     List<Measurement> result = new ArrayList<>();
     for (int m = 0; m < metrics.size(); m++) {

@@ -60,13 +60,13 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
 
   /** What it is to a memory budget. */
   public MemoryEstimate.Work work() {
-    return patchType == PatchType.TREE_PATCH
-        ? MemoryEstimate.Work.CIRCUITS
-        : MemoryEstimate.Work.MASKS;
+    return MemoryEstimate.Work.CIRCUITS;
   }
 
   /**
-   * Evaluates circuits on batches, one micro-batch after another, all circuits of one in turn.
+   * Evaluates circuits on batches, one micro-batch after another, all circuits of one in turn. With
+   * several workers ({@link PatchableModel#withWorkers}) each takes a micro-batch, and the visitor
+   * is called by several threads at once.
    *
    * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget
    */
@@ -75,9 +75,18 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
       List<PromptBatch> batches,
       List<Circuit> circuits,
       PartVisitor visitor) {
+    boolean several = model.workers() > 1;
     try (AblationValues values = AblationValues.prepare(model, ablation, batches);
-        Evaluations all = Evaluations.once(model, batches, values, direction(), work())) {
-      all.forEach(part -> run(part, circuits, visitor));
+        Evaluations all =
+            several
+                ? Evaluations.kept(model, batches, values, direction(), work())
+                : Evaluations.once(model, batches, values, direction(), work())) {
+      all.compute(
+          part -> {
+            run(part, circuits, visitor);
+            return part.size();
+          },
+          (part, size) -> {});
     }
   }
 
