@@ -13,16 +13,19 @@ import com.tngtech.archunit.lang.ArchCondition;
 import com.tngtech.archunit.lang.ArchRule;
 import com.tngtech.archunit.lang.ConditionEvents;
 import com.tngtech.archunit.lang.SimpleConditionEvent;
+import io.autocircuit.tensor.Tensors;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.annotation.Platform;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * The rules of {@code docs/architecture.md}, for whatever lies under a root package: the library,
@@ -50,6 +53,26 @@ record ArchitectureRules(String root) {
 
   /** Names that say nothing about what a package is for. */
   private static final List<String> EMPTY_NAMES = List.of("util", "utils", "misc", "common");
+
+  private static final Set<String> PROCESSOR_FACTORIES = Set.of("empty", "zeros", "of");
+
+  private static final Set<String> LIBTORCH_FACTORIES =
+      Set.of(
+          "arange",
+          "empty",
+          "eye",
+          "from_blob",
+          "full",
+          "linspace",
+          "ones",
+          "rand",
+          "randint",
+          "randn",
+          "scalar_tensor",
+          "tensor",
+          "tril_indices",
+          "triu_indices",
+          "zeros");
 
   private static final Pattern DOCUMENTED =
       Pattern.compile("\\A/\\*\\*\\s+\\*\\s+\\S.*?\\*/\\s+package ", Pattern.DOTALL);
@@ -140,6 +163,29 @@ record ArchitectureRules(String root) {
             describe(
                 "are internal to kernels",
                 c -> c.getPackageName().startsWith(root + ".kernels.internal")));
+  }
+
+  /**
+   * Tensors of a model's runs are made by its placement, so that they are beside its weights. The
+   * factories that know no device are for what is loaded and for tests.
+   */
+  ArchRule runsMakeTensorsBesideTheModel() {
+    return noClasses()
+        .that()
+        .resideInAnyPackage(root + ".objective..", root + ".patch..", root + ".prune..")
+        .or()
+        .resideInAPackage(root + ".metric..")
+        .or()
+        .haveFullyQualifiedName(root + ".model.Transformer")
+        .should()
+        .callMethodWhere(
+            describe(
+                "make tensors on the processor",
+                call ->
+                    (call.getTargetOwner().isEquivalentTo(Tensors.class)
+                            && PROCESSOR_FACTORIES.contains(call.getName())
+                        || call.getTargetOwner().isEquivalentTo(torch.class)
+                            && LIBTORCH_FACTORIES.contains(call.getName()))));
   }
 
   ArchRule staticFieldsAreFinal() {

@@ -59,6 +59,11 @@ class ArchitectureTest {
           "internals are used by their own package",
           new Breaks(
               ArchitectureRules::internalsAreUsedByTheirOwnPackage, "model.ReachesIntoKernels"),
+          "runs make tensors beside the model",
+          new Breaks(
+              ArchitectureRules::runsMakeTensorsBesideTheModel,
+              "patch.MakesTensors",
+              "prune.MakesTensors"),
           "static fields are final",
           new Breaks(ArchitectureRules::staticFieldsAreFinal, "patch.GlobalState"));
 

@@ -15,6 +15,8 @@ import io.autocircuit.graph.DestNode;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.SrcNode;
+import io.autocircuit.kernels.DeviceChoice;
+import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.kernels.EinsumKernels;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
@@ -41,6 +43,7 @@ import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.prune.Progress;
 import io.autocircuit.prune.SubnetworkProbing;
+import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
@@ -58,11 +61,13 @@ import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /**
  * Reproduces AutoCircuit's numbers: every case of every model folder under {@code -Dreference.dir}.
- * Prints for each kind the number of cases and the largest deviation; an unknown kind fails.
+ * Prints for each kind the number of cases and the largest deviation; an unknown kind fails. The
+ * models are placed on {@code -Dautocircuit.device}, by default the processor.
  */
 class ReferenceParityTest {
   /** Cases and the largest deviation of a kind. */
@@ -79,8 +84,17 @@ class ReferenceParityTest {
 
   private final Map<String, Tally> tallies = new TreeMap<>();
   private final List<String> failures = new ArrayList<>();
-  private final Kernels kernels = KernelsProvider.choose().kernels();
+  private final Device device =
+      DeviceChoice.of(DeviceRequest.parse(System.getProperty("autocircuit.device", "cpu")))
+          .device();
+  private final KernelsProvider.Choice choice = KernelsProvider.choose(device);
+  private final Kernels kernels = choice.kernels();
   private int remeasured;
+
+  @AfterEach
+  void close() {
+    choice.close();
+  }
 
   @Test
   void everyCaseOfEveryModel() throws IOException {
@@ -101,7 +115,8 @@ class ReferenceParityTest {
       }
     }
     System.out.printf(
-        "ReferenceParityTest: %d model folders, kernels %s%n", folders, kernels.name());
+        "ReferenceParityTest: %d model folders on %s, kernels %s%n",
+        folders, device, kernels.name());
     tallies.forEach(
         (kind, t) ->
             System.out.printf(
@@ -121,9 +136,9 @@ class ReferenceParityTest {
   private void folder(Path folder) throws IOException {
     JsonNode expected = JSON.readTree(folder.resolve("expected.json").toFile());
     try (Safetensors tensors = Safetensors.open(folder.resolve("expected.safetensors"));
-        Transformer model = ModelLoader.load(folder.resolve("model"));
+        Transformer model = ModelLoader.load(folder.resolve("model")).to(device);
         Transformer exact =
-            ModelLoader.load(folder.resolve("model"), null, torch.ScalarType.Double)) {
+            ModelLoader.load(folder.resolve("model"), null, torch.ScalarType.Double).to(device)) {
       int i = 0;
       for (JsonNode c : expected.get("cases")) {
         String kind = c.get("kind").asText();

@@ -117,14 +117,15 @@ final class BenchCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
     }
-    DeviceChoice on = device.forModel();
+    DeviceChoice on = device.choose();
     MemoryBudget budget = memory == null ? MemoryBudget.UNLIMITED : MemoryBudget.parse(memory);
     try (NativeThreads used = NativeThreads.use(count);
         Transformer transformer =
-            model == null
-                ? RandomModels.of(RandomModels.shape(shape), seed)
-                : ModelLoader.load(model)) {
-      KernelsProvider.Choice kernels = KernelsProvider.choose(on.device());
+            (model == null
+                    ? RandomModels.of(RandomModels.shape(shape), seed)
+                    : ModelLoader.load(model))
+                .to(on.device());
+        KernelsProvider.Choice kernels = KernelsProvider.choose(on.device())) {
       if (verbose) {
         out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
       }
@@ -170,7 +171,9 @@ final class BenchCommand implements Callable<Integer> {
       root.put("ratios", rounded(r.ratios()));
       root.put("spreads", rounded(r.spreads()));
       root.put("live_share", rounded(r.liveShare()));
-      root.put("peak_native_mb", rounded(r.peakNativeMegabytes()));
+      if (!r.peakNativeMegabytes().isEmpty()) {
+        root.put("peak_native_mb", rounded(r.peakNativeMegabytes()));
+      }
       out.println("device: " + on);
       out.printf(
           Locale.ROOT,

@@ -3,7 +3,6 @@ package io.autocircuit.cli;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.kernels.cuda.CudaException;
-import io.autocircuit.tensor.Device;
 import picocli.CommandLine.Option;
 
 /** {@code --device}, for the commands that compute. */
@@ -18,40 +17,11 @@ final class DeviceOption {
   private DeviceRequest request = DeviceRequest.AUTO;
 
   /**
-   * The device for kernels alone.
+   * The device. Ask for it before the first use of libtorch.
    *
    * @throws CudaException if a CUDA device is asked for and cannot be used
    */
-  DeviceChoice forKernels() {
+  DeviceChoice choose() {
     return DeviceChoice.of(request);
-  }
-
-  /**
-   * The device for a model and its evaluations.
-   *
-   * @throws CudaException if a CUDA device is asked for and cannot be used
-   */
-  DeviceChoice forModel() {
-    return placeable(request, DeviceChoice.of(request));
-  }
-
-  /** Models are placed on the processor; nothing in this build can put one on a CUDA device. */
-  static DeviceChoice placeable(DeviceRequest request, DeviceChoice choice) {
-    if (!choice.device().isCuda()) {
-      return choice;
-    }
-    if (request.isAuto()) {
-      return new DeviceChoice(
-          Device.CPU, "models run on the CPU in this build, though there is " + choice.reason());
-    }
-    throw new CudaException(
-        "device="
-            + choice.device()
-            + " works ("
-            + choice.reason()
-            + "), but models run on the CPU in this build; use --device cpu here, and `selftest"
-            + " --device "
-            + choice.device()
-            + "` to check and time the kernels on it");
   }
 }

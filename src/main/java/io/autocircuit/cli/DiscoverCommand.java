@@ -103,23 +103,27 @@ final class DiscoverCommand implements Callable<Integer> {
           check();
           return null;
         });
-    DeviceChoice on = device.forModel();
+    DeviceChoice on = device.choose();
     ResultDirectory.requireWritable(output.out);
     ScalarType type = input.precision == Precision.FLOAT32 ? ScalarType.Float : ScalarType.Double;
-    try (Task task = task(type)) {
-      run(task, on);
+    try (Task task = task(type, on.device());
+        KernelsProvider.Choice kernels = KernelsProvider.choose(on.device())) {
+      run(task, on, kernels);
     }
     return 0;
   }
 
-  private void run(Task task, DeviceChoice on) {
+  private void run(Task task, DeviceChoice on, KernelsProvider.Choice kernels) {
     PrintWriter out = spec.commandLine().getOut();
-    KernelsProvider.Choice kernels = KernelsProvider.choose(on.device());
-    MemoryBudget memory = memory();
+    MemoryBudget memory = memory(task.model(), on);
     if (output.verbose) {
       out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
       out.println(
-          "memory for runs: " + memory + (input.memory == null ? " (of this machine)" : ""));
+          "memory for runs: "
+              + memory
+              + (input.memory != null
+                  ? ""
+                  : on.device().isCuda() ? " (of the device)" : " (of this machine)"));
     }
     TokenizedDataset data = task.prompts();
     int positions = scoring.tokenPositions ? data.lengths().get(0) : 0;
@@ -213,7 +217,7 @@ final class DiscoverCommand implements Callable<Integer> {
     atLeast("--test", input.test, 1);
     atLeast("--threads", input.threads, 1);
     if (input.memory != null) {
-      memory();
+      MemoryBudget.parse(input.memory);
     }
     atLeast("--samples", scoring.samples, 1);
     atLeast("--epochs", scoring.epochs, 1);
@@ -285,8 +289,8 @@ final class DiscoverCommand implements Callable<Integer> {
         .toList();
   }
 
-  private Task task(ScalarType type) {
-    Transformer model = model(type);
+  private Task task(ScalarType type, Device on) {
+    Transformer model = model(type).to(on);
     try {
       return new Task(model, data(model));
     } catch (RuntimeException e) {
@@ -428,8 +432,13 @@ final class DiscoverCommand implements Callable<Integer> {
         : Batches.byLength(data, input.batchSize);
   }
 
-  private MemoryBudget memory() {
-    return input.memory == null ? MemoryBudget.ofMachine() : MemoryBudget.parse(input.memory);
+  private MemoryBudget memory(Transformer model, DeviceChoice on) {
+    if (input.memory != null) {
+      return MemoryBudget.parse(input.memory);
+    }
+    return on.device().isCuda()
+        ? MemoryBudget.ofDevice(on.memoryBytes(), model.bytes())
+        : MemoryBudget.ofMachine();
   }
 
   private OutputSlice slice() {

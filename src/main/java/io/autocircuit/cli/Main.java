@@ -175,6 +175,11 @@ public final class Main implements Runnable {
   /** What went wrong, for people. */
   static String described(Throwable e, boolean verbose) {
     String message = String.valueOf(e.getMessage());
+    if (message.contains("CUDA out of memory")) {
+      return "out of memory on the device ("
+          + firstLine(message)
+          + "); use a smaller --memory or --batch-size, or end other programs on the device";
+    }
     if (e instanceof OutOfMemoryError || OUT_OF_MEMORY.matcher(message).find()) {
       return "out of memory ("
           + firstLine(message)

@@ -76,7 +76,7 @@ final class SelftestCommand implements Callable<Integer> {
           spec.commandLine(), "--repeats=" + repeats + " is out of range; give 1 or more");
     }
     PrintWriter out = spec.commandLine().getOut();
-    DeviceChoice on = device.forKernels();
+    DeviceChoice on = device.choose();
     long used = seed == null ? new SplittableRandom().nextInt(SEEDS) : seed;
     out.println("device: " + on);
     try (KernelsProvider.Choice kernels = KernelsProvider.choose(on.device())) {

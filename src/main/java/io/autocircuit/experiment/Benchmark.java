@@ -20,6 +20,8 @@ import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.SourceOutputs;
 import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.prune.Progress;
+import io.autocircuit.tensor.Device;
+import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.ArrayList;
@@ -72,7 +74,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
    * @param spreads (largest − smallest) / median of each
    * @param liveShare operations that a circuit needs over those of the plain forward, by name
    * @param peakNativeMegabytes resident memory at its peak during a measurement, above that before
-   *     it
+   *     it; empty for a model on a device, whose memory that is not
    */
   public record Result(
       Timing plain,
@@ -209,7 +211,9 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
       long before = resident();
       resetPeak();
       MaskGradient.eap().score(model, List.of(batch));
-      peak.put("eap", (peakResident() - before) / 1e6);
+      if (model.model().placement().device().equals(Device.CPU)) {
+        peak.put("eap", (peakResident() - before) / 1e6);
+      }
       table.measure(
           "eap",
           Double.NaN,
@@ -252,9 +256,13 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     }
   }
 
-  private static double seconds(Runnable work) {
+  /** Seconds of some work, until the device has done it. */
+  private double seconds(Runnable work) {
+    Device device = model.model().placement().device();
+    device.synchronize();
     long start = System.nanoTime();
     work.run();
+    device.synchronize();
     return (System.nanoTime() - start) / 1e9;
   }
 
@@ -273,9 +281,10 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     TransformerConfig c = model.model().config();
     int n = batch.clean().batchSize() * batch.clean().length();
     int inner = Math.max(c.dMlp(), 3 * c.heads() * c.dHead());
-    Tensor a = torch.randn(n, c.dModel()).to(model.model().type());
-    Tensor b = torch.randn(c.dModel(), inner).to(model.model().type());
-    Tensor out = Tensors.empty(model.model().type(), n, inner);
+    Placement place = model.model().placement();
+    Tensor a = Tensors.copy(torch.randn(n, c.dModel()).to(place.type()), place.device());
+    Tensor b = Tensors.copy(torch.randn(c.dModel(), inner).to(place.type()), place.device());
+    Tensor out = place.empty(n, inner);
     double[] t = new double[Math.max(9, repeats)];
     torch.mm_out(out, a, b);
     for (int i = 0; i < t.length; i++) {
@@ -298,7 +307,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
             patches.narrow(0, 0, m.sources()).sub(current.narrow(0, 0, m.sources()));
         float[] rows = new float[m.nodes().size() * m.sources()];
         System.arraycopy(mask.values(), m.offset(), rows, 0, rows.length);
-        Tensor w = Tensors.of(model.model().type(), rows, m.nodes().size(), m.sources());
+        Tensor w = model.model().placement().tensor(rows, m.nodes().size(), m.sources());
         torch
             .einsum("ds,sbtm->btdm", new org.bytedeco.pytorch.TensorVector(w, difference))
             .add_(resid.unsqueeze(2));

@@ -3,6 +3,7 @@ package io.autocircuit.experiment;
 import io.autocircuit.data.Batches;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.EdgeCounts;
+import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Measurements;
@@ -20,6 +21,7 @@ import io.autocircuit.prune.Progress;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.DataException;
+import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -100,15 +102,24 @@ public record Discovery(
    * ablation, tree patching; a choice of sizes with the empty and the full circuit; every metric
    * that applies.
    *
-   * @param task the model and its prompts
+   * @param task the model, on the processor, and its prompts
    * @param algorithm scores the edges
    * @throws DataException if clean and corrupt of a pair differ in length
    */
   public static Discovery of(Task task, PruneAlgorithm algorithm) {
+    return of(task, algorithm, KernelsProvider.choose().kernels());
+  }
+
+  /**
+   * As {@link #of(Task, PruneAlgorithm)}, for a model on any device.
+   *
+   * @param kernels for the model's device; see {@link KernelsProvider#choose(Device)}
+   * @throws DataException if clean and corrupt of a pair differ in length
+   */
+  public static Discovery of(Task task, PruneAlgorithm algorithm, Kernels kernels) {
     List<PromptBatch> batches = Batches.byLength(task.prompts(), BATCH_SIZE);
     return new Discovery(
-        PatchableModel.of(
-            task.model(), true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels()),
+        PatchableModel.of(task.model(), true, 0, OutputSlice.LAST_SEQ, kernels),
         batches,
         batches,
         algorithm,

@@ -21,7 +21,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * own operations. A call returns before the device has computed; libtorch's next operation on the
  * same stream comes after it, as with its own.
  *
- * <p>Safe to share between threads. Close it when the device has finished with it.
+ * <p>Safe to share between threads.
  */
 public final class CudaKernels implements Kernels, AutoCloseable {
   private final CudaRuntime runtime;
@@ -162,9 +162,13 @@ public final class CudaKernels implements Kernels, AutoCloseable {
     }
   }
 
-  /** Frees the compiled kernels. */
+  /** Waits for the device, and frees the compiled kernels. */
   @Override
   public void close() {
-    runtime.close();
+    try {
+      device.synchronize();
+    } finally {
+      runtime.close();
+    }
   }
 }

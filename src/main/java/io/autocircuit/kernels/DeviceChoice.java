@@ -1,5 +1,6 @@
 package io.autocircuit.kernels;
 
+import io.autocircuit.kernels.cuda.CudaDevice;
 import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.kernels.cuda.CudaStatus;
 import io.autocircuit.tensor.Device;
@@ -10,8 +11,9 @@ import java.util.function.Supplier;
  *
  * @param device the device
  * @param reason one line for people
+ * @param memoryBytes the device's own memory; 0 for the processor
  */
-public record DeviceChoice(Device device, String reason) {
+public record DeviceChoice(Device device, String reason, long memoryBytes) {
   /**
    * Chooses. CUDA is looked for only where the request allows it. Call it before the first use of
    * libtorch: where the processor is chosen, a jar that holds libtorch for CUDA too is told to load
@@ -32,15 +34,16 @@ public record DeviceChoice(Device device, String reason) {
   static DeviceChoice of(DeviceRequest request, Supplier<CudaStatus> probe, Runnable forgo) {
     if (!request.isAuto() && !request.device().isCuda()) {
       forgo.run();
-      return new DeviceChoice(Device.CPU, "as requested");
+      return new DeviceChoice(Device.CPU, "as requested", 0);
     }
     CudaStatus status = probe.get();
     if (request.isAuto() && !status.ready()) {
       forgo.run();
-      return new DeviceChoice(Device.CPU, status.reason());
+      return new DeviceChoice(Device.CPU, status.reason(), 0);
     }
     int index = request.isAuto() ? status.devices().get(0).index() : request.device().index();
-    return new DeviceChoice(Device.cuda(index), status.require(index).description());
+    CudaDevice cuda = status.require(index);
+    return new DeviceChoice(Device.cuda(index), cuda.description(), cuda.memoryBytes());
   }
 
   /** For people: {@code cpu (no NVIDIA driver …)}. */

@@ -151,24 +151,18 @@ public record KernelTimes(Kernels kernels, Device device, int prompts, int posit
   private double[] times(Runnable call) {
     double[] seconds = new double[repeats];
     for (int i = -2; i < repeats; i++) {
-      finish();
+      device.synchronize();
       long start = System.nanoTime();
       try (TensorScope scope = new TensorScope()) {
         call.run();
       }
-      finish();
+      device.synchronize();
       if (i >= 0) {
         seconds[i] = (System.nanoTime() - start) * 1e-9;
       }
     }
     Arrays.sort(seconds);
     return seconds;
-  }
-
-  private void finish() {
-    if (device.isCuda()) {
-      torch.cuda_synchronize(device.index());
-    }
   }
 
   private static double median(double[] ascending) {

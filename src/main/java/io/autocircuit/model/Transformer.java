@@ -3,6 +3,8 @@ package io.autocircuit.model;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.TransformerConfig.Rotary;
+import io.autocircuit.tensor.Device;
+import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.ArrayList;
@@ -21,11 +23,12 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * threads; it knows no patching.
  *
  * <p>Grouped key/value heads are treated per query head (ungrouped), so that every head has its own
- * query, key and value input. The weights live in native memory until {@link #close}.
+ * query, key and value input. The weights live in memory of the processor or, after {@link #to}, of
+ * a device, until {@link #close}.
  */
 public final class Transformer implements AutoCloseable {
   private final TransformerConfig config;
-  private final ScalarType type;
+  private final Placement place;
   private final List<Tensor> owned = new ArrayList<>();
   private final Tensor embedding;
   private final Tensor positionEmbedding;
@@ -123,7 +126,7 @@ public final class Transformer implements AutoCloseable {
    */
   public Transformer(TransformerConfig config, Map<String, Tensor> weights, ScalarType type) {
     this.config = config;
-    this.type = type;
+    this.place = new Placement(type, Device.CPU);
     WeightCheck.require("weights", config, weights);
     try (TensorScope scope = new TensorScope()) {
       int width = config.heads() * config.dHead();
@@ -183,8 +186,8 @@ public final class Transformer implements AutoCloseable {
             sin[t * r.dimensions() + i] = (float) Math.sin(angle);
           }
         }
-        cosines = own(Tensors.of(type, cos, config.contextLength(), r.dimensions()));
-        sines = own(Tensors.of(type, sin, config.contextLength(), r.dimensions()));
+        cosines = own(place.tensor(cos, config.contextLength(), r.dimensions()));
+        sines = own(place.tensor(sin, config.contextLength(), r.dimensions()));
       } else {
         cosines = null;
         sines = null;
@@ -196,7 +199,7 @@ public final class Transformer implements AutoCloseable {
     if (t == null) {
       return null;
     }
-    Tensor mine = t.to(type).contiguous();
+    Tensor mine = t.to(place.type()).contiguous();
     mine.retainReference();
     owned.add(mine);
     return mine;
@@ -220,12 +223,12 @@ public final class Transformer implements AutoCloseable {
   private Tensor bias(Map<String, Tensor> weights, String name) {
     Tensor b = weights.get(name);
     return b == null
-        ? Tensors.zeros(ScalarType.Float, (long) config.heads() * config.dHead())
+        ? orZero(null, (long) config.heads() * config.dHead())
         : ungrouped(b).reshape(-1);
   }
 
-  private static Tensor orZero(Tensor t, long length) {
-    return t == null ? Tensors.zeros(ScalarType.Float, length) : t;
+  private Tensor orZero(Tensor t, long length) {
+    return t == null ? place.of(ScalarType.Float).zeros(length) : t;
   }
 
   private Affine affine(Map<String, Tensor> weights, String name) {
@@ -239,7 +242,70 @@ public final class Transformer implements AutoCloseable {
 
   /** float32 or float64. */
   public ScalarType type() {
-    return type;
+    return place.type();
+  }
+
+  /** Where the weights are, and everything that is computed with them. */
+  public Placement placement() {
+    return place;
+  }
+
+  /**
+   * Moves the weights to a device. Loading and processing take place on the processor.
+   *
+   * @return this model if it is there already; else the model there, and this one is closed, also
+   *     where the device has no room
+   */
+  public Transformer to(Device device) {
+    if (device.equals(place.device())) {
+      return this;
+    }
+    try (this) {
+      return new Transformer(this, device);
+    }
+  }
+
+  private Transformer(Transformer from, Device device) {
+    config = from.config;
+    place = new Placement(from.place.type(), device);
+    try (TensorScope scope = new TensorScope()) {
+      embedding = copy(from.embedding);
+      positionEmbedding = copy(from.positionEmbedding);
+      cosines = copy(from.cosines);
+      sines = copy(from.sines);
+      blocks =
+          from.blocks.stream()
+              .map(
+                  b ->
+                      new Block(
+                          copy(b.wQkv()),
+                          copy(b.bQkv()),
+                          copy(b.wO()),
+                          copy(b.bO()),
+                          copy(b.attentionAffine()),
+                          copy(b.mlpAffine()),
+                          copy(b.wIn()),
+                          copy(b.bIn()),
+                          copy(b.wGate()),
+                          copy(b.bGate()),
+                          copy(b.wOut()),
+                          copy(b.bOut())))
+              .toList();
+      finalAffine = copy(from.finalAffine);
+      unembedding = copy(from.unembedding);
+      unembeddingBias = copy(from.unembeddingBias);
+    } catch (RuntimeException e) {
+      close();
+      throw e;
+    }
+  }
+
+  private Affine copy(Affine affine) {
+    return new Affine(copy(affine.weight()), copy(affine.bias()));
+  }
+
+  private Tensor copy(Tensor t) {
+    return t == null ? null : own(Tensors.copy(t, place.device()));
   }
 
   /** Bytes of native memory that the weights take. */
@@ -286,15 +352,15 @@ public final class Transformer implements AutoCloseable {
           }
         }
       }
-      mask = Tensors.of(type, m, rows, 1, t, t);
+      mask = place.tensor(m, rows, 1, t, t);
     }
     Tensor cos = null;
     Tensor sin = null;
     if (cosines != null) {
       if (padded) {
-        Tensor ids = Tensors.of(positionIds(tokens), b, t);
-        cos = cosines.index_select(0, ids.reshape(-1)).reshape(b, 1, t, cosines.size(1));
-        sin = sines.index_select(0, ids.reshape(-1)).reshape(b, 1, t, cosines.size(1));
+        Tensor ids = place.indices(positionIds(tokens), (long) b * t);
+        cos = rows(cosines, ids).reshape(b, 1, t, cosines.size(1));
+        sin = rows(sines, ids).reshape(b, 1, t, cosines.size(1));
       } else {
         cos = cosines.narrow(0, 0, t).reshape(1, 1, t, cosines.size(1));
         sin = sines.narrow(0, 0, t).reshape(1, 1, t, cosines.size(1));
@@ -336,7 +402,7 @@ public final class Transformer implements AutoCloseable {
             "token id=" + ids[i] + " outside the vocabulary of size=" + config.vocabulary());
       }
     }
-    Tensor flat = embedding.index_select(0, Tensors.of(ids, ids.length));
+    Tensor flat = rows(embedding, place.indices(ids, ids.length));
     Tensor x = flat.reshape(tokens.batchSize(), tokens.length(), config.dModel());
     if (positionEmbedding == null) {
       return x;
@@ -345,8 +411,13 @@ public final class Transformer implements AutoCloseable {
     if (!padded) {
       return x.add(positionEmbedding.narrow(0, 0, tokens.length()));
     }
-    Tensor p = positionEmbedding.index_select(0, Tensors.of(positionIds(tokens), ids.length));
+    Tensor p = rows(positionEmbedding, place.indices(positionIds(tokens), ids.length));
     return x.add(p.reshape(tokens.batchSize(), tokens.length(), config.dModel()));
+  }
+
+  /** Some rows of a table, {@code [ids, columns]}. */
+  private static Tensor rows(Tensor table, Tensor ids) {
+    return table.gather(0, ids.unsqueeze(1).expand(ids.size(0), table.size(1)));
   }
 
   /** Normalises over the last axis, without scale and shift. */
@@ -354,13 +425,15 @@ public final class Transformer implements AutoCloseable {
     return switch (norm.kind()) {
       case NONE -> x;
       case LAYER_NORM ->
-          torch.layer_norm(
-              x,
-              new long[] {x.size(-1)},
-              new TensorOptional(),
-              new TensorOptional(),
-              norm.epsilon(),
-              false);
+          x.is_meta() // libtorch has no rule for its shape
+              ? torch.empty_like(x)
+              : torch.layer_norm(
+                  x,
+                  new long[] {x.size(-1)},
+                  new TensorOptional(),
+                  new TensorOptional(),
+                  norm.epsilon(),
+                  false);
       case RMS_NORM -> {
         Tensor mean = x.mul(x).mean(new long[] {-1}, true, null);
         yield x.mul(mean.add_(new Scalar(norm.epsilon())).rsqrt_());
@@ -416,6 +489,10 @@ public final class Transformer implements AutoCloseable {
 
   /** Softmax of scaled and masked scores times values, {@code [B, heads, P, dHead]}. */
   private Tensor attend(Tensor q, Tensor k, Tensor v, Context context) {
+    if (q.is_meta()) { // libtorch has no rule for the shape of the joint operation
+      Tensor scores = torch.matmul(q, k.transpose(2, 3));
+      return torch.matmul(context.mask() == null ? scores : scores.add(context.mask()), v);
+    }
     return torch.scaled_dot_product_attention(
         q,
         k,
@@ -489,7 +566,7 @@ public final class Transformer implements AutoCloseable {
     int t = context.length();
     Tensor gz = gradZ.view(b, t, config.heads(), config.dHead()).transpose(1, 2);
     Tensor p = state.pattern();
-    Tensor gradQkv = Tensors.empty(type, b, t, 3, config.heads(), config.dHead());
+    Tensor gradQkv = place.empty(b, t, 3, config.heads(), config.dHead());
     gradQkv.select(2, 2).copy_(torch.matmul(p.transpose(2, 3), gz).transpose(1, 2));
     Tensor gp = torch.matmul(gz, state.v().transpose(2, 3));
     Tensor inner = gp.mul(p).sum(new long[] {-1}, true, null);
@@ -595,7 +672,7 @@ public final class Transformer implements AutoCloseable {
     return switch (config.activation()) {
       case GELU -> torch.gelu(x, "none");
       case GELU_TANH -> torch.gelu(x, "tanh");
-      case RELU -> torch.relu(x);
+      case RELU -> x.clamp_min(new Scalar(0.0));
       case SILU -> torch.silu(x);
     };
   }
@@ -637,9 +714,9 @@ public final class Transformer implements AutoCloseable {
       int n = context.rows();
       long width = (long) config.heads() * config.dHead();
       Tensor x = embed(tokens).view(n, config.dModel());
-      Tensor qkv = Tensors.empty(type, n, 3 * width);
-      Tensor z = Tensors.empty(type, n, width);
-      Tensor out = Tensors.empty(type, n, config.dModel());
+      Tensor qkv = place.empty(n, 3 * width);
+      Tensor z = place.empty(n, width);
+      Tensor out = place.empty(n, config.dModel());
       for (int b = 0; b < config.blocks(); b++) {
         try (TensorScope inner = new TensorScope()) {
           Tensor pre = x;

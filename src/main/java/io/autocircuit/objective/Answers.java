@@ -1,9 +1,9 @@
 package io.autocircuit.objective;
 
+import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.Tensors;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Answer values, differences and accuracies, one number per prompt. */
 public final class Answers {
@@ -56,10 +56,11 @@ public final class Answers {
         }
       }
     }
-    ScalarType type = values.scalar_type();
-    Tensor picked = values.reshape(-1).index_select(0, Tensors.of(entries, n));
-    return Tensors.zeros(type, b)
-        .index_add(0, Tensors.of(prompts, n), picked.mul(Tensors.of(type, weights, n)));
+    Placement place = Placement.of(values);
+    Tensor picked = values.reshape(-1).gather(0, place.indices(entries, n));
+    return place
+        .zeros(b)
+        .scatter_add(0, place.indices(prompts, n), picked.mul(place.tensor(weights, n)));
   }
 
   /** Mean of the answers minus mean of the wrong answers, {@code [B]}; differentiable. */

@@ -2,7 +2,6 @@ package io.autocircuit.objective;
 
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.tensor.TensorScope;
-import io.autocircuit.tensor.Tensors;
 import org.bytedeco.pytorch.Tensor;
 
 /** A differentiable function of the sliced logits of a batch: one loss per prompt. */
@@ -22,19 +21,19 @@ public interface LossFunction {
   /**
    * Losses with their gradient.
    *
-   * @param losses one per prompt
+   * @param losses {@code [B]}
    * @param gradient of their sum with respect to the logits, {@code [B,P,V]}
    */
-  record WithGradient(double[] losses, Tensor gradient) {}
+  record WithGradient(Tensor losses, Tensor gradient) {}
 
-  /** Evaluates the function and its gradient; the gradient tensor belongs to the current scope. */
+  /** Evaluates the function and its gradient; both belong to the current scope. */
   default WithGradient withGradient(Tensor logits, PromptBatch batch, Tensor reference) {
     try (TensorScope scope = new TensorScope()) {
       Tensor leaf = logits.detach().clone().set_requires_grad(true);
       Tensor losses = perPrompt(leaf, batch, reference);
       losses.sum().backward();
       Tensor gradient = leaf.grad().detach().contiguous();
-      return new WithGradient(Tensors.doubles(losses.detach()), scope.keep(gradient));
+      return new WithGradient(scope.keep(losses.detach()), scope.keep(gradient));
     }
   }
 }

@@ -2,8 +2,8 @@ package io.autocircuit.patch;
 
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
-import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
@@ -73,7 +73,12 @@ public final class AblationValues implements AutoCloseable {
     /** In the current scope. */
     Sums(PatchableModel model, int longest) {
       int d = model.model().config().dModel();
-      values = Tensors.zeros(torch.ScalarType.Double, model.graph().sources().size(), longest, d);
+      values =
+          model
+              .model()
+              .placement()
+              .of(torch.ScalarType.Double)
+              .zeros(model.graph().sources().size(), longest, d);
       counts = new double[longest];
     }
 
@@ -123,12 +128,12 @@ public final class AblationValues implements AutoCloseable {
       for (int b = 0; b < tokens.batchSize(); b++) {
         Arrays.fill(p, b * t + tokens.padding()[b], (b + 1) * t, 1f);
       }
-      return Tensors.of(model.model().type(), p, tokens.batchSize(), t, 1);
+      return model.model().placement().tensor(p, tokens.batchSize(), t, 1);
     }
 
     /** Means position by position, {@code [S,longest,D]}; 0 where no prompt has a token. */
     Tensor byPosition() {
-      Tensor counted = Tensors.zeros(torch.ScalarType.Double, 1, counts.length, 1);
+      Tensor counted = Placement.of(values).zeros(1, counts.length, 1);
       for (int t = 0; t < counts.length; t++) {
         counted.narrow(1, t, 1).fill_(new Scalar(Math.max(1, counts[t])));
       }
@@ -169,12 +174,10 @@ public final class AblationValues implements AutoCloseable {
           switch (ablation) {
             case RESAMPLE -> SourceOutputs.of(model, source);
             case ZERO ->
-                Tensors.zeros(
-                    model.model().type(),
-                    model.graph().sources().size(),
-                    1,
-                    1,
-                    model.model().config().dModel());
+                model
+                    .model()
+                    .placement()
+                    .zeros(model.graph().sources().size(), 1, 1, model.model().config().dModel());
             case BATCH_TOKENWISE_MEAN -> {
               Sums sums = new Sums(model, source.length());
               sums.add(model, ablation, source);

@@ -8,8 +8,8 @@ import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
+import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
-import io.autocircuit.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -33,6 +33,7 @@ import org.bytedeco.pytorch.global.torch;
 final class CircuitEngine implements AutoCloseable {
   private final PatchableModel patchable;
   private final Transformer model;
+  private final Placement place;
   private final TransformerConfig config;
   private final ComputationGraph graph;
   private final Transformer.Context context;
@@ -93,6 +94,7 @@ final class CircuitEngine implements AutoCloseable {
     this.prefix = prefix;
     this.patchable = patchable;
     this.model = patchable.model();
+    this.place = model.placement();
     this.config = model.config();
     this.graph = patchable.graph();
     this.context = context;
@@ -125,7 +127,7 @@ final class CircuitEngine implements AutoCloseable {
     }
     try (TensorScope scope = new TensorScope()) {
       // rows that do not keep a source multiply its Δ by 0, so it may never hold NaN
-      delta = own(Tensors.zeros(model.type(), sources, batch, length, d));
+      delta = own(place.zeros(sources, batch, length, d));
       torch.sub_out(delta.select(0, 0), ablations.select(0, 0), embedded);
       sourceVersions[0] = ++clock;
       Tensor p = ablations.select(0, 0).clone();
@@ -255,7 +257,7 @@ final class CircuitEngine implements AutoCloseable {
       int first,
       Normalization norm) {
     int positions = length - first;
-    Tensor out = Tensors.empty(model.type(), 1, batch, positions, d);
+    Tensor out = place.empty(1, batch, positions, d);
     int[] kept = plan.kept(destination[0], destination[1]);
     int used = kept.length == 0 ? 0 : Math.max(0, kept[kept.length - 1] + 1 - from);
     Tensor mask = mask(List.of(destination), from, used, plan, edges, first);
@@ -302,7 +304,7 @@ final class CircuitEngine implements AutoCloseable {
         }
       }
     }
-    return Tensors.of(model.type(), mask, 1, tm, k, used);
+    return place.tensor(mask, 1, tm, k, used);
   }
 
   private void attention(CircuitPlan plan, BitSet edges, int b, int firstSource) {
@@ -342,7 +344,7 @@ final class CircuitEngine implements AutoCloseable {
     }
     if (!changed.isEmpty()) {
       if (parts[b] == null) {
-        parts[b] = own(Tensors.empty(model.type(), batch, length, 3L * heads * config.dHead()));
+        parts[b] = own(place.empty(batch, length, 3L * heads * config.dHead()));
         projectPrefix(b);
       }
       for (byte need : new byte[] {CircuitPlan.EVERYTHING, CircuitPlan.SLICE}) {
@@ -464,9 +466,9 @@ final class CircuitEngine implements AutoCloseable {
       }
       destinations.add(new int[] {moduleIndex[b][4], 0});
       if (carries[b] == null) {
-        carries[b] = own(Tensors.empty(model.type(), batch, length, d));
+        carries[b] = own(place.empty(batch, length, d));
       }
-      carried = positions == length ? carries[b] : Tensors.empty(model.type(), batch, positions, d);
+      carried = positions == length ? carries[b] : place.empty(batch, positions, d);
     }
     Tensor mask = mask(destinations, 0, used, plan, edges, first);
     Transformer.Affine affine = model.attentionAffine(b);
@@ -526,17 +528,10 @@ final class CircuitEngine implements AutoCloseable {
     if (some.size() == heads) {
       return columns.unflatten(2, new long[] {heads, dHead});
     }
-    int lowest = some.get(0);
-    boolean neighbours = some.get(some.size() - 1) - lowest + 1 == some.size();
-    if (neighbours) {
-      return columns
-          .narrow(2, (long) lowest * dHead, (long) some.size() * dHead)
-          .unflatten(2, new long[] {some.size(), dHead});
-    }
-    long[] index = some.stream().mapToLong(Integer::longValue).toArray();
-    return columns
-        .unflatten(2, new long[] {heads, dHead})
-        .index_select(2, Tensors.of(index, index.length));
+    return Placement.slices(
+        columns.unflatten(2, new long[] {heads, dHead}),
+        2,
+        some.stream().mapToInt(Integer::intValue).toArray());
   }
 
   private void mlp(CircuitPlan plan, BitSet edges, int b, int source) {
@@ -561,7 +556,7 @@ final class CircuitEngine implements AutoCloseable {
       from = firstSource;
     }
     Tensor x = patched(base, from, new int[] {m, 0}, plan, edges, first, config.normalization());
-    Tensor out = Tensors.empty(model.type(), (long) batch * positions, d);
+    Tensor out = place.empty((long) batch * positions, d);
     model.mlp(b, model.mlpAffine(b).apply(x.view((long) batch * positions, d)), out);
     torch.sub_out(
         delta.select(0, source).narrow(1, first, positions),

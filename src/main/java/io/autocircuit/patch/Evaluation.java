@@ -11,6 +11,7 @@ import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.objective.LossFunction;
+import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.ArrayList;
@@ -37,6 +38,7 @@ public final class Evaluation implements AutoCloseable {
 
   private final PatchableModel patchable;
   private final Transformer model;
+  private final Placement place;
   private final TransformerConfig config;
   private final ComputationGraph graph;
   private final Kernels kernels;
@@ -104,6 +106,7 @@ public final class Evaluation implements AutoCloseable {
     this.constantsAreAblations = constantsAreAblations;
     this.patchable = patchable;
     this.model = patchable.model();
+    this.place = model.placement();
     this.config = model.config();
     this.graph = patchable.graph();
     this.kernels = patchable.kernels();
@@ -162,12 +165,12 @@ public final class Evaluation implements AutoCloseable {
       int sources = graph.sources().size();
       // A run leaves the Δ of unread sources as they are; times a mask of 0 they must give 0, so
       // they may never hold NaN.
-      delta = own(Tensors.zeros(model.type(), sources, batch, length, d));
+      delta = own(place.zeros(sources, batch, length, d));
       long width = (long) config.heads() * config.dHead();
-      qkv = own(Tensors.empty(model.type(), rows, 3 * width));
-      z = own(Tensors.empty(model.type(), rows, width));
-      mlpOut = own(Tensors.empty(model.type(), rows, d));
-      inputs = own(Tensors.empty(model.type(), 1, batch, length, d));
+      qkv = own(place.empty(rows, 3 * width));
+      z = own(place.empty(rows, width));
+      mlpOut = own(place.empty(rows, d));
+      inputs = own(place.empty(1, batch, length, d));
     }
   }
 
@@ -313,7 +316,7 @@ public final class Evaluation implements AutoCloseable {
     double uniform = mask.uniformValue();
     Tensor sum =
         uniform != 0 && !Double.isNaN(uniform) && firstBlock == 0
-            ? Tensors.zeros(model.type(), batch, length, d)
+            ? place.zeros(batch, length, d)
             : null;
     if (firstBlock == 0) {
       writeDelta(0, resid, read);
@@ -342,8 +345,8 @@ public final class Evaluation implements AutoCloseable {
     int positions = length - first;
     Rows end = rows(mask, List.of(endModule), first, positions);
     boolean keep = saved != null;
-    Tensor x = Tensors.empty(model.type(), 1, batch, positions, d);
-    Tensor rstd = keep ? Tensors.empty(model.type(), 1, batch, positions) : null;
+    Tensor x = place.empty(1, batch, positions, d);
+    Tensor rstd = keep ? place.empty(1, batch, positions) : null;
     patch(
         resid.narrow(1, first, positions),
         deltas(sum, endModule.sources()).narrow(2, first, positions),
@@ -371,15 +374,15 @@ public final class Evaluation implements AutoCloseable {
     // takes its share of the sources that both read from the same pass over them.
     boolean fused = !keep && sum == null && rowsA.unique() * SHARED_INPUT > parts;
     boolean carried = fused && mlp && !config.parallel() && !rowsA.zero() && !rowsM.zero();
-    Tensor carry = carried ? Tensors.empty(model.type(), batch, length, d) : null;
-    Tensor projected = keep ? Tensors.empty(model.type(), qkv.shape()) : qkv;
+    Tensor carry = carried ? place.empty(batch, length, d) : null;
+    Tensor projected = keep ? place.empty(qkv.shape()) : qkv;
     Tensor x = null;
     Tensor rstdA = null;
     if (fused) {
       project(b, resid, rowsA, carried ? rowsM : null, firstModule.sources(), carry);
     } else {
       x = inputs(rowsA.unique(), keep);
-      rstdA = keep ? Tensors.empty(model.type(), rowsA.unique(), batch, length) : null;
+      rstdA = keep ? place.empty(rowsA.unique(), batch, length) : null;
       Tensor deltas = deltas(sum, firstModule.sources());
       patch(resid, deltas, rowsA, sum, config.normalization(), x, rstdA);
       Tensor affine = model.attentionAffine(b).apply(x).view(rowsA.unique(), rows, d);
@@ -407,8 +410,8 @@ public final class Evaluation implements AutoCloseable {
     if (!mlp) {
       return keep ? new Saved(rowsA, x, rstdA, attention, null, null, null, null) : null;
     }
-    Tensor xm = Tensors.empty(model.type(), 1, batch, length, d);
-    Tensor rstdM = keep ? Tensors.empty(model.type(), 1, batch, length) : null;
+    Tensor xm = place.empty(1, batch, length, d);
+    Tensor rstdM = keep ? place.empty(1, batch, length) : null;
     if (carried) {
       Tensor own = rowsM.mask().narrow(3, source, heads);
       kernels.patchForward(
@@ -484,11 +487,8 @@ public final class Evaluation implements AutoCloseable {
     if (some.length > 0) {
       Tensor mixed = z.view(batch, length, z.size(1));
       if (!every) {
-        long[] index = Arrays.stream(some).asLongStream().toArray();
         mixed =
-            mixed
-                .unflatten(2, new long[] {heads, config.dHead()})
-                .index_select(2, Tensors.of(index, index.length))
+            Placement.slices(mixed.unflatten(2, new long[] {heads, config.dHead()}), 2, some)
                 .flatten(2, 3);
       }
       kernels.headOutputs(
@@ -511,12 +511,12 @@ public final class Evaluation implements AutoCloseable {
 
   private Tensor inputs(int unique, boolean fresh) {
     if (fresh) {
-      return Tensors.empty(model.type(), unique, batch, length, d);
+      return place.empty(unique, batch, length, d);
     }
     if (inputs.size(0) < unique) {
       owned.remove(inputs);
       inputs.releaseReference();
-      inputs = own(Tensors.empty(model.type(), unique, batch, length, d));
+      inputs = own(place.empty(unique, batch, length, d));
     }
     return inputs.narrow(0, 0, unique);
   }
@@ -627,7 +627,7 @@ public final class Evaluation implements AutoCloseable {
         }
       }
     }
-    return new Rows(Tensors.of(model.type(), dense, bm, tm, k, sources), k, group, zero);
+    return new Rows(place.tensor(dense, bm, tm, k, sources), k, group, zero);
   }
 
   private boolean sameRow(float[] values, int a, int b, int instances, int count) {
@@ -650,29 +650,101 @@ public final class Evaluation implements AutoCloseable {
    */
   public Gradient gradient(
       PatchMask mask, LossFunction loss, PromptBatch prompts, Tensor reference) {
-    check(mask);
-    cleanBlocks = 0;
     try (TensorScope scope = new TensorScope()) {
-      List<Saved> saved = new ArrayList<>();
-      Tensor logits = forward(mask, 0, embedded.clone(), saved, null);
-      LossFunction.WithGradient l = loss.withGradient(logits, prompts, reference);
-      float[] out = new float[mask.values().length];
-      backward(mask, saved, l.gradient(), out);
-      return new Gradient(l.losses(), out);
+      Unread g = unread(mask, loss, prompts, reference);
+      return new Gradient(Tensors.doubles(g.losses()), g.blocks().read());
     }
   }
 
-  private void backward(PatchMask mask, List<Saved> saved, Tensor gradLogits, float[] out) {
+  /**
+   * What {@link #gradient} computes, still where it was computed: nothing waits for the device
+   * before it is read.
+   */
+  record Unread(Tensor losses, MaskGradients blocks) {}
+
+  /** As {@link #gradient}; in the current scope. */
+  Unread unread(PatchMask mask, LossFunction loss, PromptBatch prompts, Tensor reference) {
+    check(mask);
+    cleanBlocks = 0;
+    List<Saved> saved = new ArrayList<>();
+    Tensor logits = forward(mask, 0, embedded.clone(), saved, null);
+    LossFunction.WithGradient l = loss.withGradient(logits, prompts, reference);
+    MaskGradients blocks = new MaskGradients(mask);
+    backward(mask, saved, l.gradient(), blocks);
+    return new Unread(l.losses(), blocks);
+  }
+
+  /** The mask gradients of all blocks in one tensor, in the order in which they are computed. */
+  final class MaskGradients {
+    /** Kernels may write vectors: every part begins at such a multiple of numbers. */
+    private static final int ALIGNMENT = 64;
+
+    private record Part(List<DestModule> dests, int first, int positions, int at) {}
+
+    private final int instances;
+    private final int length;
+    private final Tensor values;
+    private final List<Part> parts = new ArrayList<>();
+    private int end;
+
+    /** In the current scope. */
+    MaskGradients(PatchMask mask) {
+      instances = Math.max(1, mask.instances());
+      length = mask.values().length;
+      values = place.empty(length + (long) ALIGNMENT * graph.modules().size());
+    }
+
+    /** Room for some destinations that read the same sources: {@code [1 or B, 1 or T, K, S]}. */
+    Tensor add(List<DestModule> dests, int first, int positions) {
+      parts.add(new Part(dests, first, positions, end));
+      int tm = graph.positions() == 0 ? 1 : positions;
+      int k = dests.stream().mapToInt(m -> m.nodes().size()).sum();
+      int sources = dests.get(0).sources();
+      long count = (long) instances * tm * k * sources;
+      Tensor room = values.narrow(0, end, count).view(instances, tm, k, sources);
+      end += Math.toIntExact((count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+      return room;
+    }
+
+    /** Waits for them; by canonical edge index. */
+    float[] read() {
+      float[] out = new float[length];
+      float[] g = Tensors.floats(values.narrow(0, 0, end));
+      int copies = graph.positionCopies();
+      for (Part part : parts) {
+        int tm = graph.positions() == 0 ? 1 : part.positions();
+        int sources = part.dests().get(0).sources();
+        int k = part.dests().stream().mapToInt(m -> m.nodes().size()).sum();
+        int row = 0;
+        for (DestModule m : part.dests()) {
+          for (int h = 0; h < m.nodes().size(); h++, row++) {
+            for (int i = 0; i < instances; i++) {
+              for (int t = 0; t < tm; t++) {
+                int position = graph.positions() == 0 ? 0 : part.first() + t;
+                int from = part.at() + ((i * tm + t) * k + row) * sources;
+                int to = i * graph.edgeCount() + m.offset() + h * sources * copies + position;
+                for (int s = 0; s < sources; s++) {
+                  out[to + s * copies] = g[from + s];
+                }
+              }
+            }
+          }
+        }
+      }
+      return out;
+    }
+  }
+
+  private void backward(PatchMask mask, List<Saved> saved, Tensor gradLogits, MaskGradients out) {
     int heads = config.heads();
     int perBlock = heads + (config.attentionOnly() ? 0 : 1);
-    Tensor gradResid = Tensors.zeros(model.type(), batch, length, d);
+    Tensor gradResid = place.zeros(batch, length, d);
     // With one value α for all edges the gradient through Δ is −α times that of the stream, so a
     // source's gradient is (1 − α) times the stream's; else it is collected in gradDelta.
     double uniform = mask.uniformValue();
     boolean shared = !Double.isNaN(uniform);
     Scalar gain = new Scalar(shared ? 1 - uniform : 1.0);
-    Tensor gradDelta =
-        shared ? null : Tensors.zeros(model.type(), graph.sources().size(), batch, length, d);
+    Tensor gradDelta = shared ? null : place.zeros(graph.sources().size(), batch, length, d);
     int first = patchable.slice().first(length);
     int positions = length - first;
     Saved end = saved.get(graph.blocks());
@@ -683,7 +755,6 @@ public final class Evaluation implements AutoCloseable {
             .view(1, batch, positions, d)
             .contiguous();
     patchBackward(
-        mask,
         List.of(endModule),
         first,
         positions,
@@ -695,10 +766,10 @@ public final class Evaluation implements AutoCloseable {
         gradResid,
         gradDelta,
         out);
-    Tensor gz = Tensors.empty(model.type(), rows, (long) heads * config.dHead());
-    Tensor gHead = Tensors.empty(model.type(), rows, d);
+    Tensor gz = place.empty(rows, (long) heads * config.dHead());
+    Tensor gHead = place.empty(rows, d);
     int attentionRows = graph.separateQkv() ? 3 * heads : heads;
-    Tensor gx = Tensors.empty(model.type(), attentionRows, batch, length, d);
+    Tensor gx = place.empty(attentionRows, batch, length, d);
     for (int b = graph.blocks() - 1; b >= 0; b--) {
       try (TensorScope scope = new TensorScope()) {
         Saved s = saved.get(b);
@@ -713,11 +784,10 @@ public final class Evaluation implements AutoCloseable {
           if (gradDelta != null) {
             gOut = gOut.sub(gradDelta.select(0, source + heads).view(rows, d));
           }
-          Tensor gm = Tensors.empty(model.type(), 1, batch, length, d);
+          Tensor gm = place.empty(1, batch, length, d);
           model.mlpBackward(b, s.mlp(), gOut, gm.view(rows, d));
           Tensor gAffine = model.mlpAffine(b).backward(gm);
           patchBackward(
-              mask,
               List.of(m.mlp()),
               0,
               length,
@@ -753,7 +823,6 @@ public final class Evaluation implements AutoCloseable {
         }
         Tensor gAffine = model.attentionAffine(b).backward(gx);
         patchBackward(
-            mask,
             m.attention(),
             0,
             length,
@@ -770,7 +839,6 @@ public final class Evaluation implements AutoCloseable {
   }
 
   private void patchBackward(
-      PatchMask mask,
       List<DestModule> dests,
       int first,
       int positions,
@@ -781,15 +849,13 @@ public final class Evaluation implements AutoCloseable {
       Tensor gradOut,
       Tensor gradResid,
       Tensor gradDelta,
-      float[] out) {
+      MaskGradients out) {
     int sources = dests.get(0).sources();
     int k = (int) gradOut.size(0);
-    int bm = Math.max(1, mask.instances());
-    int tm = graph.positions() == 0 ? 1 : positions;
     Tensor normalized = spread(inputs, r, k);
     Tensor spreadRstd = spread(rstd, r, k);
     Tensor maskRows = gradDelta == null || r.zero() ? null : maskOf(r, k);
-    Tensor grad = Tensors.empty(model.type(), bm, tm, k, sources);
+    Tensor grad = out.add(dests, first, positions);
     kernels.patchBackward(
         new Kernels.PatchBackward(
             gradOut,
@@ -801,23 +867,6 @@ public final class Evaluation implements AutoCloseable {
             grad,
             gradResid.narrow(1, first, positions),
             maskRows == null ? null : gradDelta.narrow(0, 0, sources).narrow(2, first, positions)));
-    float[] g = Tensors.floats(grad);
-    int copies = graph.positionCopies();
-    int row = 0;
-    for (DestModule m : dests) {
-      for (int h = 0; h < m.nodes().size(); h++, row++) {
-        for (int i = 0; i < bm; i++) {
-          for (int t = 0; t < tm; t++) {
-            int position = graph.positions() == 0 ? 0 : first + t;
-            int from = ((i * tm + t) * k + row) * sources;
-            int to = i * graph.edgeCount() + m.offset() + h * sources * copies + position;
-            for (int s = 0; s < sources; s++) {
-              out[to + s * copies] = g[from + s];
-            }
-          }
-        }
-      }
-    }
   }
 
   /** One slice for each destination from one for each distinct input. */
@@ -830,15 +879,11 @@ public final class Evaluation implements AutoCloseable {
       shape[0] = k;
       return unique.expand(shape);
     }
-    return unique.index_select(0, groupIndex(r));
+    return Placement.slices(unique, 0, r.group());
   }
 
   private static Tensor maskOf(Rows r, int k) {
-    return r.unique() == k ? r.mask() : r.mask().index_select(2, groupIndex(r));
-  }
-
-  private static Tensor groupIndex(Rows r) {
-    return Tensors.of(Arrays.stream(r.group()).asLongStream().toArray(), r.group().length);
+    return r.unique() == k ? r.mask() : Placement.slices(r.mask(), 2, r.group());
   }
 
   /** Frees the working memory. */

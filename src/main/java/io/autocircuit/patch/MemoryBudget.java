@@ -74,6 +74,17 @@ public record MemoryBudget(long bytes) {
   }
 
   /**
+   * Half of what the weights leave of a device's own memory. Other programs on the device are not
+   * looked at.
+   *
+   * @param bytes the device's memory
+   * @param weights bytes of the model there
+   */
+  public static MemoryBudget ofDevice(long bytes, long weights) {
+    return new MemoryBudget((long) Math.max(1, SHARE * (bytes - weights)));
+  }
+
+  /**
    * The rule of {@link #ofMachine}.
    *
    * @param meminfo in the format of {@code /proc/meminfo}; may be missing

@@ -4,8 +4,8 @@ import io.autocircuit.data.TokenBatch;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
+import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
-import io.autocircuit.tensor.Tensors;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 
@@ -21,17 +21,18 @@ public final class SourceOutputs {
   public static Tensor of(PatchableModel patchable, TokenBatch tokens) {
     Transformer model = patchable.model();
     TransformerConfig c = model.config();
+    Placement place = model.placement();
     try (TensorScope scope = new TensorScope()) {
       Transformer.Context context = model.context(tokens);
       int n = context.rows();
       int d = c.dModel();
       int sources = patchable.graph().sources().size();
       long width = (long) c.heads() * c.dHead();
-      Tensor all = Tensors.empty(model.type(), sources, n, d);
+      Tensor all = place.empty(sources, n, d);
       Tensor x = model.embed(tokens).view(n, d).clone();
       all.select(0, 0).copy_(x);
-      Tensor qkv = Tensors.empty(model.type(), n, 3 * width);
-      Tensor z = Tensors.empty(model.type(), n, width);
+      Tensor qkv = place.empty(n, 3 * width);
+      Tensor z = place.empty(n, width);
       int[] heads = IntStream.range(0, c.heads()).toArray();
       int s = 1;
       for (int b = 0; b < c.blocks(); b++) {

@@ -11,7 +11,7 @@ import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
-import io.autocircuit.tensor.Tensors;
+import io.autocircuit.tensor.Placement;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
@@ -150,7 +150,7 @@ public record MaskGradient(
         }
       }
     }
-    Tensor d = v.sub(Tensors.of(v.scalar_type(), target, b, positions, n));
+    Tensor d = v.sub(Placement.of(v).tensor(target, b, positions, n));
     return d.mul(d).mean(new long[] {1, 2}, false, null);
   }
 

@@ -453,6 +453,12 @@ class DiscoverBadInputTest {
     assertTrue(described.startsWith("out of memory ("), described);
     assertTrue(described.contains("--batch-size"), described);
     assertFalse(described.contains("frame"), described);
+    assertEquals(
+        "out of memory on the device (CUDA out of memory. Tried to allocate 2.00 GiB.); use a"
+            + " smaller --memory or --batch-size, or end other programs on the device",
+        Main.described(
+            new RuntimeException("CUDA out of memory. Tried to allocate 2.00 GiB.\nframe #0"),
+            false));
     assertTrue(
         Main.described(new OutOfMemoryError("Java heap space"), false).startsWith("out of memory"));
     String other = Main.described(new RuntimeException("size mismatch\nframe #0: c10"), false);

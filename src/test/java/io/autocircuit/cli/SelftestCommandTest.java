@@ -1,16 +1,10 @@
 package io.autocircuit.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.autocircuit.kernels.DeviceChoice;
-import io.autocircuit.kernels.DeviceRequest;
-import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.kernels.cuda.CudaStatus;
-import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.JsonFiles;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Assumptions;
@@ -69,22 +63,5 @@ class SelftestCommandTest {
     assertEquals(0, ran.code(), ran.err());
     assertTrue(ran.out().startsWith("device: cpu ("), ran.out());
     assertEquals(1, ran.out().lines().filter(l -> l.startsWith("device: ")).count());
-  }
-
-  @Test
-  void modelsStayOnTheProcessorInThisBuild() {
-    DeviceChoice gpu = new DeviceChoice(Device.cuda(0), "NVIDIA H100");
-    assertEquals(
-        "cpu (models run on the CPU in this build, though there is NVIDIA H100)",
-        DeviceOption.placeable(DeviceRequest.AUTO, gpu).toString());
-    assertEquals(
-        "device=cuda:0 works (NVIDIA H100), but models run on the CPU in this build; use --device"
-            + " cpu here, and `selftest --device cuda:0` to check and time the kernels on it",
-        assertThrows(
-                CudaException.class, () -> DeviceOption.placeable(DeviceRequest.parse("cuda"), gpu))
-            .getMessage());
-    DeviceChoice cpu = new DeviceChoice(Device.CPU, "as requested");
-    assertEquals(cpu, DeviceOption.placeable(DeviceRequest.parse("cpu"), cpu));
-    assertFalse(cpu.device().isCuda());
   }
 }

@@ -158,7 +158,7 @@ class ObjectiveTest {
             Answers.value(LogitFunction.LOGIT_EXP.apply(logits), last(ids(0)));
     double[] p = Tensors.doubles(LogitFunction.PROB.apply(x));
     LossFunction.WithGradient g = loss.withGradient(x, null, null);
-    assertEquals(p[0], g.losses()[0], 1e-9);
+    assertEquals(p[0], Tensors.doubles(g.losses())[0], 1e-9);
     assertArrayEquals(new double[] {p[0], 0, 0}, Tensors.doubles(g.gradient()), 1e-9);
   }
 }

@@ -1,0 +1,82 @@
+package io.autocircuit.tensor;
+
+import org.bytedeco.pytorch.MemoryFormatOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * Where tensors are made, and of what type: what is computed with a model's weights is placed
+ * beside them. New tensors belong to the current scope.
+ *
+ * @param type float32 or float64
+ * @param device where
+ */
+public record Placement(ScalarType type, Device device) {
+
+  /** Beside a tensor, of its type. */
+  public static Placement of(Tensor tensor) {
+    Device device =
+        tensor.is_cuda()
+            ? Device.cuda(tensor.device().index())
+            : tensor.is_meta() ? Device.META : Device.CPU;
+    return new Placement(tensor.scalar_type().intern(), device);
+  }
+
+  /** The same device, another type. */
+  public Placement of(ScalarType other) {
+    return new Placement(other, device);
+  }
+
+  /** An uninitialised contiguous tensor. */
+  public Tensor empty(long... shape) {
+    return Tensors.empty(type, device, shape);
+  }
+
+  /** A contiguous tensor of zeros. */
+  public Tensor zeros(long... shape) {
+    return empty(shape).zero_();
+  }
+
+  /** A tensor with a copy of {@code data}. */
+  public Tensor tensor(float[] data, long... shape) {
+    return moved(Tensors.of(type, data, shape));
+  }
+
+  /** An int64 tensor with a copy of {@code data}. */
+  public Tensor indices(long[] data, long... shape) {
+    return moved(Tensors.of(data, shape));
+  }
+
+  /**
+   * Some slices along an axis, next to each other: a view where they are neighbours, else a copy.
+   * No list of them has to reach the device.
+   */
+  public static Tensor slices(Tensor from, int axis, int[] which) {
+    TensorVector slices = new TensorVector();
+    for (int i = 0; i < which.length; ) {
+      int first = i++;
+      while (i < which.length && which[i] == which[i - 1] + 1) {
+        i++;
+      }
+      slices.push_back(from.narrow(axis, which[first], i - first));
+    }
+    return slices.size() == 1 ? slices.get(0) : torch.cat(slices, axis);
+  }
+
+  /**
+   * A tensor of the processor on this device. The copy is queued behind the device's work and is
+   * not waited for: memory that is not page-locked is read before the call returns.
+   */
+  private Tensor moved(Tensor tensor) {
+    return device.equals(Device.CPU)
+        ? tensor
+        : tensor.to(
+            new org.bytedeco.pytorch.Device(device.toString()),
+            tensor.scalar_type(),
+            true,
+            false,
+            new MemoryFormatOptional());
+  }
+}
