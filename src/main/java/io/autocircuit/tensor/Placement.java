@@ -1,5 +1,6 @@
 package io.autocircuit.tensor;
 
+import java.util.Arrays;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -51,9 +52,13 @@ public record Placement(ScalarType type, Device device) {
 
   /**
    * Some slices along an axis, next to each other: a view where they are neighbours, else a copy.
-   * No list of them has to reach the device.
+   * On a device no list of them has to travel.
    */
   public static Tensor slices(Tensor from, int axis, int[] which) {
+    if (from.is_cpu() && !neighbours(which)) {
+      long[] index = Arrays.stream(which).asLongStream().toArray();
+      return from.index_select(axis, Tensors.of(index, index.length));
+    }
     TensorVector slices = new TensorVector();
     for (int i = 0; i < which.length; ) {
       int first = i++;
@@ -63,6 +68,15 @@ public record Placement(ScalarType type, Device device) {
       slices.push_back(from.narrow(axis, which[first], i - first));
     }
     return slices.size() == 1 ? slices.get(0) : torch.cat(slices, axis);
+  }
+
+  private static boolean neighbours(int[] which) {
+    for (int i = 1; i < which.length; i++) {
+      if (which[i] != which[i - 1] + 1) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /**
