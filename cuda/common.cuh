@@ -445,4 +445,19 @@ struct RowSums {
   }
 };
 
+// The row (b,t) of a thread in a tile; some row of the group if the tile has fewer.
+struct Place {
+  int row, b, t;
+  bool inside;
+
+  __device__ __forceinline__ Place(const Rows& rows, Int T, int group, int first) {
+    const int i = first + thread_y();
+    inside = i < static_cast<int>(rows.group_rows);
+    row = group * static_cast<int>(rows.group_step) +
+          (inside ? i : 0) * static_cast<int>(rows.row_step);
+    b = row / static_cast<int>(T);
+    t = row % static_cast<int>(T);
+  }
+};
+
 }  // namespace autocircuit

@@ -68,21 +68,6 @@ constexpr int kChannels = kVector * kPieces;
 typedef Pack<Element, kVector> Access;
 typedef RowSums<2 * kDestinations, kThreads / 32> Sums;
 
-// The row (b,t) of a thread in a tile; some row of the group if the tile has fewer.
-struct Place {
-  int row, b, t;
-  bool inside;
-
-  __device__ __forceinline__ Place(const BackwardParameters& a, int group, int first) {
-    const int i = first + thread_y();
-    inside = i < static_cast<int>(a.rows.group_rows);
-    row = group * static_cast<int>(a.rows.group_step) +
-          (inside ? i : 0) * static_cast<int>(a.rows.row_step);
-    b = row / static_cast<int>(a.T);
-    t = row % static_cast<int>(a.T);
-  }
-};
-
 AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS)
     patch_backward(const BackwardParameters a) {
   AUTOCIRCUIT_SHARED(shared);
@@ -111,7 +96,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
 #pragma unroll 1
   for (; tile < first_tile(a.rows.groups * tiles_per_group, 1); ++tile) {
     const int group = tile / tiles_per_group;
-    const Place place(a, group, tile % tiles_per_group * tile_rows);
+    const Place place(a.rows, a.T, group, tile % tiles_per_group * tile_rows);
     bool writes[kPieces];
     {
       const int x = thread_x();

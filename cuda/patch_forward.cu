@@ -66,21 +66,6 @@ constexpr int kChannels = kVector * kPieces;
 typedef Pack<Element, kVector> Access;
 typedef RowSums<kDestinations, kThreads / 32> Sums;
 
-// The row (b,t) of a thread in a tile; some row of the group if the tile has fewer.
-struct Place {
-  int row, b, t;
-  bool inside;
-
-  __device__ __forceinline__ Place(const ForwardParameters& a, int group, int first) {
-    const int i = first + thread_y();
-    inside = i < static_cast<int>(a.rows.group_rows);
-    row = group * static_cast<int>(a.rows.group_step) +
-          (inside ? i : 0) * static_cast<int>(a.rows.row_step);
-    b = row / static_cast<int>(a.T);
-    t = row % static_cast<int>(a.T);
-  }
-};
-
 AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS)
     patch_forward(const ForwardParameters a) {
   AUTOCIRCUIT_SHARED(shared);
@@ -162,7 +147,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
     if (kChunked || tile % tiles_per_group == 0 ||
         tile == first_tile(a.rows.groups * tiles_per_group, 0)) {
       if (S > 0) read_mask(0);
-      start(Place(a, group, tile % tiles_per_group * tile_rows), true);
+      start(Place(a.rows, a.T, group, tile % tiles_per_group * tile_rows), true);
     }
 
     float sum[kDestinations][kChannels];
@@ -203,7 +188,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
       first += chunk;
       if (first < S) {
         read_mask(first);
-        start(Place(a, group, tile % tiles_per_group * tile_rows), false);
+        start(Place(a.rows, a.T, group, tile % tiles_per_group * tile_rows), false);
       }
     } while (first < S);
 
@@ -216,7 +201,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
     // the next row comes while this one is normalised
     if (!kChunked && (tile + 1) % tiles_per_group != 0 &&
         tile + 1 < first_tile(a.rows.groups * tiles_per_group, 1)) {
-      start(Place(a, group, (tile + 1) % tiles_per_group * tile_rows), true);
+      start(Place(a.rows, a.T, group, (tile + 1) % tiles_per_group * tile_rows), true);
     }
 
     const int x = thread_x();
@@ -266,7 +251,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
       const float epsilon = static_cast<float>(a.epsilon);
       sums.finish([&](int, float total) { return 1.0f / sqrtf(total / length + epsilon); });
     }
-    const Place place(a, group, tile % tiles_per_group * tile_rows);
+    const Place place(a.rows, a.T, group, tile % tiles_per_group * tile_rows);
     if (!place.inside) continue;
     const Int rows = a.B * a.T;
     Int to = first_destination * rows + place.row;

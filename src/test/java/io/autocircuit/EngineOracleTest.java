@@ -9,9 +9,9 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.RandomModels.Architecture;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.kernels.EinsumKernels;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.kernels.LibtorchKernels;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
@@ -76,7 +76,7 @@ class EngineOracleTest {
   }
 
   private static List<Kernels> kernels() {
-    return List.of(KernelsProvider.choose().kernels(), new EinsumKernels());
+    return List.of(KernelsProvider.choose().kernels(), new LibtorchKernels());
   }
 
   private static Transformer model(Architecture a) {
@@ -281,7 +281,7 @@ class EngineOracleTest {
     try (TensorScope scope = new TensorScope();
         Transformer transformer = model(a)) {
       PatchableModel model =
-          PatchableModel.of(transformer, true, 0, OutputSlice.ALL, new EinsumKernels());
+          PatchableModel.of(transformer, true, 0, OutputSlice.ALL, new LibtorchKernels());
       Tensor ablations = SourceOutputs.of(model, batch.corrupt());
       for (int e = 0; e < model.graph().edgeCount(); e++) {
         poison(ablations.shape());

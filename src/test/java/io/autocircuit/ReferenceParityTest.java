@@ -17,9 +17,9 @@ import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.SrcNode;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.DeviceRequest;
-import io.autocircuit.kernels.EinsumKernels;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.kernels.LibtorchKernels;
 import io.autocircuit.metric.AreaUnderCurve;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Measurements;
@@ -152,7 +152,7 @@ class ReferenceParityTest {
           if (!wrong.isEmpty() && single.onlyNumbers) {
             Case twice = new Case(folder, expected, c, tensors, exact, kernels, name);
             twice.run();
-            Case other = new Case(folder, expected, c, tensors, model, new EinsumKernels(), name);
+            Case other = new Case(folder, expected, c, tensors, model, new LibtorchKernels(), name);
             other.run();
             if (withinNoise(single, other, twice)) {
               remeasured++;
@@ -457,7 +457,7 @@ class ReferenceParityTest {
               logits.retainReference();
               outputs.computeIfAbsent(circuits.get(i).size(), k -> new ArrayList<>()).add(logits);
             };
-        if (kernels instanceof EinsumKernels) {
+        if (kernels instanceof LibtorchKernels) {
           denseRuns(runs, circuits, keep);
         } else {
           runs.forEach(model, batches, circuits, keep);

@@ -10,7 +10,6 @@ import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.tensor.DataException;
 import java.io.PrintWriter;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
@@ -58,13 +57,13 @@ public final class Main implements Runnable {
         "no command given; commands: discover, list, bench, bench-compare, selftest, train-induction");
   }
 
-  /** Arguments with which nothing native is needed. */
+  /** First words with which nothing native is needed. */
   private static final Set<String> NATIVE_FREE =
-      Set.of("-h", "--help", "-V", "--version", "list", "bench-compare");
+      Set.of("-h", "--help", "-V", "--version", "help", "list", "bench-compare");
 
   /** Runs the command line and ends the process with its exit code. */
   public static void main(String[] args) {
-    if (Arrays.stream(args).noneMatch(NATIVE_FREE::contains)) {
+    if (args.length > 0 && !NATIVE_FREE.contains(args[0])) {
       try {
         NativeTuning.apply();
       } catch (LinkageError withoutNatives) {

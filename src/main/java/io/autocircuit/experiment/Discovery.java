@@ -13,6 +13,7 @@ import io.autocircuit.model.OutputSlice;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
+import io.autocircuit.patch.MemoryEstimate;
 import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
@@ -156,8 +157,9 @@ public record Discovery(
       throw new DataException("train prompts=0; give at least one to score the edges on");
     }
     // a memory budget that is too small for judging should not show after hours of scoring
-    model.microBatches(runs.work(), runs.ablation(), test);
-    for (MicroBatch m : model.microBatches(runs.work(), runs.ablation(), train).get(0)) {
+    model.microBatches(MemoryEstimate.Work.CIRCUITS, runs.ablation(), test);
+    for (MicroBatch m :
+        model.microBatches(MemoryEstimate.Work.CIRCUITS, runs.ablation(), train).get(0)) {
       try (TensorScope scope = new TensorScope()) {
         if (!torch.isfinite(model.logits(m.prompts().clean())).all().item_bool()) {
           throw new DataException(

@@ -9,9 +9,10 @@ import org.bytedeco.pytorch.global.torch;
 /**
  * The kernels in libtorch's operations, for any device and dtype. They need memory for what the
  * fused kernels never write, and read Δ as often as it takes: for float64 on a CUDA device, where a
- * difference is to be judged and not computed fast.
+ * difference is to be judged and not computed fast; and for tests, as they share nothing with the
+ * fused ones. Safe to share between threads.
  */
-final class LibtorchKernels implements Kernels {
+public final class LibtorchKernels implements Kernels {
   @Override
   public String name() {
     return "libtorch";

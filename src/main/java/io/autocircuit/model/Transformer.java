@@ -457,21 +457,6 @@ public final class Transformer implements AutoCloseable {
   }
 
   /**
-   * Projects inputs to some heads' queries, keys or values.
-   *
-   * @param x normalised inputs, {@code [N,D]}
-   * @param part index of the first head among the 3·H queries, keys and values
-   * @param count how many neighbouring parts
-   * @param out written, {@code [N, count·dHead]}; may be a view with row stride
-   */
-  public void project(int block, Tensor x, int part, int count, Tensor out) {
-    Block w = blocks.get(block);
-    long from = (long) part * config.dHead();
-    long n = (long) count * config.dHead();
-    torch.addmm_out(out, w.bQkv().narrow(0, from, n), x, w.wQkv().narrow(1, from, n));
-  }
-
-  /**
    * Attention of some heads at some query positions.
    *
    * @param q unrotated queries, {@code [B, P, heads, dHead]}: the last P positions

@@ -377,25 +377,16 @@ final class CircuitEngine implements AutoCloseable {
       return;
     }
     int[] columns = IntStream.range(0, 3 * config.heads()).toArray();
-    Transformer.Affine affine = model.attentionAffine(b);
-    patchable
-        .kernels()
-        .patchProject(
-            new Kernels.PatchProject(
-                baseAttention[b].narrow(1, 0, prefix),
-                null,
-                null,
-                1,
-                config.normalization(),
-                affine.weight(),
-                affine.bias(),
-                model.qkvWeight(b),
-                model.qkvBias(b),
-                config.dHead(),
-                new int[columns.length],
-                columns,
-                parts[b].narrow(1, 0, prefix),
-                null));
+    patchable.project(
+        b,
+        baseAttention[b].narrow(1, 0, prefix),
+        null,
+        null,
+        1,
+        new int[columns.length],
+        columns,
+        parts[b].narrow(1, 0, prefix),
+        null);
   }
 
   private byte needOf(int block, int column) {
@@ -471,25 +462,16 @@ final class CircuitEngine implements AutoCloseable {
       carried = positions == length ? carries[b] : place.empty(batch, positions, d);
     }
     Tensor mask = mask(destinations, 0, used, plan, edges, first);
-    Transformer.Affine affine = model.attentionAffine(b);
-    patchable
-        .kernels()
-        .patchProject(
-            new Kernels.PatchProject(
-                baseAttention[b].narrow(1, first, positions),
-                mask == null ? null : delta.narrow(0, 0, used).narrow(2, first, positions),
-                mask,
-                count,
-                config.normalization(),
-                affine.weight(),
-                affine.bias(),
-                model.qkvWeight(b),
-                model.qkvBias(b),
-                config.dHead(),
-                inputs,
-                columns.stream().mapToInt(Integer::intValue).toArray(),
-                parts[b].narrow(1, first, positions),
-                carried));
+    patchable.project(
+        b,
+        baseAttention[b].narrow(1, first, positions),
+        mask == null ? null : delta.narrow(0, 0, used).narrow(2, first, positions),
+        mask,
+        count,
+        inputs,
+        columns.stream().mapToInt(Integer::intValue).toArray(),
+        parts[b].narrow(1, first, positions),
+        carried);
     if (carry) {
       if (positions < length) {
         carries[b].narrow(1, first, positions).copy_(carried);

@@ -58,11 +58,6 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
         : Evaluations.Direction.CORRUPT_INTO_CLEAN;
   }
 
-  /** What it is to a memory budget. */
-  public MemoryEstimate.Work work() {
-    return MemoryEstimate.Work.CIRCUITS;
-  }
-
   /**
    * Evaluates circuits on batches, one micro-batch after another, all circuits of one in turn. With
    * several workers ({@link PatchableModel#withWorkers}) each takes a micro-batch, and the visitor
@@ -79,8 +74,10 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
     try (AblationValues values = AblationValues.prepare(model, ablation, batches);
         Evaluations all =
             several
-                ? Evaluations.kept(model, batches, values, direction(), work())
-                : Evaluations.once(model, batches, values, direction(), work())) {
+                ? Evaluations.kept(
+                    model, batches, values, direction(), MemoryEstimate.Work.CIRCUITS)
+                : Evaluations.once(
+                    model, batches, values, direction(), MemoryEstimate.Work.CIRCUITS)) {
       all.compute(
           part -> {
             run(part, circuits, visitor);
@@ -111,7 +108,12 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
       for (int b = 0; b < batches.size(); b++) {
         int batch = b;
         try (Evaluations all =
-            Evaluations.kept(model, List.of(batches.get(b)), values, direction(), work())) {
+            Evaluations.kept(
+                model,
+                List.of(batches.get(b)),
+                values,
+                direction(),
+                MemoryEstimate.Work.CIRCUITS)) {
           if (all.count() == 1) {
             all.forEach(
                 part -> run(part, circuits, (c, same, logits) -> visitor.accept(c, batch, logits)));

@@ -452,23 +452,16 @@ public final class Evaluation implements AutoCloseable {
     if (mlp != null) {
       mask = torch.cat(new TensorVector(mask, mlp.mask().narrow(3, 0, sources)), 2);
     }
-    Transformer.Affine affine = model.attentionAffine(b);
-    kernels.patchProject(
-        new Kernels.PatchProject(
-            resid,
-            r.zero() ? null : delta.narrow(0, 0, sources),
-            r.zero() ? null : mask,
-            r.unique(),
-            config.normalization(),
-            affine.weight(),
-            affine.bias(),
-            model.qkvWeight(b),
-            model.qkvBias(b),
-            config.dHead(),
-            inputs,
-            columns,
-            qkv.view(batch, length, qkv.size(1)),
-            carry));
+    patchable.project(
+        b,
+        resid,
+        r.zero() ? null : delta.narrow(0, 0, sources),
+        r.zero() ? null : mask,
+        r.unique(),
+        inputs,
+        columns,
+        qkv.view(batch, length, qkv.size(1)),
+        carry);
   }
 
   /**

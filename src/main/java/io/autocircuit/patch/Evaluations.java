@@ -316,15 +316,20 @@ public final class Evaluations implements AutoCloseable {
     // wait for all before anything is thrown: the caller may close what they use
     Throwable wrong = null;
     List<R> values = new ArrayList<>();
-    for (Future<R> result : results) {
+    boolean interrupted = false;
+    for (int i = 0; i < results.size(); ) {
       try {
-        values.add(result.get());
+        values.add(results.get(i).get());
+        i++;
       } catch (ExecutionException e) {
         wrong = wrong == null ? e.getCause() : wrong;
+        i++;
       } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        wrong = wrong == null ? new IllegalStateException("interrupted while waiting", e) : wrong;
+        interrupted = true;
       }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
     }
     if (wrong instanceof Error e) {
       throw e;
@@ -338,33 +343,21 @@ public final class Evaluations implements AutoCloseable {
   }
 
   private Part open(MicroBatch micro) {
-    PromptBatch whole = batches.get(micro.batch());
-    TokenBatch from = direction.patches(whole);
     try (TensorScope scope = new TensorScope()) {
+      TokenBatch own = direction.patches(micro.prompts());
       Tensor patches;
-      boolean constantsAreAblations = false;
       if (values.ablation() == Ablation.RESAMPLE) {
-        // A node with all inputs resampled repeats the run that its ablation value comes from.
-        constantsAreAblations = Arrays.equals(direction.input(whole).padding(), from.padding());
-        patches = SourceOutputs.of(model, direction.patches(micro.prompts()));
+        patches = SourceOutputs.of(model, own);
       } else {
         if (shared[micro.batch()] == null) {
-          Tensor made = values.of(from);
+          Tensor made = values.of(direction.patches(batches.get(micro.batch())));
           made.retainReference();
           shared[micro.batch()] = made;
         }
         patches = shared[micro.batch()];
       }
       Evaluation run =
-          new Evaluation(
-              model,
-              direction.input(micro.prompts()),
-              patches,
-              constantsAreAblations,
-              constantsAreAblations
-                  ? model.sharedPrefix(
-                      direction.input(micro.prompts()), direction.patches(micro.prompts()))
-                  : 0);
+          model.evaluation(direction.input(micro.prompts()), patches, values.ablation(), own);
       return new Part(model, micro, run);
     }
   }

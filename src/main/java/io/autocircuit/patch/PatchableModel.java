@@ -149,13 +149,23 @@ public record PatchableModel(
    *     them
    */
   public Evaluation evaluation(TokenBatch input, AblationValues values, TokenBatch from) {
+    try (TensorScope scope = new TensorScope()) {
+      return evaluation(input, values.of(from), values.ablation(), from);
+    }
+  }
+
+  /**
+   * Starts evaluating patched runs on one batch.
+   *
+   * @param ablations {@code [S, 1 or B, 1 or T, D]}, of that kind
+   * @param from the prompts that they were taken from
+   */
+  Evaluation evaluation(TokenBatch input, Tensor ablations, Ablation kind, TokenBatch from) {
     // A node with all inputs resampled repeats the run that its ablation value comes from.
     boolean constantsAreAblations =
-        values.ablation() == Ablation.RESAMPLE && Arrays.equals(input.padding(), from.padding());
+        kind == Ablation.RESAMPLE && Arrays.equals(input.padding(), from.padding());
     int prefix = constantsAreAblations ? sharedPrefix(input, from) : 0;
-    try (TensorScope scope = new TensorScope()) {
-      return new Evaluation(this, input, values.of(from), constantsAreAblations, prefix);
-    }
+    return new Evaluation(this, input, ablations, constantsAreAblations, prefix);
   }
 
   /**
@@ -163,7 +173,7 @@ public record PatchableModel(
    * every source has the same output there in both runs, so that patching changes nothing. At most
    * the positions whose logits are not looked at.
    */
-  int sharedPrefix(TokenBatch a, TokenBatch b) {
+  private int sharedPrefix(TokenBatch a, TokenBatch b) {
     if (!model.config().causal()) {
       return 0;
     }
@@ -176,5 +186,41 @@ public record PatchableModel(
       shared = at < 0 ? shared : Math.min(shared, at);
     }
     return shared;
+  }
+
+  /**
+   * Queries, keys and values of a block from its patched inputs; see {@link Kernels.PatchProject}.
+   *
+   * @param inputs the input of each part of the joint query, key and value matrix that is computed
+   * @param columns which parts those are
+   */
+  void project(
+      int block,
+      Tensor resid,
+      Tensor delta,
+      Tensor mask,
+      int count,
+      int[] inputs,
+      int[] columns,
+      Tensor out,
+      Tensor carry) {
+    TransformerConfig c = model.config();
+    Transformer.Affine affine = model.attentionAffine(block);
+    kernels.patchProject(
+        new Kernels.PatchProject(
+            resid,
+            delta,
+            mask,
+            count,
+            c.normalization(),
+            affine.weight(),
+            affine.bias(),
+            model.qkvWeight(block),
+            model.qkvBias(block),
+            c.dHead(),
+            inputs,
+            columns,
+            out,
+            carry));
   }
 }

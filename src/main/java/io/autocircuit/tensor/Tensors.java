@@ -21,6 +21,9 @@ public final class Tensors {
 
   /** An uninitialised contiguous tensor on a device. */
   public static Tensor empty(ScalarType type, Device device, long... shape) {
+    if (device.equals(Device.CPU)) {
+      return empty(type, shape);
+    }
     return torch.empty(
         shape,
         new TensorOptions(type)
@@ -89,11 +92,6 @@ public final class Tensors {
       }
       return out;
     }
-  }
-
-  /** The shape of a tensor. */
-  public static long[] shape(Tensor tensor) {
-    return tensor.shape();
   }
 
   private static void requireLength(Tensor t, int length) {

@@ -71,6 +71,25 @@ record KernelCase(
         }
       }
     }
+    // more sources than a kernel takes at once
+    for (Fill fill : new Fill[] {Fill.DENSE, Fill.SPARSE}) {
+      for (boolean perPosition : new boolean[] {false, true}) {
+        cases.add(
+            new KernelCase(
+                cases.size(),
+                type,
+                2,
+                2,
+                7,
+                523,
+                65,
+                false,
+                perPosition,
+                fill,
+                Layout.CONTIGUOUS,
+                norms().get(1)));
+      }
+    }
     return cases;
   }
 

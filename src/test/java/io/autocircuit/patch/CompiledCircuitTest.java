@@ -160,7 +160,7 @@ class CompiledCircuitTest {
                 KernelsProvider.choose().kernels());
         PatchableModel plain =
             new PatchableModel(
-                model, fused.graph(), fused.slice(), new io.autocircuit.kernels.EinsumKernels());
+                model, fused.graph(), fused.slice(), new io.autocircuit.kernels.LibtorchKernels());
         try (AblationValues values =
                 AblationValues.prepare(fused, Ablation.RESAMPLE, List.of(batch));
             Evaluation mine = fused.evaluation(batch.clean(), values, batch.corrupt());
