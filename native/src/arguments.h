@@ -58,6 +58,19 @@ struct ProjectArguments {
 };
 
 template <class Element>
+struct ProjectBackwardArguments {
+  BackwardArguments<Element> back;  // grad is null; mask and mask_grad have a row for the carry
+  const Element* grad_out;
+  int64_t P, W;
+  const int32_t* inputs;
+  const Element* weight;
+  int64_t weight_d;
+  const Element* scale;
+  const Element* carry;
+  int64_t carry_b, carry_t;
+};
+
+template <class Element>
 struct HeadArguments {
   int64_t B, T, N, W, D;
   const int32_t* heads;
@@ -69,6 +82,23 @@ struct HeadArguments {
   Element* delta;
   int64_t delta_h, delta_b, delta_t;
   Element* stream;
+};
+
+template <class Element>
+struct AttentionArguments {
+  int64_t B, T, H, W;
+  const Element* qkv;
+  double scale;
+  const Element* mask;
+  int64_t mask_b;
+  int64_t R;
+  const Element* cosines;
+  const Element* sines;
+  int64_t rotation_b;
+  bool adjacent;
+  Element* z;             // null for the gradient
+  const Element* grad_z;  // null for the forward pass
+  Element* grad_qkv;
 };
 
 // How the rows of one mask_grad entry are cut into chunks (see patch_backward.h).
@@ -86,16 +116,22 @@ struct Implementation {
   int64_t (*forward_bytes)(const ForwardArguments<Element>&);
   void (*forward)(const ForwardArguments<Element>&, int threads, char* scratch);
   int64_t (*backward_bytes)(const BackwardArguments<Element>&);
-  // `partials`: [groups][per_group][K][S], null if there is no mask_grad or per_group is 1
+  // `partials`: [groups][per_group][K, and 1 for a carry][S], null if there is no mask_grad or per_group is 1
   void (*backward)(const BackwardArguments<Element>&, const Chunks&, int threads, char* scratch,
                    double* partials);
   // `shared` is for all threads together, `scratch` as above
   int64_t (*project_shared_bytes)(const ProjectArguments<Element>&);
   int64_t (*project_bytes)(const ProjectArguments<Element>&);
   void (*project)(const ProjectArguments<Element>&, int threads, char* shared, char* scratch);
+  int64_t (*project_backward_shared_bytes)(const ProjectBackwardArguments<Element>&);
+  int64_t (*project_backward_bytes)(const ProjectBackwardArguments<Element>&, const Chunks&);
+  void (*project_backward)(const ProjectBackwardArguments<Element>&, const Chunks&, int threads,
+                           char* shared, char* scratch, double* partials);
   int64_t (*heads_shared_bytes)(const HeadArguments<Element>&);
   int64_t (*heads_bytes)(const HeadArguments<Element>&);
   void (*heads)(const HeadArguments<Element>&, int threads, char* shared, char* scratch);
+  int64_t (*attention_bytes)(const AttentionArguments<Element>&);
+  void (*attention)(const AttentionArguments<Element>&, int threads, char* scratch);
 };
 
 }  // namespace autocircuit

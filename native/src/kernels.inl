@@ -20,7 +20,9 @@ namespace {
 #include "patch_forward.inl"
 #include "patch_backward.inl"
 #include "patch_project.inl"
+#include "patch_project_backward.inl"
 #include "head_outputs.inl"
+#include "attention.inl"
 }  // namespace
 
 namespace {
@@ -33,9 +35,14 @@ constexpr Implementation<Element> implementation() {
           project_shared_bytes<Element>,
           project_bytes<Element>,
           project<Element>,
+          project_backward_shared_bytes<Element>,
+          project_backward_bytes<Element>,
+          project_backward<Element>,
           heads_shared_bytes<Element>,
           heads_bytes<Element>,
-          heads<Element>};
+          heads<Element>,
+          attention_bytes<Element>,
+          attend<Element>};
 }
 }  // namespace
 

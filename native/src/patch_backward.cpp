@@ -1,25 +1,12 @@
 // Chooses the compiled patch_backward for the instruction set and the element type asked for.
 #include "patch_backward.h"
 
+#include "chunks.h"
 #include "instruction_sets.h"
 #include "workspace.h"
 
 namespace autocircuit {
 namespace {
-
-constexpr int64_t kSmallestChunk = 8;
-constexpr int64_t kMostChunks = 64;
-
-template <class Element>
-Chunks chunks_of(const BackwardArguments<Element>& a) {
-  Chunks c;
-  c.groups = (a.per_prompt ? a.B : 1) * (a.per_position ? a.T : 1);
-  c.group_rows = (a.per_prompt ? 1 : a.B) * (a.per_position ? 1 : a.T);
-  const int64_t rows = (a.B * a.T + kMostChunks - 1) / kMostChunks;
-  c.rows = rows < kSmallestChunk ? kSmallestChunk : rows;
-  c.per_group = (c.group_rows + c.rows - 1) / c.rows;
-  return c;
-}
 
 template <class Element>
 void run(int32_t set, int32_t threads, const BackwardArguments<Element>& a) {

@@ -1,30 +1,36 @@
 // patch_backward for one instruction set; see native/include/patch_backward.h for what it computes.
 //
 // The rows (b,t) of one entry of mask_grad are cut into chunks; a thread takes whole chunks. Per row
-// it turns the gradient into g' (kept in scratch memory), then
+// it turns the gradient into g' (kept in scratch memory), followed by the carried gradient if there
+// is one (see patch_project_backward.h), then
 //   * mask_grad: dot products of g' [K,D] and delta [S,D], in register blocks of kDotRows x
 //     kDotColumns. The lanes of each product are kept apart until the chunk ends.
 //   * delta_grad: mask transposed times g', the product of patch_forward.
 
 template <class Element>
 struct BackwardScratch {
+  int64_t gradients;  // K, and one more if there is a carried one
   int64_t padded;     // D, up to a whole number of panels
-  int64_t stride;     // between rows of g
-  Element* g;         // [K rounded up, stride]
-  Element* weights;   // packed mask: blocks of sources, each [K][sources]
+  int64_t stride;     // between gradients
+  int64_t row_size;   // between rows of g
+  Element* g;         // [rows][gradients rounded up, stride]
+  Element* weights;   // packed mask: blocks of sources, each [gradients][sources]
   int32_t* sources;   // those that any destination uses, ascending
   Element* total;     // [padded], the sum of g over K
   Element* tile;      // [padded/lanes][kDotColumns][lanes], the delta of some sources
   Element* products;  // blocks [kDotRows][kDotColumns][lanes]
 
-  BackwardScratch(const BackwardArguments<Element>& a, Scratch& scratch)
-      : padded(round_up(a.D, kProductColumns<Element>)), stride(staggered<Element>(padded)) {
-    g = scratch.take<Element>(round_up(a.K, kDotRows) * stride);
-    weights = scratch.take<Element>(a.delta_grad == nullptr ? 0 : a.K * a.S);
+  BackwardScratch(const BackwardArguments<Element>& a, bool carried, int64_t rows, Scratch& scratch)
+      : gradients(a.K + (carried ? 1 : 0)),
+        padded(round_up(a.D, kProductColumns<Element>)),
+        stride(staggered<Element>(padded)),
+        row_size(round_up(gradients, kDotRows) * stride) {
+    g = scratch.take<Element>(rows * row_size);
+    weights = scratch.take<Element>(a.delta_grad == nullptr ? 0 : gradients * a.S);
     sources = scratch.take<int32_t>(a.S);
     total = scratch.take<Element>(padded);
     tile = scratch.take<Element>(padded * kDotColumns);
-    const int64_t pairs = round_up(a.K, kDotRows) * round_up(a.S, kDotColumns);
+    const int64_t pairs = round_up(gradients, kDotRows) * round_up(a.S, kDotColumns);
     products = scratch.take<Element>(a.mask_grad == nullptr ? 0 : pairs * kLanes<Element>);
   }
 };
@@ -32,7 +38,7 @@ struct BackwardScratch {
 template <class Element>
 int64_t backward_bytes(const BackwardArguments<Element>& a) {
   Scratch counter = {nullptr, 0};
-  BackwardScratch<Element> pieces(a, counter);
+  BackwardScratch<Element> pieces(a, false, 1, counter);
   return counter.used;
 }
 
@@ -129,6 +135,7 @@ template <class Element>
 struct BackwardRows {
   const BackwardArguments<Element>& a;
   BackwardScratch<Element> s;
+  Element* g = s.g;  // of the row at hand
   int64_t used_sources = 0;
   const Element* packed = nullptr;
 
@@ -136,37 +143,34 @@ struct BackwardRows {
     used_sources = 0;
     for (int64_t c = 0; c < a.S; ++c) {
       bool used = false;
-      for (int64_t k = 0; k < a.K; ++k) used = used || mask[k * a.mask_k + c] != 0;
+      for (int64_t k = 0; k < s.gradients; ++k) used = used || mask[k * a.mask_k + c] != 0;
       if (used) s.sources[used_sources++] = static_cast<int32_t>(c);
     }
     const Blocks blocks(used_sources);
     Element* w = s.weights;
     for (int64_t block = 0; block < blocks.count; ++block) {
       const int32_t* c = s.sources + blocks.begin(block);
-      for (int64_t k = 0; k < a.K; ++k) {
+      for (int64_t k = 0; k < s.gradients; ++k) {
         for (int64_t i = 0; i < blocks.size(block); ++i) *w++ = mask[k * a.mask_k + c[i]];
       }
     }
   }
 
-  void norm(int64_t b, int64_t t) {
-    const int64_t rows = a.B * a.T;
-    for (int64_t k = 0; k < a.K; ++k) {
-      const bool none = a.normalization == NORMALIZATION_NONE;
-      normalize_backward<Element>(
-          a.normalization, a.D, a.grad + (k * rows + b * a.T + t) * a.D,
-          none ? nullptr
-               : a.normalized + k * a.normalized_k + b * a.normalized_b + t * a.normalized_t,
-          none ? 1 : a.rstd[k * a.rstd_k + b * a.rstd_b + t * a.rstd_t], s.g + k * s.stride,
-          s.padded);
-    }
+  // g' of destination k at one row, in place in `grad`, and a copy in g.
+  void norm(int64_t k, int64_t b, int64_t t, Element* grad) {
+    const bool none = a.normalization == NORMALIZATION_NONE;
+    normalize_backward<Element>(
+        a.normalization, a.D, grad,
+        none ? nullptr
+             : a.normalized + k * a.normalized_k + b * a.normalized_b + t * a.normalized_t,
+        none ? 1 : a.rstd[k * a.rstd_k + b * a.rstd_b + t * a.rstd_t], g + k * s.stride, s.padded);
   }
 
   void add_resid_grad(Element* to) {
     constexpr int64_t L = kLanes<Element>;
     for (int64_t d = 0; d < s.padded; d += L) {
-      Vector<Element> sum = load(s.g + d);
-      for (int64_t k = 1; k < a.K; ++k) sum += load(s.g + k * s.stride + d);
+      Vector<Element> sum = load(g + d);
+      for (int64_t k = 1; k < a.K; ++k) sum += load(g + k * s.stride + d);
       store(s.total + d, sum);
     }
     for (int64_t d = 0; d < a.D; ++d) to[d] += s.total[d];
@@ -193,7 +197,7 @@ struct BackwardRows {
     constexpr int64_t L = kLanes<Element>;
     constexpr int64_t J = kDotColumns;
     const int64_t vectors = divide_up(a.D, L);
-    const int64_t blocks = divide_up(a.K, kDotRows);
+    const int64_t blocks = divide_up(s.gradients, kDotRows);
     Element* products = s.products;
     for (int64_t c = 0; c < a.S; c += J) {
       const int64_t columns = smaller(J, a.S - c);
@@ -211,22 +215,22 @@ struct BackwardRows {
         for (int64_t j = block; j < upcoming_columns; j += blocks) {
           upcoming[upcoming_rows++] = upcoming_base + j * a.delta_s;
         }
-        dot_rows<Element>(smaller(kDotRows, a.K - block * kDotRows), vectors,
-                          s.g + block * kDotRows * s.stride, s.stride, s.tile, products, upcoming,
+        dot_rows<Element>(smaller(kDotRows, s.gradients - block * kDotRows), vectors,
+                          g + block * kDotRows * s.stride, s.stride, s.tile, products, upcoming,
                           upcoming_rows);
         products += kDotRows * J * L;
       }
     }
   }
 
-  // Sums the lanes of the products into to[K][S].
+  // Sums the lanes of the products into to[gradients][S].
   template <class To>
   void finish_products(To* to) {
     constexpr int64_t L = kLanes<Element>;
     const Element* products = s.products;
     for (int64_t c = 0; c < a.S; c += kDotColumns) {
-      for (int64_t k = 0; k < a.K; k += kDotRows) {
-        for (int64_t i = 0; i < smaller(kDotRows, a.K - k); ++i) {
+      for (int64_t k = 0; k < s.gradients; k += kDotRows) {
+        for (int64_t i = 0; i < smaller(kDotRows, s.gradients - k); ++i) {
           for (int64_t j = 0; j < smaller(kDotColumns, a.S - c); ++j) {
             to[(k + i) * a.S + c + j] =
                 sum_lanes<Element>(load(products + (i * kDotColumns + j) * L));
@@ -239,6 +243,7 @@ struct BackwardRows {
 
   void add_delta_grad(Element* delta_grad) {
     constexpr int64_t C = kProductColumns<Element>;
+    const int64_t n = s.gradients;
     const Blocks blocks(used_sources);
     const Upcoming<Element> nothing = {nullptr, nullptr, 0};
     for (int64_t block = 0; block < blocks.count; ++block) {
@@ -254,7 +259,7 @@ struct BackwardRows {
           __builtin_prefetch(to[i] + 2 * C, 1, 2);
           __builtin_prefetch(to[i] + 2 * C + C / 2, 1, 2);
         }
-        product<Element>(size, a.K, s.weights + first * a.K, s.g + d, s.stride, to, to, nothing);
+        product<Element>(size, n, s.weights + first * n, g + d, s.stride, to, to, nothing);
       }
       if (d < a.D) {
         Element edge[kProductRows][C];
@@ -263,7 +268,7 @@ struct BackwardRows {
           to[i] = edge[i];
           copy_padded(row[i] + d, a.D - d, edge[i], C);
         }
-        product<Element>(size, a.K, s.weights + first * a.K, s.g + d, s.stride, to, to, nothing);
+        product<Element>(size, n, s.weights + first * n, g + d, s.stride, to, to, nothing);
         for (int64_t i = 0; i < size; ++i) {
           for (int64_t e = 0; d + e < a.D; ++e) row[i][d + e] = edge[i][e];
         }
@@ -272,18 +277,21 @@ struct BackwardRows {
   }
 
   // One chunk: `count` rows from `first` on, `step` apart; their mask_grad goes to `partial`, or to
-  // `whole` if that is null.
-  void run(int64_t first, int64_t step, int64_t count, double* partial, Element* whole) {
+  // `whole` if that is null. `produce(i, b, t)` points g to the gradients of the i-th row.
+  template <class Produce>
+  void run(int64_t first, int64_t step, int64_t count, double* partial, Element* whole,
+           const Produce& produce) {
     const bool products = a.mask_grad != nullptr && a.S > 0;
     if (products) {
-      const int64_t n = round_up(a.K, kDotRows) * round_up(a.S, kDotColumns) * kLanes<Element>;
+      const int64_t n =
+          round_up(s.gradients, kDotRows) * round_up(a.S, kDotColumns) * kLanes<Element>;
       for (int64_t i = 0; i < n; ++i) s.products[i] = 0;
     }
     for (int64_t i = 0; i < count; ++i) {
       const int64_t row = first + i * step;
       const int64_t b = row / a.T;
       const int64_t t = row % a.T;
-      norm(b, t);
+      produce(i, b, t);
       if (a.resid_grad != nullptr) {
         add_resid_grad(a.resid_grad + b * a.resid_b + t * a.resid_t);
       }
@@ -303,34 +311,51 @@ struct BackwardRows {
   }
 };
 
+// All chunks of a call: `produce(part, first, step)` gives what BackwardRows::run wants for the chunk
+// that begins at row `first`. Inside a parallel region.
+template <class Element, class ProduceChunk>
+void backward_chunks(BackwardRows<Element>& part, const Chunks& chunks, double* partials,
+                     const ProduceChunk& produce) {
+  const BackwardArguments<Element>& a = part.a;
+  const int64_t entries = part.s.gradients * a.S;
+#pragma omp for schedule(dynamic)
+  for (int64_t unit = 0; unit < chunks.groups * chunks.per_group; ++unit) {
+    const int64_t group = unit / chunks.per_group;
+    const int64_t begin = unit % chunks.per_group * chunks.rows;
+    // rows of a group: all, those of a prompt, those of a position, or a single one
+    const int64_t step = a.per_position ? a.T : 1;
+    const int64_t start = a.per_prompt ? (a.per_position ? group : group * a.T) : group;
+    const int64_t first = start + begin * step;
+    const int64_t count = smaller(chunks.rows, chunks.group_rows - begin);
+    part.run(first, step, count, partials == nullptr ? nullptr : partials + unit * entries,
+             a.mask_grad == nullptr ? nullptr : a.mask_grad + group * entries,
+             produce(first, step, count));
+  }
+  if (partials != nullptr) {
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < chunks.groups * entries; ++i) {
+      const double* partial = partials + i / entries * chunks.per_group * entries + i % entries;
+      double sum = 0;
+      for (int64_t c = 0; c < chunks.per_group; ++c) sum += partial[c * entries];
+      a.mask_grad[i] = static_cast<Element>(sum);
+    }
+  }
+}
+
 template <class Element>
 void backward(const BackwardArguments<Element>& a, const Chunks& chunks, int threads, char* scratch,
               double* partials) {
   const int64_t bytes = backward_bytes(a);
-  const int64_t entries = a.K * a.S;
 #pragma omp parallel num_threads(threads)
   {
     Scratch mine = {scratch + omp_get_thread_num() * bytes, 0};
-    BackwardRows<Element> part{a, BackwardScratch<Element>(a, mine)};
-#pragma omp for schedule(dynamic)
-    for (int64_t unit = 0; unit < chunks.groups * chunks.per_group; ++unit) {
-      const int64_t group = unit / chunks.per_group;
-      const int64_t begin = unit % chunks.per_group * chunks.rows;
-      // rows of a group: all, those of a prompt, those of a position, or a single one
-      const int64_t step = a.per_position ? a.T : 1;
-      const int64_t first = a.per_prompt ? (a.per_position ? group : group * a.T) : group;
-      part.run(first + begin * step, step, smaller(chunks.rows, chunks.group_rows - begin),
-               partials == nullptr ? nullptr : partials + unit * entries,
-               a.mask_grad == nullptr ? nullptr : a.mask_grad + group * entries);
-    }
-    if (partials != nullptr) {
-#pragma omp for schedule(static)
-      for (int64_t i = 0; i < chunks.groups * entries; ++i) {
-        const double* partial = partials + i / entries * chunks.per_group * entries + i % entries;
-        double sum = 0;
-        for (int64_t c = 0; c < chunks.per_group; ++c) sum += partial[c * entries];
-        a.mask_grad[i] = static_cast<Element>(sum);
-      }
-    }
+    BackwardRows<Element> part{a, BackwardScratch<Element>(a, false, 1, mine)};
+    backward_chunks(part, chunks, partials, [&](int64_t, int64_t, int64_t) {
+      return [&](int64_t, int64_t b, int64_t t) {
+        for (int64_t k = 0; k < a.K; ++k) {
+          part.norm(k, b, t, a.grad + ((k * a.B + b) * a.T + t) * a.D);
+        }
+      };
+    });
   }
 }

@@ -155,10 +155,26 @@ final class Arguments {
       ScalarType type = elementType("gradOut", args.gradOut());
       View grad = contiguous("gradOut", view("gradOut", args.gradOut(), type, 4, device));
       positive("gradOut", grad);
-      long k = grad.shape[0];
-      long b = grad.shape[1];
-      long t = grad.shape[2];
-      long d = grad.shape[3];
+      return of(args, type, grad, grad.shape, grad.shape[0], device);
+    }
+
+    /**
+     * All but the gradient.
+     *
+     * @param shape K, B, T, D
+     * @param rows of the masks: K, or K + 1 with a carry
+     */
+    private static Backward of(
+        Kernels.PatchBackward args,
+        ScalarType type,
+        View grad,
+        long[] shape,
+        long rows,
+        Device device) {
+      long k = shape[0];
+      long b = shape[1];
+      long t = shape[2];
+      long d = shape[3];
       View normalized = View.NONE;
       View rstd = View.NONE;
       if (args.norm().kind() != Normalization.Kind.NONE) {
@@ -182,7 +198,7 @@ final class Arguments {
         maskGrad = contiguous("maskGrad", view("maskGrad", args.maskGrad(), type, 4, device));
         perPrompt = kept("maskGrad", maskGrad, 0, b);
         perPosition = kept("maskGrad", maskGrad, 1, t);
-        shape("maskGrad", maskGrad, maskGrad.shape[0], maskGrad.shape[1], k, s);
+        shape("maskGrad", maskGrad, maskGrad.shape[0], maskGrad.shape[1], rows, s);
       }
       if (args.deltaGrad() != null) {
         deltaGrad = written(view("deltaGrad", args.deltaGrad(), type, 4, device), "deltaGrad");
@@ -190,7 +206,7 @@ final class Arguments {
           s = deltaGrad.shape[0];
         }
         shape("deltaGrad", deltaGrad, s, b, t, d);
-        mask = maskView(args.mask(), type, b, t, k, s, device);
+        mask = maskView(args.mask(), type, b, t, rows, s, device);
       }
       if (args.residGrad() != null) {
         residGrad = written(view("residGrad", args.residGrad(), type, 3, device), "residGrad");
@@ -214,6 +230,61 @@ final class Arguments {
           perPosition,
           residGrad,
           deltaGrad);
+    }
+  }
+
+  /** The checked arguments of {@code patchProjectBackward}. */
+  record ProjectBackward(
+      Backward back, View gradOut, long parts, View weight, View scale, View carry) {
+
+    static ProjectBackward of(Kernels.PatchProjectBackward args) {
+      if (args.norm() == null) {
+        throw invalid("norm=null", "pass Normalization.NONE for no normalisation");
+      }
+      ScalarType type = elementType("gradOut", args.gradOut());
+      View grad = contiguous("gradOut", view("gradOut", args.gradOut(), type, 3, Device.CPU));
+      positive("gradOut", grad);
+      View weight = view("weight", args.weight(), type, 2, Device.CPU);
+      positive("weight", weight);
+      long parts = args.inputs().length;
+      long k = args.count();
+      if (k < 1 || args.width() < 1) {
+        throw invalid("count=" + k + " width=" + args.width(), "both must be positive");
+      }
+      if (!Compositions.below(args.inputs(), k)
+          || IntStream.of(args.inputs()).distinct().count() != k) {
+        throw invalid(
+            "inputs=" + Arrays.toString(args.inputs()),
+            "give one of " + k + " inputs for each part, and each input at least once");
+      }
+      long d = weight.shape[0];
+      shape("weight", weight, d, parts * args.width());
+      shape("gradOut", grad, grad.shape[0], grad.shape[1], parts * args.width());
+      long[] shape = {k, grad.shape[0], grad.shape[1], d};
+      View carry = View.NONE;
+      if (args.carry() != null) {
+        carry = view("carry", args.carry(), type, 3, Device.CPU);
+        shape("carry", carry, shape[1], shape[2], d);
+      }
+      Kernels.PatchBackward behind =
+          new Kernels.PatchBackward(
+              null,
+              args.normalized(),
+              args.rstd(),
+              args.delta(),
+              args.mask(),
+              args.norm(),
+              args.maskGrad(),
+              args.residGrad(),
+              args.deltaGrad());
+      long rows = carry.present() ? k + 1 : k;
+      return new ProjectBackward(
+          Backward.of(behind, type, View.NONE, shape, rows, Device.CPU),
+          grad,
+          parts,
+          weight,
+          channelVector("scale", args.scale(), type, d),
+          carry);
     }
   }
 
@@ -310,15 +381,6 @@ final class Arguments {
           bias,
           out);
     }
-
-    private static View channelVector(String name, Tensor tensor, ScalarType type, long d) {
-      if (tensor == null) {
-        return View.NONE;
-      }
-      View view = view(name, tensor, type, 1, Device.CPU);
-      shape(name, view, d);
-      return view;
-    }
   }
 
   /** The checked arguments of {@code headOutputs}. */
@@ -364,6 +426,92 @@ final class Arguments {
       }
       return new Heads(nativeType(type), b, t, d, z, weight, ablation, delta, stream);
     }
+  }
+
+  /** The checked arguments of {@code attention} and {@code attentionBackward}. */
+  record AttentionOf(
+      int type,
+      long prompts,
+      long length,
+      View qkv,
+      View mask,
+      long rotated,
+      View cosines,
+      View sines,
+      View z,
+      View gradQkv) {
+
+    static AttentionOf of(Kernels.Attention a) {
+      return of(a.qkv(), a.prompts(), a.pattern(), "z", a.z(), null);
+    }
+
+    static AttentionOf of(Kernels.AttentionBackward a) {
+      return of(a.qkv(), a.prompts(), a.pattern(), "gradZ", a.gradZ(), a.gradQkv());
+    }
+
+    private static AttentionOf of(
+        Tensor qkv,
+        int prompts,
+        Kernels.AttentionPattern p,
+        String name,
+        Tensor z,
+        Tensor gradQkv) {
+      ScalarType type = elementType("qkv", qkv);
+      View joint = contiguous("qkv", view("qkv", qkv, type, 2, Device.CPU));
+      positive("qkv", joint);
+      if (prompts < 1 || p.heads() < 1 || p.width() < 1 || joint.shape[0] % prompts != 0) {
+        throw invalid(
+            "prompts=" + prompts + " heads=" + p.heads() + " width=" + p.width(),
+            "all must be positive, and prompts divide the rows=" + joint.shape[0] + " of qkv");
+      }
+      long t = joint.shape[0] / prompts;
+      long width = (long) p.heads() * p.width();
+      shape("qkv", joint, joint.shape[0], 3 * width);
+      View mixed = contiguous(name, view(name, z, type, 2, Device.CPU));
+      shape(name, mixed, joint.shape[0], width);
+      View grad = View.NONE;
+      if (gradQkv != null) {
+        grad = contiguous("gradQkv", view("gradQkv", gradQkv, type, 2, Device.CPU));
+        shape("gradQkv", grad, joint.shape);
+      }
+      View mask = View.NONE;
+      if (p.mask() != null) {
+        mask = table("mask", p.mask(), type, prompts);
+        shape("mask", mask, mask.shape[0], 1, t, t);
+      }
+      View cosines = View.NONE;
+      View sines = View.NONE;
+      long rotated = 0;
+      if (p.rotation() != null) {
+        cosines = table("cosines", p.rotation().cosines(), type, prompts);
+        sines = table("sines", p.rotation().sines(), type, prompts);
+        rotated = cosines.shape[3];
+        shape("cosines", cosines, cosines.shape[0], 1, t, rotated);
+        shape("sines", sines, cosines.shape);
+        if (rotated % 2 != 0 || rotated > p.width()) {
+          throw invalid(
+              "cosines.shape=" + Arrays.toString(cosines.shape),
+              "an even number of at most width=" + p.width() + " channels is rotated");
+        }
+      }
+      return new AttentionOf(
+          nativeType(type), prompts, t, joint, mask, rotated, cosines, sines, mixed, grad);
+    }
+
+    private static View table(String name, Tensor tensor, ScalarType type, int prompts) {
+      View view = contiguous(name, view(name, tensor, type, 4, Device.CPU));
+      kept(name, view, 0, prompts);
+      return view;
+    }
+  }
+
+  private static View channelVector(String name, Tensor tensor, ScalarType type, long d) {
+    if (tensor == null) {
+      return View.NONE;
+    }
+    View view = view(name, tensor, type, 1, Device.CPU);
+    shape(name, view, d);
+    return view;
   }
 
   private static View maskView(

@@ -62,6 +62,86 @@ final class Compositions {
     }
   }
 
+  static void patchProjectBackward(Kernels kernels, Kernels.PatchProjectBackward a) {
+    try (TensorScope scope = new TensorScope()) {
+      long[] shape = a.gradOut().shape();
+      long b = shape[0];
+      long t = shape[1];
+      long d = a.weight().size(0);
+      int k = a.count();
+      Tensor gradOut = a.gradOut().view(b * t, shape[2]);
+      Tensor g = torch.empty(new long[] {k, b, t, d}, a.gradOut().options(), null);
+      boolean[] begun = new boolean[k];
+      for (int p = 0; p < a.inputs().length; p++) {
+        int input = a.inputs()[p];
+        Tensor to = g.select(0, input).view(b * t, d);
+        Tensor part = gradOut.narrow(1, (long) p * a.width(), a.width());
+        Tensor weight = a.weight().narrow(1, (long) p * a.width(), a.width()).t();
+        if (begun[input]) {
+          torch.addmm_out(to, to, part, weight);
+        } else {
+          torch.mm_out(to, part, weight);
+        }
+        begun[input] = true;
+      }
+      if (a.scale() != null) {
+        g.mul_(a.scale());
+      }
+      if (a.carry() == null) {
+        kernels.patchBackward(
+            new Kernels.PatchBackward(
+                g,
+                a.normalized(),
+                a.rstd(),
+                a.delta(),
+                a.mask(),
+                a.norm(),
+                a.maskGrad(),
+                a.residGrad(),
+                a.deltaGrad()));
+        return;
+      }
+      Tensor own = rows(a.maskGrad(), k);
+      Tensor carried = rows(a.maskGrad(), 1);
+      kernels.patchBackward(
+          new Kernels.PatchBackward(
+              g,
+              a.normalized(),
+              a.rstd(),
+              a.delta(),
+              a.deltaGrad() == null ? null : a.mask().narrow(2, 0, k),
+              a.norm(),
+              own,
+              a.residGrad(),
+              a.deltaGrad()));
+      kernels.patchBackward(
+          new Kernels.PatchBackward(
+              a.carry().contiguous().unsqueeze(0),
+              null,
+              null,
+              a.delta(),
+              a.deltaGrad() == null ? null : a.mask().narrow(2, k, 1),
+              Normalization.NONE,
+              carried,
+              null,
+              a.deltaGrad()));
+      if (a.maskGrad() != null) {
+        a.maskGrad().narrow(2, 0, k).copy_(own);
+        a.maskGrad().narrow(2, k, 1).copy_(carried);
+      }
+    }
+  }
+
+  /** Room for some rows of a mask's gradient. */
+  private static Tensor rows(Tensor maskGrad, long count) {
+    if (maskGrad == null) {
+      return null;
+    }
+    long[] shape = maskGrad.shape();
+    shape[2] = count;
+    return torch.empty(shape, maskGrad.options(), null);
+  }
+
   static void headOutputs(Kernels.HeadOutputs a) {
     try (TensorScope scope = new TensorScope()) {
       long w = a.width();

@@ -179,6 +179,62 @@ public final class CpuKernels implements Kernels {
   }
 
   @Override
+  public void patchProjectBackward(PatchProjectBackward args) {
+    Arguments.ProjectBackward p = Arguments.ProjectBackward.of(args);
+    Arguments.Backward a = p.back();
+    try {
+      NativeKernels.patch_project_backward(
+          set.code(),
+          threads.getAsInt(),
+          a.type(),
+          a.prompts(),
+          a.positions(),
+          a.destinations(),
+          a.sources(),
+          a.channels(),
+          p.gradOut().data(),
+          p.parts(),
+          args.width(),
+          args.inputs(),
+          p.weight().data(),
+          p.weight().stride(0),
+          p.scale().data(),
+          p.carry().data(),
+          p.carry().stride(0),
+          p.carry().stride(1),
+          a.normalized().data(),
+          a.normalized().stride(0),
+          a.normalized().stride(1),
+          a.normalized().stride(2),
+          a.rstd().data(),
+          a.rstd().stride(0),
+          a.rstd().stride(1),
+          a.rstd().stride(2),
+          a.delta().data(),
+          a.delta().stride(0),
+          a.delta().stride(1),
+          a.delta().stride(2),
+          a.mask().data(),
+          a.mask().stride(0),
+          a.mask().stride(1),
+          a.mask().stride(2),
+          a.normalization(),
+          a.maskGrad().data(),
+          a.perPrompt() ? 1 : 0,
+          a.perPosition() ? 1 : 0,
+          a.residGrad().data(),
+          a.residGrad().stride(0),
+          a.residGrad().stride(1),
+          a.deltaGrad().data(),
+          a.deltaGrad().stride(0),
+          a.deltaGrad().stride(1),
+          a.deltaGrad().stride(2));
+    } finally {
+      Reference.reachabilityFence(args);
+    }
+  }
+
+  @Override
   public void headOutputs(HeadOutputs args) {
     Arguments.Heads a = Arguments.Heads.of(args);
     try {
@@ -208,5 +264,64 @@ public final class CpuKernels implements Kernels {
     } finally {
       Reference.reachabilityFence(args);
     }
+  }
+
+  @Override
+  public void attention(Attention args) {
+    Arguments.AttentionOf a = Arguments.AttentionOf.of(args);
+    try {
+      NativeKernels.attention(
+          set.code(),
+          threads.getAsInt(),
+          a.type(),
+          a.prompts(),
+          a.length(),
+          args.pattern().heads(),
+          args.pattern().width(),
+          a.qkv().data(),
+          args.pattern().scale(),
+          a.mask().data(),
+          a.mask().stride(0),
+          a.rotated(),
+          a.cosines().data(),
+          a.sines().data(),
+          a.cosines().stride(0),
+          adjacentPairs(args.pattern()),
+          a.z().data());
+    } finally {
+      Reference.reachabilityFence(args);
+    }
+  }
+
+  @Override
+  public void attentionBackward(AttentionBackward args) {
+    Arguments.AttentionOf a = Arguments.AttentionOf.of(args);
+    try {
+      NativeKernels.attention_backward(
+          set.code(),
+          threads.getAsInt(),
+          a.type(),
+          a.prompts(),
+          a.length(),
+          args.pattern().heads(),
+          args.pattern().width(),
+          a.qkv().data(),
+          args.pattern().scale(),
+          a.mask().data(),
+          a.mask().stride(0),
+          a.rotated(),
+          a.cosines().data(),
+          a.sines().data(),
+          a.cosines().stride(0),
+          adjacentPairs(args.pattern()),
+          a.z().data(),
+          a.gradQkv().data());
+    } finally {
+      Reference.reachabilityFence(args);
+    }
+  }
+
+  private static int adjacentPairs(AttentionPattern pattern) {
+    return pattern.rotation() != null && pattern.rotation().adjacentPairs() ? 1 : 0;
   }
 }

@@ -25,6 +25,26 @@ public interface Kernels {
   void patchBackward(PatchBackward args);
 
   /**
+   * Softmax attention between the positions of each prompt. This default is its definition, in
+   * libtorch operations.
+   *
+   * @throws IllegalArgumentException if shapes, dtypes or strides do not fit
+   */
+  default void attention(Attention args) {
+    LibtorchAttention.forward(args);
+  }
+
+  /**
+   * The gradient of {@link #attention}; the pattern is computed again. This default is its
+   * definition, in libtorch operations.
+   *
+   * @throws IllegalArgumentException if shapes, dtypes or strides do not fit
+   */
+  default void attentionBackward(AttentionBackward args) {
+    LibtorchAttention.backward(args);
+  }
+
+  /**
    * Arguments of {@link #patchForward}.
    *
    * @param resid the unpatched input of the block, {@code [B,T,D]}
@@ -88,6 +108,17 @@ public interface Kernels {
   }
 
   /**
+   * The gradient of {@link #patchProject} with respect to mask, stream and Δ: the gradients of the
+   * inputs from those of their projections, and {@link #patchBackward}, in one operation. This
+   * default is its definition: one after the other.
+   *
+   * @throws IllegalArgumentException if shapes, dtypes or strides do not fit
+   */
+  default void patchProjectBackward(PatchProjectBackward args) {
+    Compositions.patchProjectBackward(this, args);
+  }
+
+  /**
    * What some heads write into the stream, as the differences Δ that later blocks read. This
    * default is its definition, in libtorch operations.
    *
@@ -137,6 +168,52 @@ public interface Kernels {
       Tensor carry) {}
 
   /**
+   * Arguments of {@link #patchProjectBackward}. The gradient of an input, before scale and shift,
+   * is
+   *
+   * <pre>
+   * g[k,b,t,d] = Σ_{p: inputs[p] = k} Σ_e gradOut[b,t, p·W + e] · weight[d, p·W + e] · scale[d]
+   * </pre>
+   *
+   * <p>and from there on all is as {@link PatchBackward} says. The carry is the gradient of a later
+   * destination's patched input x' (behind its normalisation), which read these sources too. It has
+   * the last row of {@code mask} and {@code maskGrad}, counts in {@code maskGrad} and {@code
+   * deltaGrad} as a destination does, and not in {@code residGrad}.
+   *
+   * @param gradOut ∂L/∂ the projections, {@code [B,T, parts·W]}, contiguous
+   * @param count number of inputs K
+   * @param weight {@code [D, parts·W]}
+   * @param scale {@code [D]}; null: 1
+   * @param width W, columns of a part
+   * @param inputs the input of each part; each below K, and each of them at least once
+   * @param normalized as in {@link PatchBackward}
+   * @param rstd as in {@link PatchBackward}
+   * @param delta as in {@link PatchBackward}
+   * @param mask as in {@link PatchBackward}; K + 1 rows with a carry
+   * @param norm the normalisation
+   * @param carry {@code [B,T,D]}; null if there is none
+   * @param maskGrad as in {@link PatchBackward}; K + 1 rows with a carry
+   * @param residGrad as in {@link PatchBackward}
+   * @param deltaGrad as in {@link PatchBackward}
+   */
+  record PatchProjectBackward(
+      Tensor gradOut,
+      int count,
+      Tensor weight,
+      Tensor scale,
+      int width,
+      int[] inputs,
+      Tensor normalized,
+      Tensor rstd,
+      Tensor delta,
+      Tensor mask,
+      Normalization norm,
+      Tensor carry,
+      Tensor maskGrad,
+      Tensor residGrad,
+      Tensor deltaGrad) {}
+
+  /**
    * Arguments of {@link #headOutputs}. With c[i] = z[:,:, i·W … (i+1)·W] · weight[h·W … (h+1)·W]
    * for h = heads[i]:
    *
@@ -161,4 +238,47 @@ public interface Kernels {
       Tensor ablation,
       Tensor delta,
       Tensor stream) {}
+
+  /**
+   * How positions attend to each other.
+   *
+   * @param heads H
+   * @param width W, channels of a head
+   * @param scale what the scores are multiplied by
+   * @param mask added to the scores: {@code [B or 1, 1, T, T]}, contiguous, −∞ where a key is not
+   *     seen (each query sees one at least); null: every key is seen
+   * @param rotation of queries and keys; null if they are not rotated
+   */
+  record AttentionPattern(int heads, int width, double scale, Tensor mask, Rotation rotation) {}
+
+  /**
+   * The rotation of the first R channels of queries and keys by their position.
+   *
+   * @param cosines {@code [B or 1, 1, T, R]}, contiguous
+   * @param sines {@code [B or 1, 1, T, R]}, contiguous
+   * @param adjacentPairs whether channels 2i and 2i + 1 are turned together, not i and i + R/2
+   */
+  record Rotation(Tensor cosines, Tensor sines, boolean adjacentPairs) {}
+
+  /**
+   * Arguments of {@link #attention}.
+   *
+   * @param qkv queries, keys and values before their rotation, {@code [B·T, 3·H·W]}, contiguous
+   * @param prompts B
+   * @param pattern how positions attend
+   * @param z written: the mixed values of every head, {@code [B·T, H·W]}, contiguous
+   */
+  record Attention(Tensor qkv, int prompts, AttentionPattern pattern, Tensor z) {}
+
+  /**
+   * Arguments of {@link #attentionBackward}.
+   *
+   * @param qkv as in {@link Attention}
+   * @param prompts B
+   * @param pattern as in {@link Attention}
+   * @param gradZ ∂L/∂z, {@code [B·T, H·W]}, contiguous
+   * @param gradQkv written: ∂L/∂qkv, {@code [B·T, 3·H·W]}, contiguous
+   */
+  record AttentionBackward(
+      Tensor qkv, int prompts, AttentionPattern pattern, Tensor gradZ, Tensor gradQkv) {}
 }

@@ -1,6 +1,8 @@
 package io.autocircuit.model;
 
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.kernels.Kernels;
+import io.autocircuit.kernels.LibtorchAttention;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.TransformerConfig.Rotary;
 import io.autocircuit.tensor.Device;
@@ -11,7 +13,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
@@ -96,16 +97,6 @@ public final class Transformer implements AutoCloseable {
           sines == null ? null : sines.narrow(2, first, positions));
     }
   }
-
-  /**
-   * What attention keeps for its gradient: rotated queries and keys, values, and the pattern.
-   *
-   * @param q {@code [B,H,T,dHead]}
-   * @param k {@code [B,H,T,dHead]}
-   * @param v {@code [B,H,T,dHead]}
-   * @param pattern {@code [B,H,T,T]}
-   */
-  public record AttentionState(Tensor q, Tensor k, Tensor v, Tensor pattern) {}
 
   /**
    * What an MLP keeps for its gradient.
@@ -467,133 +458,38 @@ public final class Transformer implements AutoCloseable {
   public Tensor mix(Tensor q, Tensor k, Tensor v, Context context) {
     long positions = q.size(1);
     Context last = context.last((int) positions);
-    Tensor qr = rotate(q.transpose(1, 2), last, false);
-    Tensor kr = rotate(k.transpose(1, 2), context, false);
-    return attend(qr, kr, v.transpose(1, 2), last).transpose(1, 2);
+    Tensor qr = LibtorchAttention.rotate(q.transpose(1, 2), rotation(last), false);
+    Tensor kr = LibtorchAttention.rotate(k.transpose(1, 2), rotation(context), false);
+    double scale = 1 / config.attentionScale();
+    return LibtorchAttention.attend(qr, kr, v.transpose(1, 2), last.mask(), scale).transpose(1, 2);
   }
 
-  /** Softmax of scaled and masked scores times values, {@code [B, heads, P, dHead]}. */
-  private Tensor attend(Tensor q, Tensor k, Tensor v, Context context) {
-    if (q.is_meta()) { // libtorch has no rule for the shape of the joint operation
-      Tensor scores = torch.matmul(q, k.transpose(2, 3));
-      return torch.matmul(context.mask() == null ? scores : scores.add(context.mask()), v);
-    }
-    return torch.scaled_dot_product_attention(
-        q,
-        k,
-        v,
-        context.mask() == null ? new TensorOptional() : new TensorOptional(context.mask()),
-        0,
-        false,
-        new DoubleOptional(1 / config.attentionScale()),
-        false);
+  /** How positions attend to each other, with the tables of these prompts. */
+  public Kernels.AttentionPattern attentionPattern(Context context) {
+    return new Kernels.AttentionPattern(
+        config.heads(),
+        config.dHead(),
+        1 / config.attentionScale(),
+        context.mask(),
+        rotation(context));
   }
 
-  /**
-   * The transpose of {@link #projectQkv} for one head's part: {@code gradient · Wᵀ}.
-   *
-   * @param gradient {@code [N, 3·H·dHead]}
-   * @param part index among the 3·H parts
-   * @param out written, {@code [N,D]}
-   * @param accumulate whether to add to {@code out}
-   */
-  public void projectQkvBackward(
-      int block, Tensor gradient, int part, Tensor out, boolean accumulate) {
-    long from = (long) part * config.dHead();
-    Tensor g = gradient.narrow(1, from, config.dHead());
-    Tensor w = blocks.get(block).wQkv().narrow(1, from, config.dHead()).t();
-    if (accumulate) {
-      torch.addmm_out(out, out, g, w);
-    } else {
-      torch.mm_out(out, g, w);
-    }
+  private Kernels.Rotation rotation(Context context) {
+    return config.positions() instanceof Rotary r
+        ? new Kernels.Rotation(context.cosines(), context.sines(), r.adjacentPairs())
+        : null;
   }
 
   /**
-   * Attention between positions.
+   * Attention between positions, in libtorch's operations.
    *
    * @param qkv {@code [B·T, 3·H·dHead]}
    * @param context of the prompts
-   * @param keep whether to keep what the gradient needs
    * @param z written: every head's mixed values, {@code [B·T, H·dHead]}
-   * @return the state, or null
    */
-  public AttentionState attention(Tensor qkv, Context context, boolean keep, Tensor z) {
-    int b = context.batchSize();
-    int t = context.length();
-    Tensor split = qkv.view(b, t, 3, config.heads(), config.dHead());
-    Tensor q = rotate(split.select(2, 0).transpose(1, 2), context, false);
-    Tensor k = rotate(split.select(2, 1).transpose(1, 2), context, false);
-    Tensor v = split.select(2, 2).transpose(1, 2);
-    if (!keep) {
-      z.view(b, t, config.heads(), config.dHead()).copy_(attend(q, k, v, context).transpose(1, 2));
-      return null;
-    }
-    Tensor scores =
-        torch.matmul(q, k.transpose(2, 3)).mul_(new Scalar(1 / config.attentionScale()));
-    if (context.mask() != null) {
-      scores.add_(context.mask());
-    }
-    Tensor pattern = torch.softmax(scores, -1);
-    z.view(b, t, config.heads(), config.dHead()).copy_(torch.matmul(pattern, v).transpose(1, 2));
-    return new AttentionState(q, k, v, pattern);
-  }
-
-  /**
-   * The gradient of {@link #attention}.
-   *
-   * @param state kept by the forward call
-   * @param gradZ ∂L/∂z, {@code [B·T, H·dHead]}
-   * @return ∂L/∂qkv, {@code [B·T, 3·H·dHead]}
-   */
-  public Tensor attentionBackward(AttentionState state, Context context, Tensor gradZ) {
-    int b = context.batchSize();
-    int t = context.length();
-    Tensor gz = gradZ.view(b, t, config.heads(), config.dHead()).transpose(1, 2);
-    Tensor p = state.pattern();
-    Tensor gradQkv = place.empty(b, t, 3, config.heads(), config.dHead());
-    gradQkv.select(2, 2).copy_(torch.matmul(p.transpose(2, 3), gz).transpose(1, 2));
-    Tensor gp = torch.matmul(gz, state.v().transpose(2, 3));
-    Tensor inner = gp.mul(p).sum(new long[] {-1}, true, null);
-    Tensor gs = gp.sub_(inner).mul_(p).mul_(new Scalar(1 / config.attentionScale()));
-    Tensor gq = rotate(torch.matmul(gs, state.k()), context, true);
-    Tensor gk = rotate(torch.matmul(gs.transpose(2, 3), state.q()), context, true);
-    gradQkv.select(2, 0).copy_(gq.transpose(1, 2));
-    gradQkv.select(2, 1).copy_(gk.transpose(1, 2));
-    return gradQkv.view(context.rows(), 3L * config.heads() * config.dHead());
-  }
-
-  /** Rotates the leading coordinates of {@code [B,H,T,dHead]}; {@code inverse} rotates back. */
-  private Tensor rotate(Tensor x, Context context, boolean inverse) {
-    if (!(config.positions() instanceof Rotary r)) {
-      return x;
-    }
-    long d = r.dimensions();
-    Tensor lead = x.narrow(3, 0, d);
-    Tensor turned;
-    if (r.adjacentPairs()) {
-      Tensor pairs = lead.reshape(x.size(0), x.size(1), x.size(2), d / 2, 2);
-      turned =
-          torch
-              .stack(
-                  new org.bytedeco.pytorch.TensorVector(
-                      pairs.select(4, 1).neg(), pairs.select(4, 0)),
-                  4)
-              .reshape(x.size(0), x.size(1), x.size(2), d);
-    } else {
-      turned =
-          torch.cat(
-              new org.bytedeco.pytorch.TensorVector(
-                  lead.narrow(3, d / 2, d / 2).neg(), lead.narrow(3, 0, d / 2)),
-              3);
-    }
-    Tensor s = turned.mul(context.sines());
-    Tensor c = lead.mul(context.cosines());
-    Tensor rotated = inverse ? c.sub(s) : c.add(s);
-    return d == config.dHead()
-        ? rotated
-        : torch.cat(
-            new org.bytedeco.pytorch.TensorVector(rotated, x.narrow(3, d, config.dHead() - d)), 3);
+  public void attention(Tensor qkv, Context context, Tensor z) {
+    LibtorchAttention.forward(
+        new Kernels.Attention(qkv, context.batchSize(), attentionPattern(context), z));
   }
 
   /**
@@ -707,7 +603,7 @@ public final class Transformer implements AutoCloseable {
           Tensor pre = x;
           Tensor a = attentionAffine(b).apply(normalize(config.normalization(), pre));
           projectQkv(b, a, qkv, 0, 3 * config.heads());
-          attention(qkv, context, false, z);
+          attention(qkv, context, z);
           x = torch.addmm(pre, z, attentionOutput(b)).add_(attentionOutputBias(b));
           if (!config.attentionOnly()) {
             Tensor read = config.parallel() ? pre : x;

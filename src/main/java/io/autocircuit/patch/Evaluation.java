@@ -29,8 +29,8 @@ import org.bytedeco.pytorch.global.torch;
  * the working memory that they share; not for use by several threads at once (make one for each).
  *
  * <p>Memory: Δ of every source, {@code S·B·T·D} numbers, and the inputs of one block's
- * destinations, up to {@code 3H·B·T·D}; gradients keep each block's inputs, queries, keys, values,
- * attention patterns and MLP activations besides.
+ * destinations, up to {@code 3H·B·T·D}; gradients keep each block's inputs, queries, keys, values
+ * and MLP activations besides.
  */
 public final class Evaluation implements AutoCloseable {
   /** From how many parts to an input on they are projected by one product of libtorch's. */
@@ -48,9 +48,14 @@ public final class Evaluation implements AutoCloseable {
   private final int d;
   private final List<Tensor> owned = new ArrayList<>();
   private final Transformer.Context context;
+  private final Kernels.AttentionPattern pattern;
   private final Tensor embedded;
   private final Tensor ablations;
   private Tensor delta;
+
+  /** Which sources' Δ were written before. */
+  private final boolean[] defined;
+
   private Tensor qkv;
   private Tensor z;
   private Tensor mlpOut;
@@ -81,7 +86,7 @@ public final class Evaluation implements AutoCloseable {
       Rows attentionRows,
       Tensor attentionInputs,
       Tensor attentionRstd,
-      Transformer.AttentionState attention,
+      Tensor qkv,
       Rows mlpRows,
       Tensor mlpInput,
       Tensor mlpRstd,
@@ -123,6 +128,7 @@ public final class Evaluation implements AutoCloseable {
               + "; with token positions all prompts need that length");
     }
     int sources = graph.sources().size();
+    defined = new boolean[sources];
     if (ablations.dim() != 4 || ablations.size(0) != sources || ablations.size(3) != d) {
       throw new IllegalArgumentException(
           "ablations of shape="
@@ -138,6 +144,7 @@ public final class Evaluation implements AutoCloseable {
       context =
           new Transformer.Context(
               c.batchSize(), c.length(), own(c.mask()), own(c.cosines()), own(c.sines()));
+      pattern = model.attentionPattern(context);
       embedded = own(model.embed(input).contiguous());
       this.ablations = own(ablations.expand(sources, batch, length, d));
     }
@@ -156,6 +163,21 @@ public final class Evaluation implements AutoCloseable {
     endModule = find(graph.blocks(), Input.END);
   }
 
+  /**
+   * A run leaves the Δ of unread sources as they are; times a mask of 0 they must give 0, so memory
+   * that no run has written yet is cleared.
+   *
+   * @param read which sources the run writes; null for all
+   */
+  private void defineDelta(boolean[] read) {
+    for (int s = 0; s < defined.length; s++) {
+      if (!defined[s] && read != null && !read[s]) {
+        delta.select(0, s).zero_();
+      }
+      defined[s] = true;
+    }
+  }
+
   /** The working memory of dense masks and gradients, made when first needed. */
   private void prepareDense() {
     if (delta != null) {
@@ -163,9 +185,7 @@ public final class Evaluation implements AutoCloseable {
     }
     try (TensorScope scope = new TensorScope()) {
       int sources = graph.sources().size();
-      // A run leaves the Δ of unread sources as they are; times a mask of 0 they must give 0, so
-      // they may never hold NaN.
-      delta = own(place.zeros(sources, batch, length, d));
+      delta = own(place.empty(sources, batch, length, d));
       long width = (long) config.heads() * config.dHead();
       qkv = own(place.empty(rows, 3 * width));
       z = own(place.empty(rows, width));
@@ -312,6 +332,7 @@ public final class Evaluation implements AutoCloseable {
     prepareDense();
     boolean everySource = saved != null || residuals != null;
     boolean[] read = everySource ? null : sourcesRead(mask);
+    defineDelta(read);
     // One mask value for all edges: destinations read the sum of all Δ, which is kept up to date.
     double uniform = mask.uniformValue();
     Tensor sum =
@@ -397,7 +418,7 @@ public final class Evaluation implements AutoCloseable {
         from = to;
       }
     }
-    Transformer.AttentionState attention = model.attention(projected, context, keep, z);
+    kernels.attention(new Kernels.Attention(projected, batch, pattern, z));
     Tensor parallelRead = config.parallel() ? resid.clone() : null;
     boolean everyHead = headOutputs(b, source, resid, read);
     Tensor sumM = sum == null || !config.parallel() || config.attentionOnly() ? sum : sum.clone();
@@ -408,7 +429,7 @@ public final class Evaluation implements AutoCloseable {
     }
     stream.add_(model.attentionOutputBias(b));
     if (!mlp) {
-      return keep ? new Saved(rowsA, x, rstdA, attention, null, null, null, null) : null;
+      return keep ? new Saved(rowsA, x, rstdA, projected, null, null, null, null) : null;
     }
     Tensor xm = place.empty(1, batch, length, d);
     Tensor rstdM = keep ? place.empty(1, batch, length) : null;
@@ -436,7 +457,7 @@ public final class Evaluation implements AutoCloseable {
     writeDelta(source + heads, mlpOut.view(batch, length, d), read);
     addDelta(sum, source + heads, 1);
     stream.add_(mlpOut);
-    return keep ? new Saved(rowsA, x, rstdA, attention, rowsM, xm, rstdM, state) : null;
+    return keep ? new Saved(rowsA, x, rstdA, projected, rowsM, xm, rstdM, state) : null;
   }
 
   /** Queries, keys and values of a block from its patched inputs, and the MLP's carry. */
@@ -672,7 +693,9 @@ public final class Evaluation implements AutoCloseable {
     /** Kernels may write vectors: every part begins at such a multiple of numbers. */
     private static final int ALIGNMENT = 64;
 
-    private record Part(List<DestModule> dests, int first, int positions, int at) {}
+    /** Destinations, and which of the sources that they read; from a position on; where. */
+    private record Part(
+        List<DestModule> dests, int firstSource, int sources, int first, int positions, int at) {}
 
     private final int instances;
     private final int length;
@@ -684,15 +707,14 @@ public final class Evaluation implements AutoCloseable {
     MaskGradients(PatchMask mask) {
       instances = Math.max(1, mask.instances());
       length = mask.values().length;
-      values = place.empty(length + (long) ALIGNMENT * graph.modules().size());
+      values = place.empty(length + 2L * ALIGNMENT * graph.modules().size());
     }
 
-    /** Room for some destinations that read the same sources: {@code [1 or B, 1 or T, K, S]}. */
-    Tensor add(List<DestModule> dests, int first, int positions) {
-      parts.add(new Part(dests, first, positions, end));
+    /** Room for some destinations and sources: {@code [1 or B, 1 or T, K, S]}. */
+    Tensor add(List<DestModule> dests, int firstSource, int sources, int first, int positions) {
+      parts.add(new Part(dests, firstSource, sources, first, positions, end));
       int tm = graph.positions() == 0 ? 1 : positions;
       int k = dests.stream().mapToInt(m -> m.nodes().size()).sum();
-      int sources = dests.get(0).sources();
       long count = (long) instances * tm * k * sources;
       Tensor room = values.narrow(0, end, count).view(instances, tm, k, sources);
       end += Math.toIntExact((count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
@@ -706,7 +728,7 @@ public final class Evaluation implements AutoCloseable {
       int copies = graph.positionCopies();
       for (Part part : parts) {
         int tm = graph.positions() == 0 ? 1 : part.positions();
-        int sources = part.dests().get(0).sources();
+        int sources = part.sources();
         int k = part.dests().stream().mapToInt(m -> m.nodes().size()).sum();
         int row = 0;
         for (DestModule m : part.dests()) {
@@ -715,7 +737,8 @@ public final class Evaluation implements AutoCloseable {
               for (int t = 0; t < tm; t++) {
                 int position = graph.positions() == 0 ? 0 : part.first() + t;
                 int from = part.at() + ((i * tm + t) * k + row) * sources;
-                int to = i * graph.edgeCount() + m.offset() + h * sources * copies + position;
+                int source = h * m.sources() + part.firstSource();
+                int to = i * graph.edgeCount() + m.offset() + source * copies + position;
                 for (int s = 0; s < sources; s++) {
                   out[to + s * copies] = g[from + s];
                 }
@@ -748,7 +771,8 @@ public final class Evaluation implements AutoCloseable {
             .view(1, batch, positions, d)
             .contiguous();
     patchBackward(
-        List.of(endModule),
+        endModule,
+        0,
         first,
         positions,
         end.attentionRows(),
@@ -761,14 +785,13 @@ public final class Evaluation implements AutoCloseable {
         out);
     Tensor gz = place.empty(rows, (long) heads * config.dHead());
     Tensor gHead = place.empty(rows, d);
-    int attentionRows = graph.separateQkv() ? 3 * heads : heads;
-    Tensor gx = place.empty(attentionRows, batch, length, d);
     for (int b = graph.blocks() - 1; b >= 0; b--) {
       try (TensorScope scope = new TensorScope()) {
         Saved s = saved.get(b);
         int source = 1 + b * perBlock;
         BlockModules m = modules.get(b);
         Tensor gradOut = config.parallel() ? gradResid.clone() : gradResid;
+        Tensor gMlp = null;
         if (!config.attentionOnly()) {
           Tensor gOut = gradResid.view(rows, d);
           if (shared && uniform != 0) {
@@ -779,16 +802,18 @@ public final class Evaluation implements AutoCloseable {
           }
           Tensor gm = place.empty(1, batch, length, d);
           model.mlpBackward(b, s.mlp(), gOut, gm.view(rows, d));
-          Tensor gAffine = model.mlpAffine(b).backward(gm);
+          // the earlier sources, which attention reads too, are left to its pass over them
+          gMlp = model.mlpAffine(b).backward(gm);
           patchBackward(
-              List.of(m.mlp()),
+              m.mlp(),
+              m.attention().get(0).sources(),
               0,
               length,
               s.mlpRows(),
               s.mlpInput(),
               s.mlpRstd(),
               config.normalization(),
-              gAffine,
+              gMlp,
               gradResid,
               gradDelta,
               out);
@@ -808,31 +833,67 @@ public final class Evaluation implements AutoCloseable {
                 model.headOutput(b, h).t());
           }
         }
-        Tensor gQkv = model.attentionBackward(s.attention(), context, gz);
-        for (int part = 0; part < 3 * heads; part++) {
-          int row = graph.separateQkv() ? part : part % heads;
-          boolean accumulate = !graph.separateQkv() && part >= heads;
-          model.projectQkvBackward(b, gQkv, part, gx.select(0, row).view(rows, d), accumulate);
-        }
-        Tensor gAffine = model.attentionAffine(b).backward(gx);
-        patchBackward(
-            m.attention(),
-            0,
-            length,
-            s.attentionRows(),
-            s.attentionInputs(),
-            s.attentionRstd(),
-            config.normalization(),
-            gAffine,
-            gradResid,
-            gradDelta,
-            out);
+        Tensor gQkv = place.empty(rows, 3L * heads * config.dHead());
+        kernels.attentionBackward(new Kernels.AttentionBackward(s.qkv(), batch, pattern, gz, gQkv));
+        attentionPatchBackward(b, s, gQkv, gMlp, gradResid, gradDelta, out);
       }
     }
   }
 
+  /** Mask gradients of a block's queries, keys and values, and the MLP's of what they read. */
+  private void attentionPatchBackward(
+      int b,
+      Saved s,
+      Tensor gQkv,
+      Tensor gMlp,
+      Tensor gradResid,
+      Tensor gradDelta,
+      MaskGradients out) {
+    BlockModules m = modules.get(b);
+    int sources = m.attention().get(0).sources();
+    int k = (graph.separateQkv() ? 3 : 1) * config.heads();
+    int[] inputs = IntStream.range(0, 3 * config.heads()).map(p -> p % k).toArray();
+    List<DestModule> dests = new ArrayList<>(m.attention());
+    boolean zero = s.attentionRows().zero();
+    if (gMlp != null) {
+      dests.add(m.mlp());
+      zero &= s.mlpRows().zero();
+    }
+    Tensor mask = null;
+    if (gradDelta != null && !zero) {
+      mask = maskOf(s.attentionRows(), k);
+      if (gMlp != null) {
+        mask = torch.cat(new TensorVector(mask, s.mlpRows().mask().narrow(3, 0, sources)), 2);
+      }
+    }
+    kernels.patchProjectBackward(
+        new Kernels.PatchProjectBackward(
+            gQkv.view(batch, length, gQkv.size(1)),
+            k,
+            model.qkvWeight(b),
+            model.attentionAffine(b).weight(),
+            config.dHead(),
+            inputs,
+            spread(s.attentionInputs(), s.attentionRows(), k),
+            spread(s.attentionRstd(), s.attentionRows(), k),
+            delta.narrow(0, 0, sources),
+            mask,
+            config.normalization(),
+            gMlp == null ? null : gMlp.select(0, 0),
+            out.add(dests, 0, sources, 0, length),
+            gradResid,
+            mask == null ? null : gradDelta.narrow(0, 0, sources)));
+  }
+
+  /**
+   * Mask gradients of one destination and its sources from {@code firstSource} on, and the gradient
+   * of the stream that it reads.
+   *
+   * @param gradOut becomes the gradient of its patched input
+   */
   private void patchBackward(
-      List<DestModule> dests,
+      DestModule dest,
+      int firstSource,
       int first,
       int positions,
       Rows r,
@@ -843,23 +904,23 @@ public final class Evaluation implements AutoCloseable {
       Tensor gradResid,
       Tensor gradDelta,
       MaskGradients out) {
-    int sources = dests.get(0).sources();
-    int k = (int) gradOut.size(0);
-    Tensor normalized = spread(inputs, r, k);
-    Tensor spreadRstd = spread(rstd, r, k);
-    Tensor maskRows = gradDelta == null || r.zero() ? null : maskOf(r, k);
-    Tensor grad = out.add(dests, first, positions);
+    int sources = dest.sources() - firstSource;
+    boolean any = sources > 0;
+    boolean through = any && gradDelta != null && !r.zero();
+    Tensor mask = through ? r.mask().narrow(3, firstSource, sources) : null;
     kernels.patchBackward(
         new Kernels.PatchBackward(
             gradOut,
-            normalized,
-            spreadRstd,
-            delta.narrow(0, 0, sources).narrow(2, first, positions),
-            maskRows,
+            inputs,
+            rstd,
+            any ? delta.narrow(0, firstSource, sources).narrow(2, first, positions) : null,
+            mask,
             norm,
-            grad,
+            any ? out.add(List.of(dest), firstSource, sources, first, positions) : null,
             gradResid.narrow(1, first, positions),
-            maskRows == null ? null : gradDelta.narrow(0, 0, sources).narrow(2, first, positions)));
+            through
+                ? gradDelta.narrow(0, firstSource, sources).narrow(2, first, positions)
+                : null));
   }
 
   /** One slice for each destination from one for each distinct input. */

@@ -4,6 +4,8 @@ import io.autocircuit.model.Transformer;
 import io.autocircuit.model.Transformer.Affine;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.model.TransformerConfig.Rotary;
+import io.autocircuit.tensor.Device;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
@@ -25,9 +27,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * <p>Held while an evaluation is open: the ablation values (one Δ when resampled), one Δ, the
  * embedding, the logits of the clean and corrupt runs, {@code 2·P·V}; for circuits {@code
  * (2L+1)·T·D + L·3·T·H·d}, for masks {@code (L+1)·T·D} for restarts. Transient during a call: one
- * block's inputs, attention and MLP; for gradients those of all blocks (with one mask value for all
- * edges only one input for each block), with arbitrary masks another Δ, and what one block's
- * backward step takes.
+ * block's inputs, attention and MLP; for gradients the inputs, queries, keys, values and MLP of all
+ * blocks (with one mask value for all edges only one input for each block), with arbitrary masks
+ * another Δ, and what one block's backward step takes.
  *
  * @param length T
  * @param fixed bytes whatever the number of prompts
@@ -97,6 +99,7 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
       default -> {
         held += s.delta() + 2 * s.stream() + 4 * s.width();
         moving = s.gradient(work == Work.UNIFORM_GRADIENT);
+        fixed += s.gradientScratch() * bytes;
         long rows = 3L * s.edges() * bytes;
         if (work == Work.PROMPT_GRADIENT) {
           moving += 3L * s.edges();
@@ -236,25 +239,43 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
       return 2 * stream() + Math.max(block, end());
     }
 
+    /**
+     * Whether the kernels make the gradients of a block's inputs and its attention on their way.
+     */
+    private boolean fused() {
+      return patchable.model().placement().device().equals(Device.CPU);
+    }
+
+    /** What libtorch's operations write for a block's gradients, where the kernels do not. */
+    private long unfused() {
+      return (k() * (affine(false) > 0 ? 3L : 2L)) * stream()
+          + 2 * pattern()
+          + rotation()
+          + products()
+          + pattern();
+    }
+
+    /** What the fused kernels need beside their arguments, for some threads. */
+    long gradientScratch() {
+      TransformerConfig c = config();
+      long weights = 3L * c.dModel() * c.heads() * c.dHead();
+      return fused() ? weights + torch.get_num_threads() * 32L * (k() + 5) * c.dModel() : 0;
+    }
+
     long gradient(boolean uniform) {
       long inputs = uniform ? 1 : k();
       long block =
           (1L + affine(false)) * inputs * stream()
               + inputs * length
               + 3 * width()
-              + attention()
               + parallel()
               + mlp()
               + 2 * stream();
       long back =
-          (k() * (affine(false) > 0 ? 3L : 2L) + 6) * stream()
-              + 2 * width()
-              + 2 * pattern()
-              + 7 * width()
-              + rotation()
-              + products()
-              + pattern()
-              + (long) length * config().dMlp() * (config().gatedMlp() ? 5 : 2);
+          6 * stream()
+              + 9 * width()
+              + (long) length * config().dMlp() * (config().gatedMlp() ? 5 : 2)
+              + (fused() ? 0 : unfused());
       return 2 * stream() + blocks() * block + products() + end() + (uniform ? 0 : delta()) + back;
     }
   }

@@ -24,6 +24,7 @@ public final class SourceOutputs {
     Placement place = model.placement();
     try (TensorScope scope = new TensorScope()) {
       Transformer.Context context = model.context(tokens);
+      Kernels.AttentionPattern pattern = model.attentionPattern(context);
       int n = context.rows();
       int d = c.dModel();
       int sources = patchable.graph().sources().size();
@@ -40,7 +41,9 @@ public final class SourceOutputs {
           Tensor read = model.attentionAffine(b).apply(Transformer.normalize(c.normalization(), x));
           Tensor parallelRead = c.parallel() ? x.clone() : null;
           model.projectQkv(b, read, qkv, 0, 3 * c.heads());
-          model.attention(qkv, context, false, z);
+          patchable
+              .kernels()
+              .attention(new Kernels.Attention(qkv, context.batchSize(), pattern, z));
           long bs = context.batchSize();
           long t = context.length();
           patchable

@@ -248,7 +248,7 @@ class DeviceEngineTest {
       IllegalArgumentException e =
           assertThrows(
               IllegalArgumentException.class, () -> SourceOutputs.of(patchable, batch.clean()));
-      assertEquals("z.device=meta; move it to the CPU", e.getMessage());
+      assertEquals("qkv.device=meta; move it to the CPU", e.getMessage());
     }
   }
 

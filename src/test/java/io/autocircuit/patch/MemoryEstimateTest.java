@@ -123,7 +123,8 @@ class MemoryEstimateTest {
           MemoryEstimate d = of(twice, work, ablation, 4);
           assertEquals(2 * f.perPrompt(), d.perPrompt());
           assertEquals(f.fixed() + 3 * f.perPrompt(), f.bytes(3));
-          assertTrue(of(single, work, ablation, 8).perPrompt() > 2 * f.perPrompt() - 1);
+          // all but the logits grows with the prompt
+          assertTrue(of(single, work, ablation, 8).perPrompt() > 1.5 * f.perPrompt());
           // an evaluation has to make its ablation values first
           assertTrue(f.bytes(1) >= of(single, Work.SOURCES, ablation, 4).bytes(1));
         }
