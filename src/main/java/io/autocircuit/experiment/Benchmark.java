@@ -47,6 +47,7 @@ import org.bytedeco.pytorch.global.torch;
 public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, long seed) {
 
   private static final int TRIALS = 12;
+  private static final int LONG_REPEATS = 3;
 
   /**
    * A timing.
@@ -121,19 +122,26 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     /** Work of less than a plain forward: warmed up, then timed in turns with it. */
     void shortWork(String name, double share, Runnable work) {
       work.run();
-      measure(name, share, repeats, 1, work);
+      measure(name, share, repeats, 1, () -> {}, work);
     }
 
-    /** Work of many plain forwards: timed once between two of them. */
+    /** Work of many plain forwards: timed up to three times, each between two of them. */
     void longWork(String name, int parts, Runnable work) {
-      measure(name, Double.NaN, 1, parts, work);
+      longWork(name, parts, () -> {}, work);
     }
 
-    private void measure(String name, double share, int times, int parts, Runnable work) {
+    /** As {@link #longWork(String, int, Runnable)}; {@code prepare} is not timed. */
+    void longWork(String name, int parts, Runnable prepare, Runnable work) {
+      measure(name, Double.NaN, Math.min(LONG_REPEATS, repeats), parts, prepare, work);
+    }
+
+    private void measure(
+        String name, double share, int times, int parts, Runnable prepare, Runnable work) {
       double[] t = new double[times];
       double[] beside = new double[times + 1];
       beside[0] = plain();
       for (int i = 0; i < times; i++) {
+        prepare.run();
         t[i] = seconds(work) / parts;
         beside[i + 1] = plain();
       }
@@ -214,12 +222,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
       if (model.model().placement().device().equals(Device.CPU)) {
         peak.put("eap", (peakResident() - before) / 1e6);
       }
-      table.measure(
-          "eap",
-          Double.NaN,
-          Math.min(3, repeats),
-          1,
-          () -> MaskGradient.eap().score(model, List.of(batch)));
+      table.longWork("eap", 1, () -> MaskGradient.eap().score(model, List.of(batch)));
       table.longWork("ig5", 1, () -> MaskGradient.integrated(5).score(model, List.of(batch)));
       acdcPerEdge(table);
       Tensor patches = SourceOutputs.of(model, batch.corrupt());
@@ -324,11 +327,13 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
             AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
         Evaluation run = model.evaluation(batch.clean(), resampled, batch.corrupt())) {
       BitSet kept = new BitSet(graph.edgeCount());
-      kept.set(0, graph.edgeCount());
-      scoped(() -> run.logits(Circuit.of(graph, kept), PatchType.TREE_PATCH));
       table.longWork(
           "acdc_per_edge",
           tried,
+          () -> {
+            kept.set(0, graph.edgeCount());
+            scoped(() -> run.logits(Circuit.of(graph, kept), PatchType.TREE_PATCH));
+          },
           () -> {
             int done = 0;
             for (int i = 0; i < tried; i++) {

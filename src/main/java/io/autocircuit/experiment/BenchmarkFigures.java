@@ -17,7 +17,8 @@ import java.util.regex.Pattern;
  *
  * <p>Of a {@code bench} file these are its ratios to the plain forward, and nothing else. Of a JMH
  * file they are times, and their ratios to a yardstick where the file has one: the benchmark {@code
- * plain}, {@code matmul} or {@code matmuls} of the same class, parameters, mode and threads.
+ * plain}, {@code matmul}, {@code matmuls}, {@code separate} or {@code libtorch} of the same class,
+ * parameters, mode and threads.
  *
  * @param kind which program wrote it
  * @param source the file, as messages call it
@@ -33,7 +34,8 @@ public record BenchmarkFigures(
   private static final List<String> CIRCUMSTANCES =
       List.of("machine", "device", "threads", "idle_threads", "kernels");
 
-  private static final List<String> YARDSTICKS = List.of("plain", "matmul", "matmuls");
+  private static final List<String> YARDSTICKS =
+      List.of("plain", "matmul", "matmuls", "separate", "libtorch");
   private static final long LARGEST_FILE = 32L << 20;
   private static final int MOST_FIGURES = 10_000;
 
