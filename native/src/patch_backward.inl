@@ -1,11 +1,15 @@
 // patch_backward for one instruction set; see native/include/patch_backward.h for what it computes.
 //
-// The rows (b,t) of one entry of mask_grad are cut into chunks; a thread takes whole chunks. Per row
-// it turns the gradient into g' (kept in scratch memory), followed by the carried gradient if there
+// The rows (b,t) of one entry of mask_grad are cut into chunks; a thread takes whole chunks. For some
+// rows at a time, as many as fit into the cache (so that what is read of each source lies together), it
+// turns the gradient into g' (kept in scratch memory), followed by the carried gradient if there
 // is one (see patch_project_backward.h), then
 //   * mask_grad: dot products of g' [K,D] and delta [S,D], in register blocks of kDotRows x
 //     kDotColumns. The lanes of each product are kept apart until the chunk ends.
 //   * delta_grad: mask transposed times g', the product of patch_forward.
+
+constexpr int64_t kBackwardTileRows = 2 * kProductRows;
+constexpr int64_t kTogetherBytes = 256 * 1024;
 
 template <class Element>
 struct BackwardScratch {
@@ -13,6 +17,8 @@ struct BackwardScratch {
   int64_t padded;     // D, up to a whole number of panels
   int64_t stride;     // between gradients
   int64_t row_size;   // between rows of g
+  int64_t together;   // rows that are handled together
+  int64_t rows;       // a multiple of them, or fewer
   Element* g;         // [rows][gradients rounded up, stride]
   Element* weights;   // packed mask: blocks of sources, each [gradients][sources]
   int32_t* sources;   // those that any destination uses, ascending
@@ -20,11 +26,15 @@ struct BackwardScratch {
   Element* tile;      // [padded/lanes][kDotColumns][lanes], the delta of some sources
   Element* products;  // blocks [kDotRows][kDotColumns][lanes]
 
-  BackwardScratch(const BackwardArguments<Element>& a, bool carried, int64_t rows, Scratch& scratch)
+  // For at most `most` rows of g, at least one; as many as are handled together if it is 0.
+  BackwardScratch(const BackwardArguments<Element>& a, bool carried, int64_t most, Scratch& scratch)
       : gradients(a.K + (carried ? 1 : 0)),
         padded(round_up(a.D, kProductColumns<Element>)),
         stride(staggered<Element>(padded)),
-        row_size(round_up(gradients, kDotRows) * stride) {
+        row_size(round_up(gradients, kDotRows) * stride),
+        together(kTogetherBytes / (row_size * static_cast<int64_t>(sizeof(Element)))) {
+    together = larger(1, smaller(together, most == 0 ? kBackwardTileRows : most));
+    rows = most == 0 ? together : most;
     g = scratch.take<Element>(rows * row_size);
     weights = scratch.take<Element>(a.delta_grad == nullptr ? 0 : gradients * a.S);
     sources = scratch.take<int32_t>(a.S);
@@ -38,7 +48,7 @@ struct BackwardScratch {
 template <class Element>
 int64_t backward_bytes(const BackwardArguments<Element>& a) {
   Scratch counter = {nullptr, 0};
-  BackwardScratch<Element> pieces(a, false, 1, counter);
+  BackwardScratch<Element> pieces(a, false, 0, counter);
   return counter.used;
 }
 
@@ -135,7 +145,6 @@ template <class Element>
 struct BackwardRows {
   const BackwardArguments<Element>& a;
   BackwardScratch<Element> s;
-  Element* g = s.g;  // of the row at hand
   int64_t used_sources = 0;
   const Element* packed = nullptr;
 
@@ -156,17 +165,17 @@ struct BackwardRows {
     }
   }
 
-  // g' of destination k at one row, in place in `grad`, and a copy in g.
-  void norm(int64_t k, int64_t b, int64_t t, Element* grad) {
+  // g' of destination k at one row, in place in `grad`, and a copy.
+  void norm(int64_t k, int64_t b, int64_t t, Element* grad, Element* copy) {
     const bool none = a.normalization == NORMALIZATION_NONE;
     normalize_backward<Element>(
         a.normalization, a.D, grad,
         none ? nullptr
              : a.normalized + k * a.normalized_k + b * a.normalized_b + t * a.normalized_t,
-        none ? 1 : a.rstd[k * a.rstd_k + b * a.rstd_b + t * a.rstd_t], g + k * s.stride, s.padded);
+        none ? 1 : a.rstd[k * a.rstd_k + b * a.rstd_b + t * a.rstd_t], copy, s.padded);
   }
 
-  void add_resid_grad(Element* to) {
+  void add_resid_grad(const Element* g, Element* to) {
     constexpr int64_t L = kLanes<Element>;
     for (int64_t d = 0; d < s.padded; d += L) {
       Vector<Element> sum = load(g + d);
@@ -176,8 +185,8 @@ struct BackwardRows {
     for (int64_t d = 0; d < a.D; ++d) to[d] += s.total[d];
   }
 
-  const Element* delta_row(int64_t b, int64_t t) const {
-    return a.delta + b * a.delta_b + t * a.delta_t;
+  const Element* delta_row(int64_t row) const {
+    return a.delta + row / a.T * a.delta_b + row % a.T * a.delta_t;
   }
 
   // Copies n channels, filled up with zeros, to one column of the tile.
@@ -192,8 +201,8 @@ struct BackwardRows {
     }
   }
 
-  // Adds one row to the products; `next` is the delta of the row to come, or null.
-  void add_products(const Element* delta, const Element* next) {
+  // Adds `count` rows from `first` on, `step` apart, to the products; `more` if others follow.
+  void add_products(int64_t first, int64_t step, int64_t count, const Element* g, bool more) {
     constexpr int64_t L = kLanes<Element>;
     constexpr int64_t J = kDotColumns;
     const int64_t vectors = divide_up(a.D, L);
@@ -201,25 +210,36 @@ struct BackwardRows {
     Element* products = s.products;
     for (int64_t c = 0; c < a.S; c += J) {
       const int64_t columns = smaller(J, a.S - c);
-      for (int64_t j = 0; j < J; ++j) {
-        pack_column(delta + (c + j) * a.delta_s, j < columns ? a.D : 0, vectors, s.tile + j * L);
-      }
-      const bool last = c + J >= a.S;
-      const Element* upcoming_base = last ? next : delta + (c + J) * a.delta_s;
-      const int64_t upcoming_columns =
-          upcoming_base == nullptr ? 0 : smaller(J, last ? a.S : a.S - c - J);
-      for (int64_t block = 0; block < blocks; ++block) {
-        // each block fetches its share of the next sources
-        const Element* upcoming[kDotColumns];
-        int64_t upcoming_rows = 0;
-        for (int64_t j = block; j < upcoming_columns; j += blocks) {
-          upcoming[upcoming_rows++] = upcoming_base + j * a.delta_s;
+      for (int64_t i = 0; i < count; ++i) {
+        const Element* delta = delta_row(first + i * step) + c * a.delta_s;
+        for (int64_t j = 0; j < J; ++j) {
+          pack_column(delta + j * a.delta_s, j < columns ? a.D : 0, vectors, s.tile + j * L);
         }
-        dot_rows<Element>(smaller(kDotRows, s.gradients - block * kDotRows), vectors,
-                          g + block * kDotRows * s.stride, s.stride, s.tile, products, upcoming,
-                          upcoming_rows);
-        products += kDotRows * J * L;
+        // what comes next: these sources at the next row, or the next ones at the first
+        const Element* then = nullptr;
+        int64_t then_columns = columns;
+        if (i + 1 < count) {
+          then = delta_row(first + (i + 1) * step) + c * a.delta_s;
+        } else if (c + J < a.S) {
+          then = delta_row(first) + (c + J) * a.delta_s;
+          then_columns = smaller(J, a.S - c - J);
+        } else if (more) {
+          then = delta_row(first + count * step);
+          then_columns = smaller(J, a.S);
+        }
+        for (int64_t block = 0; block < blocks; ++block) {
+          // each block fetches its share of them
+          const Element* upcoming[kDotColumns];
+          int64_t upcoming_rows = 0;
+          for (int64_t j = block; then != nullptr && j < then_columns; j += blocks) {
+            upcoming[upcoming_rows++] = then + j * a.delta_s;
+          }
+          dot_rows<Element>(smaller(kDotRows, s.gradients - block * kDotRows), vectors,
+                            g + i * s.row_size + block * kDotRows * s.stride, s.stride, s.tile,
+                            products + block * kDotRows * J * L, upcoming, upcoming_rows);
+        }
       }
+      products += blocks * kDotRows * J * L;
     }
   }
 
@@ -241,43 +261,63 @@ struct BackwardRows {
     }
   }
 
-  void add_delta_grad(Element* delta_grad) {
+  // Adds to delta_grad what one block of sources gets from one row.
+  void add_to_sources(int64_t first, int64_t size, const Element* g, Element* delta_grad) {
     constexpr int64_t C = kProductColumns<Element>;
     const int64_t n = s.gradients;
-    const Blocks blocks(used_sources);
     const Upcoming<Element> nothing = {nullptr, nullptr, 0};
-    for (int64_t block = 0; block < blocks.count; ++block) {
-      const int64_t first = blocks.begin(block);
-      const int64_t size = blocks.size(block);
-      Element* row[kProductRows];
-      for (int64_t i = 0; i < size; ++i) row[i] = delta_grad + s.sources[first + i] * a.grad_s;
-      int64_t d = 0;
-      for (; d + C <= a.D; d += C) {
-        Element* to[kProductRows];
-        for (int64_t i = 0; i < size; ++i) {
-          to[i] = row[i] + d;
-          __builtin_prefetch(to[i] + 2 * C, 1, 2);
-          __builtin_prefetch(to[i] + 2 * C + C / 2, 1, 2);
-        }
-        product<Element>(size, n, s.weights + first * n, g + d, s.stride, to, to, nothing);
+    Element* row[kProductRows] = {};
+    for (int64_t i = 0; i < size; ++i) row[i] = delta_grad + s.sources[first + i] * a.grad_s;
+    int64_t d = 0;
+    for (; d + C <= a.D; d += C) {
+      Element* to[kProductRows] = {};
+      for (int64_t i = 0; i < size; ++i) {
+        to[i] = row[i] + d;
+        __builtin_prefetch(to[i] + 2 * C, 1, 2);
+        __builtin_prefetch(to[i] + 2 * C + C / 2, 1, 2);
       }
-      if (d < a.D) {
-        Element edge[kProductRows][C];
-        Element* to[kProductRows];
-        for (int64_t i = 0; i < size; ++i) {
-          to[i] = edge[i];
-          copy_padded(row[i] + d, a.D - d, edge[i], C);
-        }
-        product<Element>(size, n, s.weights + first * n, g + d, s.stride, to, to, nothing);
-        for (int64_t i = 0; i < size; ++i) {
-          for (int64_t e = 0; d + e < a.D; ++e) row[i][d + e] = edge[i][e];
-        }
+      product<Element>(size, n, s.weights + first * n, g + d, s.stride, to, to, nothing);
+    }
+    if (d < a.D) {
+      Element edge[kProductRows][C];
+      Element* to[kProductRows] = {};
+      for (int64_t i = 0; i < size; ++i) {
+        to[i] = edge[i];
+        copy_padded(row[i] + d, a.D - d, edge[i], C);
+      }
+      product<Element>(size, n, s.weights + first * n, g + d, s.stride, to, to, nothing);
+      for (int64_t i = 0; i < size; ++i) {
+        for (int64_t e = 0; d + e < a.D; ++e) row[i][d + e] = edge[i][e];
       }
     }
   }
 
+  const Element* mask_row(int64_t row) const {
+    return a.mask + row / a.T * a.mask_b + row % a.T * a.mask_t;
+  }
+
+  // Adds `count` rows from `first` on, `step` apart, to delta_grad.
+  void add_delta_grad(int64_t first, int64_t step, int64_t count, const Element* g) {
+    for (int64_t begin = 0; begin < count;) {
+      const Element* mask = mask_row(first + begin * step);
+      int64_t end = begin + 1;
+      while (end < count && mask_row(first + end * step) == mask) ++end;
+      if (mask != packed) pack_mask(mask);
+      packed = mask;
+      const Blocks blocks(used_sources);
+      for (int64_t block = 0; block < blocks.count; ++block) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t row = first + i * step;
+          add_to_sources(blocks.begin(block), blocks.size(block), g + i * s.row_size,
+                         a.delta_grad + row / a.T * a.grad_b + row % a.T * a.grad_t);
+        }
+      }
+      begin = end;
+    }
+  }
+
   // One chunk: `count` rows from `first` on, `step` apart; their mask_grad goes to `partial`, or to
-  // `whole` if that is null. `produce(i, b, t)` points g to the gradients of the i-th row.
+  // `whole` if that is null. `produce(first, step, count)` makes the g of at most s.rows rows.
   template <class Produce>
   void run(int64_t first, int64_t step, int64_t count, double* partial, Element* whole,
            const Produce& produce) {
@@ -287,23 +327,20 @@ struct BackwardRows {
           round_up(s.gradients, kDotRows) * round_up(a.S, kDotColumns) * kLanes<Element>;
       for (int64_t i = 0; i < n; ++i) s.products[i] = 0;
     }
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t row = first + i * step;
-      const int64_t b = row / a.T;
-      const int64_t t = row % a.T;
-      produce(i, b, t);
-      if (a.resid_grad != nullptr) {
-        add_resid_grad(a.resid_grad + b * a.resid_b + t * a.resid_t);
-      }
-      if (products) {
-        const int64_t next = row + step;
-        add_products(delta_row(b, t), i + 1 < count ? delta_row(next / a.T, next % a.T) : nullptr);
-      }
-      if (a.delta_grad != nullptr && a.S > 0) {
-        const Element* mask = a.mask + b * a.mask_b + t * a.mask_t;
-        if (mask != packed) pack_mask(mask);
-        packed = mask;
-        add_delta_grad(a.delta_grad + b * a.grad_b + t * a.grad_t);
+    for (int64_t made = 0; made < count; made += s.rows) {
+      const int64_t end = smaller(count, made + s.rows);
+      produce(first + made * step, step, end - made);
+      for (int64_t begin = made; begin < end; begin += s.together) {
+        const int64_t rows = smaller(s.together, end - begin);
+        const int64_t start = first + begin * step;
+        const Element* g = s.g + (begin - made) * s.row_size;
+        for (int64_t i = 0; a.resid_grad != nullptr && i < rows; ++i) {
+          const int64_t row = start + i * step;
+          add_resid_grad(g + i * s.row_size,
+                         a.resid_grad + row / a.T * a.resid_b + row % a.T * a.resid_t);
+        }
+        if (products) add_products(start, step, rows, g, begin + rows < count);
+        if (a.delta_grad != nullptr && a.S > 0) add_delta_grad(start, step, rows, g);
       }
     }
     if (products && partial != nullptr) finish_products(partial);
@@ -311,11 +348,10 @@ struct BackwardRows {
   }
 };
 
-// All chunks of a call: `produce(part, first, step)` gives what BackwardRows::run wants for the chunk
-// that begins at row `first`. Inside a parallel region.
-template <class Element, class ProduceChunk>
+// All chunks of a call; `produce` is for BackwardRows::run. Inside a parallel region.
+template <class Element, class Produce>
 void backward_chunks(BackwardRows<Element>& part, const Chunks& chunks, double* partials,
-                     const ProduceChunk& produce) {
+                     const Produce& produce) {
   const BackwardArguments<Element>& a = part.a;
   const int64_t entries = part.s.gradients * a.S;
 #pragma omp for schedule(dynamic)
@@ -325,11 +361,9 @@ void backward_chunks(BackwardRows<Element>& part, const Chunks& chunks, double* 
     // rows of a group: all, those of a prompt, those of a position, or a single one
     const int64_t step = a.per_position ? a.T : 1;
     const int64_t start = a.per_prompt ? (a.per_position ? group : group * a.T) : group;
-    const int64_t first = start + begin * step;
-    const int64_t count = smaller(chunks.rows, chunks.group_rows - begin);
-    part.run(first, step, count, partials == nullptr ? nullptr : partials + unit * entries,
-             a.mask_grad == nullptr ? nullptr : a.mask_grad + group * entries,
-             produce(first, step, count));
+    part.run(start + begin * step, step, smaller(chunks.rows, chunks.group_rows - begin),
+             partials == nullptr ? nullptr : partials + unit * entries,
+             a.mask_grad == nullptr ? nullptr : a.mask_grad + group * entries, produce);
   }
   if (partials != nullptr) {
 #pragma omp for schedule(static)
@@ -349,13 +383,15 @@ void backward(const BackwardArguments<Element>& a, const Chunks& chunks, int thr
 #pragma omp parallel num_threads(threads)
   {
     Scratch mine = {scratch + omp_get_thread_num() * bytes, 0};
-    BackwardRows<Element> part{a, BackwardScratch<Element>(a, false, 1, mine)};
-    backward_chunks(part, chunks, partials, [&](int64_t, int64_t, int64_t) {
-      return [&](int64_t, int64_t b, int64_t t) {
-        for (int64_t k = 0; k < a.K; ++k) {
-          part.norm(k, b, t, a.grad + ((k * a.B + b) * a.T + t) * a.D);
+    BackwardRows<Element> part{a, BackwardScratch<Element>(a, false, 0, mine)};
+    backward_chunks(part, chunks, partials, [&](int64_t first, int64_t step, int64_t count) {
+      for (int64_t k = 0; k < a.K; ++k) {
+        for (int64_t i = 0; i < count; ++i) {
+          const int64_t row = first + i * step;
+          part.norm(k, row / a.T, row % a.T, a.grad + (k * a.B * a.T + row) * a.D,
+                    part.s.g + i * part.s.row_size + k * part.s.stride);
         }
-      };
+      }
     });
   }
 }

@@ -6,9 +6,6 @@
 // one register block's width, which all threads use; the scale of the inputs is multiplied in.
 
 template <class Element>
-constexpr int64_t kBackwardTileRows = 2 * kProductRows;
-
-template <class Element>
 struct ProjectBackwardScratch {
   Element* result;  // [kProductRows][kProductColumns], of a further part of an input
   Element* zeros;   // [kProductColumns]
@@ -20,9 +17,8 @@ struct ProjectBackwardScratch {
   }
 };
 
-template <class Element>
-int64_t project_backward_tile(const Chunks& chunks) {
-  return smaller(kBackwardTileRows<Element>, smaller(chunks.rows, chunks.group_rows));
+inline int64_t project_backward_tile(const Chunks& chunks) {
+  return smaller(kBackwardTileRows, smaller(chunks.rows, chunks.group_rows));
 }
 
 // Bytes that all threads share: the weights in panels.
@@ -37,8 +33,7 @@ int64_t project_backward_shared_bytes(const ProjectBackwardArguments<Element>& a
 template <class Element>
 int64_t project_backward_bytes(const ProjectBackwardArguments<Element>& a, const Chunks& chunks) {
   Scratch counter = {nullptr, 0};
-  BackwardScratch<Element> back(a.back, a.carry != nullptr, project_backward_tile<Element>(chunks),
-                                counter);
+  BackwardScratch<Element> back(a.back, a.carry != nullptr, project_backward_tile(chunks), counter);
   ProjectBackwardScratch<Element> pieces(counter);
   return counter.used;
 }
@@ -104,7 +99,7 @@ void project_backward(const ProjectBackwardArguments<Element>& a, const Chunks& 
   constexpr int64_t C = kProductColumns<Element>;
   const BackwardArguments<Element>& back = a.back;
   const int64_t bytes = project_backward_bytes(a, chunks);
-  const int64_t tile = project_backward_tile<Element>(chunks);
+  const int64_t tile = project_backward_tile(chunks);
   Element* weights = reinterpret_cast<Element*>(shared);
 #pragma omp parallel num_threads(threads)
   {
@@ -120,18 +115,19 @@ void project_backward(const ProjectBackwardArguments<Element>& a, const Chunks& 
       }
     }
     backward_chunks(rows, chunks, partials, [&](int64_t first, int64_t step, int64_t count) {
-      return [&, first, step, count](int64_t i, int64_t b, int64_t t) {
-        if (i % tile == 0) {
-          project_backward_rows(a, rows.s, mine, weights, first + i * step, step,
-                                smaller(tile, count - i));
+      project_backward_rows(a, rows.s, mine, weights, first, step, count);
+      for (int64_t k = 0; k < rows.s.gradients; ++k) {
+        for (int64_t i = 0; i < count; ++i) {
+          const int64_t row = first + i * step;
+          Element* g = rows.s.g + i * rows.s.row_size + k * rows.s.stride;
+          if (k < back.K) {
+            rows.norm(k, row / back.T, row % back.T, g, g);
+          } else {
+            copy_padded(a.carry + row / back.T * a.carry_b + row % back.T * a.carry_t, back.D, g,
+                        padded);
+          }
         }
-        rows.g = rows.s.g + i % tile * rows.s.row_size;
-        for (int64_t k = 0; k < back.K; ++k) rows.norm(k, b, t, rows.g + k * rows.s.stride);
-        if (a.carry != nullptr) {
-          copy_padded(a.carry + b * a.carry_b + t * a.carry_t, back.D,
-                      rows.g + back.K * rows.s.stride, padded);
-        }
-      };
+      }
     });
   }
 }
