@@ -162,7 +162,7 @@ class NvrtcTest {
       }
     }
     for (String line : cubins) {
-      String[] words = line.split(" ");
+      String[] words = line.split(" ", -1);
       check(Files.readAllBytes(directory.resolve(words[1] + ".cubin")), words[2], line);
     }
     List<String> failures = lines.stream().filter(l -> l.startsWith("failure: ")).toList();
@@ -209,7 +209,7 @@ class NvrtcTest {
       folders.add(linker);
     }
     String path = System.getenv("PATH");
-    for (String folder : (path == null ? "" : path).split(File.pathSeparator)) {
+    for (String folder : (path == null ? "" : path).split(File.pathSeparator, -1)) {
       Path nvcc = Path.of(folder, "nvcc");
       if (Files.isExecutable(nvcc)) {
         Path toolkit = nvcc.toRealPath().getParent().getParent();
