@@ -172,6 +172,14 @@ __device__ __forceinline__ void forget(Type*& pointer) {
 #endif
 }
 
+// The same for a number.
+__device__ __forceinline__ int forgotten(int number) {
+#ifndef AUTOCIRCUIT_EMULATOR
+  asm volatile("" : "+r"(number));
+#endif
+  return number;
+}
+
 // The indices of a thread, read anew at each call: kept, they would cost registers of the main loop.
 #ifdef AUTOCIRCUIT_EMULATOR
 inline int thread_x() { return static_cast<int>(threadIdx.x); }
@@ -194,6 +202,19 @@ __device__ __forceinline__ int block_x() {
   return x;
 }
 #endif
+
+// Reads shared memory where it stands in the program, so that the value takes no register before.
+__device__ __forceinline__ int load_shared(const int* from) {
+#ifdef AUTOCIRCUIT_EMULATOR
+  return *from;
+#else
+  int value;
+  asm volatile("ld.shared.s32 %0, [%1];"
+               : "=r"(value)
+               : "r"(static_cast<unsigned int>(__cvta_generic_to_shared(from))));
+  return value;
+#endif
+}
 
 __device__ __forceinline__ float multiply_add(float a, float b, float c) {
 #ifdef AUTOCIRCUIT_EMULATOR
@@ -311,12 +332,6 @@ struct Copy {
   }
 };
 
-// The first of the tiles of this block (ahead = 0), or of the next (ahead = 1): the blocks of
-// gridDim.x take runs of equal length, up to one.
-__device__ __forceinline__ int first_tile(Int tiles, int ahead) {
-  return static_cast<int>(tiles * (block_x() + ahead) / gridDim.x);
-}
-
 // ---- shared memory ----
 
 // Hands out pieces of shared memory, each aligned to 16 bytes; CudaLaunch adds up the same sizes.
@@ -329,6 +344,22 @@ struct Arena {
     next += round_up(count * static_cast<int>(sizeof(Type)), 16);
     return piece;
   }
+};
+
+// The tiles of a block: the blocks of gridDim.x take runs of equal length, up to one. Kept in shared
+// memory and read anew at each use, since the sums leave no registers for it.
+struct Run {
+  int* bounds;  // the first tile, and that after the last
+
+  // All threads of the block call it together.
+  __device__ __forceinline__ Run(int* shared, Int tiles) : bounds(shared) {
+    if (thread_x() < 2 && thread_y() == 0) {
+      bounds[thread_x()] = static_cast<int>(tiles * (block_x() + thread_x()) / gridDim.x);
+    }
+    __syncthreads();
+  }
+  __device__ __forceinline__ int first() const { return load_shared(bounds); }
+  __device__ __forceinline__ int end() const { return load_shared(bounds + 1); }
 };
 
 // The mask of some sources for a tile of Width destinations (a multiple of 4), without the sources

@@ -34,6 +34,9 @@
 // a ring of cp.async slots, each thread copying what it alone reads and writes; the mask is read as
 // broadcast float4.
 //
+// Registers: as in patch_forward.cu, places and pointers are computed anew for each pass, so that
+// nothing spills on sm_80, sm_90, sm_100.
+//
 // One launch takes the destinations first ... first + DESTINATIONS - 1; launches for more follow one
 // another, each adding to resid_grad and delta_grad (in bfloat16, rounding in between).
 //
@@ -84,6 +87,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
   const auto channel = [&](int x, int piece) { return (piece * lanes + x) * kVector; };
 
   Arena arena = {shared};
+  const Run run(arena.take<int>(2), a.rows.groups * tiles_per_group);
   typename Access::Type* const ring =
       arena.take<typename Access::Type>(kStages * kPieces * kThreads) + thread_y() * lanes +
       thread_x();
@@ -92,20 +96,26 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
   MaskTile<kWidth> mask(arena, chunk);
 
   int used = 0;  // floats of the mask's weights
-  int tile = first_tile(a.rows.groups * tiles_per_group, 0);
+  int tile = run.first();
 #pragma unroll 1
-  for (; tile < first_tile(a.rows.groups * tiles_per_group, 1); ++tile) {
+  for (; tile < run.end(); ++tile) {
     const int group = tile / tiles_per_group;
-    const Place place(a.rows, a.T, group, tile % tiles_per_group * tile_rows);
+    // computed anew where it is used: the sums leave no registers to keep it
+    const auto here = [&] {
+      const int at = forgotten(tile);
+      return Place(a.rows, a.T, at / tiles_per_group, at % tiles_per_group * tile_rows);
+    };
     bool writes[kPieces];
     {
+      const bool inside = here().inside;
       const int x = thread_x();
 #pragma unroll
-      for (int p = 0; p < kPieces; ++p) writes[p] = place.inside && channel(x, p) < D;
+      for (int p = 0; p < kPieces; ++p) writes[p] = inside && channel(x, p) < D;
     }
-    // this thread's channels of source 0
-    Storage* const target = static_cast<Storage*>(a.delta_grad) + place.b * a.grad_b +
-                            place.t * a.grad_t + channel(thread_x(), 0);
+    const auto target_of = [&](const Place& place) {  // this thread's channels of source 0
+      return static_cast<Storage*>(a.delta_grad) + place.b * a.grad_b + place.t * a.grad_t +
+             channel(thread_x(), 0);
+    };
 
     const auto read_mask = [&](int first) {
       const int row = group * static_cast<int>(a.rows.group_step);
@@ -117,7 +127,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
                                                thread_y() * lanes + thread_x(), lanes * tile_rows);
     };
 
-    const auto copy = [&](unsigned int slot, int at) {
+    const auto copy = [&](const Storage* target, unsigned int slot, int at) {
       if (at < used) {
         const Storage* const from = target + mask.source(mask.weights + at) * a.grad_s;
 #pragma unroll
@@ -131,13 +141,13 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
       commit_copies();
     };
     const auto start = [&] {
+      const Storage* const target = target_of(here());
 #pragma unroll 1
-      for (int i = 0; i < kStages - 1; ++i) copy(i, i * mask.kStride);
+      for (int i = 0; i < kStages - 1; ++i) copy(target, i, i * mask.kStride);
     };
     // The first rows of delta_grad come while the gradient is normalised.
     if (S > 0) {
-      if (kChunked || tile % tiles_per_group == 0 ||
-          tile == first_tile(a.rows.groups * tiles_per_group, 0)) {
+      if (kChunked || tile % tiles_per_group == 0 || tile == run.first()) {
         read_mask(0);
       }
       start();
@@ -148,12 +158,21 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
     const Sums sums(piece, thread_y(), lanes / 32, x);
     float g[kDestinations][kChannels];
     const Int stride = a.B * a.T * D;
-    Storage* grad = static_cast<Storage*>(a.grad) + first_destination * stride +
-                    static_cast<Int>(place.row) * D + channel(x, 0);
-    const Storage* normalized = static_cast<const Storage*>(a.normalized) +
-                                first_destination * a.normalized_k + place.b * a.normalized_b +
-                                place.t * a.normalized_t + channel(x, 0);
+    const auto grad_of = [&](const Place& place) {
+      Storage* grad = static_cast<Storage*>(a.grad) + first_destination * stride +
+                      static_cast<Int>(place.row) * D + channel(thread_x(), 0);
+      forget(grad);
+      return grad;
+    };
+    const auto normalized_of = [&](const Place& place) {
+      const Storage* normalized = static_cast<const Storage*>(a.normalized) +
+                                  first_destination * a.normalized_k + place.b * a.normalized_b +
+                                  place.t * a.normalized_t + channel(thread_x(), 0);
+      forget(normalized);
+      return normalized;
+    };
     if (a.normalization == NONE) {
+      const Storage* grad = grad_of(here());
 #pragma unroll
       for (int k = 0; k < kDestinations; ++k) {
 #pragma unroll
@@ -167,49 +186,51 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
         grad += stride;
       }
     } else {
-      Storage* from = grad;
-      const Storage* normal = normalized;
-      forget(from);
-      forget(normal);
+      {
+        const Place place = here();
+        const Storage* from = grad_of(place);
+        const Storage* normal = normalized_of(place);
 #pragma unroll
-      for (int k = 0; k < kDestinations; k += 2) {
-        float part[4];  // sums of g and of g n, in turn
+        for (int k = 0; k < kDestinations; k += 2) {
+          float part[4];  // sums of g and of g n, in turn
 #pragma unroll
-        for (int j = 0; j < 2; ++j) {
-          part[2 * j] = 0;
-          part[2 * j + 1] = 0;
-          if (k + j < kDestinations) {
+          for (int j = 0; j < 2; ++j) {
+            part[2 * j] = 0;
+            part[2 * j + 1] = 0;
+            if (k + j < kDestinations) {
 #pragma unroll
-            for (int p = 0; p < kPieces; ++p) {
+              for (int p = 0; p < kPieces; ++p) {
 #pragma unroll
-              for (int c = 0; c < kVector; ++c) g[k + j][p * kVector + c] = 0;
-              if (k + j < destinations && writes[p]) {
-                float n[kVector];
-                Access::load(from + p * lanes * kVector, &g[k + j][p * kVector]);
-                Access::load(normal + p * lanes * kVector, n);
+                for (int c = 0; c < kVector; ++c) g[k + j][p * kVector + c] = 0;
+                if (k + j < destinations && writes[p]) {
+                  float n[kVector];
+                  Access::load(from + p * lanes * kVector, &g[k + j][p * kVector]);
+                  Access::load(normal + p * lanes * kVector, n);
 #pragma unroll
-                for (int c = 0; c < kVector; ++c) {
-                  const float y = g[k + j][p * kVector + c];
-                  part[2 * j] += y;
-                  part[2 * j + 1] = multiply_add(y, n[c], part[2 * j + 1]);
+                  for (int c = 0; c < kVector; ++c) {
+                    const float y = g[k + j][p * kVector + c];
+                    part[2 * j] += y;
+                    part[2 * j + 1] = multiply_add(y, n[c], part[2 * j + 1]);
+                  }
                 }
               }
             }
+            from += stride;
+            normal += a.normalized_k;
           }
-          from += stride;
-          normal += a.normalized_k;
+          sums.add(2 * k, part);
         }
-        sums.add(2 * k, part);
       }
       const float length = static_cast<float>(D);
       const bool centred = a.normalization == LAYER_NORM;
       sums.finish([&](int index, float total) {
         return index % 2 == 0 && !centred ? 0.0f : total / length;
       });
+      const Place place = here();
+      Storage* grad = grad_of(place);
+      const Storage* normalized = normalized_of(place);
       const Storage* rstds = static_cast<const Storage*>(a.rstd) + first_destination * a.rstd_k +
                              place.b * a.rstd_b + place.t * a.rstd_t;
-      forget(grad);
-      forget(normalized);
 #pragma unroll
       for (int k = 0; k < kDestinations; ++k) {
         if (place.inside && k < destinations) {
@@ -236,9 +257,10 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
       }
     }
 
-    if (a.resid_grad != nullptr && place.inside) {
+    if (a.resid_grad != nullptr) {
+      const Place place = here();
       Storage* const to = static_cast<Storage*>(a.resid_grad) + place.b * a.resid_b +
-                          place.t * a.resid_t + channel(x, 0);
+                          place.t * a.resid_t + channel(thread_x(), 0);
 #pragma unroll
       for (int p = 0; p < kPieces; ++p) {
         if (writes[p]) {
@@ -254,6 +276,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
       }
     }
 
+    Storage* const target = target_of(here());
     int first = 0;
     do {
       unsigned int slot = 0;
@@ -266,7 +289,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
           Access::unpack(ring[(slot * kPieces + p) * kThreads], &v[p * kVector]);
         }
         // into the slot read last time
-        copy((slot + kStages - 1) % kStages, at + (kStages - 1) * mask.kStride);
+        copy(target, (slot + kStages - 1) % kStages, at + (kStages - 1) * mask.kStride);
         slot = (slot + 1) % kStages;
 #pragma unroll
         for (int k = 0; k < kDestinations; k += 4) {

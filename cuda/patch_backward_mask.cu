@@ -67,7 +67,9 @@ constexpr int kPitch = kWide + 16 / static_cast<int>(sizeof(Storage));
 constexpr int kCopiesPerRow = kWide / kVector;
 constexpr int kRowsAtOnce = kThreads / kCopiesPerRow;  // copied by one round of the block
 typedef Pack<Element, kVector> Transfer;
-typedef Pack<Element, 4> Access;
+// channels multiplied at once: those of 16 bytes, in bfloat16 of 4, for want of registers
+constexpr int kOnce = sizeof(Storage) == 4 ? 4 : 2;
+typedef Pack<Element, kOnce> Access;
 
 AUTOCIRCUIT_ENTRY void __launch_bounds__(kThreads, AUTOCIRCUIT_BLOCKS)
     patch_backward_products(const MaskGradParameters a) {
@@ -158,18 +160,18 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(kThreads, AUTOCIRCUIT_BLOCKS)
     const Storage* const from = stages + stage * kRows * kPitch + slice * kSlice;
     stage = stage == kStages - 1 ? 0 : stage + 1;
 #pragma unroll 1
-    for (int c = 0; c < kSlice; c += 4) {
-      float g[kTileK][4];
+    for (int c = 0; c < kSlice; c += kOnce) {
+      float g[kTileK][kOnce];
 #pragma unroll
       for (int i = 0; i < kTileK; ++i) {
         Access::load(from + (i * kLanesK + lane_k) * kPitch + c, g[i]);
       }
 #pragma unroll
       for (int j = 0; j < kTileS; ++j) {
-        float v[4];
+        float v[kOnce];
         Access::load(from + (kDestinations + j * kLanesS + lane_s) * kPitch + c, v);
 #pragma unroll
-        for (int e = 0; e < 4; ++e) {
+        for (int e = 0; e < kOnce; ++e) {
 #pragma unroll
           for (int i = 0; i < kTileK; ++i) sum[i][j] = multiply_add(g[i][e], v[e], sum[i][j]);
         }
@@ -198,7 +200,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(kThreads, AUTOCIRCUIT_BLOCKS)
     const int k = first_k + i * kLanesK + lane_k;
 #pragma unroll
     for (int j = 0; j < kTileS; ++j) {
-      const int s = first_s + j * kLanesS + lane_s;
+      const int s = forgotten(first_s + lane_s) + j * kLanesS;
       float total = sum[i][j];
 #pragma unroll
       for (int other = 0; other < kSlices - 1; ++other) {

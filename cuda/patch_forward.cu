@@ -35,6 +35,10 @@
 // chunks of sources. More than DESTINATIONS destinations are tiles of their own, in blockIdx.y: they
 // run side by side, and find delta in the L2 cache.
 //
+// Registers: sums and main loop leave none, so that all else is computed anew or read from shared
+// memory where it is used (`here`, `sums_now`, Run); with ptxas's register-usage-level=0 nothing
+// spills on sm_80, sm_90, sm_100 (CudaCompileTest).
+//
 // The sum runs over s in ascending order, each element on its own; the normalisation's sums depend
 // on D and the layout of a row alone. So the bits of a row depend on no other row or destination.
 //
@@ -82,6 +86,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
   const auto channel = [&](int x, int piece) { return (piece * lanes + x) * kVector; };
 
   Arena arena = {shared};
+  const Run run(arena.take<int>(2), a.rows.groups * tiles_per_group);
   typename Access::Type* const ring =
       arena.take<typename Access::Type>((kStages + 1) * kPieces * kThreads) + thread_y() * lanes +
       thread_x();
@@ -130,12 +135,16 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
     }
   };
 
-  int tile = first_tile(a.rows.groups * tiles_per_group, 0);
+  int tile = run.first();
 #pragma unroll 1
-  for (; tile < first_tile(a.rows.groups * tiles_per_group, 1); ++tile) {
-    const int group = tile / tiles_per_group;
+  for (; tile < run.end(); ++tile) {
+    // computed anew where it is used: the sums leave no registers to keep it
+    const auto here = [&](int ahead) {
+      const int at = forgotten(tile) + ahead;
+      return Place(a.rows, a.T, at / tiles_per_group, at % tiles_per_group * tile_rows);
+    };
     const auto read_mask = [&](int first) {
-      const int row = group * static_cast<int>(a.rows.group_step);
+      const int row = forgotten(tile) / tiles_per_group * static_cast<int>(a.rows.group_step);
       const Storage* const from =
           static_cast<const Storage*>(a.mask) + row / static_cast<int>(a.T) * a.mask_b +
           row % static_cast<int>(a.T) * a.mask_t + first_destination * a.mask_k;
@@ -144,10 +153,9 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
                                                thread_y() * lanes + thread_x(), lanes * tile_rows);
     };
     // within a run of tiles with one mask, the mask is there and the copies have begun
-    if (kChunked || tile % tiles_per_group == 0 ||
-        tile == first_tile(a.rows.groups * tiles_per_group, 0)) {
+    if (kChunked || tile % tiles_per_group == 0 || tile == run.first()) {
       if (S > 0) read_mask(0);
-      start(Place(a.rows, a.T, group, tile % tiles_per_group * tile_rows), true);
+      start(here(0), true);
     }
 
     float sum[kDestinations][kChannels];
@@ -188,7 +196,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
       first += chunk;
       if (first < S) {
         read_mask(first);
-        start(Place(a.rows, a.T, group, tile % tiles_per_group * tile_rows), false);
+        start(here(0), false);
       }
     } while (first < S);
 
@@ -199,14 +207,16 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
     }
 
     // the next row comes while this one is normalised
-    if (!kChunked && (tile + 1) % tiles_per_group != 0 &&
-        tile + 1 < first_tile(a.rows.groups * tiles_per_group, 1)) {
-      start(Place(a.rows, a.T, group, (tile + 1) % tiles_per_group * tile_rows), true);
+    if (!kChunked && (tile + 1) % tiles_per_group != 0 && tile + 1 < run.end()) {
+      start(here(1), true);
     }
 
     const int x = thread_x();
-    Arena piece = sums_arena;
-    const Sums sums(piece, thread_y(), lanes / 32, x);
+    const auto sums_now = [&] {  // its pointers are computed anew for each use, too
+      Arena piece = sums_arena;
+      return Sums(piece, thread_y(), lanes / 32, thread_x());
+    };
+    const Sums sums = sums_now();
     const float length = static_cast<float>(D);
     if (a.normalization == LAYER_NORM) {
 #pragma unroll
@@ -220,7 +230,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
             for (int c = 0; c < kChannels; ++c) part[j] += sum[k + j][c];
           }
         }
-        sums.add(k, part);
+        sums_now().add(k, part);
       }
       sums.finish([&](int, float total) { return total / length; });
 #pragma unroll
@@ -246,12 +256,12 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
             }
           }
         }
-        sums.add(k, part);
+        sums_now().add(k, part);
       }
       const float epsilon = static_cast<float>(a.epsilon);
       sums.finish([&](int, float total) { return 1.0f / sqrtf(total / length + epsilon); });
     }
-    const Place place(a.rows, a.T, group, tile % tiles_per_group * tile_rows);
+    const Place place = here(0);
     if (!place.inside) continue;
     const Int rows = a.B * a.T;
     Int to = first_destination * rows + place.row;
@@ -274,6 +284,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
       }
       out += rows * D;
       to += rows;
+      forget(out);
     }
   }
   wait_copies<0>();

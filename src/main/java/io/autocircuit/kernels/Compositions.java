@@ -6,7 +6,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 
-/** The fused operations as compositions: their definition, and their form on other devices. */
+/** The fused operations as compositions: their definition. */
 final class Compositions {
   private Compositions() {}
 

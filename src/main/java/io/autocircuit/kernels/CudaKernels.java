@@ -116,6 +116,16 @@ public final class CudaKernels implements Kernels, AutoCloseable {
     run(plan, args);
   }
 
+  @Override
+  public void patchProject(PatchProject args) {
+    BatchedProducts.patchProject(this, args);
+  }
+
+  @Override
+  public void headOutputs(HeadOutputs args) {
+    BatchedProducts.headOutputs(args);
+  }
+
   private static CudaLaunch.Shape shape(long b, long t, long k, long s, long d) {
     return new CudaLaunch.Shape(
         CudaLaunch.ElementType.FLOAT32,

@@ -15,8 +15,9 @@ import java.util.List;
  *   <li>allocate {@link Plan#scratchBytes()} bytes of device memory (16-byte aligned), if not 0;
  *   <li>for each launch, in order and on one stream: compile the resource {@code
  *       io/autocircuit/cuda/<source>.cu} with {@link #options()} (NVRTC: add {@code --std=c++17},
- *       {@code --gpu-architecture=sm_XX}, and {@code common.cuh} as a named header; no include path
- *       is needed), take the function {@link #entry()}, whose name is not mangled;
+ *       {@code --gpu-architecture=sm_XX}, {@code --ptxas-options=--register-usage-level=0} against
+ *       spills, and {@code common.cuh} as a named header; no include path is needed), take the
+ *       function {@link #entry()}, whose name is not mangled;
  *   <li>when {@link #sharedBytes()} exceeds 48 KiB, raise the function's {@code
  *       MAX_DYNAMIC_SHARED_SIZE_BYTES} to it;
  *   <li>launch it with the grid ({@link #gridX()}, {@link #gridY()}, {@link #gridZ()}), the block
@@ -810,7 +811,7 @@ public record CudaLaunch(
       int rows = (int) Math.min(mostRows, groups.rows);
       int slots = gradients ? stages : stages + 1;
       int entries = gradients ? 2 * destinations : destinations;
-      int fixed = slots * slot + 8 * (threads / 32) * roundUp(entries, 4) + 4 * (width + 4);
+      int fixed = 16 + slots * slot + 8 * (threads / 32) * roundUp(entries, 4) + 4 * (width + 4);
       int available =
           Math.min(
               device.sharedBytesPerBlock(), device.sharedBytesPerMultiprocessor() / blocks - 1024);

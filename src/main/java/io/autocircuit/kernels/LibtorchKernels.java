@@ -78,6 +78,16 @@ public final class LibtorchKernels implements Kernels {
     }
   }
 
+  @Override
+  public void patchProject(PatchProject args) {
+    BatchedProducts.patchProject(this, args);
+  }
+
+  @Override
+  public void headOutputs(HeadOutputs args) {
+    BatchedProducts.headOutputs(args);
+  }
+
   private static Tensor mean(Tensor x) {
     return x.mean(new long[] {-1}, true, new ScalarTypeOptional());
   }

@@ -64,7 +64,12 @@ class CudaKernelsTest {
           "compiled by NVRTC 13.1, sm_90; float64 by libtorch's operations", kernels.reason());
       assertEquals(1, cuda.compiled().size(), "compiled once");
       List<String> compiled = cuda.compiled().get(0);
-      assertEquals(List.of("--gpu-architecture=sm_90", "--std=c++17"), compiled.subList(0, 2));
+      assertEquals(
+          List.of(
+              "--gpu-architecture=sm_90",
+              "--std=c++17",
+              "--ptxas-options=--register-usage-level=0"),
+          compiled.subList(0, 3));
       assertEquals(
           List.of("patch_forward.cu", "common.cuh"),
           compiled.subList(compiled.size() - 2, compiled.size()));

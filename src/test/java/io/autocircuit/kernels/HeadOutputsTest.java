@@ -45,7 +45,7 @@ class HeadOutputsTest {
   @EnumSource(
       value = ScalarType.class,
       names = {"Float", "Double"})
-  void everyInstructionSetEqualsTheComposition(ScalarType type) {
+  void everyKernelEqualsTheComposition(ScalarType type) {
     for (KernelCase c : KernelCase.all(type)) {
       if (c.k() > 2) {
         continue;
@@ -70,15 +70,13 @@ class HeadOutputsTest {
           reference.headOutputs(expected.args());
           int terms = expected.args().heads().length * expected.args().width() + 1;
           Tolerance tolerance = Tolerance.of(type, terms).scaled(4);
-          for (InstructionSet set : InstructionSet.available()) {
-            for (int threads = 1; threads <= 2; threads++) {
-              Call actual = call(sized);
-              new CpuKernels(set, threads).headOutputs(actual.args());
-              String name = set + " " + sized;
-              tolerance.check(name + " delta", expected.delta().base(), actual.delta().base());
-              if (expected.stream() != null) {
-                tolerance.check(name + " stream", expected.stream(), actual.stream());
-              }
+          for (Kernels kernels : PatchProjectTest.kernels()) {
+            Call actual = call(sized);
+            kernels.headOutputs(actual.args());
+            String name = kernels.name() + " " + sized;
+            tolerance.check(name + " delta", expected.delta().base(), actual.delta().base());
+            if (expected.stream() != null) {
+              tolerance.check(name + " stream", expected.stream(), actual.stream());
             }
           }
         }

@@ -1,11 +1,15 @@
 package io.autocircuit.kernels;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.Tolerance;
+import io.autocircuit.kernels.BatchedProducts.Run;
 import io.autocircuit.kernels.Kernels.PatchProject;
 import io.autocircuit.tensor.TensorScope;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
@@ -72,7 +76,7 @@ class PatchProjectTest {
   @EnumSource(
       value = ScalarType.class,
       names = {"Float", "Double"})
-  void everyInstructionSetEqualsTheComposition(ScalarType type) {
+  void everyKernelEqualsTheComposition(ScalarType type) {
     for (KernelCase c : KernelCase.all(type)) {
       try (TensorScope scope = new TensorScope()) {
         Call expected = call(c);
@@ -88,19 +92,101 @@ class PatchProjectTest {
         double steepest = Math.max(1, torch.max(rstd).item_double());
         Tolerance sum = Tolerance.of(type, c.s() + 1).scaled(4);
         Tolerance product = Tolerance.of(type, c.d() + c.s() + 1).scaled(16 * steepest);
-        for (InstructionSet set : InstructionSet.available()) {
-          for (int threads = 1; threads <= 2; threads++) {
-            Call actual = call(c);
-            new CpuKernels(set, threads).patchProject(actual.args());
-            String name = set + " " + c;
-            product.check(name + " out", expected.out().base(), actual.out().base());
-            if (expected.carry() != null) {
-              sum.check(name + " carry", expected.carry().base(), actual.carry().base());
-            }
+        for (Kernels kernels : kernels()) {
+          Call actual = call(c);
+          kernels.patchProject(actual.args());
+          String name = kernels.name() + " " + c;
+          product.check(name + " out", expected.out().base(), actual.out().base());
+          if (expected.carry() != null) {
+            sum.check(name + " carry", expected.carry().base(), actual.carry().base());
           }
         }
       }
     }
+  }
+
+  /** Every instruction set with one thread and two, and the batched products of devices. */
+  static List<Kernels> kernels() {
+    List<Kernels> kernels = new ArrayList<>(List.of(new LibtorchKernels()));
+    for (InstructionSet set : InstructionSet.available()) {
+      kernels.add(new CpuKernels(set, 1));
+      kernels.add(new CpuKernels(set, 2));
+    }
+    return kernels;
+  }
+
+  @Test
+  void partsAreProjectedInFewRuns() {
+    int[] all = IntStream.range(0, 36).toArray();
+    assertEquals(List.of(new Run(0, 36, false)), BatchedProducts.runs(all, all));
+    assertEquals(List.of(new Run(0, 36, true)), BatchedProducts.runs(new int[36], all));
+    // queries, keys and values of a head share their input
+    int[] joint = IntStream.range(0, 36).map(p -> p % 12).toArray();
+    assertEquals(
+        List.of(new Run(0, 12, false), new Run(12, 12, false), new Run(24, 12, false)),
+        BatchedProducts.runs(joint, all));
+    assertEquals(
+        List.of(new Run(0, 2, true), new Run(2, 3, false), new Run(5, 1, true)),
+        BatchedProducts.runs(new int[] {3, 3, 0, 1, 2, 9}, new int[] {0, 1, 2, 3, 4, 8}));
+    assertEquals(List.of(), BatchedProducts.runs(new int[0], new int[0]));
+  }
+
+  /** Many rows, so that scale and shift go into the weights. */
+  @Test
+  void scaleAndShiftInTheWeights() {
+    KernelCase c =
+        new KernelCase(
+            2,
+            ScalarType.Float,
+            40,
+            9,
+            7,
+            5,
+            64,
+            false,
+            false,
+            KernelCase.Fill.SPARSE,
+            KernelCase.Layout.CONTIGUOUS,
+            KernelCase.norms().get(1));
+    try (TensorScope scope = new TensorScope()) {
+      for (int scales = 0; scales < 4; scales++) {
+        Call expected = scaled(call(c), c, scales);
+        Call actual = scaled(call(c), c, scales);
+        assertTrue(
+            (long) c.k() * c.b() * c.t() * c.d() > expected.args().weight().numel(),
+            "too few rows");
+        reference.patchProject(expected.args());
+        new LibtorchKernels().patchProject(actual.args());
+        Tolerance.of(ScalarType.Float, c.d() + c.s() + 1)
+            .scaled(16)
+            .check("scales=" + scales, expected.out().base(), actual.out().base());
+      }
+    }
+  }
+
+  private static Call scaled(Call call, KernelCase c, int scales) {
+    PatchProject a = call.args();
+    c.seed(6);
+    Tensor scale = c.random(c.d());
+    Tensor shift = c.random(c.d());
+    return new Call(
+        new PatchProject(
+            a.resid(),
+            a.delta(),
+            a.mask(),
+            a.count(),
+            a.norm(),
+            scales % 2 == 0 ? null : scale,
+            scales < 2 ? null : shift,
+            a.weight(),
+            a.bias(),
+            a.width(),
+            a.inputs(),
+            a.columns(),
+            a.out(),
+            a.carry()),
+        call.out(),
+        call.carry());
   }
 
   @Test

@@ -11,7 +11,7 @@ import org.bytedeco.pytorch.Tensor;
 
 /**
  * Kernels in libtorch's operations that demand every tensor of a call on one device. The fused
- * operations are their compositions, as on a CUDA device.
+ * operations are batched products, as on a CUDA device.
  */
 public final class PlacedKernels implements Kernels {
   private final Device device;
@@ -47,13 +47,13 @@ public final class PlacedKernels implements Kernels {
   @Override
   public void patchProject(PatchProject args) {
     check(args);
-    Kernels.super.patchProject(args);
+    BatchedProducts.patchProject(this, args);
   }
 
   @Override
   public void headOutputs(HeadOutputs args) {
     check(args);
-    Kernels.super.headOutputs(args);
+    BatchedProducts.headOutputs(args);
   }
 
   private void check(Record args) {

@@ -19,7 +19,7 @@ enum CudaPart {
       "no NVRTC, which compiles the kernels",
       "install the CUDA 13 toolkit or its package cuda-nvrtc-13-1 (docs/cuda.md), or use --device"
           + " cpu"),
-  /** What libtorch for CUDA is linked with. */
+  /** What libtorch for CUDA, and the presets that its own loads, are linked with. */
   LIBRARIES(
       "libraries of CUDA 13 missing",
       "install the CUDA 13 toolkit, cuDNN 9 and NCCL 2 (docs/cuda.md), or use --device cpu");
@@ -48,10 +48,15 @@ enum CudaPart {
               "libcurand.so.10",
               "libcusparse.so.12",
               "libcusolver.so.12",
+              "libcusolverMg.so.12",
               "libcupti.so.13",
               "libcufile.so.0",
               "libnccl.so.2",
-              "libcudnn.so.9");
+              "libcudnn.so.9",
+              "libcudnn_graph.so.9",
+              "libcudnn_ops.so.9",
+              "libcudnn_adv.so.9",
+              "libcudnn_cnn.so.9");
     };
   }
 

@@ -27,6 +27,9 @@ public final class CudaRuntime implements AutoCloseable {
   /** The shared memory a kernel may use without asking for more, in bytes. */
   private static final int USUAL_SHARED_BYTES = 48 << 10;
 
+  /** Without it, ptxas spills what it moves forward in kernels that use all registers. */
+  private static final String FEW_REGISTERS = "--ptxas-options=--register-usage-level=0";
+
   private final CudaDevice device;
   private final CudaStatus.Calls calls;
   private final CudaCompiler compiler;
@@ -204,11 +207,15 @@ public final class CudaRuntime implements AutoCloseable {
     return "NVRTC " + compiler.version() + ", sm_" + architecture(device, compiler.architectures());
   }
 
-  /** The compiler's options: the architecture and the language, then the kernel's own. */
+  /**
+   * The compiler's options: the architecture, the language and the use of registers, then the
+   * kernel's own.
+   */
   static List<String> options(CudaDevice device, int[] architectures, List<String> own) {
     List<String> options = new ArrayList<>();
     options.add("--gpu-architecture=sm_" + architecture(device, architectures));
     options.add("--std=c++17");
+    options.add(FEW_REGISTERS);
     options.addAll(own);
     return List.copyOf(options);
   }

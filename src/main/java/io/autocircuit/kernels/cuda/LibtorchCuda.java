@@ -1,5 +1,7 @@
 package io.autocircuit.kernels.cuda;
 
+import java.io.IOException;
+import java.util.List;
 import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.pytorch.cuda.CUDAStream;
@@ -11,15 +13,43 @@ import org.bytedeco.pytorch.global.torch_cuda;
  * who compute on the processor never need.
  */
 final class LibtorchCuda {
+  private static final String DIRECTORY = "/org/bytedeco/pytorch/linux-x86_64-gpu/";
+  private static final List<String> LIBRARIES =
+      List.of(
+          "libc10.so",
+          "libc10_cuda.so",
+          "libgomp.so.1",
+          "libtorch.so",
+          "libtorch_cpu.so",
+          "libtorch_cuda.so",
+          "libtorch_cuda_linalg.so");
+
   private LibtorchCuda() {}
 
   /** What is wrong with libtorch for CUDA, or null. */
   static String problem() {
     try {
+      unpack();
       Loader.load(torch_cuda.class);
       return torch.cuda_is_available() ? null : "error=libtorch sees no device";
     } catch (LinkageError e) {
       return "error=" + String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+    }
+  }
+
+  /**
+   * Unpacks all libraries before the first is loaded. JavaCPP unpacks and loads them one by one,
+   * and those need each other; where one cannot be loaded yet, it takes the library of that name of
+   * libtorch for the processor, if an earlier process unpacked that. Two libtorches in one process
+   * end it.
+   */
+  private static void unpack() {
+    try {
+      for (String library : LIBRARIES) {
+        Loader.cacheResource(LibtorchCuda.class, DIRECTORY + library);
+      }
+    } catch (IOException e) {
+      throw (LinkageError) new UnsatisfiedLinkError(e.getMessage()).initCause(e);
     }
   }
 

@@ -62,7 +62,13 @@ class CudaRuntimeTest {
       runtime.launch(request(), new Grid(4096, 3, 2, 256, 2, 1), 0, parameters);
       runtime.launch(request(), Grid.of(1, 32), 0, parameters);
     }
-    List<String> options = List.of("--gpu-architecture=sm_90", "--std=c++17", "-DK=36", "-DD=768");
+    List<String> options =
+        List.of(
+            "--gpu-architecture=sm_90",
+            "--std=c++17",
+            "--ptxas-options=--register-usage-level=0",
+            "-DK=36",
+            "-DD=768");
     assertEquals(List.of(options), compiled);
     assertEquals(
         List.of(

@@ -121,7 +121,8 @@ class PresetBindingTest {
             directory.resolve("cache").toString());
     assertEquals(0, code, () -> text(out));
     String image =
-        "k.cu=#include \"h.cuh\" h.cuh=Δ --gpu-architecture=sm_90 --std=c++17 -DK=36 -DD=768";
+        "k.cu=#include \"h.cuh\" h.cuh=Δ --gpu-architecture=sm_90 --std=c++17"
+            + " --ptxas-options=--register-usage-level=0 -DK=36 -DD=768";
     assertEquals(
         """
         cuInit 0
@@ -145,7 +146,8 @@ class PresetBindingTest {
         cuCtxPopCurrent
         cuCtxPushCurrent 0x1000
         nvrtcDestroyProgram
-        cuModuleLoadData k.cu=#include "h.cuh" h.cuh=Δ --gpu-architecture=sm_90 --std=c++17
+        cuModuleLoadData k.cu=#include "h.cuh" h.cuh=Δ --gpu-architecture=sm_90 --std=c++17 \
+        --ptxas-options=--register-usage-level=0
         cuModuleGetFunction 0x2000 absent
         cuModuleUnload 0x2000
         cuCtxPopCurrent
@@ -162,10 +164,11 @@ class PresetBindingTest {
         multiprocessors=132, sharedBytesPerBlock=232448, sharedBytesPerMultiprocessor=233472]]
         NVRTC 13.1, sm_90
         NVRTC does not compile source=k.cu, options=[--gpu-architecture=sm_90, --std=c++17, \
-        -DREFUSE]: k.cu(1): error: no; report this with the device's name, and use --device cpu \
+        --ptxas-options=--register-usage-level=0, -DREFUSE]: k.cu(1): error: no; report this with the device's name, and use --device cpu \
         meanwhile
         nvrtcCompileProgram failed: error=NVRTC_ERROR_INVALID_OPTION, source=k.cu, \
-        options=[--gpu-architecture=sm_90, --std=c++17, --nonsense]; see that libnvrtc.so.13 and \
+        options=[--gpu-architecture=sm_90, --std=c++17, \
+        --ptxas-options=--register-usage-level=0, --nonsense]; see that libnvrtc.so.13 and \
         libnvrtc-builtins.so.13.1 are of one CUDA release, or use --device cpu
         cuModuleGetFunction failed: error=CUDA_ERROR_NOT_FOUND (500), device=cuda:1, \
         kernel=absent; the compiled kernel lacks this name: delete the kernel cache \
