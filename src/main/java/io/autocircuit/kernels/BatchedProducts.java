@@ -174,4 +174,48 @@ final class BatchedProducts {
       }
     }
   }
+
+  static void patchProjectBackward(Kernels kernels, Kernels.PatchProjectBackward a) {
+    try (TensorScope scope = new TensorScope()) {
+      long[] shape = a.gradOut().shape();
+      long rows = shape[0] * shape[1];
+      long d = a.weight().size(0);
+      long w = a.width();
+      int parts = a.inputs().length;
+      // [parts, B·T, W] and [parts, W, D], as views
+      Tensor gradOut =
+          a.gradOut().view(rows, shape[2]).unflatten(1, new long[] {parts, w}).transpose(0, 1);
+      Tensor g = torch.empty(new long[] {a.count(), rows, d}, a.gradOut().options(), null);
+      Tensor weight = a.weight();
+      boolean intoWeights = a.scale() != null && g.numel() > weight.numel();
+      if (intoWeights) {
+        weight = weight.mul(a.scale().unsqueeze(1));
+      }
+      Tensor by = weight.t().unflatten(0, new long[] {parts, w});
+      boolean[] begun = new boolean[a.count()];
+      for (int from = 0; from < parts; ) {
+        // parts of neighbouring inputs that are all new, or all begun
+        int input = a.inputs()[from];
+        boolean add = begun[input];
+        int to = from;
+        while (to < parts && a.inputs()[to] == input + to - from && begun[a.inputs()[to]] == add) {
+          begun[a.inputs()[to]] = true;
+          to++;
+        }
+        long count = (long) to - from;
+        Tensor out = g.narrow(0, input, count);
+        Tensor some = gradOut.narrow(0, from, count);
+        if (add) {
+          torch.baddbmm_out(out, out, some, by.narrow(0, from, count));
+        } else {
+          torch.bmm_out(out, some, by.narrow(0, from, count));
+        }
+        from = to;
+      }
+      if (a.scale() != null && !intoWeights) {
+        g.mul_(a.scale());
+      }
+      Compositions.patchBackward(kernels, a, g.view(a.count(), shape[0], shape[1], d));
+    }
+  }
 }

@@ -65,16 +65,14 @@ final class Compositions {
   static void patchProjectBackward(Kernels kernels, Kernels.PatchProjectBackward a) {
     try (TensorScope scope = new TensorScope()) {
       long[] shape = a.gradOut().shape();
-      long b = shape[0];
-      long t = shape[1];
+      long rows = shape[0] * shape[1];
       long d = a.weight().size(0);
-      int k = a.count();
-      Tensor gradOut = a.gradOut().view(b * t, shape[2]);
-      Tensor g = torch.empty(new long[] {k, b, t, d}, a.gradOut().options(), null);
-      boolean[] begun = new boolean[k];
+      Tensor gradOut = a.gradOut().view(rows, shape[2]);
+      Tensor g = torch.empty(new long[] {a.count(), rows, d}, a.gradOut().options(), null);
+      boolean[] begun = new boolean[a.count()];
       for (int p = 0; p < a.inputs().length; p++) {
         int input = a.inputs()[p];
-        Tensor to = g.select(0, input).view(b * t, d);
+        Tensor to = g.select(0, input);
         Tensor part = gradOut.narrow(1, (long) p * a.width(), a.width());
         Tensor weight = a.weight().narrow(1, (long) p * a.width(), a.width()).t();
         if (begun[input]) {
@@ -87,48 +85,58 @@ final class Compositions {
       if (a.scale() != null) {
         g.mul_(a.scale());
       }
-      if (a.carry() == null) {
-        kernels.patchBackward(
-            new Kernels.PatchBackward(
-                g,
-                a.normalized(),
-                a.rstd(),
-                a.delta(),
-                a.mask(),
-                a.norm(),
-                a.maskGrad(),
-                a.residGrad(),
-                a.deltaGrad()));
-        return;
-      }
-      Tensor own = rows(a.maskGrad(), k);
-      Tensor carried = rows(a.maskGrad(), 1);
+      patchBackward(kernels, a, g.view(a.count(), shape[0], shape[1], d));
+    }
+  }
+
+  /**
+   * The gradients of mask, stream and Δ from those of the inputs.
+   *
+   * @param g {@code [K,B,T,D]}, before the normalisation's gradient; overwritten
+   */
+  static void patchBackward(Kernels kernels, Kernels.PatchProjectBackward a, Tensor g) {
+    int k = a.count();
+    if (a.carry() == null) {
       kernels.patchBackward(
           new Kernels.PatchBackward(
               g,
               a.normalized(),
               a.rstd(),
               a.delta(),
-              a.deltaGrad() == null ? null : a.mask().narrow(2, 0, k),
+              a.mask(),
               a.norm(),
-              own,
+              a.maskGrad(),
               a.residGrad(),
               a.deltaGrad()));
-      kernels.patchBackward(
-          new Kernels.PatchBackward(
-              a.carry().contiguous().unsqueeze(0),
-              null,
-              null,
-              a.delta(),
-              a.deltaGrad() == null ? null : a.mask().narrow(2, k, 1),
-              Normalization.NONE,
-              carried,
-              null,
-              a.deltaGrad()));
-      if (a.maskGrad() != null) {
-        a.maskGrad().narrow(2, 0, k).copy_(own);
-        a.maskGrad().narrow(2, k, 1).copy_(carried);
-      }
+      return;
+    }
+    Tensor own = rows(a.maskGrad(), k);
+    Tensor carried = rows(a.maskGrad(), 1);
+    kernels.patchBackward(
+        new Kernels.PatchBackward(
+            g,
+            a.normalized(),
+            a.rstd(),
+            a.delta(),
+            a.deltaGrad() == null ? null : a.mask().narrow(2, 0, k),
+            a.norm(),
+            own,
+            a.residGrad(),
+            a.deltaGrad()));
+    kernels.patchBackward(
+        new Kernels.PatchBackward(
+            a.carry().contiguous().unsqueeze(0),
+            null,
+            null,
+            a.delta(),
+            a.deltaGrad() == null ? null : a.mask().narrow(2, k, 1),
+            Normalization.NONE,
+            carried,
+            null,
+            a.deltaGrad()));
+    if (a.maskGrad() != null) {
+      a.maskGrad().narrow(2, 0, k).copy_(own);
+      a.maskGrad().narrow(2, k, 1).copy_(carried);
     }
   }
 

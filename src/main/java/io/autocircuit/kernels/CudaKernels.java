@@ -122,6 +122,11 @@ public final class CudaKernels implements Kernels, AutoCloseable {
   }
 
   @Override
+  public void patchProjectBackward(PatchProjectBackward args) {
+    BatchedProducts.patchProjectBackward(this, args);
+  }
+
+  @Override
   public void headOutputs(HeadOutputs args) {
     BatchedProducts.headOutputs(args);
   }

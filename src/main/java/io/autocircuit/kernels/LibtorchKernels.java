@@ -84,6 +84,11 @@ public final class LibtorchKernels implements Kernels {
   }
 
   @Override
+  public void patchProjectBackward(PatchProjectBackward args) {
+    BatchedProducts.patchProjectBackward(this, args);
+  }
+
+  @Override
   public void headOutputs(HeadOutputs args) {
     BatchedProducts.headOutputs(args);
   }

@@ -123,7 +123,7 @@ class PatchProjectBackwardTest {
   @EnumSource(
       value = ScalarType.class,
       names = {"Float", "Double"})
-  void everyInstructionSetEqualsTheComposition(ScalarType type) {
+  void everyKernelEqualsTheComposition(ScalarType type) {
     List<KernelCase> cases = new ArrayList<>(KernelCase.all(type));
     for (int i = 0; i < 6; i++) {
       cases.add(manyRows(type, 1000 + i));
@@ -136,15 +136,13 @@ class PatchProjectBackwardTest {
         double steep = 16 * expected.steepest();
         Tolerance mask = Tolerance.of(type, (long) c.b() * c.t() * c.d() + terms).scaled(steep);
         Tolerance stream = Tolerance.of(type, terms + c.k()).scaled(steep);
-        for (InstructionSet set : InstructionSet.available()) {
-          for (int threads = 1; threads <= 2; threads++) {
-            Call actual = call(c);
-            new CpuKernels(set, threads).patchProjectBackward(actual.args());
-            String name = set + " " + c;
-            check(mask, name + " maskGrad", expected.maskGrad(), actual.maskGrad());
-            check(stream, name + " residGrad", expected.residGrad(), actual.residGrad());
-            check(stream, name + " deltaGrad", expected.deltaGrad(), actual.deltaGrad());
-          }
+        for (Kernels kernels : PatchProjectTest.kernels()) {
+          Call actual = call(c);
+          kernels.patchProjectBackward(actual.args());
+          String name = kernels.name() + " " + c;
+          check(mask, name + " maskGrad", expected.maskGrad(), actual.maskGrad());
+          check(stream, name + " residGrad", expected.residGrad(), actual.residGrad());
+          check(stream, name + " deltaGrad", expected.deltaGrad(), actual.deltaGrad());
         }
       }
     }

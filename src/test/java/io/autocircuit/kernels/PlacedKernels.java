@@ -51,6 +51,24 @@ public final class PlacedKernels implements Kernels {
   }
 
   @Override
+  public void patchProjectBackward(PatchProjectBackward args) {
+    check(args);
+    BatchedProducts.patchProjectBackward(this, args);
+  }
+
+  @Override
+  public void attention(Attention args) {
+    check(args);
+    Kernels.super.attention(args);
+  }
+
+  @Override
+  public void attentionBackward(AttentionBackward args) {
+    check(args);
+    Kernels.super.attentionBackward(args);
+  }
+
+  @Override
   public void headOutputs(HeadOutputs args) {
     check(args);
     BatchedProducts.headOutputs(args);

@@ -72,7 +72,14 @@ class DeviceEngineTest {
       }
     }
     assertEquals(
-        Set.of("PatchForward", "PatchBackward", "PatchProject", "HeadOutputs"),
+        Set.of(
+            "PatchForward",
+            "PatchBackward",
+            "PatchProject",
+            "PatchProjectBackward",
+            "HeadOutputs",
+            "Attention",
+            "AttentionBackward"),
         kernels.calls().keySet());
   }
 
