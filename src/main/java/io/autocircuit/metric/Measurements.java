@@ -15,7 +15,7 @@ public final class Measurements {
 
   /**
    * Measures circuits, one micro-batch of prompts after another as the model's memory budget
-   * permits. Only one circuit's logits are held at a time.
+   * permits. Only the logits of circuits that are run together are held at a time.
    *
    * @param runs how the circuits are evaluated
    * @param batches the prompts; values are means over all of them

@@ -10,9 +10,9 @@ public final class Divergence {
   /**
    * The Kullback–Leibler divergence KL(target ‖ circuit), averaged over positions.
    *
-   * @param circuit logits of the circuit, {@code [B,P,V]}
+   * @param circuit logits of the circuit, {@code [B,P,V]}, or of several, {@code [circuits,B,P,V]}
    * @param target logits of the reference run, {@code [B,P,V]}
-   * @return {@code [B]}, in nats; differentiable in {@code circuit}
+   * @return {@code [B]} or {@code [circuits,B]}, in nats; differentiable in {@code circuit}
    */
   public static Tensor kl(Tensor circuit, Tensor target) {
     Tensor q = torch.log_softmax(circuit, -1);
@@ -20,9 +20,15 @@ public final class Divergence {
     return p.exp().mul(p.sub(q)).sum(-1).mean(-1);
   }
 
-  /** The mean squared error over positions and outputs, {@code [B]}; differentiable. */
+  /**
+   * The mean squared error over positions and outputs.
+   *
+   * @param circuit logits of the circuit, {@code [B,P,V]}, or of several, {@code [circuits,B,P,V]}
+   * @param target logits of the reference run, {@code [B,P,V]}
+   * @return {@code [B]} or {@code [circuits,B]}; differentiable in {@code circuit}
+   */
   public static Tensor mse(Tensor circuit, Tensor target) {
     Tensor d = circuit.sub(target);
-    return d.mul(d).mean(new long[] {1, 2}, false, null);
+    return d.mul(d).mean(new long[] {-2, -1}, false, null);
   }
 }

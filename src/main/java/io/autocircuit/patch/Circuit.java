@@ -1,6 +1,7 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.Edge;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -88,6 +89,22 @@ public final class Circuit {
   /** Whether the edge with that canonical index belongs to it. */
   public boolean contains(int edge) {
     return edges.get(edge);
+  }
+
+  /**
+   * Whether the end reads, along edges of this circuit, the node that an edge leads to. Edges of
+   * which that is not so change nothing.
+   */
+  public boolean reads(int edge) {
+    CircuitPlan plan = CircuitPlan.of(this, false, false);
+    for (int m = graph.modules().size() - 1; m >= 0; m--) {
+      DestModule module = graph.modules().get(m);
+      if (module.offset() <= edge) {
+        int head = (edge - module.offset()) / (module.sources() * graph.positionCopies());
+        return plan.read(m, head);
+      }
+    }
+    throw new IllegalArgumentException("edge index=" + edge + " is negative");
   }
 
   /** Its canonical edge indices, as a copy. */

@@ -142,6 +142,12 @@ final class CircuitPlan {
     return kept[module][head];
   }
 
+  /** Whether anybody reads the node that a destination belongs to; the end is always read. */
+  boolean read(int module, int head) {
+    DestModule m = graph.modules().get(module);
+    return m.input() == Input.END || need[sourceOf(m, head)] != NOTHING;
+  }
+
   /** How much of a source is read. */
   byte need(int source) {
     return need[source];

@@ -59,9 +59,10 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
   }
 
   /**
-   * Evaluates circuits on batches, one micro-batch after another, all circuits of one in turn. With
-   * several workers ({@link PatchableModel#withWorkers}) each takes a micro-batch, and the visitor
-   * is called by several threads at once.
+   * Evaluates circuits on batches, one micro-batch after another, all circuits of one in turn;
+   * where that is faster, several at once ({@link Evaluations#circuitsAtOnce}). With several
+   * workers ({@link PatchableModel#withWorkers}) each takes a micro-batch, and the visitor is
+   * called by several threads at once.
    *
    * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget
    */
@@ -80,17 +81,23 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
                     model, batches, values, direction(), MemoryEstimate.Work.CIRCUITS)) {
       all.compute(
           part -> {
-            run(part, circuits, visitor);
+            run(part, circuits, all.circuitsAtOnce(), visitor);
             return part.size();
           },
           (part, size) -> {});
     }
   }
 
-  private void run(Evaluations.Part part, List<Circuit> circuits, PartVisitor visitor) {
-    for (int c = 0; c < circuits.size(); c++) {
+  private void run(Evaluations.Part part, List<Circuit> circuits, int atOnce, PartVisitor visitor) {
+    for (int c = 0; c < circuits.size(); c += atOnce) {
+      List<Circuit> some = circuits.subList(c, Math.min(circuits.size(), c + atOnce));
       try (TensorScope scope = new TensorScope()) {
-        visitor.accept(c, part, part.run().logits(circuits.get(c), patchType));
+        Tensor logits = part.run().logits(some, patchType);
+        for (int i = 0; i < some.size(); i++) {
+          try (TensorScope inner = new TensorScope()) {
+            visitor.accept(c + i, part, logits.select(0, i));
+          }
+        }
       }
     }
   }
@@ -114,17 +121,26 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
                 values,
                 direction(),
                 MemoryEstimate.Work.CIRCUITS)) {
+          int atOnce = all.circuitsAtOnce();
           if (all.count() == 1) {
             all.forEach(
-                part -> run(part, circuits, (c, same, logits) -> visitor.accept(c, batch, logits)));
+                part ->
+                    run(
+                        part,
+                        circuits,
+                        atOnce,
+                        (c, same, logits) -> visitor.accept(c, batch, logits)));
             continue;
           }
-          for (int c = 0; c < circuits.size(); c++) {
-            Circuit circuit = circuits.get(c);
+          for (int c = 0; c < circuits.size(); c += atOnce) {
+            List<Circuit> some = circuits.subList(c, Math.min(circuits.size(), c + atOnce));
             try (TensorScope scope = new TensorScope()) {
               TensorVector parts = new TensorVector();
-              all.forEach(part -> parts.push_back(part.run().logits(circuit, patchType)));
-              visitor.accept(c, b, torch.cat(parts, 0));
+              all.forEach(part -> parts.push_back(part.run().logits(some, patchType)));
+              Tensor whole = torch.cat(parts, 1);
+              for (int i = 0; i < some.size(); i++) {
+                visitor.accept(c + i, b, whole.select(0, i));
+              }
             }
           }
         }

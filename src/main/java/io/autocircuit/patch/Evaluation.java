@@ -226,17 +226,45 @@ public final class Evaluation implements AutoCloseable {
    * @return the sliced logits, {@code [B,P,V]}, in the current scope
    */
   public Tensor logits(Circuit circuit, PatchType type) {
-    if (!circuit.graph().equals(graph)) {
-      throw new IllegalArgumentException("the circuit is for another graph: " + circuit.graph());
+    try (TensorScope scope = new TensorScope()) {
+      return scope.keep(logits(List.of(circuit), type).select(0, 0));
+    }
+  }
+
+  /**
+   * Runs several circuits at once: as {@link #logits(Circuit, PatchType)} gives them one after
+   * another, but for rounding. Takes the memory of an evaluation for each ({@link
+   * MemoryEstimate#of(PatchableModel, MemoryEstimate.Work, Ablation, int, int)}).
+   *
+   * @param circuits one or more
+   * @return the sliced logits, {@code [circuits,B,P,V]}, in the current scope
+   */
+  public Tensor logits(List<Circuit> circuits, PatchType type) {
+    if (circuits.isEmpty()) {
+      throw new IllegalArgumentException("circuits=[]; give one or more");
+    }
+    for (Circuit c : circuits) {
+      if (!c.graph().equals(graph)) {
+        throw new IllegalArgumentException("the circuit is for another graph: " + c.graph());
+      }
     }
     try (TensorScope scope = new TensorScope()) {
-      if (engine == null) {
-        engine =
-            new CircuitEngine(
-                patchable, context, embedded, ablations, constantsAreAblations, prefix);
-      }
-      return scope.keep(engine.logits(notAblated(circuit, type)));
+      prepareCircuits(circuits.size());
+      return scope.keep(engine.logits(circuits.stream().map(c -> notAblated(c, type)).toList()));
     }
+  }
+
+  /** The working memory of so many circuits at once, made when first needed. */
+  void prepareCircuits(int count) {
+    if (engine != null && engine.capacity() >= count) {
+      return;
+    }
+    if (engine != null) {
+      engine.close();
+    }
+    engine =
+        new CircuitEngine(
+            patchable, context, embedded, ablations, constantsAreAblations, prefix, count);
   }
 
   /** The edges that carry what is computed; all others carry ablation values. */

@@ -2,6 +2,7 @@ package io.autocircuit.patch;
 
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -133,6 +134,8 @@ public final class Evaluations implements AutoCloseable {
 
   private final boolean keep;
 
+  private final int circuitsAtOnce;
+
   /** Computes micro-batches at the same time; null where they are computed one after another. */
   private final ExecutorService workers;
 
@@ -157,6 +160,7 @@ public final class Evaluations implements AutoCloseable {
     for (int b = 0; b < open.length; b++) {
       open[b] = new Part[parts.get(b).size()];
     }
+    circuitsAtOnce = work == MemoryEstimate.Work.CIRCUITS ? circuitsAtOnce(work) : 1;
     workers = stay && model.workers() > 1 ? pool(model.workers()) : null;
   }
 
@@ -231,6 +235,47 @@ public final class Evaluations implements AutoCloseable {
       all.add(MicroBatch.split(b, batches.get(b), (int) Math.min(most, size)));
     }
     return all;
+  }
+
+  private int circuitsAtOnce(MemoryEstimate.Work work) {
+    long rows = 1;
+    for (int b = 0; b < parts.size(); b++) {
+      for (MicroBatch m : parts.get(b)) {
+        rows = Math.max(rows, (long) m.size() * batches.get(b).clean().length());
+      }
+    }
+    return CircuitsAtOnce.of(
+        !model.model().placement().device().equals(Device.CPU),
+        model.model().config().dModel(),
+        rows,
+        count -> bytes(work, count) <= model.memory().bytes());
+  }
+
+  /** Bytes of all micro-batches that are open at the same time, with so many circuits at once. */
+  private double bytes(MemoryEstimate.Work work, int circuits) {
+    double held = 0;
+    double moving = 0;
+    double alone = 0;
+    for (int b = 0; b < parts.size(); b++) {
+      int length = batches.get(b).clean().length();
+      MemoryEstimate need = MemoryEstimate.of(model, work, values.ablation(), length, circuits);
+      held += need.fixed();
+      for (MicroBatch m : parts.get(b)) {
+        held += (double) m.size() * need.heldPerPrompt();
+        moving = Math.max(moving, (double) m.size() * need.transientPerPrompt());
+        alone = Math.max(alone, (double) need.bytes(m.size()));
+      }
+    }
+    return stay ? held + model.workers() * moving : alone;
+  }
+
+  /**
+   * How many circuits a visitor should run at once on a micro-batch, by {@link
+   * Evaluation#logits(List, PatchType)}: more than one where that is faster and the memory budget
+   * has room; so many at most fit.
+   */
+  public int circuitsAtOnce() {
+    return circuitsAtOnce;
   }
 
   /** Number of micro-batches of all batches. */

@@ -24,6 +24,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * <tr><td>MLP</td><td>2·T·M, gated 3·T·M, and (1 + a)·T·D</td></tr>
  * </table>
  *
+ * <p>Several circuits at once take what circuits hold and need, and the ablation values and the
+ * logits besides, once for each.
+ *
  * <p>Held while an evaluation is open: the ablation values (one Δ when resampled), one Δ, the
  * embedding, the logits of the clean and corrupt runs, {@code 2·P·V}; for circuits {@code
  * (2L+1)·T·D + L·3·T·H·d}, for masks {@code (L+1)·T·D} for restarts. Transient during a call: one
@@ -75,6 +78,23 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
    * @param length T, padding included
    */
   public static MemoryEstimate of(PatchableModel model, Work work, Ablation ablation, int length) {
+    return of(model, work, ablation, length, 1);
+  }
+
+  /**
+   * Estimates for several circuits at once.
+   *
+   * @param work what is run
+   * @param ablation what ablated sources are replaced by
+   * @param length T, padding included
+   * @param circuits how many circuits are evaluated in one run; only {@link Work#CIRCUITS} can be
+   */
+  public static MemoryEstimate of(
+      PatchableModel model, Work work, Ablation ablation, int length, int circuits) {
+    if (circuits < 1 || (circuits > 1 && work != Work.CIRCUITS)) {
+      throw new IllegalArgumentException(
+          "circuits=" + circuits + " at once cannot be run as work=" + work);
+    }
     Sizes s = new Sizes(model, length);
     long bytes = model.model().type() == ScalarType.Double ? Double.BYTES : Float.BYTES;
     // means over a dataset or a batch: sums in both types, and the values
@@ -88,8 +108,13 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
     long moving;
     switch (work) {
       case CIRCUITS -> {
-        held += s.delta() + (2L * s.blocks() + 1) * s.stream() + 3L * s.blocks() * s.width();
-        moving = Math.max(s.circuit(), 4L * s.blocks() * s.stream());
+        long copy = s.delta() + (2L * s.blocks() + 1) * s.stream() + 3L * s.blocks() * s.width();
+        if (circuits > 1) {
+          // each copy has the patched-in values, and its logits until its next circuit
+          copy += patches + s.logits() + (long) length * length + 2L * length * s.rotated();
+        }
+        held += circuits * copy;
+        moving = Math.max(circuits * s.circuit(), 4L * s.blocks() * s.stream());
       }
       case MASKS -> {
         held += s.delta() + (s.blocks() + 2 + s.k()) * s.stream() + 4 * s.width();
@@ -152,7 +177,7 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
       return (long) positions() * config().outputs();
     }
 
-    private int rotated() {
+    int rotated() {
       return config().positions() instanceof Rotary r ? r.dimensions() : 0;
     }
 

@@ -141,6 +141,14 @@ class DeviceEngineTest {
         // one edge more: what has not changed is used again
         edges.set(random.nextInt(graph.edgeCount()));
         there(run.logits(Circuit.of(graph, edges), type));
+        List<Circuit> several = new ArrayList<>(List.of(Circuit.empty(graph)));
+        for (int i = 0; i < 2; i++) {
+          edges.clear(random.nextInt(graph.edgeCount()));
+          several.add(Circuit.of(graph, edges));
+        }
+        Tensor together = there(run.logits(several, type));
+        assertEquals(several.size(), together.size(0));
+        there(Divergence.kl(together, model.logits(batch.clean())));
       }
       run.forget();
     }

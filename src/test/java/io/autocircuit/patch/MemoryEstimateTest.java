@@ -21,6 +21,7 @@ import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.TensorScope;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Locale;
@@ -52,10 +53,11 @@ class MemoryEstimateTest {
 
   @TempDir Path folder;
 
-  private record Case(String shape, List<Work> work, Map<String, String> environment) {
+  private record Case(
+      String shape, List<Work> work, int circuits, Map<String, String> environment) {
     @Override
     public String toString() {
-      return shape + " " + work;
+      return shape + " " + work + " circuits=" + circuits;
     }
   }
 
@@ -63,9 +65,11 @@ class MemoryEstimateTest {
     // large blocks go back to the system at once, so that each kind of work starts from nothing
     Map<String, String> prompt = Map.of("MALLOC_MMAP_THRESHOLD_", String.valueOf(1 << 20));
     return Stream.of(
-        new Case("sequential", List.of(Work.values()), prompt),
-        new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), prompt),
-        new Case("sequential", List.of(Work.UNIFORM_GRADIENT), Map.of()));
+        new Case("sequential", List.of(Work.values()), 1, prompt),
+        new Case("sequential", List.of(Work.CIRCUITS), 4, prompt),
+        new Case("parallel", List.of(Work.CIRCUITS), 3, prompt),
+        new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), 1, prompt),
+        new Case("sequential", List.of(Work.UNIFORM_GRADIENT), 1, Map.of()));
   }
 
   @ParameterizedTest
@@ -86,7 +90,8 @@ class MemoryEstimateTest {
                 "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"),
             c.environment(),
             Child.class,
-            Stream.concat(Stream.of(c.shape()), c.work().stream().map(Work::name))
+            Stream.concat(
+                    Stream.of(c.shape(), "" + c.circuits()), c.work().stream().map(Work::name))
                 .toArray(String[]::new));
     assertEquals(c.work().size(), lines.size(), lines::toString);
     for (String line : lines) {
@@ -185,23 +190,26 @@ class MemoryEstimateTest {
             PatchableModel.of(
                 transformer, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
         // what libraries take once, whatever they are used for
-        run(model, Work.UNIFORM_GRADIENT, List.of(batch.slice(0, 1)));
-        for (int i = 1; i < words.length; i++) {
+        run(model, Work.UNIFORM_GRADIENT, 1, List.of(batch.slice(0, 1)));
+        int circuits = Integer.parseInt(words[1]);
+        for (int i = 2; i < words.length; i++) {
           Work work = Work.valueOf(words[i]);
           long before = Forked.field("VmRSS");
           Forked.resetPeak();
-          run(model, work, List.of(batch));
+          run(model, work, circuits, List.of(batch));
           System.out.println(
               work
                   + " "
-                  + MemoryEstimate.of(model, work, Ablation.RESAMPLE, LENGTH).bytes(PROMPTS)
+                  + MemoryEstimate.of(model, work, Ablation.RESAMPLE, LENGTH, circuits)
+                      .bytes(PROMPTS)
                   + " "
                   + (Forked.field("VmHWM") - before));
         }
       }
     }
 
-    private static void run(PatchableModel model, Work work, List<PromptBatch> batches) {
+    private static void run(
+        PatchableModel model, Work work, int circuits, List<PromptBatch> batches) {
       SplittableRandom random = new SplittableRandom(3);
       int edges = model.graph().edgeCount();
       if (work == Work.SOURCES) {
@@ -229,12 +237,16 @@ class MemoryEstimateTest {
               switch (work) {
                 case CIRCUITS -> {
                   for (double share : new double[] {1, 0.5}) {
-                    BitSet set = new BitSet();
-                    for (int e = 0; e < edges; e++) {
-                      set.set(e, random.nextDouble() < share);
+                    List<Circuit> some = new ArrayList<>();
+                    for (int c = 0; c < circuits; c++) {
+                      BitSet set = new BitSet();
+                      for (int e = 0; e < edges; e++) {
+                        set.set(e, random.nextDouble() < share);
+                      }
+                      some.add(Circuit.of(model.graph(), set));
                     }
                     try (TensorScope scope = new TensorScope()) {
-                      part.run().logits(Circuit.of(model.graph(), set), PatchType.TREE_PATCH);
+                      part.run().logits(some, PatchType.TREE_PATCH);
                     }
                   }
                 }
