@@ -115,7 +115,10 @@ final class SelftestCommand implements Callable<Integer> {
     out.printf(
         "%n%-16s %-8s %9s %6s %17s%n", "kernel", "dtype", "channels", "cases", "error/tolerance");
     List<Map<String, Object>> lines = new ArrayList<>();
-    List<ScalarType> types = List.of(ScalarType.Float, ScalarType.Double);
+    List<ScalarType> types =
+        on.isCuda()
+            ? List.of(ScalarType.Float, ScalarType.BFloat16, ScalarType.Double)
+            : List.of(ScalarType.Float, ScalarType.Double);
     boolean right =
         new KernelCheck(kernels.kernels(), on, seed)
                 .run(

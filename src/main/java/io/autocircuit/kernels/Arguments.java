@@ -14,6 +14,9 @@ final class Arguments {
   private static final int FLOAT = 0;
   private static final int DOUBLE = 1;
 
+  /** Of CUDA kernels only. */
+  private static final int BFLOAT16 = 2;
+
   private Arguments() {}
 
   /**
@@ -61,17 +64,26 @@ final class Arguments {
       return type == DOUBLE;
     }
 
-    /** For the CPU. */
-    static Forward of(Kernels.PatchForward args) {
-      return of(args, Device.CPU);
+    /** Whether the tensors are bfloat16. */
+    boolean bfloat16() {
+      return type == BFLOAT16;
     }
 
-    /** For tensors on {@code device}. */
+    /** For the CPU. */
+    static Forward of(Kernels.PatchForward args) {
+      return of(args, Device.CPU, false);
+    }
+
+    /** For CUDA kernels, which take bfloat16 too; tensors on {@code device}. */
     static Forward of(Kernels.PatchForward args, Device device) {
+      return of(args, device, true);
+    }
+
+    private static Forward of(Kernels.PatchForward args, Device device, boolean bfloat16) {
       if (args.norm() == null) {
         throw invalid("norm=null", "pass Normalization.NONE for no normalisation");
       }
-      ScalarType type = elementType("resid", args.resid());
+      ScalarType type = elementType("resid", args.resid(), bfloat16);
       View resid = view("resid", args.resid(), type, 3, device);
       long b = resid.shape[0];
       long t = resid.shape[1];
@@ -142,17 +154,26 @@ final class Arguments {
       return type == DOUBLE;
     }
 
-    /** For the CPU. */
-    static Backward of(Kernels.PatchBackward args) {
-      return of(args, Device.CPU);
+    /** Whether the tensors are bfloat16. */
+    boolean bfloat16() {
+      return type == BFLOAT16;
     }
 
-    /** For tensors on {@code device}. */
+    /** For the CPU. */
+    static Backward of(Kernels.PatchBackward args) {
+      return of(args, Device.CPU, false);
+    }
+
+    /** For CUDA kernels, which take bfloat16 too; tensors on {@code device}. */
     static Backward of(Kernels.PatchBackward args, Device device) {
+      return of(args, device, true);
+    }
+
+    private static Backward of(Kernels.PatchBackward args, Device device, boolean bfloat16) {
       if (args.norm() == null) {
         throw invalid("norm=null", "pass Normalization.NONE for no normalisation");
       }
-      ScalarType type = elementType("gradOut", args.gradOut());
+      ScalarType type = elementType("gradOut", args.gradOut(), bfloat16);
       View grad = contiguous("gradOut", view("gradOut", args.gradOut(), type, 4, device));
       positive("gradOut", grad);
       return of(args, type, grad, grad.shape, grad.shape[0], device);
@@ -544,14 +565,28 @@ final class Arguments {
 
   /** The number of {@code native/include/instruction_set.h}. */
   private static int nativeType(ScalarType type) {
-    return type == ScalarType.Double ? DOUBLE : FLOAT;
+    return switch (type) {
+      case Double -> DOUBLE;
+      case BFloat16 -> BFLOAT16;
+      default -> FLOAT;
+    };
   }
 
   private static ScalarType elementType(String name, Tensor tensor) {
+    return elementType(name, tensor, false);
+  }
+
+  private static ScalarType elementType(String name, Tensor tensor, boolean bfloat16) {
     defined(name, tensor);
     ScalarType type = tensor.scalar_type().intern();
-    if (type != ScalarType.Float && type != ScalarType.Double) {
-      throw invalid(name + ".dtype=" + type, "convert it to float32 or float64");
+    boolean taken =
+        type == ScalarType.Float
+            || type == ScalarType.Double
+            || (bfloat16 && type == ScalarType.BFloat16);
+    if (!taken) {
+      throw invalid(
+          name + ".dtype=" + type,
+          "convert it to float32" + (bfloat16 ? ", bfloat16" : "") + " or float64");
     }
     return type;
   }

@@ -17,9 +17,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * The kernels for tensors on one CUDA device: the sources in {@code cuda/}, compiled for the device
- * and the model's shape before their first launch, in float32; float64 is computed by libtorch's
- * own operations. A call returns before the device has computed; libtorch's next operation on the
- * same stream comes after it, as with its own.
+ * and the model's shape before their first launch, in float32 or bfloat16 (all tensors of a call;
+ * sums are float32); float64 is computed by libtorch's own operations. A call returns before the
+ * device has computed; libtorch's next operation on the same stream comes after it, as with its
+ * own.
  *
  * <p>Safe to share between threads.
  */
@@ -80,7 +81,13 @@ public final class CudaKernels implements Kernels, AutoCloseable {
         CudaLaunch.patchForward(
             limits,
             new CudaLaunch.Forward(
-                shape(a.prompts(), a.positions(), a.destinations(), a.sources(), a.channels()),
+                shape(
+                    a.bfloat16(),
+                    a.prompts(),
+                    a.positions(),
+                    a.destinations(),
+                    a.sources(),
+                    a.channels()),
                 strided(a.resid(), 2),
                 strided(a.delta(), 3),
                 strided(a.mask(), 3),
@@ -101,7 +108,13 @@ public final class CudaKernels implements Kernels, AutoCloseable {
         CudaLaunch.patchBackward(
             limits,
             new CudaLaunch.Backward(
-                shape(a.prompts(), a.positions(), a.destinations(), a.sources(), a.channels()),
+                shape(
+                    a.bfloat16(),
+                    a.prompts(),
+                    a.positions(),
+                    a.destinations(),
+                    a.sources(),
+                    a.channels()),
                 a.gradOut().address(),
                 strided(a.normalized(), 3),
                 strided(a.rstd(), 3),
@@ -131,9 +144,9 @@ public final class CudaKernels implements Kernels, AutoCloseable {
     BatchedProducts.headOutputs(args);
   }
 
-  private static CudaLaunch.Shape shape(long b, long t, long k, long s, long d) {
+  private static CudaLaunch.Shape shape(boolean bfloat16, long b, long t, long k, long s, long d) {
     return new CudaLaunch.Shape(
-        CudaLaunch.ElementType.FLOAT32,
+        bfloat16 ? CudaLaunch.ElementType.BFLOAT16 : CudaLaunch.ElementType.FLOAT32,
         Math.toIntExact(b),
         Math.toIntExact(t),
         Math.toIntExact(k),

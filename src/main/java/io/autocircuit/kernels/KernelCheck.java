@@ -58,6 +58,9 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
     }
   }
 
+  /** What rounding to bfloat16 may change a number by, over the number. */
+  private static final double BFLOAT16_EPSILON = 1.0 / 256;
+
   /** Memory, and the part of it that is meant. */
   private record Placed(Tensor base, UnaryOperator<Tensor> part) {
     Tensor view() {
@@ -65,14 +68,26 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
     }
 
     /** The same on another device; a copy in any case. */
-    Placed on(Device device) {
-      return new Placed(Tensors.copy(base, device), part);
+    Placed on(Device device, boolean bfloat16) {
+      Tensor there = Tensors.copy(base, device);
+      return new Placed(bfloat16 ? there.to(ScalarType.BFloat16) : there, part);
+    }
+
+    /** Rounds it to what bfloat16 can hold. */
+    void round() {
+      base.copy_(base.to(ScalarType.BFloat16));
     }
   }
 
-  /** Sizes, layouts and random numbers of one case. */
+  /**
+   * Sizes, layouts and random numbers of one case.
+   *
+   * @param type of the reference
+   * @param bfloat16 whether the kernels get bfloat16; all inputs are then numbers that it can hold
+   */
   private record Case(
       ScalarType type,
+      boolean bfloat16,
       int b,
       int t,
       int k,
@@ -91,7 +106,8 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
     }
 
     Tensor random(long... shape) {
-      return Tensors.empty(type, shape).normal_(0, 1, generator);
+      Tensor x = Tensors.empty(type, shape).normal_(0, 1, generator);
+      return bfloat16 ? x.to(ScalarType.BFloat16).to(type) : x;
     }
 
     Placed poisoned(long... shape) {
@@ -159,7 +175,7 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
   /**
    * Runs all cases.
    *
-   * @param types float32, float64 or both
+   * @param types float32, float64, bfloat16 or several of them
    * @param done called for each line as soon as it is known
    */
   public List<Line> run(List<ScalarType> types, Consumer<Line> done) {
@@ -198,6 +214,7 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
 
   private void run(
       ReferenceKernels reference, ScalarType type, int k, int s, int d, Map<String, Worst> worst) {
+    boolean bfloat16 = type == ScalarType.BFloat16;
     long caseSeed = seed + 1_000_003L * d + 1009L * k + s;
     SplittableRandom random = new SplittableRandom(caseSeed);
     boolean large = (long) d * k * s > LARGE;
@@ -206,7 +223,8 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
         GeneratorOptional optional = new GeneratorOptional(generator)) {
       Case c =
           new Case(
-              type,
+              bfloat16 ? ScalarType.Float : type,
+              bfloat16,
               LENGTHS[random.nextInt(large ? 2 : LENGTHS.length)],
               LENGTHS[random.nextInt(large ? 3 : LENGTHS.length)],
               k,
@@ -221,14 +239,20 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
       Placed mask = c.mask();
       Placed normalized = c.poisoned(k, c.b, c.t, d);
       Placed rstd = c.poisoned(k, c.b, c.t);
-      Placed actual = normalized.on(device);
-      Placed actualRstd = rstd.on(device);
+      Placed actual = normalized.on(device, c.bfloat16);
+      Placed actualRstd = rstd.on(device, c.bfloat16);
       boolean withRstd = c.variant % 3 != 0;
-      Placed there = delta.on(device);
-      Placed maskThere = mask.on(device);
+      Placed there = delta.on(device, c.bfloat16);
+      Placed maskThere = mask.on(device, c.bfloat16);
       reference.patchForward(forward(c, resid, delta, mask, normalized, rstd));
       kernels.patchForward(
-          forward(c, resid.on(device), there, maskThere, actual, withRstd ? actualRstd : null));
+          forward(
+              c,
+              resid.on(device, c.bfloat16),
+              there,
+              maskThere,
+              actual,
+              withRstd ? actualRstd : null));
       double steepest = torch.max(rstd.view()).item_double();
       Worst forward = worst.get("patch_forward");
       forward.cases++;
@@ -237,6 +261,10 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
       compare(forward, c, "out", normalized, actual, s + 1, x);
       if (withRstd) {
         compare(forward, c, "rstd", rstd, actualRstd, s + 1, x * steepest);
+      }
+      if (bfloat16) {
+        normalized.round();
+        rstd.round();
       }
       Worst backward = worst.get("patch_backward");
       backward.cases++;
@@ -284,18 +312,18 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
                 (c.variant / 2) % 2 == 0 ? c.b : 1, (c.variant / 3) % 2 == 0 ? c.t : 1, c.k, c.s);
     Placed residGrad = wanted == 2 ? null : c.stream();
     Placed deltaGrad = wanted == 3 ? null : c.sources();
-    Placed gradThere = grad.on(device);
-    Placed maskGradThere = maskGrad == null ? null : maskGrad.on(device);
-    Placed residGradThere = residGrad == null ? null : residGrad.on(device);
-    Placed deltaGradThere = deltaGrad == null ? null : deltaGrad.on(device);
+    Placed gradThere = grad.on(device, c.bfloat16);
+    Placed maskGradThere = maskGrad == null ? null : maskGrad.on(device, c.bfloat16);
+    Placed residGradThere = residGrad == null ? null : residGrad.on(device, c.bfloat16);
+    Placed deltaGradThere = deltaGrad == null ? null : deltaGrad.on(device, c.bfloat16);
     reference.patchBackward(
         backward(c, grad, normalized, rstd, delta, mask, maskGrad, residGrad, deltaGrad));
     kernels.patchBackward(
         backward(
             c,
             gradThere,
-            normalized.on(device),
-            rstd.on(device),
+            normalized.on(device, c.bfloat16),
+            rstd.on(device, c.bfloat16),
             deltaThere,
             maskThere,
             maskGradThere,
@@ -347,7 +375,8 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
       Placed actual,
       long terms,
       double magnitude) {
-    double epsilon = c.type == ScalarType.Double ? Math.ulp(1.0) : Math.ulp(1.0f);
+    double single = c.bfloat16 ? BFLOAT16_EPSILON : Math.ulp(1.0f);
+    double epsilon = c.type == ScalarType.Double ? Math.ulp(1.0) : single;
     double relative = FACTOR * epsilon * Math.sqrt((double) Math.max(terms, 1));
     worst.add(
         error(

@@ -103,6 +103,34 @@ class CudaKernelsTest {
   }
 
   @Test
+  void bfloat16HasKernelsOfItsOwn() {
+    try (TensorScope scope = new TensorScope();
+        CudaKernels kernels = kernels(FORWARD_WORDS)) {
+      Tensor half = empty(B, T, D).to(ScalarType.BFloat16);
+      Tensor out = empty(K, B, T, D).to(ScalarType.BFloat16);
+      Kernels.PatchForward args =
+          new Kernels.PatchForward(half, null, null, Normalization.NONE, out, null);
+      kernels.patchForward(args);
+      List<String> compiled = cuda.compiled().get(0);
+      assertTrue(compiled.contains("-DAUTOCIRCUIT_BFLOAT16=1"), compiled::toString);
+      assertEquals(address(half), cuda.launched().get(0).parameters().get(0));
+      IllegalArgumentException mixed =
+          assertThrows(
+              IllegalArgumentException.class,
+              () ->
+                  kernels.patchForward(
+                      new Kernels.PatchForward(
+                          half, null, null, Normalization.NONE, empty(K, B, T, D), null)));
+      assertTrue(mixed.getMessage().contains("out.dtype=Float"), mixed::getMessage);
+      IllegalArgumentException refused =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> KernelsProvider.choose("baseline").kernels().patchForward(args));
+      assertEquals("resid.dtype=BFloat16; convert it to float32 or float64", refused.getMessage());
+    }
+  }
+
+  @Test
   void withoutSourcesThereIsNoDelta() {
     try (TensorScope scope = new TensorScope();
         CudaKernels kernels = kernels(FORWARD_WORDS)) {

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 
@@ -66,6 +67,82 @@ class KernelCheckTest {
     assertEquals(6, lines.size());
     assertTrue(lines.stream().allMatch(KernelCheck.Line::right), lines::toString);
     assertTrue(lines.stream().allMatch(l -> l.worst() > 0 && l.worst() < 0.9), lines::toString);
+  }
+
+  /** Stores bfloat16 and computes in float32, as the CUDA kernels do. */
+  private static final class Half implements Kernels {
+    private static final Kernels SINGLE = KernelsProvider.choose("baseline").kernels();
+    private final double spoil;
+
+    Half(double spoil) {
+      this.spoil = spoil;
+    }
+
+    @Override
+    public String name() {
+      return "half";
+    }
+
+    private static Tensor single(Tensor t) {
+      return t == null ? null : t.to(ScalarType.Float).contiguous();
+    }
+
+    private static void back(Tensor from, Tensor to) {
+      if (to != null) {
+        assertEquals(ScalarType.BFloat16, to.scalar_type().intern());
+        to.copy_(from);
+      }
+    }
+
+    @Override
+    public void patchForward(PatchForward a) {
+      Tensor out = single(a.out());
+      Tensor rstd = single(a.rstd());
+      SINGLE.patchForward(
+          new PatchForward(
+              single(a.resid()), single(a.delta()), single(a.mask()), a.norm(), out, rstd));
+      out.view(-1).narrow(0, 0, 1).add_(new Scalar(spoil));
+      back(out, a.out());
+      back(rstd, a.rstd());
+    }
+
+    @Override
+    public void patchBackward(PatchBackward a) {
+      Tensor grad = single(a.gradOut());
+      Tensor mask = single(a.maskGrad());
+      Tensor resid = single(a.residGrad());
+      Tensor delta = single(a.deltaGrad());
+      SINGLE.patchBackward(
+          new PatchBackward(
+              grad,
+              single(a.normalized()),
+              single(a.rstd()),
+              single(a.delta()),
+              single(a.mask()),
+              a.norm(),
+              mask,
+              resid,
+              delta));
+      back(grad, a.gradOut());
+      back(mask, a.maskGrad());
+      back(resid, a.residGrad());
+      back(delta, a.deltaGrad());
+    }
+  }
+
+  @Test
+  void bfloat16IsComparedWithWhatItCanHold() {
+    List<ScalarType> types = List.of(ScalarType.BFloat16);
+    for (KernelCheck.Line l : new KernelCheck(new Half(0), Device.CPU, 5).run(types, x -> {})) {
+      assertEquals("BFloat16", l.type());
+      assertTrue(l.right() && l.worst() > 0.01, l::toString);
+    }
+    // an error that no rounding explains
+    List<KernelCheck.Line> spoilt =
+        new KernelCheck(new Half(20), Device.CPU, 5).run(types, x -> {});
+    assertTrue(
+        spoilt.stream().noneMatch(l -> l.kernel().equals("patch_forward") && l.right()),
+        spoilt::toString);
   }
 
   @Test
