@@ -53,7 +53,7 @@ public final class Evaluation implements AutoCloseable {
   private final Tensor ablations;
   private Tensor delta;
 
-  /** Which sources' Δ were written before. */
+  /** Which sources' Δ a run has written or cleared. */
   private final boolean[] defined;
 
   private Tensor qkv;
@@ -173,8 +173,8 @@ public final class Evaluation implements AutoCloseable {
     for (int s = 0; s < defined.length; s++) {
       if (!defined[s] && read != null && !read[s]) {
         delta.select(0, s).zero_();
+        defined[s] = true;
       }
-      defined[s] = true;
     }
   }
 
@@ -404,6 +404,7 @@ public final class Evaluation implements AutoCloseable {
         config.finalNormalization(),
         x,
         rstd);
+    Arrays.fill(defined, true);
     if (keep) {
       saved.add(new Saved(end, x, rstd, null, null, null, null, null));
     }
