@@ -450,7 +450,7 @@ final class Arguments {
   }
 
   /** The checked arguments of {@code attention} and {@code attentionBackward}. */
-  record AttentionOf(
+  record Attention(
       int type,
       long prompts,
       long length,
@@ -462,15 +462,15 @@ final class Arguments {
       View z,
       View gradQkv) {
 
-    static AttentionOf of(Kernels.Attention a) {
+    static Attention of(Kernels.Attention a) {
       return of(a.qkv(), a.prompts(), a.pattern(), "z", a.z(), null);
     }
 
-    static AttentionOf of(Kernels.AttentionBackward a) {
+    static Attention of(Kernels.AttentionBackward a) {
       return of(a.qkv(), a.prompts(), a.pattern(), "gradZ", a.gradZ(), a.gradQkv());
     }
 
-    private static AttentionOf of(
+    private static Attention of(
         Tensor qkv,
         int prompts,
         Kernels.AttentionPattern p,
@@ -515,7 +515,7 @@ final class Arguments {
               "an even number of at most width=" + p.width() + " channels is rotated");
         }
       }
-      return new AttentionOf(
+      return new Attention(
           nativeType(type), prompts, t, joint, mask, rotated, cosines, sines, mixed, grad);
     }
 

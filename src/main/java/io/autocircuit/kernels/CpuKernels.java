@@ -268,7 +268,7 @@ public final class CpuKernels implements Kernels {
 
   @Override
   public void attention(Attention args) {
-    Arguments.AttentionOf a = Arguments.AttentionOf.of(args);
+    Arguments.Attention a = Arguments.Attention.of(args);
     try {
       NativeKernels.attention(
           set.code(),
@@ -295,7 +295,7 @@ public final class CpuKernels implements Kernels {
 
   @Override
   public void attentionBackward(AttentionBackward args) {
-    Arguments.AttentionOf a = Arguments.AttentionOf.of(args);
+    Arguments.Attention a = Arguments.Attention.of(args);
     try {
       NativeKernels.attention_backward(
           set.code(),

@@ -238,6 +238,7 @@ public final class Evaluation implements AutoCloseable {
    *
    * @param circuits one or more
    * @return the sliced logits, {@code [circuits,B,P,V]}, in the current scope
+   * @throws IllegalArgumentException if there is none, or one is for another graph
    */
   public Tensor logits(List<Circuit> circuits, PatchType type) {
     if (circuits.isEmpty()) {
