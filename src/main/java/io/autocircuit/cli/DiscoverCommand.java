@@ -1,6 +1,5 @@
 package io.autocircuit.cli;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Output;
@@ -13,8 +12,6 @@ import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.Discovery;
-import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.kernels.DeviceChoice;
@@ -44,10 +41,10 @@ import io.autocircuit.report.DiscoveryReport;
 import io.autocircuit.report.ReportData;
 import io.autocircuit.report.ResultDirectory;
 import io.autocircuit.task.EmbeddedTask;
+import io.autocircuit.task.OfficialCircuit;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.Device;
-import io.autocircuit.tensor.JsonFiles;
 import io.autocircuit.tensor.NativeThreads;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -157,7 +154,8 @@ final class DiscoverCommand implements Callable<Integer> {
     }
     List<PromptBatch> trainBatches = batches(train);
     List<PromptBatch> testBatches = input.test == null ? trainBatches : batches(test);
-    Circuit official = scoring.official == null ? null : official(model.graph());
+    Circuit official =
+        scoring.official == null ? null : OfficialCircuit.read(scoring.official, model.graph());
     boolean small = small(task.model().config(), trainBatches);
     int prompts = trainBatches.stream().mapToInt(b -> b.clean().batchSize()).max().orElse(1);
     Discovery discovery =
@@ -616,40 +614,6 @@ final class DiscoverCommand implements Callable<Integer> {
     }
     throw new UnknownNameException(
         kind, name, Arrays.stream(values).map(e -> lower(e.name())).toList());
-  }
-
-  private Circuit official(ComputationGraph graph) {
-    JsonNode json = JsonFiles.read(scoring.official);
-    if (!json.isArray() || json.isEmpty()) {
-      throw new DataException(
-          "file="
-              + scoring.official
-              + ": an official circuit is a list of edge names, and not empty");
-    }
-    List<Edge> edges = new ArrayList<>();
-    for (JsonNode e : json) {
-      JsonNode name = e.isTextual() ? e : e.path("name");
-      JsonNode position = e.path("seq_idx");
-      if (!name.isTextual()
-          || !(position.isMissingNode() || position.isNull() || position.isInt())) {
-        throw new DataException(
-            "file="
-                + scoring.official
-                + ": entry "
-                + DataException.quote(e.toString())
-                + " is neither an edge name nor {\"name\": …, \"seq_idx\": number or null}");
-      }
-      try {
-        if (position.isInt()) {
-          edges.add(graph.edge(name.asText(), position.asInt()));
-        } else {
-          edges.addAll(graph.edges(name.asText()));
-        }
-      } catch (IllegalArgumentException unknown) {
-        throw new DataException("file=" + scoring.official + ": " + unknown.getMessage(), unknown);
-      }
-    }
-    return Circuit.of(graph, edges);
   }
 
   /** AutoCircuit's sums, where asked for: over batches of means over prompts, and over samples. */

@@ -297,8 +297,9 @@ final class DiscoverOptions {
         names = "--official",
         paramLabel = "FILE",
         description =
-            "A known circuit: JSON list of edge names or of {\"name\",\"seq_idx\"} objects. Adds a"
-                + " ROC curve; ground-truth scores it.")
+            "A known circuit: JSON list of edge names or of {\"name\",\"seq_idx\"} objects, a graph"
+                + " of EAP-IG, or edge pruning's node pairs. Adds a ROC curve; ground-truth scores"
+                + " it.")
     Path official;
   }
 
