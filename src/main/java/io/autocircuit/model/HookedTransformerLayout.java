@@ -71,7 +71,7 @@ final class HookedTransformerLayout {
     for (int b = 0; b < config.blocks(); b++) {
       block(config, "blocks." + b + ".");
     }
-    boolean parameters = !c.text("normalization_type", "none").endsWith("Pre");
+    boolean parameters = !normalizationType().endsWith("Pre");
     affine("ln_final", config.finalNormalization(), config, parameters);
     need("unembed.W_U", config.dModel(), config.outputs());
     optional("unembed.b_U", config.outputs());
@@ -87,7 +87,7 @@ final class HookedTransformerLayout {
 
   private void block(TransformerConfig config, String p) {
     int d = config.dModel();
-    boolean parameters = !c.text("normalization_type", "none").endsWith("Pre");
+    boolean parameters = !normalizationType().endsWith("Pre");
     need(p + "attn.W_Q", config.heads(), d, config.dHead());
     optional(p + "attn.b_Q", config.heads(), config.dHead());
     for (String part : new String[] {"K", "V"}) {
@@ -205,13 +205,14 @@ final class HookedTransformerLayout {
     return c.number("attn_scale", -1) == -1 ? Math.sqrt(dHead) : c.positive("attn_scale");
   }
 
+  /** Null means none; TransformerLens's default for a field that is not there is LN. */
+  private String normalizationType() {
+    boolean absent = c.value("normalization_type").isMissingNode();
+    return absent ? "LN" : c.text("normalization_type", "none");
+  }
+
   private Normalization norm() {
-    if (c.value("normalization_type").isMissingNode()) {
-      throw c.error(
-          "missing field \"normalization_type\"; add it (null for a model without normalisation),"
-              + " or give the config.json that belongs here");
-    }
-    String type = c.text("normalization_type", "none");
+    String type = normalizationType();
     return switch (type) {
       case "LN", "LNPre" -> c.normalization(Normalization.Kind.LAYER_NORM, "eps", 1e-5);
       case "RMS", "RMSPre" -> c.normalization(Normalization.Kind.RMS_NORM, "eps", 1e-5);

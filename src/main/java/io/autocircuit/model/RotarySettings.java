@@ -178,9 +178,8 @@ record RotarySettings(Rotary rotary, double attentionFactor) {
 
   private static Yarn yarn(ConfigReader c, ConfigReader s, int context) {
     double original = original(c, s, context);
-    double factor = s.has("factor") ? s.positive("factor") : context / original;
     return new Yarn(
-        factor,
+        s.positive("factor"),
         orStandard(s.number("beta_fast", 0), 32),
         orStandard(s.number("beta_slow", 0), 1),
         original,
@@ -209,7 +208,7 @@ record RotarySettings(Rotary rotary, double attentionFactor) {
   }
 
   private static double attentionFactor(ConfigReader s) {
-    double factor = s.positive("factor", 1);
+    double factor = s.positive("factor");
     double m = s.number("mscale", 0);
     double all = s.number("mscale_all_dim", 0);
     if (s.has("attention_factor")) {
