@@ -1,6 +1,7 @@
 package io.autocircuit.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.tensor.DataException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -171,7 +172,7 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
               if (field.equals("sliding_window") || field.equals("layer_types")) {
                 requireWholeContext(c, field, value, config);
               } else if (!variants.containsKey(field)) {
-                unknown.add(field + "=" + ConfigReader.shown(value));
+                unknown.add(shown(field) + "=" + ConfigReader.shown(value));
               } else if (!value.isNumber() || value.doubleValue() != variants.get(field)) {
                 throw c.error(
                     field
@@ -189,6 +190,11 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
               + more
               + "; if one of them changes what the model computes, its numbers are wrong");
     }
+  }
+
+  /** A name from the file, which may be anything. */
+  private static String shown(String field) {
+    return field.matches("[\\w.]{1,60}") ? field : DataException.quote(field);
   }
 
   /** Whether a value is anything but null, false, or empty. */
