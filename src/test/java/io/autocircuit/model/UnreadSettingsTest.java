@@ -119,18 +119,14 @@ class UnreadSettingsTest {
       many.append(", \"").append("x".repeat(50)).append(i).append("\": \"").append("y".repeat(900));
       many.append('"');
     }
-    String notice = ModelLoaderNotice.of(with(ModelDirectories::gpt2, many + "}"), directory);
-    assertContains(notice, " and 92 more; if one");
-  }
-
-  /** A notice of any length. */
-  private static final class ModelLoaderNotice {
-    static String of(Draft m, Path parent) throws IOException {
-      try (Transformer t =
-          ModelLoader.load(m.write(java.nio.file.Files.createTempDirectory(parent, "m")))) {
-        return t.notices().get(0);
-      }
+    Path path = with(ModelDirectories::gpt2, many + "}").write(directory.resolve("many"));
+    try (Transformer t = ModelLoader.load(path)) {
+      assertContains(t.notices().get(0), " and 92 more; if one");
     }
+    ObjectNode odd = JSON.createObjectNode().put("a\n" + "b".repeat(100_000), 1);
+    assertContains(
+        notices(with(ModelDirectories::gpt2, odd.toString()), directory).get(0),
+        "not read: \"a\\nbbb");
   }
 
   @Test
