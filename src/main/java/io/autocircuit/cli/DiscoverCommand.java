@@ -344,7 +344,7 @@ final class DiscoverCommand implements Callable<Integer> {
     } else {
       PromptDataset prompts =
           input.dataset == null ? EmbeddedTask.prompts() : PromptDataset.read(input.dataset);
-      data = Task.tokenize(prompts, input.model, input.bos);
+      data = Task.tokenize(prompts, input.model, input.bos, input.multiTokenAnswers);
     }
     if (scoring.tokenPositions) {
       data.requireEqualLengths();
@@ -366,32 +366,23 @@ final class DiscoverCommand implements Callable<Integer> {
                     && List.of("wrong_answer", "logit_diff_percent").contains(lower(scoring.target))
                 ? "--target " + lower(scoring.target) + " looks at them"
                 : null;
-    for (TokenizedPair pair : data.prompts()) {
-      int length = pair.clean().length;
-      int positions = pair.answers().length;
-      int sliced = length - slice().first(length);
-      if (positions != 1 && positions != sliced) {
-        throw usage(
-            String.format(
-                "file=%s: prompts[%d] has answers for positions=%d, but --slice %s looks at"
-                    + " positions=%d of its tokens=%d; choose the --slice that the answers are for",
-                data.source(),
-                pair.index(),
-                positions,
-                lower(judging.slice.name()),
-                sliced,
-                length));
-      }
-      if (wrongFor != null && Arrays.stream(pair.wrongAnswers()).anyMatch(w -> w.length == 0)) {
-        throw new DataException(
-            String.format(
-                "file=%s: prompts[%d].wrong_answers is empty, but %s; add wrong answers, or choose"
-                    + " %s",
-                data.source(),
-                pair.index(),
-                wrongFor,
-                gradient ? "--answer-function avg_val" : "another --target"));
-      }
+    try {
+      data.requireAnswerPositions(
+          length -> length - slice().first(length), "--slice " + lower(judging.slice.name()));
+    } catch (DataException e) {
+      throw usage(e.getMessage());
+    }
+    if (gradient && scoring.answerFunction != MaskGradient.AnswerFunction.MSE) {
+      data.requireTokens(
+          "--answer-function " + lower(scoring.answerFunction.name()), "--answer-function mse");
+    }
+    if (scoring.algorithm.equals("sp")
+        && !List.of("kl_div", "mse").contains(lower(scoring.target))) {
+      data.requireTokens("--target " + lower(scoring.target), "--target mse");
+    }
+    if (wrongFor != null) {
+      data.requireWrongAnswers(
+          wrongFor, gradient ? "--answer-function avg_val" : "another --target");
     }
   }
 
@@ -599,6 +590,16 @@ final class DiscoverCommand implements Callable<Integer> {
                 + ": entry "
                 + DataException.quote(e.toString())
                 + " is neither an edge name nor {\"name\": …, \"seq_idx\": number or null}");
+      }
+      if (position.isInt() && position.asInt() < 0) {
+        throw new DataException(
+            "file="
+                + scoring.official
+                + ": entry "
+                + DataException.quote(e.toString())
+                + " has seq_idx="
+                + position.asInt()
+                + ", which is no position; give null, or leave it out, for all positions");
       }
       try {
         if (position.isInt()) {

@@ -136,7 +136,10 @@ public final class Batches {
         tokens(pairs.stream().map(TokenizedPair::corrupt).toList(), length, padId),
         pairs.stream().map(TokenizedPair::answers).toArray(int[][][]::new),
         pairs.stream().map(TokenizedPair::wrongAnswers).toArray(int[][][]::new),
-        rows.stream().mapToInt(Integer::intValue).toArray());
+        rows.stream().mapToInt(Integer::intValue).toArray(),
+        first.numbers() == null
+            ? null
+            : pairs.stream().map(pair -> pair.numbers().answers()).toArray(double[][][]::new));
   }
 
   private static TokenBatch tokens(List<int[]> prompts, int length, Integer padId) {
