@@ -50,9 +50,7 @@ final class AnswerReader {
 
   /** Whether the tokenizer put the space of a new word before a text that begins with none. */
   private static boolean marked(String text, Encoded encoded) {
-    if (text.isEmpty()
-        || Character.isWhitespace(text.charAt(0))
-        || encoded.spellings().isEmpty()) {
+    if (text.isEmpty() || Character.isWhitespace(text.charAt(0)) || encoded.spellings().isEmpty()) {
       return false;
     }
     char begin = encoded.spellings().get(0).isEmpty() ? ' ' : encoded.spellings().get(0).charAt(0);
@@ -202,8 +200,7 @@ final class AnswerReader {
     }
     boolean joined =
         all.stream()
-            .anyMatch(
-                c -> c.isText() && c.continued() == null && marked(c.text(), c.alone()));
+            .anyMatch(c -> c.isText() && c.continued() == null && marked(c.text(), c.alone()));
     if (all(all, Candidate::alone, true) && !joined) {
       return apart(index, all);
     }
@@ -360,8 +357,7 @@ final class AnswerReader {
   }
 
   /** Whether all ids are tokens that the vocabulary has for them. */
-  private boolean known(
-      int index, List<Candidate> all, int[] right, int[] wrong, Faults faults) {
+  private boolean known(int index, List<Candidate> all, int[] right, int[] wrong, Faults faults) {
     if (unknown.isEmpty()) {
       return true;
     }

@@ -126,6 +126,15 @@ public final class Batches {
                 pair.answers().length));
       }
     }
+    for (TokenizedPair pair : pairs) {
+      if ((pair.numbers() == null) != (first.numbers() == null)) {
+        throw new DataException(
+            String.format(
+                "file=%s: of prompts[%d] and prompts[%d] one has tokens for answers, the other"
+                    + " numbers; give all answers in one form",
+                dataset.source(), first.index(), pair.index()));
+      }
+    }
     int length =
         pairs.stream()
             .mapToInt(p -> Math.max(p.clean().length, p.corrupt().length))

@@ -15,7 +15,9 @@ public enum BosPolicy {
   AUTO,
   /** What the tokenizer's own post-processor does: Llama adds one, GPT-2 does not. */
   TOKENIZER,
-  /** Exactly one, also where the tokenizer does not add it itself; a model without one is refused. */
+  /**
+   * Exactly one, also where the tokenizer does not add it itself; a model without one is refused.
+   */
   ALWAYS,
   /** None: the prompts are tokenised without special tokens. */
   NEVER

@@ -127,8 +127,7 @@ final class CsvPrompts {
                         where, row.length, columns.size()),
                     "quote fields that hold separators");
               }
-              List<Wording> good =
-                  answers(row[right], where + "." + answers.get(0), texts == null);
+              List<Wording> good = answers(row[right], where + "." + answers.get(0), texts == null);
               if (good.isEmpty()) {
                 throw new Fault(
                     where + "." + answers.get(0) + " holds no answers", "give at least one");

@@ -9,12 +9,14 @@ import java.util.stream.Collectors;
 
 /**
  * What is wrong with prompts, gathered so that one message names all that is wrong: how many
- * prompts, the first ten faults, and what to do. The message stays short whatever the file holds.
+ * prompts, the faults of the first ten, and what to do. The message stays short whatever the file
+ * holds.
  */
 final class Faults {
   private static final int LISTED = 10;
-  private static final int LONGEST_LIST = 1200;
-  private static final int LONGEST_FAULT = 400;
+  private static final int LISTED_OF_ONE = 2;
+  private static final int LONGEST_LIST = 1100;
+  private static final int LONGEST_FAULT = 300;
   private static final int CURES = 3;
 
   private final String source;
@@ -22,7 +24,8 @@ final class Faults {
   private final List<String> what = new ArrayList<>();
   private final Set<Integer> faulty = new LinkedHashSet<>();
   private final Set<String> cures = new LinkedHashSet<>();
-  private int count;
+  private final Set<Integer> shown = new LinkedHashSet<>();
+  private int ofPrompt;
   private int length;
 
   /** A fault of one prompt: what is wrong, and what to do. */
@@ -54,9 +57,9 @@ final class Faults {
 
   /** Adds one. */
   void add(int prompt, String fault, String cure) {
-    count++;
-    faulty.add(prompt);
-    if (what.size() < LISTED && length < LONGEST_LIST) {
+    ofPrompt = faulty.add(prompt) ? 1 : ofPrompt + 1;
+    if (faulty.size() <= LISTED && ofPrompt <= LISTED_OF_ONE && length < LONGEST_LIST) {
+      shown.add(prompt);
       String cut = cut(fault, LONGEST_FAULT);
       what.add(cut);
       length += cut.length();
@@ -81,14 +84,14 @@ final class Faults {
    * @throws DataException if anything was
    */
   void throwIfAny() {
-    if (count == 0) {
+    if (what.isEmpty()) {
       return;
     }
     String cure = String.join("; ", cures);
-    if (count == 1) {
+    if (what.size() == 1 && faulty.size() == 1) {
       throw new DataException("file=" + source + ": " + what.get(0) + "; " + cure);
     }
-    int more = count - what.size();
+    int more = faulty.size() - shown.size();
     throw new DataException(
         String.format(
             "file=%s: %d of %d prompts cannot be used: %s%s; %s",
@@ -96,7 +99,7 @@ final class Faults {
             faulty.size(),
             prompts,
             String.join("; ", what),
-            more > 0 ? "; and " + more + " more" : "",
+            more > 0 ? "; and " + more + " more prompts" : "",
             cure));
   }
 

@@ -35,7 +35,9 @@ final class ForeignPairs {
     return prompt instanceof Wording.Text text && text.text().contains(OPEN);
   }
 
-  /** The prompt ends where the mark begins; the answer is what it holds, the space before it too. */
+  /**
+   * The prompt ends where the mark begins; the answer is what it holds, the space before it too.
+   */
   static PromptPair marked(Wording clean, Wording corrupt, String where, String corruptName) {
     Marked right = marked(clean, where + ".clean");
     Marked wrong = marked(corrupt, where + "." + corruptName);
@@ -125,8 +127,7 @@ final class ForeignPairs {
     String choice = labels.get(key.intValue()).textValue();
     boolean apart =
         choices.isObject() || choice.isBlank() || Character.isWhitespace(choice.charAt(0));
-    boolean spaced =
-        prompt.isEmpty() || Character.isWhitespace(prompt.charAt(prompt.length() - 1));
+    boolean spaced = prompt.isEmpty() || Character.isWhitespace(prompt.charAt(prompt.length() - 1));
     return new Wording.Text(apart || spaced ? choice : " " + choice);
   }
 }

@@ -26,11 +26,7 @@ public record PromptBatch(
 
   /** A batch whose answers are tokens. */
   public PromptBatch(
-      TokenBatch clean,
-      TokenBatch corrupt,
-      int[][][] answers,
-      int[][][] wrongAnswers,
-      int[] rows) {
+      TokenBatch clean, TokenBatch corrupt, int[][][] answers, int[][][] wrongAnswers, int[] rows) {
     this(clean, corrupt, answers, wrongAnswers, rows, null);
   }
 

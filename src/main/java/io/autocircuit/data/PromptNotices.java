@@ -96,7 +96,11 @@ public final class PromptNotices {
 
   private static double[] wrongAnswers(TokenizedPair pair, int position) {
     return pair.numbers() == null
-        ? Arrays.stream(pair.wrongAnswers()[position]).distinct().sorted().asDoubleStream().toArray()
+        ? Arrays.stream(pair.wrongAnswers()[position])
+            .distinct()
+            .sorted()
+            .asDoubleStream()
+            .toArray()
         : Arrays.stream(pair.numbers().wrongAnswers()[position]).distinct().sorted().toArray();
   }
 

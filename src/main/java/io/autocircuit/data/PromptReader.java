@@ -83,8 +83,7 @@ record PromptReader(String source) {
     List<List<Wording>> wrong =
         answers(field(json, "wrong_answers", where), where + ".wrong_answers", numbers);
     if (answers.isEmpty() || answers.stream().anyMatch(List::isEmpty)) {
-      throw new Fault(
-          where + ".answers holds no answers", "give at least one for every position");
+      throw new Fault(where + ".answers holds no answers", "give at least one for every position");
     }
     if (wrong.isEmpty()) {
       wrong = Collections.nCopies(answers.size(), List.of());

@@ -13,7 +13,9 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 
-/** Turns a dataset into token ids: its prompts, its labels, and, by {@link AnswerReader}, answers. */
+/**
+ * Turns a dataset into token ids: its prompts, its labels, and, by {@link AnswerReader}, answers.
+ */
 final class PromptTokens {
   /** The label of the position before the first that the file labels. */
   private static final String BOS_LABEL = "<|BOS|>";
@@ -81,9 +83,7 @@ final class PromptTokens {
       return "prompts are token ids: no BOS is put before them";
     }
     String which = texts == dataset.prompts().size() ? "prompts" : texts + " prompts of text";
-    return firstBos == null
-        ? which + " begin without BOS"
-        : which + " begin with BOS " + firstBos;
+    return firstBos == null ? which + " begin without BOS" : which + " begin with BOS " + firstBos;
   }
 
   private List<String> remarks(int prompts) {
@@ -161,9 +161,7 @@ final class PromptTokens {
 
   private static double[][] numbers(List<List<Wording>> positions, String where) {
     return positions.stream()
-        .map(
-            position ->
-                position.stream().mapToDouble(answer -> number(answer, where)).toArray())
+        .map(position -> position.stream().mapToDouble(answer -> number(answer, where)).toArray())
         .toArray(double[][]::new);
   }
 

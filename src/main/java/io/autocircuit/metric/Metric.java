@@ -95,9 +95,7 @@ public enum Metric {
               .flatMap(b -> Arrays.stream(b.answers()).flatMap(Arrays::stream))
               .allMatch(a -> a.length == 1);
       return answersAreNumbers(batches)
-          .or(
-              () ->
-                  one ? Optional.empty() : Optional.of("needs exactly one answer per prompt"));
+          .or(() -> one ? Optional.empty() : Optional.of("needs exactly one answer per prompt"));
     }
   },
   /** Share of prompts whose answer has a larger logit than every wrong answer, in percent. */

@@ -142,7 +142,7 @@ public final class JsonFiles {
             : message.startsWith("Non-standard token")
                 ? message.replaceFirst("(?s):? enable .*", "") + " is not a number of JSON"
                 : message.contains("nesting depth")
-                    ? "nested deeper than " + DEEPEST
+                    ? "its nesting depth exceeds " + DEEPEST
                     : start >= 0
                         ? message.substring(0, start)
                         : message.replaceAll("\\(?[^(`]*`[^`]*`[^)]*\\)?", "").strip();
@@ -184,8 +184,7 @@ public final class JsonFiles {
           .decode(ByteBuffer.wrap(bytes, offset + skipped, length - skipped))
           .toString();
     } catch (CharacterCodingException e) {
-      throw new DataException(
-          "file=" + sourceName + ": it is not UTF-8 text; save it as UTF-8", e);
+      throw new DataException("file=" + sourceName + ": it is not UTF-8 text; save it as UTF-8", e);
     }
   }
 
