@@ -41,8 +41,15 @@ class FieldPromptsTest {
     JsonNode expected = JSON.readTree(model.resolve("expected.json").toFile()).get(file);
     Results r =
         Results.discover(
-            folder.resolve("r"), "--model", model, "--dataset", model.resolve(file), "--edges",
-            "0,all", "--metrics", "logit_diff");
+            folder.resolve("r"),
+            "--model",
+            model,
+            "--dataset",
+            model.resolve(file),
+            "--edges",
+            "0,all",
+            "--metrics",
+            "logit_diff");
     assertEquals(
         expected.get("clean_logit_diff").doubleValue(),
         r.metric("logit_diff").lastEntry().getValue(),
@@ -86,8 +93,15 @@ class FieldPromptsTest {
         JSON.readTree(model.resolve("expected.json").toFile()).get("methods").get("EAP");
     Results r =
         Results.discover(
-            folder.resolve("r"), "--model", model, "--dataset", model.resolve("prompts.json"),
-            "--edges", "0,all", "--metrics", "kl_div");
+            folder.resolve("r"),
+            "--model",
+            model,
+            "--dataset",
+            model.resolve("prompts.json"),
+            "--edges",
+            "0,all",
+            "--metrics",
+            "kl_div");
     // they take the gradient of minus the difference, and the sign of the patch is theirs too
     assertEquals(
         Math.abs(expected.get("a0.h0->m0").doubleValue()),
