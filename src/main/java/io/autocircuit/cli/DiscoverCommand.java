@@ -172,13 +172,14 @@ final class DiscoverCommand implements Callable<Integer> {
             counts,
             judging.ties,
             metrics(),
-            official);
+            official,
+            data.notices());
     int threads = threads();
     Printout printout = new Printout(out, judging.metrics != null);
     printout.before(
         discovery,
         datasetName(task.prompts()),
-        "",
+        data.beginning(),
         output.verbose && on.expected() ? on + " (" + on.reason() + ")" : on.toString());
     Discovery.Result result;
     try (NativeThreads used = NativeThreads.use(small ? 1 : threads);
@@ -187,7 +188,9 @@ final class DiscoverCommand implements Callable<Integer> {
     }
     ResultDirectory.write(output.out, result, report(task, result, threads, on.device()));
     printout.after(result);
-    result.notices().forEach(n -> out.println("note: " + n));
+    result.notices().stream()
+        .filter(n -> !discovery.knownNotices().contains(n)) // printed before
+        .forEach(n -> out.println("note: " + n));
     unused().forEach(n -> out.println("note: " + n));
     out.println("report: " + output.out.resolve("report.html"));
   }
@@ -387,7 +390,7 @@ final class DiscoverCommand implements Callable<Integer> {
     } else {
       PromptDataset prompts =
           input.dataset == null ? EmbeddedTask.prompts() : PromptDataset.read(input.dataset);
-      data = Task.tokenize(prompts, input.model, input.bos);
+      data = Task.tokenize(prompts, input.model, input.bos, input.multiTokenAnswers);
     }
     if (scoring.tokenPositions) {
       data.requireEqualLengths();
@@ -409,32 +412,22 @@ final class DiscoverCommand implements Callable<Integer> {
                     && List.of("wrong_answer", "logit_diff_percent").contains(lower(scoring.target))
                 ? "--target " + lower(scoring.target) + " looks at them"
                 : null;
-    for (TokenizedPair pair : data.prompts()) {
-      int length = pair.clean().length;
-      int positions = pair.answers().length;
-      int sliced = length - slice().first(length);
-      if (positions != 1 && positions != sliced) {
-        throw usage(
-            String.format(
-                "file=%s: prompts[%d] has answers for positions=%d, but --slice %s looks at"
-                    + " positions=%d of its tokens=%d; choose the --slice that the answers are for",
-                data.source(),
-                pair.index(),
-                positions,
-                lower(judging.slice.name()),
-                sliced,
-                length));
-      }
-      if (wrongFor != null && Arrays.stream(pair.wrongAnswers()).anyMatch(w -> w.length == 0)) {
-        throw new DataException(
-            String.format(
-                "file=%s: prompts[%d].wrong_answers is empty, but %s; add wrong answers, or choose"
-                    + " %s",
-                data.source(),
-                pair.index(),
-                wrongFor,
-                gradient ? "--answer-function avg_val" : "another --target"));
-      }
+    try {
+      data.requireAnswerPositions(
+          length -> length - slice().first(length), "--slice " + lower(judging.slice.name()));
+    } catch (DataException e) {
+      throw usage(e.getMessage());
+    }
+    if (gradient && scoring.answerFunction != MaskGradient.AnswerFunction.MSE) {
+      data.requireTokens(
+          "--answer-function " + lower(scoring.answerFunction.name()), "--answer-function mse");
+    }
+    if (algorithmKey().equals("sp") && !List.of("kl_div", "mse").contains(lower(scoring.target))) {
+      data.requireTokens("--target " + lower(scoring.target), "--target mse");
+    }
+    if (wrongFor != null) {
+      data.requireWrongAnswers(
+          wrongFor, gradient ? "--answer-function avg_val" : "another --target");
     }
   }
 

@@ -1,6 +1,7 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.data.BosPolicy;
+import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.MaskGradient;
@@ -52,8 +53,8 @@ final class DiscoverOptions {
         names = "--dataset",
         paramLabel = "FILE",
         description =
-            "Prompt pairs (JSON: prompts with clean, corrupt, answers, wrong_answers). Default: the"
-                + " embedded prompts; with --random-weights random ones.")
+            "Prompt pairs: JSON (prompts with clean, corrupt, answers, wrong_answers), JSON lines or"
+                + " CSV. Default: the embedded prompts; with --random-weights random ones.")
     Path dataset;
 
     @Option(
@@ -106,11 +107,22 @@ final class DiscoverOptions {
     @Option(
         names = "--bos",
         paramLabel = "POLICY",
-        defaultValue = "tokenizer",
+        defaultValue = "auto",
         description =
-            "First token of text prompts: tokenizer (as the model's tokenizer does it), always or"
-                + " never; never two (default: ${DEFAULT-VALUE}).")
+            "First token of text prompts: auto (the model's BOS where it has one, as TransformerLens"
+                + " does it), tokenizer (as the model's tokenizer does it), always or never; never two"
+                + " (default: ${DEFAULT-VALUE}).")
     BosPolicy bos;
+
+    @Option(
+        names = "--multi-token-answers",
+        paramLabel = "HOW",
+        defaultValue = "refuse",
+        description =
+            "Answers of several tokens: refuse, or first_differing (the first token at which answers"
+                + " and wrong answers differ; what they share goes behind the prompts) (default:"
+                + " ${DEFAULT-VALUE}).")
+    MultiTokenAnswers multiTokenAnswers;
 
     @Option(
         names = "--processing",

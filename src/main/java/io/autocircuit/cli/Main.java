@@ -1,6 +1,7 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.data.BosPolicy;
+import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.graph.Suggestions;
 import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.kernels.NativeTuning;
@@ -88,6 +89,7 @@ public final class Main implements Runnable {
     line.setErr(err);
     line.setUsageHelpAutoWidth(true);
     register(line, BosPolicy.values());
+    register(line, MultiTokenAnswers.values());
     register(line, LogitFunction.values());
     register(line, MaskFunction.values());
     register(line, MaskGradient.AnswerFunction.values());

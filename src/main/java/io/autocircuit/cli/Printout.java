@@ -24,10 +24,10 @@ record Printout(PrintWriter out, boolean everyMetric) {
    * Prints what is going to be run.
    *
    * @param dataset the prompts' name
-   * @param bos how the prompts begin
+   * @param beginning which token begins the prompts, in words; empty if that says nothing
    * @param device where it runs
    */
-  void before(Discovery d, String dataset, String bos, String device) {
+  void before(Discovery d, String dataset, String beginning, String device) {
     TransformerConfig c = d.model().model().config();
     out.printf(
         Locale.ROOT,
@@ -37,7 +37,12 @@ record Printout(PrintWriter out, boolean everyMetric) {
         c.heads(),
         c.dModel(),
         d.model().graph().edgeCount());
-    out.println("prompts: " + prompts(d) + " from " + dataset + bos);
+    out.println(
+        "prompts: "
+            + prompts(d)
+            + " from "
+            + dataset
+            + (beginning.isEmpty() ? "" : "; " + beginning.replaceFirst("^prompts ", "they ")));
     out.println("device: " + device);
     String judged = lower(d.runs().ablation().name());
     out.println(
@@ -49,6 +54,7 @@ record Printout(PrintWriter out, boolean everyMetric) {
             + lower(d.runs().patchType().name()).replace("_patch", " patching")
             + ", ablation "
             + judged);
+    d.knownNotices().forEach(n -> out.println("note: " + n));
     out.println();
     out.flush();
   }

@@ -126,6 +126,15 @@ public final class Batches {
                 pair.answers().length));
       }
     }
+    for (TokenizedPair pair : pairs) {
+      if ((pair.numbers() == null) != (first.numbers() == null)) {
+        throw new DataException(
+            String.format(
+                "file=%s: of prompts[%d] and prompts[%d] one has tokens for answers, the other"
+                    + " numbers; give all answers in one form",
+                dataset.source(), first.index(), pair.index()));
+      }
+    }
     int length =
         pairs.stream()
             .mapToInt(p -> Math.max(p.clean().length, p.corrupt().length))
@@ -136,7 +145,10 @@ public final class Batches {
         tokens(pairs.stream().map(TokenizedPair::corrupt).toList(), length, padId),
         pairs.stream().map(TokenizedPair::answers).toArray(int[][][]::new),
         pairs.stream().map(TokenizedPair::wrongAnswers).toArray(int[][][]::new),
-        rows.stream().mapToInt(Integer::intValue).toArray());
+        rows.stream().mapToInt(Integer::intValue).toArray(),
+        first.numbers() == null
+            ? null
+            : pairs.stream().map(pair -> pair.numbers().answers()).toArray(double[][][]::new));
   }
 
   private static TokenBatch tokens(List<int[]> prompts, int length, Integer padId) {

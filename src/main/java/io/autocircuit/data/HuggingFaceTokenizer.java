@@ -3,6 +3,7 @@ package io.autocircuit.data;
 import ai.djl.engine.EngineException;
 import ai.djl.huggingface.tokenizers.Encoding;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.JsonFiles;
 import java.io.ByteArrayInputStream;
@@ -25,6 +26,9 @@ import java.util.stream.Stream;
  */
 public final class HuggingFaceTokenizer implements Tokenizer {
   private static final String OPT_OUT = "OPT_OUT_TRACKING";
+
+  /** The BOS of GPT-2 and Pythia, whose older repositories name none. */
+  private static final String USUAL_BOS = "<|endoftext|>";
 
   static {
     // DJL reads it when a tokenizer is made, and offers no other switch.
@@ -55,18 +59,19 @@ public final class HuggingFaceTokenizer implements Tokenizer {
     this.prefix = prefix;
   }
 
-  /** Like {@link #load(Path, BosPolicy)} with {@link BosPolicy#TOKENIZER}. */
+  /** Like {@link #load(Path, BosPolicy)} with {@link BosPolicy#AUTO}. */
   public static HuggingFaceTokenizer load(Path directory) {
-    return load(directory, BosPolicy.TOKENIZER);
+    return load(directory, BosPolicy.AUTO);
   }
 
   /**
    * Loads {@code tokenizer.json} from a model directory.
    *
    * @param directory the directory, or the file itself; {@code tokenizer_config.json} beside it is
-   *     read for {@link BosPolicy#ALWAYS} only
+   *     read for {@link BosPolicy#AUTO} and {@link BosPolicy#ALWAYS} only
    * @throws DataException if the file is missing or damaged, if it appends special tokens after a
-   *     prompt, or if {@link BosPolicy#ALWAYS} is asked for and no BOS token is named
+   *     prompt, if the BOS token that is named is not one token, or if {@link BosPolicy#ALWAYS} is
+   *     asked for and none is named
    */
   public static HuggingFaceTokenizer load(Path directory, BosPolicy bos) {
     Path file = Files.isDirectory(directory) ? directory.resolve("tokenizer.json") : directory;
@@ -78,9 +83,11 @@ public final class HuggingFaceTokenizer implements Tokenizer {
           switch (bos) {
             case NEVER -> new Prefix(new int[0], List.of(), false);
             case TOKENIZER -> ownPrefix(file, library);
-            case ALWAYS -> {
+            case AUTO, ALWAYS -> {
               Prefix own = ownPrefix(file, library);
-              yield own.ids().length > 0 ? own : configuredPrefix(file, library);
+              yield own.ids().length > 0
+                  ? own
+                  : configuredPrefix(file, library, bos == BosPolicy.ALWAYS);
             }
           };
       loaded = true;
@@ -127,37 +134,77 @@ public final class HuggingFaceTokenizer implements Tokenizer {
           String.format(
               "file=%s: its post-processor changes tokens=%s into %s;"
                   + " use one that only puts special tokens before a text",
-              file, plain.spellings(), full.spellings()));
+              file, Faults.tokens(plain.spellings()), Faults.tokens(full.spellings())));
     }
     if (at + plain.ids().length < full.ids().length) {
       throw new DataException(
           String.format(
               "file=%s: its post-processor puts tokens=%s after every prompt, where the answer"
-                  + " belongs; remove them from post_processor, or give the prompts without BOS",
+                  + " belongs; remove them from post_processor, or give --bos never"
+                  + " (BosPolicy.NEVER)",
               file, full.spellings().subList(at + plain.ids().length, full.spellings().size())));
     }
     return new Prefix(
         Arrays.copyOf(full.ids(), at), List.copyOf(full.spellings().subList(0, at)), true);
   }
 
-  /** The one BOS token that {@code tokenizer_config.json} names. */
+  /**
+   * The one BOS token that is named beside the tokenizer, or that GPT-2's vocabulary has.
+   *
+   * @param needed whether it is an error that there is none
+   */
   private static Prefix configuredPrefix(
-      Path file, ai.djl.huggingface.tokenizers.HuggingFaceTokenizer library) {
+      Path file, ai.djl.huggingface.tokenizers.HuggingFaceTokenizer library, boolean needed) {
     Path config = file.resolveSibling("tokenizer_config.json");
-    JsonNode named = JsonFiles.read(config).path("bos_token");
-    JsonNode content = named.isObject() ? named.path("content") : named;
-    if (!content.isTextual()) {
-      throw new DataException(
-          "file=" + config + ": no field bos_token in it; choose another BOS policy or name one");
+    for (Path named : List.of(config, file.resolveSibling("special_tokens_map.json"))) {
+      JsonNode bos =
+          Files.isRegularFile(named)
+              ? JsonFiles.read(named).path("bos_token")
+              : MissingNode.getInstance();
+      JsonNode content = bos.isObject() ? bos.path("content") : bos;
+      if (content.isTextual()) {
+        return named(named, content.textValue(), file, library);
+      }
+      if (!bos.isMissingNode()) {
+        return none(named, needed);
+      }
     }
-    Encoded bos = encode(file, library, content.textValue(), false);
+    Encoded usual = encode(file, library, USUAL_BOS, false);
+    return usual.ids().length == 1 && usual.spellings().get(0).equals(USUAL_BOS)
+        ? new Prefix(usual.ids(), usual.spellings(), false)
+        : none(config, needed);
+  }
+
+  private static Prefix named(
+      Path config,
+      String content,
+      Path file,
+      ai.djl.huggingface.tokenizers.HuggingFaceTokenizer library) {
+    Encoded bos = encode(file, library, content, false);
     if (bos.ids().length != 1) {
       throw new DataException(
           String.format(
-              "file=%s: bos_token=%s is not one token but %s; correct it",
-              config, DataException.quote(content.textValue()), bos.spellings()));
+              "file=%s: bos_token=%s is not one token but %s; correct it, or give --bos never"
+                  + " (BosPolicy.NEVER)",
+              config, DataException.quote(content), Faults.tokens(bos.spellings())));
     }
     return new Prefix(bos.ids(), bos.spellings(), false);
+  }
+
+  private static Prefix none(Path config, boolean needed) {
+    if (needed) {
+      throw new DataException(
+          Files.isRegularFile(config)
+              ? "file="
+                  + config
+                  + ": no field bos_token in it; choose another BOS policy (--bos auto or never), or"
+                  + " name one"
+              : "file="
+                  + config
+                  + " does not exist, which would name bos_token; choose another BOS policy (--bos"
+                  + " auto or never), or add it");
+    }
+    return new Prefix(new int[0], List.of(), false);
   }
 
   private static List<Integer> boxed(int[] ids) {

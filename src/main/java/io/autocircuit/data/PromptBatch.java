@@ -9,12 +9,27 @@ import java.util.Arrays;
  * @param corrupt the corrupt prompts, {@code [B,T]}; padded as {@code clean} unless the prompts of
  *     a pair differ in length, which only {@link Batches#padded} permits
  * @param answers correct answers, {@code [B][positions][n]}: one position (the last) unless the
- *     dataset gives answers for each position; n may differ between prompts
+ *     dataset gives answers for each position; n may differ between prompts, and is 0 where the
+ *     answers are numbers
  * @param wrongAnswers wrong answers, same layout; n may be 0
  * @param rows the position of each prompt in the dataset that was batched, {@code [B]}
+ * @param numbers the answers as numbers, {@code [B][positions][n]}, where all prompts of the batch
+ *     have numbers for answers; else null
  */
 public record PromptBatch(
-    TokenBatch clean, TokenBatch corrupt, int[][][] answers, int[][][] wrongAnswers, int[] rows) {
+    TokenBatch clean,
+    TokenBatch corrupt,
+    int[][][] answers,
+    int[][][] wrongAnswers,
+    int[] rows,
+    double[][][] numbers) {
+
+  /** A batch whose answers are tokens. */
+  public PromptBatch(
+      TokenBatch clean, TokenBatch corrupt, int[][][] answers, int[][][] wrongAnswers, int[] rows) {
+    this(clean, corrupt, answers, wrongAnswers, rows, null);
+  }
+
   /**
    * Some neighbouring prompts, at the same length: their common padding stays.
    *
@@ -28,6 +43,7 @@ public record PromptBatch(
         corrupt.slice(from, to),
         Arrays.copyOfRange(answers, from, to),
         Arrays.copyOfRange(wrongAnswers, from, to),
-        Arrays.copyOfRange(rows, from, to));
+        Arrays.copyOfRange(rows, from, to),
+        numbers == null ? null : Arrays.copyOfRange(numbers, from, to));
   }
 }

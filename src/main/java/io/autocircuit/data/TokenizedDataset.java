@@ -8,28 +8,51 @@ import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Prompt pairs as token ids. The {@code require…} methods check what a use of the dataset needs and
- * return the dataset, so that they chain.
+ * return the dataset, so that they chain; what they throw names every prompt at fault, as far as
+ * the first ten.
  *
  * @param source what messages call it: its file
  * @param prompts the pairs; may be empty only as a part that {@link #select} was asked to leave so
  * @param seqLabels a label for each token position, BOS included; empty if there are none
  * @param wordIdxs token positions by name, BOS counted; empty if there are none
+ * @param beginning which token begins the prompts, for people: {@code prompts begin with BOS "<s>"
+ *     (id 1)}; empty where nobody said
+ * @param remarks what reading and tokenising the file had to decide, one line each
  */
 public record TokenizedDataset(
     String source,
     List<TokenizedPair> prompts,
     List<String> seqLabels,
-    SortedMap<String, Integer> wordIdxs) {
+    SortedMap<String, Integer> wordIdxs,
+    String beginning,
+    List<String> remarks) {
 
   /** Copies the collections. */
   public TokenizedDataset {
     prompts = List.copyOf(prompts);
     seqLabels = List.copyOf(seqLabels);
     wordIdxs = Collections.unmodifiableSortedMap(new TreeMap<>(wordIdxs));
+    remarks = List.copyOf(remarks);
+  }
+
+  /** A dataset of which nothing else is known. */
+  public TokenizedDataset(
+      String source,
+      List<TokenizedPair> prompts,
+      List<String> seqLabels,
+      SortedMap<String, Integer> wordIdxs) {
+    this(source, prompts, seqLabels, wordIdxs, "", List.of());
+  }
+
+  /** {@link #remarks} and what {@link PromptNotices#of} finds in the prompts, one line each. */
+  public List<String> notices() {
+    return Stream.concat(remarks.stream(), PromptNotices.of(prompts).stream()).toList();
   }
 
   /** Two disjoint parts of a dataset. */
@@ -69,7 +92,7 @@ public record TokenizedDataset(
   }
 
   private TokenizedDataset with(List<TokenizedPair> chosen) {
-    return new TokenizedDataset(source, chosen, seqLabels, wordIdxs);
+    return new TokenizedDataset(source, chosen, seqLabels, wordIdxs, beginning, remarks);
   }
 
   /** Like {@link #requireFits(int, int, int)} for a model that says the tokens that it reads. */
@@ -87,38 +110,45 @@ public record TokenizedDataset(
    * @throws DataException if not, naming the prompt
    */
   public TokenizedDataset requireFits(int vocabulary, int answerVocabulary, int contextLength) {
+    Faults faults = faults();
     for (TokenizedPair pair : prompts) {
       String where = "prompts[" + pair.index() + "].";
-      requireFits(pair.clean(), where + "clean", vocabulary, contextLength);
-      requireFits(pair.corrupt(), where + "corrupt", vocabulary, contextLength);
+      fits(pair.index(), pair.clean(), where + "clean", vocabulary, contextLength, faults);
+      fits(pair.index(), pair.corrupt(), where + "corrupt", vocabulary, contextLength, faults);
       for (int[] answers : pair.answers()) {
-        requireIds(answers, where + "answers", answerVocabulary);
+        known(pair.index(), answers, where + "answers", answerVocabulary, faults);
       }
       for (int[] answers : pair.wrongAnswers()) {
-        requireIds(answers, where + "wrong_answers", answerVocabulary);
+        known(pair.index(), answers, where + "wrong_answers", answerVocabulary, faults);
       }
     }
+    faults.throwIfAny();
     return this;
   }
 
-  private void requireFits(int[] ids, String where, int vocabulary, int contextLength) {
-    if (ids.length > contextLength) {
-      throw new DataException(
-          String.format(
-              "file=%s: %s has tokens=%d, more than the model's context=%d; shorten the prompt",
-              source, where, ids.length, contextLength));
-    }
-    requireIds(ids, where, vocabulary);
+  private Faults faults() {
+    return new Faults(source, size());
   }
 
-  private void requireIds(int[] ids, String where, int vocabulary) {
+  private static void fits(
+      int prompt, int[] ids, String where, int vocabulary, int contextLength, Faults faults) {
+    if (ids.length > contextLength) {
+      faults.add(
+          prompt,
+          where + " has tokens=" + ids.length + ", more than the model's context=" + contextLength,
+          "shorten the prompt");
+    }
+    known(prompt, ids, where, vocabulary, faults);
+  }
+
+  private static void known(int prompt, int[] ids, String where, int vocabulary, Faults faults) {
     for (int id : ids) {
       if (id < 0 || id >= vocabulary) {
-        throw new DataException(
-            String.format(
-                "file=%s: %s has token id=%d, outside the model's vocabulary=%d;"
-                    + " use ids from this model's own tokenizer",
-                source, where, id, vocabulary));
+        faults.add(
+            prompt,
+            where + " has token id=" + id + ", outside the model's vocabulary=" + vocabulary,
+            "use ids from this model's own tokenizer");
+        return;
       }
     }
   }
@@ -127,18 +157,25 @@ public record TokenizedDataset(
    * Checks that clean and corrupt of every pair have the same number of tokens.
    *
    * @return this
-   * @throws DataException if not, naming the first such prompt and both lengths
+   * @throws DataException if not, naming such prompts and both lengths
    */
   public TokenizedDataset requirePairedLengths() {
+    return requirePairedLengths("make them equally long, or pad them (--pad, Batches.padded)");
+  }
+
+  private TokenizedDataset requirePairedLengths(String cure) {
+    Faults faults = faults();
     for (TokenizedPair pair : prompts) {
       if (pair.clean().length != pair.corrupt().length) {
-        throw new DataException(
+        faults.add(
+            pair.index(),
             String.format(
-                "file=%s: prompts[%d] has clean tokens=%d but corrupt tokens=%d;"
-                    + " make them equally long, or pad the prompts",
-                source, pair.index(), pair.clean().length, pair.corrupt().length));
+                "prompts[%d] has clean tokens=%d but corrupt tokens=%d",
+                pair.index(), pair.clean().length, pair.corrupt().length),
+            cure);
       }
     }
+    faults.throwIfAny();
     return this;
   }
 
@@ -147,29 +184,32 @@ public record TokenizedDataset(
    * same in each, and that labels and word positions fit that length.
    *
    * @return this
-   * @throws DataException if not, naming the first prompt that differs and both lengths
+   * @throws DataException if not, naming prompts that differ from the first and both lengths
    */
   public TokenizedDataset requireEqualLengths() {
-    requirePairedLengths();
+    requirePairedLengths("make them equally long: token positions need prompts of one length");
     if (prompts.isEmpty()) {
       return this;
     }
     TokenizedPair first = prompts.get(0);
     int length = first.clean().length;
+    Faults faults = faults();
     for (TokenizedPair pair : prompts) {
       if (pair.clean().length != length) {
-        throw new DataException(
+        faults.add(
+            pair.index(),
             String.format(
-                "file=%s: prompts[%d] has tokens=%d but prompts[%d] has tokens=%d;"
-                    + " token positions need prompts of one length",
-                source, first.index(), length, pair.index(), pair.clean().length));
+                "prompts[%d] has tokens=%d but prompts[%d] has tokens=%d",
+                first.index(), length, pair.index(), pair.clean().length),
+            "token positions need prompts of one length");
       }
     }
+    faults.throwIfAny();
     if (!seqLabels.isEmpty() && seqLabels.size() != length) {
       throw new DataException(
           String.format(
               "file=%s: seq_labels has length=%d (BOS included) but the prompts have tokens=%d;"
-                  + " give one label per token, without BOS",
+                  + " give one label per token, and none for the BOS that is put before text",
               source, seqLabels.size(), length));
     }
     for (Map.Entry<String, Integer> word : wordIdxs.entrySet()) {
@@ -177,7 +217,7 @@ public record TokenizedDataset(
         throw new DataException(
             String.format(
                 "file=%s: word_idxs entry %s=%d (BOS included) but the prompts have tokens=%d;"
-                    + " give positions without BOS",
+                    + " give positions that do not count the BOS that is put before text",
                 source, DataException.quote(word.getKey()), word.getValue(), length));
       }
     }
@@ -198,6 +238,82 @@ public record TokenizedDataset(
                   + " give corrupt prompts that change the answer",
               source, size()));
     }
+    return this;
+  }
+
+  /**
+   * Checks that answers are tokens.
+   *
+   * @param use what looks them up, as a part of a sentence: {@code --answer-function avg_diff}
+   * @param cure what else to choose
+   * @return this
+   * @throws DataException if they are numbers
+   */
+  public TokenizedDataset requireTokens(String use, String cure) {
+    for (TokenizedPair pair : prompts) {
+      if (pair.numbers() != null) {
+        throw new DataException(
+            String.format(
+                "file=%s: prompts[%d].answers=%s are numbers, but %s looks up answers that are"
+                    + " tokens; give token ids or text, or choose %s",
+                source,
+                pair.index(),
+                Faults.quote(Arrays.deepToString(pair.numbers().answers())),
+                use,
+                cure));
+      }
+    }
+    return this;
+  }
+
+  /**
+   * Checks that every prompt has wrong answers, at every position that it has answers for.
+   *
+   * @param use why: {@code --answer-function avg_diff compares answers with them}
+   * @param cure what else to choose
+   * @return this
+   * @throws DataException if not
+   */
+  public TokenizedDataset requireWrongAnswers(String use, String cure) {
+    Faults faults = faults();
+    for (TokenizedPair pair : prompts) {
+      if (pair.numbers() == null
+          && Arrays.stream(pair.wrongAnswers()).anyMatch(wrong -> wrong.length == 0)) {
+        faults.add(
+            pair.index(),
+            "prompts[" + pair.index() + "].wrong_answers is empty",
+            "but " + use + ": add wrong answers, or choose " + cure);
+      }
+    }
+    faults.throwIfAny();
+    return this;
+  }
+
+  /**
+   * Checks that every prompt has answers for one position, or for each that is looked at.
+   *
+   * @param sliced how many positions are looked at in a prompt of a length
+   * @param slice what messages call them: {@code --slice last}
+   * @return this
+   * @throws DataException if not
+   */
+  public TokenizedDataset requireAnswerPositions(IntUnaryOperator sliced, String slice) {
+    Faults faults = faults();
+    for (TokenizedPair pair : prompts) {
+      int length = pair.clean().length;
+      int positions = pair.answers().length;
+      int wanted = sliced.applyAsInt(length);
+      if (positions != 1 && positions != wanted) {
+        faults.add(
+            pair.index(),
+            String.format(
+                "prompts[%d] has answers for positions=%d, but %s looks at positions=%d of its"
+                    + " tokens=%d",
+                pair.index(), positions, slice, wanted, length),
+            "choose the --slice that the answers are for");
+      }
+    }
+    faults.throwIfAny();
     return this;
   }
 

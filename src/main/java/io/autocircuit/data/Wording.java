@@ -1,6 +1,9 @@
 package io.autocircuit.data;
 
-/** What a dataset says in one place, a prompt or an answer: text, or token ids already. */
+/**
+ * What a dataset says in one place, a prompt or an answer: text, token ids already, or, for answers
+ * of models whose outputs are numbers, a number.
+ */
 public sealed interface Wording {
 
   /**
@@ -16,4 +19,11 @@ public sealed interface Wording {
    * @param ids each at least 0
    */
   record Ids(int[] ids) implements Wording {}
+
+  /**
+   * A number that an output should be.
+   *
+   * @param value finite
+   */
+  record Number(double value) implements Wording {}
 }

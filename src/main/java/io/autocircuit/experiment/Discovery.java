@@ -33,6 +33,7 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch;
 
 /**
@@ -50,6 +51,8 @@ import org.bytedeco.pytorch.global.torch;
  * @param metrics what is measured; those that do not apply to the prompts are left out with a
  *     notice
  * @param official a known circuit to compare the scores with, or null
+ * @param remarks what the user should know of the prompts, one sentence each; passed on to the
+ *     result's notices, after those of the model
  */
 public record Discovery(
     PatchableModel model,
@@ -60,7 +63,8 @@ public record Discovery(
     EdgeCounts counts,
     boolean ties,
     List<Metric> metrics,
-    Circuit official) {
+    Circuit official,
+    List<String> remarks) {
 
   /**
    * What came out.
@@ -102,6 +106,12 @@ public record Discovery(
     train = List.copyOf(train);
     test = List.copyOf(test);
     metrics = List.copyOf(metrics);
+    remarks = List.copyOf(remarks);
+  }
+
+  /** Notices that are known before the work: those of the model, and the remarks. */
+  public List<String> knownNotices() {
+    return Stream.concat(model.model().notices().stream(), remarks.stream()).toList();
   }
 
   /** Number of prompts that circuits are judged on. */
@@ -149,7 +159,8 @@ public record Discovery(
         new EdgeCounts(EdgeCounts.Mode.AUTO, List.of(), true, true),
         false,
         List.of(Metric.values()),
-        null);
+        null,
+        task.prompts().notices());
   }
 
   /** Runs it, silently. */
@@ -196,7 +207,7 @@ public record Discovery(
 
   /** Judges circuits of given scores. */
   public Result judge(PruneScores scores, Progress progress) {
-    List<String> notices = new ArrayList<>();
+    List<String> notices = new ArrayList<>(knownNotices());
     Optional<AnswerPreference> preference = AnswerPreference.of(model, runs.ablation(), test);
     preference.flatMap(AnswerPreference::notice).ifPresent(notices::add);
     List<Metric> applicable = new ArrayList<>();

@@ -90,11 +90,12 @@ public enum Metric {
 
     @Override
     public Optional<String> inapplicable(List<PromptBatch> batches) {
-      return batches.stream()
+      boolean one =
+          batches.stream()
               .flatMap(b -> Arrays.stream(b.answers()).flatMap(Arrays::stream))
-              .allMatch(a -> a.length == 1)
-          ? Optional.empty()
-          : Optional.of("needs exactly one answer per prompt");
+              .allMatch(a -> a.length == 1);
+      return answersAreNumbers(batches)
+          .or(() -> one ? Optional.empty() : Optional.of("needs exactly one answer per prompt"));
     }
   },
   /** Share of prompts whose answer has a larger logit than every wrong answer, in percent. */
@@ -116,7 +117,9 @@ public enum Metric {
 
     @Override
     public Optional<String> inapplicable(List<PromptBatch> batches) {
-      return wrongAnswersMissing(batches).or(() -> CORRECT_ANSWER_PERCENT.inapplicable(batches));
+      return answersAreNumbers(batches)
+          .or(() -> wrongAnswersMissing(batches))
+          .or(() -> CORRECT_ANSWER_PERCENT.inapplicable(batches));
     }
   };
 
@@ -241,7 +244,17 @@ public enum Metric {
 
   /** Why it cannot be computed on those prompts, if it cannot. */
   public Optional<String> inapplicable(List<PromptBatch> batches) {
-    return kind == null || kind == Kind.VALUE ? Optional.empty() : wrongAnswersMissing(batches);
+    if (kind == null) {
+      return Optional.empty();
+    }
+    return answersAreNumbers(batches)
+        .or(() -> kind == Kind.VALUE ? Optional.empty() : wrongAnswersMissing(batches));
+  }
+
+  private static Optional<String> answersAreNumbers(List<PromptBatch> batches) {
+    return batches.stream().anyMatch(b -> b.numbers() != null)
+        ? Optional.of("looks up answers that are tokens, and these are numbers")
+        : Optional.empty();
   }
 
   private static Optional<String> wrongAnswersMissing(List<PromptBatch> batches) {

@@ -12,6 +12,7 @@ import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.Placement;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
@@ -51,7 +52,8 @@ public record MaskGradient(
     AVG_VAL,
     /**
      * Mean squared error of the outputs against the answers' numbers, which are broadcast over the
-     * outputs (for models whose outputs are numbers); here larger is worse.
+     * outputs (for models whose outputs are numbers); here larger is worse. Answers that are token
+     * ids count as numbers.
      */
     MSE
   }
@@ -116,12 +118,25 @@ public record MaskGradient(
       return switch (answerFunction) {
         case AVG_DIFF -> Answers.difference(v, batch.answers(), batch.wrongAnswers()).neg();
         case AVG_VAL -> Answers.value(v, batch.answers()).neg();
-        case MSE -> squaredError(v, batch.answers());
+        case MSE -> squaredError(v, numbers(batch));
       };
     };
   }
 
-  private static Tensor squaredError(Tensor v, int[][][] answers) {
+  /** What outputs are compared with: the answers' numbers, or the answers' ids as numbers. */
+  private static double[][][] numbers(PromptBatch batch) {
+    return batch.numbers() != null
+        ? batch.numbers()
+        : Arrays.stream(batch.answers())
+            .map(
+                prompt ->
+                    Arrays.stream(prompt)
+                        .map(ids -> Arrays.stream(ids).asDoubleStream().toArray())
+                        .toArray(double[][]::new))
+            .toArray(double[][][]::new);
+  }
+
+  private static Tensor squaredError(Tensor v, double[][][] answers) {
     int b = answers.length;
     int positions = answers[0].length;
     int n = answers[0][0].length;
@@ -139,7 +154,7 @@ public record MaskGradient(
               + positions
               + "; give one answer, or one for each output, at one position or at each");
     }
-    float[] target = new float[b * positions * n];
+    double[] target = new double[b * positions * n];
     for (int i = 0; i < b; i++) {
       for (int t = 0; t < positions; t++) {
         if (answers[i].length != positions || answers[i][t].length != n) {

@@ -2,6 +2,7 @@ package io.autocircuit.task;
 
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.HuggingFaceTokenizer;
+import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.Tokenizer;
@@ -39,7 +40,7 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
     PromptDataset prompts = PromptDataset.read(promptFile);
     Transformer model = ModelLoader.load(modelDirectory);
     try {
-      return new Task(model, tokenize(prompts, modelDirectory, BosPolicy.TOKENIZER));
+      return new Task(model, tokenize(prompts, modelDirectory, BosPolicy.AUTO));
     } catch (RuntimeException e) {
       model.close();
       throw e;
@@ -47,18 +48,29 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
   }
 
   /**
-   * Turns prompts into token ids with the tokenizer of a model directory, if it has one.
-   *
-   * @param modelDirectory where {@code tokenizer.json} may lie; null for nowhere
-   * @throws io.autocircuit.tensor.DataException if there is text and no tokenizer, or an answer is
-   *     not one token
+   * Like {@link #tokenize(PromptDataset, Path, BosPolicy, MultiTokenAnswers)}, refusing answers of
+   * several tokens.
    */
   public static TokenizedDataset tokenize(
       PromptDataset prompts, Path modelDirectory, BosPolicy bos) {
+    return tokenize(prompts, modelDirectory, bos, MultiTokenAnswers.REFUSE);
+  }
+
+  /**
+   * Turns prompts into token ids with the tokenizer of a model directory, if it has one.
+   *
+   * @param modelDirectory where {@code tokenizer.json} may lie; null for nowhere
+   * @param bos whether text begins with the model's BOS
+   * @param several what becomes of answers of several tokens
+   * @throws io.autocircuit.tensor.DataException if there is text and no tokenizer, or an answer
+   *     cannot be used
+   */
+  public static TokenizedDataset tokenize(
+      PromptDataset prompts, Path modelDirectory, BosPolicy bos, MultiTokenAnswers several) {
     boolean has =
         modelDirectory != null && Files.isRegularFile(modelDirectory.resolve("tokenizer.json"));
     try (Tokenizer tokenizer = has ? HuggingFaceTokenizer.load(modelDirectory, bos) : null) {
-      return prompts.tokenize(tokenizer);
+      return prompts.tokenize(tokenizer, several);
     }
   }
 

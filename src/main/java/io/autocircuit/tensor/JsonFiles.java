@@ -2,6 +2,7 @@ package io.autocircuit.tensor;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonLocation;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
@@ -11,12 +12,15 @@ import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * Strict reading of untrusted JSON: UTF-8, no duplicate keys, nothing after the value, nesting and
@@ -96,14 +100,7 @@ public final class JsonFiles {
     try {
       value = READER.readTree(text);
     } catch (JsonProcessingException e) {
-      JsonLocation at = e.getLocation();
-      throw new DataException(
-          String.format(
-              "file=%s%s: invalid JSON: %s; correct the file or write it again",
-              sourceName,
-              at == null ? "" : " line=" + at.getLineNr() + " column=" + at.getColumnNr(),
-              DataException.printable(e.getOriginalMessage(), 300)),
-          e);
+      throw invalid(e, sourceName);
     }
     if (value.isMissingNode()) {
       throw new DataException(
@@ -112,8 +109,69 @@ public final class JsonFiles {
     return value;
   }
 
+  /**
+   * All values in {@code text}, one after another, as in JSON lines.
+   *
+   * @param sourceName how messages call it: a file name, say
+   * @return none if there is only white space
+   * @throws DataException if one of them is not strict JSON
+   */
+  public static List<JsonNode> values(String text, String sourceName) {
+    ObjectReader one = READER.without(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+    List<JsonNode> values = new ArrayList<>();
+    try (JsonParser parser = one.createParser(text)) {
+      while (parser.nextToken() != null) {
+        values.add(one.readTree(parser));
+      }
+    } catch (JsonProcessingException e) {
+      throw invalid(e, sourceName);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return values;
+  }
+
+  /** An error in this library's words: names of the parser's settings are of no use to people. */
+  private static DataException invalid(JsonProcessingException e, String sourceName) {
+    JsonLocation at = e.getLocation();
+    String message = e.getOriginalMessage();
+    int start = message.indexOf(" (start marker at");
+    String said =
+        message.startsWith("Trailing token")
+            ? "there is more after the end of the value"
+            : message.startsWith("Non-standard token")
+                ? message.replaceFirst("(?s):? enable .*", "") + " is not a number of JSON"
+                : message.contains("nesting depth")
+                    ? "its nesting depth exceeds " + DEEPEST
+                    : start >= 0
+                        ? message.substring(0, start)
+                        : message.replaceAll("\\(?[^(`]*`[^`]*`[^)]*\\)?", "").strip();
+    return new DataException(
+        String.format(
+            "file=%s%s: invalid JSON: %s; correct the file or write it again",
+            sourceName,
+            at == null ? "" : " line=" + at.getLineNr() + " column=" + at.getColumnNr(),
+            DataException.printable(said, 300)),
+        e);
+  }
+
+  /**
+   * The text of a UTF-8 file; a byte order mark is skipped.
+   *
+   * @param largest the largest size accepted, in bytes
+   * @throws DataException if the file is missing, unreadable, too large or not UTF-8
+   */
+  public static String text(Path file, long largest) {
+    byte[] bytes = bytes(file, largest);
+    return text(bytes, 0, bytes.length, file.toString());
+  }
+
   /** Like {@link #parse(String, String)} for UTF-8 bytes; a byte order mark is skipped. */
   static JsonNode parse(byte[] bytes, int offset, int length, String sourceName) {
+    return parse(text(bytes, offset, length, sourceName), sourceName);
+  }
+
+  private static String text(byte[] bytes, int offset, int length, String sourceName) {
     boolean mark =
         length >= 3
             && bytes[offset] == (byte) 0xEF
@@ -121,15 +179,12 @@ public final class JsonFiles {
             && bytes[offset + 2] == (byte) 0xBF;
     int skipped = mark ? 3 : 0;
     try {
-      String text =
-          StandardCharsets.UTF_8
-              .newDecoder()
-              .decode(ByteBuffer.wrap(bytes, offset + skipped, length - skipped))
-              .toString();
-      return parse(text, sourceName);
+      return StandardCharsets.UTF_8
+          .newDecoder()
+          .decode(ByteBuffer.wrap(bytes, offset + skipped, length - skipped))
+          .toString();
     } catch (CharacterCodingException e) {
-      throw new DataException(
-          "file=" + sourceName + ": invalid JSON: it is not UTF-8 text; save it as UTF-8", e);
+      throw new DataException("file=" + sourceName + ": it is not UTF-8 text; save it as UTF-8", e);
     }
   }
 

@@ -45,6 +45,11 @@ public record Placement(ScalarType type, Device device) {
     return moved(Tensors.of(type, data, shape));
   }
 
+  /** A tensor with a copy of {@code data}, rounded to its type. */
+  public Tensor tensor(double[] data, long... shape) {
+    return moved(Tensors.of(type, data, shape));
+  }
+
   /** An int64 tensor with a copy of {@code data}. */
   public Tensor indices(long[] data, long... shape) {
     return moved(Tensors.of(data, shape));

@@ -50,6 +50,16 @@ public final class Tensors {
     return type == ScalarType.Float ? t : t.to(type);
   }
 
+  /** A CPU tensor of the given type with a copy of {@code data}. */
+  public static Tensor of(ScalarType type, double[] data, long... shape) {
+    Tensor t = empty(ScalarType.Double, shape);
+    requireLength(t, data.length);
+    if (data.length > 0) {
+      new DoublePointer(t.data_ptr()).put(data, 0, data.length);
+    }
+    return type == ScalarType.Double ? t : t.to(type);
+  }
+
   /** An int64 CPU tensor with a copy of {@code data}. */
   public static Tensor of(long[] data, long... shape) {
     Tensor t = empty(ScalarType.Long, shape);

@@ -301,6 +301,61 @@ class DiscoverBadInputTest {
     wrongUsage(List.of("--test", 64), "--test=64 leaves none of prompts=64");
   }
 
+  @Test
+  void allBadPromptsAreListedAtOnce() throws IOException {
+    bad(
+        prompts(p -> p.forEach(q -> ((ObjectNode) q).set("answers", JSON.valueToTree(ids(999))))),
+        "64 of 64 prompts cannot be used",
+        "prompts[0].answers has token id=999",
+        "prompts[9].answers has token id=999",
+        "; and 54 more prompts; use ids from");
+    bad(
+        prompts(p -> p.forEach(q -> ((ArrayNode) q.get("wrong_answers")).removeAll())),
+        "64 of 64 prompts cannot be used: prompts[0].wrong_answers is empty; prompts[1]",
+        "--answer-function avg_val");
+  }
+
+  private static int[] ids(int... ids) {
+    return ids;
+  }
+
+  @Test
+  void padIsNotAdvisedWhereItCannotHelp() throws IOException {
+    List<Object> words =
+        new ArrayList<>(prompts(p -> ((ArrayNode) p.get(2).get("clean")).remove(1)));
+    bad(words, "or pad them (--pad, Batches.padded)");
+    words.addAll(List.of("--pad", "--token-positions"));
+    bad(words, "prompts[2] has clean tokens=15 but corrupt tokens=16; make them equally long");
+  }
+
+  @Test
+  void answersThatAreNumbersNeedMse() throws IOException {
+    List<Object> words =
+        new ArrayList<>(
+            prompts(
+                p ->
+                    p.forEach(
+                        q -> ((ObjectNode) q).set("answers", JSON.createArrayNode().add(0.5)))));
+    bad(words, "prompts[0].answers=\"[[0.5]]\" are numbers", "choose --answer-function mse");
+    words.addAll(List.of("--algorithm", "sp", "--target", "answer"));
+    bad(words, "are numbers, but --target answer looks up", "choose --target mse");
+    Ran fine =
+        Ran.command(
+            "discover",
+            words.get(0),
+            words.get(1),
+            "--answer-function",
+            "mse",
+            "--edges",
+            "0,9",
+            "--out",
+            folder.resolve("fine"));
+    assertEquals(0, fine.code(), fine::err);
+    assertTrue(
+        fine.out().contains("metric logit_diff is left out: it looks up answers that are tokens"),
+        fine::out);
+  }
+
   // ---- the official circuit
 
   @Test
@@ -318,6 +373,10 @@ class DiscoverBadInputTest {
     bad(official("[5]"), "entry \"5\" is neither an edge name nor");
     bad(official("[{\"nme\": \"A0.2->A1.0.K\"}]"), "is neither an edge name nor");
     bad(official("[{\"name\": \"A0.2->A1.0.K\", \"seq_idx\": 3}]"), "position=3 of edge");
+    bad(
+        official("[{\"name\": \"A0.2->A1.0.K\", \"seq_idx\": -1}]"),
+        "seq_idx=-1, which is no position",
+        "give null");
     bad(official("[\"A0.2->A1.0.K\""), "line=1 column=", "invalid JSON");
   }
 

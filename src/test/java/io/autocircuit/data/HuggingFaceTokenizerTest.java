@@ -146,19 +146,57 @@ class HuggingFaceTokenizerTest {
   }
 
   @Test
+  void bosWhereTheModelHasOne() throws IOException {
+    model(NO_POST);
+    assertBegin("a cat", 3, 4);
+    config("{\"bos_token\": null}");
+    assertBegin("a cat", 3, 4);
+    Files.writeString(directory.resolve("special_tokens_map.json"), "{\"bos_token\": \"<s>\"}");
+    assertBegin("a cat", 3, 4);
+    config("{\"model_max_length\": 1024}");
+    assertBegin("a cat", 0, 3, 4);
+    config("{\"bos_token\": \"</s>\", \"add_bos_token\": false}");
+    assertBegin("a cat", 1, 3, 4);
+    assertBegin("</s> a cat", 1, 3, 4);
+    config("{\"bos_token\": \"cat sat\"}");
+    rejects(BosPolicy.AUTO, "give --bos never (BosPolicy.NEVER)");
+  }
+
+  @Test
+  void gpt2NamesNoBosAndHasOne() throws IOException {
+    model(NO_POST);
+    Path file = directory.resolve("tokenizer.json");
+    Files.writeString(file, Files.readString(file).replace("<s>", "<|endoftext|>"));
+    assertBegin("a cat", 0, 3, 4);
+    config("{\"model_max_length\": 1024}");
+    assertBegin("a cat", 0, 3, 4);
+    try (Tokenizer tokenizer = HuggingFaceTokenizer.load(directory, BosPolicy.TOKENIZER)) {
+      assertArrayEquals(new int[] {3, 4}, tokenizer.encodePrompt("a cat").ids());
+    }
+  }
+
+  private void assertBegin(String text, int... ids) {
+    try (Tokenizer tokenizer = HuggingFaceTokenizer.load(directory)) {
+      assertArrayEquals(ids, tokenizer.encodePrompt(text).ids());
+      assertEquals(ids.length == 2 ? 0 : 1, tokenizer.leadingSpecialTokens());
+    }
+  }
+
+  @Test
   void bosAlwaysButNoneIsNamed() throws IOException {
     model(NO_POST);
     rejects(BosPolicy.ALWAYS, "tokenizer_config.json does not exist");
     config("{\"bos_token\": null}");
     rejects(BosPolicy.ALWAYS, "no field bos_token in it; choose another BOS policy");
     config("{\"bos_token\": \"cat sat\"}");
-    rejects(BosPolicy.ALWAYS, "bos_token=\"cat sat\" is not one token but [cat, sat]");
+    rejects(BosPolicy.ALWAYS, "bos_token=\"cat sat\" is not one token but [\"cat\", \"sat\"]");
   }
 
   @Test
   void specialTokensAfterThePrompt() throws IOException {
     model(EOS_POST);
     rejects(BosPolicy.TOKENIZER, "puts tokens=[</s>] after every prompt, where the answer belongs");
+    rejects(BosPolicy.AUTO, "give --bos never (BosPolicy.NEVER)");
     try (Tokenizer tokenizer = HuggingFaceTokenizer.load(directory, BosPolicy.NEVER)) {
       assertArrayEquals(new int[] {3, 4}, tokenizer.encodePrompt("a cat").ids());
     }

@@ -125,7 +125,7 @@ class PromptDatasetTest {
   void missingFields() {
     rejects("{\"prompt\": []}", "the file has no field prompts (did you mean \"prompt\"?)");
     rejects("{}", "the file has no field prompts");
-    rejects("[]", "the file=(a list); give an object");
+    rejects("[3]", "prompts[0]=\"3\"; give an object");
     String good = pair("[1]", "[2]", "[3]", "[4]");
     for (String field : List.of("clean", "corrupt", "answers", "wrong_answers")) {
       rejects(
@@ -155,7 +155,7 @@ class PromptDatasetTest {
     rejectsPair(pair("[1,-2]", "[2]", "[3]", "[4]"), "prompts[0].clean[1]=\"-2\"; give a token id");
     rejectsPair(pair("[1,2.5]", "[2]", "[3]", "[4]"), "prompts[0].clean[1]=\"2.5\"");
     rejectsPair(pair("[1,[2]]", "[2]", "[3]", "[4]"), "prompts[0].clean[1]=(a list)");
-    rejectsPair(pair("[1]", "[2]", "[0.5]", "[4]"), "prompts[0].answers[0]=\"0.5\"");
+    rejectsPair(pair("[1]", "[2]", "[-3]", "[4]"), "prompts[0].answers[0]=\"-3\"");
     rejectsPair(pair("[1]", "[99999999999]", "[3]", "[4]"), "prompts[0].corrupt[0]");
     rejectsPair(pair("[1]", "[2]", "[3]", "[[true]]"), "prompts[0].wrong_answers[0][0]=\"true\"");
   }

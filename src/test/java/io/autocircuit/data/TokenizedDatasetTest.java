@@ -1,6 +1,7 @@
 package io.autocircuit.data;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -116,6 +117,47 @@ class TokenizedDatasetTest {
     rejects(
         dataset(pair(6, ids(1, 2), ids(1), 0, 0))::requirePairedLengths,
         "prompts[6] has clean tokens=2 but corrupt tokens=1");
+  }
+
+  @Test
+  void allThatDoesNotFitIsListedAtOnce() {
+    TokenizedDataset dataset =
+        dataset(
+            IntStream.range(0, 40)
+                .mapToObj(
+                    i ->
+                        i % 3 == 0
+                            ? pair(i, ids(1, 2), ids(1, 3), 0, 1)
+                            : i % 3 == 1
+                                ? pair(i, ids(1, 2, 3, 4), ids(1, 2, 3), 0, 1)
+                                : pair(i, ids(1, 99), ids(1, 3), 0, 50))
+                .toArray(TokenizedPair[]::new));
+    rejects(() -> dataset.requireFits(9, 3), "26 of 40 prompts cannot be used");
+    rejects(
+        () -> dataset.requireFits(9, 3), "prompts[1].clean has tokens=4, more than the model's");
+    rejects(() -> dataset.requireFits(9, 3), "prompts[2].clean has token id=99, outside");
+    rejects(() -> dataset.requireFits(9, 3), "shorten the prompt; use ids from");
+    rejects(() -> dataset.requireFits(9, 3), "; and 16 more prompts;");
+    rejects(dataset::requirePairedLengths, "13 of 40 prompts cannot be used: prompts[1] has clean");
+    rejects(dataset::requirePairedLengths, "prompts[4] has clean tokens=4 but corrupt tokens=3");
+    rejects(dataset::requirePairedLengths, "pad them (--pad, Batches.padded)");
+    DataException e = assertThrows(DataException.class, dataset::requireEqualLengths);
+    assertFalse(e.getMessage().contains("--pad"), e.getMessage());
+  }
+
+  @Test
+  void missingWrongAnswersAndPositionsAreListedAtOnce() {
+    TokenizedPair bare =
+        new TokenizedPair(3, ids(1, 2), ids(1, 3), new int[][] {{1}, {2}}, new int[][] {{}, {}});
+    TokenizedDataset dataset = dataset(pair(0, ids(1, 2), ids(1, 3), 0, 1), bare, bare);
+    rejects(
+        () -> dataset.requireWrongAnswers("avg_diff compares answers with them", "avg_val"),
+        "prompts[3].wrong_answers is empty; but avg_diff compares answers with them: add wrong"
+            + " answers, or choose avg_val");
+    rejects(
+        () -> dataset.requireAnswerPositions(length -> 1, "--slice last"),
+        "prompts[3] has answers for positions=2, but --slice last looks at positions=1");
+    assertSame(dataset, dataset.requireAnswerPositions(length -> 2, "--slice all"));
   }
 
   @Test

@@ -1,0 +1,79 @@
+package io.autocircuit.data;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.tensor.DataException;
+import io.autocircuit.tensor.JsonFiles;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.function.IntFunction;
+
+/** Which form a prompt file has: an object, a list, JSON lines, or a table; and its reading. */
+final class PromptFiles {
+  private static final char BYTE_ORDER_MARK = '\uFEFF';
+
+  private PromptFiles() {}
+
+  /**
+   * The prompts in a text.
+   *
+   * @param source what messages call it
+   * @throws DataException if it has none of the forms that {@link PromptDataset} lists
+   */
+  static PromptDataset parse(String text, String source) {
+    boolean mark = !text.isEmpty() && text.charAt(0) == BYTE_ORDER_MARK;
+    String content = mark ? text.substring(1) : text;
+    String begin = content.stripLeading();
+    if (begin.isEmpty()) {
+      throw new DataException("file=" + source + ": it is empty; write it again");
+    }
+    if (begin.startsWith("version https://git-lfs")) {
+      throw new DataException(
+          "file="
+              + source
+              + ": this is a Git LFS pointer, not the file itself; fetch it with git lfs pull");
+    }
+    boolean json = begin.charAt(0) == '{' || begin.charAt(0) == '[';
+    if (!json && CsvPrompts.looksLikeTable(content, source)) {
+      return CsvPrompts.parse(content, source);
+    }
+    List<JsonNode> values =
+        json ? JsonFiles.values(content, source) : List.of(JsonFiles.parse(content, source));
+    PromptReader reader = new PromptReader(source);
+    if (values.size() > 1) {
+      return list(values, reader, source);
+    }
+    JsonNode value = values.get(0);
+    if (value.isArray()) {
+      List<JsonNode> pairs = new ArrayList<>();
+      value.forEach(pairs::add);
+      return list(pairs, reader, source);
+    }
+    return value.isObject() && !value.has("prompts") && PromptReader.looksLikePair(value)
+        ? list(values, reader, source)
+        : reader.dataset(value);
+  }
+
+  private static PromptDataset list(List<JsonNode> pairs, PromptReader reader, String source) {
+    List<String> remarks = new ArrayList<>();
+    List<PromptPair> read = reader.pairs(pairs, remarks);
+    return new PromptDataset(source, read, List.of(), new TreeMap<>(), remarks);
+  }
+
+  /**
+   * Reads every pair, so that what is wrong with several is said at once.
+   *
+   * @param count how many there are
+   * @param read reads one; throws {@link Faults.Fault}
+   */
+  static List<PromptPair> each(String source, int count, IntFunction<PromptPair> read) {
+    Faults faults = new Faults(source, count);
+    List<PromptPair> pairs = new ArrayList<>(count);
+    for (int i = 0; i < count; i++) {
+      int prompt = i;
+      faults.during(i, () -> pairs.add(read.apply(prompt)));
+    }
+    faults.throwIfAny();
+    return pairs;
+  }
+}

@@ -1,0 +1,213 @@
+package io.autocircuit.data;
+
+import io.autocircuit.data.Faults.Fault;
+import io.autocircuit.data.TokenizedPair.Numbers;
+import io.autocircuit.data.Tokenizer.Encoded;
+import io.autocircuit.tensor.DataException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+
+/**
+ * Turns a dataset into token ids: its prompts, its labels, and, by {@link AnswerReader}, answers.
+ */
+final class PromptTokens {
+  /** The label of the position before the first that the file labels. */
+  private static final String BOS_LABEL = "<|BOS|>";
+
+  private final PromptDataset dataset;
+  private final Tokenizer tokenizer;
+  private final AnswerReader answers;
+  private final OptionalInt unknown;
+  private final List<Integer> blank = new ArrayList<>();
+  private final List<Integer> trailingSpace = new ArrayList<>();
+  private final List<Integer> unknownWords = new ArrayList<>();
+  private String firstBos;
+
+  PromptTokens(PromptDataset dataset, Tokenizer tokenizer, MultiTokenAnswers several) {
+    this.dataset = dataset;
+    this.tokenizer = tokenizer;
+    this.unknown = tokenizer == null ? OptionalInt.empty() : unknown(tokenizer);
+    this.answers = new AnswerReader(tokenizer, several, unknown);
+  }
+
+  /**
+   * The token that stands for whatever the vocabulary lacks, if there is one: two different texts
+   * that nobody uses have it in common.
+   */
+  private static OptionalInt unknown(Tokenizer tokenizer) {
+    int[] one = tokenizer.encodeAnswer("\uE0A1").ids();
+    int[] other = tokenizer.encodeAnswer("\uE5B2\uE9C3\uE7D4").ids();
+    boolean same =
+        one.length > 0 && other.length > 0 && one[one.length - 1] == other[other.length - 1];
+    return same ? OptionalInt.of(one[one.length - 1]) : OptionalInt.empty();
+  }
+
+  TokenizedDataset dataset() {
+    List<PromptPair> prompts = dataset.prompts();
+    long texts = prompts.stream().filter(p -> p.clean() instanceof Wording.Text).count();
+    Faults faults = new Faults(dataset.source(), prompts.size());
+    List<TokenizedPair> pairs = new ArrayList<>();
+    for (int i = 0; i < prompts.size(); i++) {
+      int index = i;
+      faults.during(i, () -> pairs.add(pair(index, faults)));
+    }
+    faults.throwIfAny();
+    int shift = tokenizer == null || texts == 0 ? 0 : tokenizer.leadingSpecialTokens();
+    boolean named = !dataset.seqLabels().isEmpty() || !dataset.wordIdxs().isEmpty();
+    if (named && shift > 0 && texts < prompts.size()) {
+      throw new DataException(
+          String.format(
+              "file=%s: %d prompts are text and %d token ids, so seq_labels and word_idxs cannot"
+                  + " fit both; give all prompts in one form",
+              dataset.source(), texts, prompts.size() - texts));
+    }
+    List<String> labels = new ArrayList<>(dataset.seqLabels());
+    if (!labels.isEmpty()) {
+      labels.addAll(0, Collections.nCopies(shift, BOS_LABEL));
+      labels.addAll(answers.commonLabels());
+    }
+    SortedMap<String, Integer> words = new TreeMap<>();
+    dataset.wordIdxs().forEach((name, position) -> words.put(name, position + shift));
+    return new TokenizedDataset(
+        dataset.source(), pairs, labels, words, beginning(texts), remarks(prompts.size()));
+  }
+
+  private String beginning(long texts) {
+    if (texts == 0) {
+      return "prompts are token ids: no BOS is put before them";
+    }
+    String which = texts == dataset.prompts().size() ? "prompts" : texts + " prompts of text";
+    return firstBos == null ? which + " begin without BOS" : which + " begin with BOS " + firstBos;
+  }
+
+  private List<String> remarks(int prompts) {
+    List<String> remarks = new ArrayList<>(dataset.remarks());
+    if (!blank.isEmpty()) {
+      remarks.add(
+          PromptNotices.line(
+              blank.stream().distinct().toList(),
+              prompts,
+              "a text is empty, so that nothing but its BOS is read; check the file"));
+    }
+    if (!unknownWords.isEmpty()) {
+      remarks.add(
+          PromptNotices.line(
+              unknownWords.stream().distinct().toList(),
+              prompts,
+              "the text holds what the vocabulary lacks, read as one unknown token; is this the"
+                  + " model's own tokenizer?"));
+    }
+    if (!trailingSpace.isEmpty()) {
+      remarks.add(
+          PromptNotices.line(
+              trailingSpace,
+              prompts,
+              "the clean text ends in white space, which most tokenizers put before the next word"
+                  + " instead; end it without, and begin the answers with the space"));
+    }
+    remarks.addAll(answers.remarks(prompts));
+    return remarks;
+  }
+
+  private TokenizedPair pair(int i, Faults faults) {
+    PromptPair pair = dataset.prompts().get(i);
+    String where = "prompts[" + i + "].";
+    Encoded clean = prompt(pair.clean(), where + "clean", i);
+    Encoded corrupt = prompt(pair.corrupt(), where + "corrupt", i);
+    int length = Math.min(clean.ids().length, corrupt.ids().length);
+    int positions = pair.answers().size();
+    if (positions > length) {
+      throw new Fault(
+          String.format(
+              "%sanswers has positions=%d, but the prompt has tokens=%d", where, positions, length),
+          "give at most one list of answers per token");
+    }
+    if (pair.clean() instanceof Wording.Text text && endsInSpaceToken(text.text(), clean)) {
+      trailingSpace.add(i);
+    }
+    if (Stream.concat(pair.answers().stream(), pair.wrongAnswers().stream())
+        .flatMap(List::stream)
+        .anyMatch(answer -> answer instanceof Wording.Number)) {
+      return new TokenizedPair(
+          i,
+          clean.ids(),
+          corrupt.ids(),
+          new int[positions][0],
+          new int[positions][0],
+          new Numbers(numbers(pair.answers(), where), numbers(pair.wrongAnswers(), where)));
+    }
+    AnswerReader.Read read = answers.read(i, pair, clean, faults);
+    return read == null
+        ? null
+        : new TokenizedPair(
+            i,
+            read.behind(clean.ids()),
+            read.behind(corrupt.ids()),
+            read.answers(),
+            read.wrongAnswers());
+  }
+
+  private boolean endsInSpaceToken(String text, Encoded encoded) {
+    return !text.isBlank()
+        && Character.isWhitespace(text.charAt(text.length() - 1))
+        && !Arrays.equals(tokenizer.encodePrompt(text.stripTrailing()).ids(), encoded.ids());
+  }
+
+  private static double[][] numbers(List<List<Wording>> positions, String where) {
+    return positions.stream()
+        .map(position -> position.stream().mapToDouble(answer -> number(answer, where)).toArray())
+        .toArray(double[][]::new);
+  }
+
+  private static double number(Wording answer, String where) {
+    if (answer instanceof Wording.Number number) {
+      return number.value();
+    }
+    throw new Fault(
+        where + "answers are numbers in part", "give numbers for all answers of a pair, or none");
+  }
+
+  private Encoded prompt(Wording wording, String where, int index) {
+    Encoded encoded;
+    if (wording instanceof Wording.Text text) {
+      encoded = AnswerReader.needed(tokenizer, where, text).encodePrompt(text.text());
+      int special = tokenizer.leadingSpecialTokens();
+      if (text.text().isBlank() && encoded.ids().length > 0) {
+        blank.add(index);
+      }
+      if (firstBos == null && special > 0 && encoded.spellings().size() >= special) {
+        List<String> bos = encoded.spellings().subList(0, special);
+        firstBos =
+            special == 1
+                ? Faults.quote(bos.get(0)) + " (id " + encoded.ids()[0] + ")"
+                : Faults.tokens(bos);
+      }
+      if (unknown.isPresent() && contains(encoded.ids(), special, unknown.getAsInt())) {
+        unknownWords.add(index);
+      }
+    } else if (wording instanceof Wording.Ids tokens) {
+      encoded = new Encoded(tokens.ids().clone(), List.of());
+    } else {
+      throw new Fault(where + " is a number", "give a text or a list of token ids");
+    }
+    if (encoded.ids().length == 0) {
+      throw new Fault(where + " has tokens=0", "give a prompt of at least one token");
+    }
+    return encoded;
+  }
+
+  private static boolean contains(int[] ids, int from, int wanted) {
+    for (int i = from; i < ids.length; i++) {
+      if (ids[i] == wanted) {
+        return true;
+      }
+    }
+    return false;
+  }
+}
