@@ -274,7 +274,8 @@ final class TokenizerRegex {
       throw new Refused("it looks behind for something without fixed length");
     }
     if (ahead || behind) {
-      return new Part(1, body.effort() + 1, body.effort() + 1, true, 0, 0);
+      double effort = Math.max(1, body.effort());
+      return new Part(1, effort, effort, true, 0, 0);
     }
     return atomic
         ? new Part(1, body.effort(), body.effort(), body.fails(), body.least(), body.most())
