@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import io.autocircuit.tensor.DataException;
@@ -17,7 +18,10 @@ import java.io.OutputStreamWriter;
 import java.io.StringReader;
 import java.io.Writer;
 import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
+import java.nio.charset.CharsetDecoder;
+import java.nio.charset.CoderResult;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.EnumMap;
@@ -34,11 +38,14 @@ import java.util.Set;
  * they are most of the file, and are copied as they are.
  */
 final class TokenizerFile {
+  private static final String CURE = "docs/tokenizers.md lists what is accepted and its limits";
   private static final int DEEPEST = 64;
 
   /** Entries of a vocabulary; twice as many as any known model has. */
   private static final int MOST_ENTRIES = 1 << 21;
 
+  private static final String VOCAB = "model.vocab";
+  private static final String MERGES = "model.merges";
   private static final int MOST_MERGES = 1 << 22;
 
   /** JSON values in all other parts together. */
@@ -99,6 +106,12 @@ final class TokenizerFile {
       TokenizerFile read = new TokenizerFile(utf8(bytes));
       read.whole();
       return read.checked();
+    } catch (StreamConstraintsException e) {
+      throw refused(
+          file,
+          "it is nested deeper than " + DEEPEST + ", or a name or number is too long",
+          CURE,
+          e);
     } catch (JsonProcessingException e) {
       JsonLocation at = e.getLocation();
       String where = at == null ? "" : " at line " + at.getLineNr() + " column " + at.getColumnNr();
@@ -110,8 +123,7 @@ final class TokenizerFile {
     } catch (IOException e) {
       throw refused(file, "it is not UTF-8 text", "download it again", e);
     } catch (TokenizerGrammar.Refused e) {
-      throw refused(
-          file, e.getMessage(), "docs/tokenizers.md lists what is accepted and its limits", e);
+      throw refused(file, e.getMessage(), CURE, e);
     }
   }
 
@@ -120,9 +132,19 @@ final class TokenizerFile {
         "file=" + file + " is not a tokenizer that can be loaded: " + what + "; " + cure, e);
   }
 
-  /** The text without a byte order mark. */
+  /** The text without a byte order mark; whether it is UTF-8 is found out piece by piece. */
   private static String utf8(byte[] bytes) throws CharacterCodingException {
-    String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+    CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();
+    ByteBuffer in = ByteBuffer.wrap(bytes);
+    CharBuffer piece = CharBuffer.allocate(8192);
+    CoderResult result;
+    do {
+      result = decoder.decode(in, piece.clear(), true);
+    } while (result.isOverflow());
+    if (result.isError()) {
+      result.throwException();
+    }
+    String text = new String(bytes, StandardCharsets.UTF_8);
     return text.startsWith("\uFEFF") ? text.substring(1) : text;
   }
 
@@ -256,28 +278,29 @@ final class TokenizerFile {
     return (int) parser.currentLocation().getCharOffset();
   }
 
-  private void token(String where) throws IOException {
-    if (parser.getTextLength() > TokenizerGrammar.LONGEST_TEXT) {
-      throw new TokenizerGrammar.Refused(
-          where,
-          "a token of length="
-              + parser.getTextLength()
-              + " is longer than the limit="
-              + TokenizerGrammar.LONGEST_TEXT);
+  /** Checks the text at which the parser is, which belongs to the entry of that number. */
+  private void token(String list, int entry, int longest) throws IOException {
+    parser.finishToken();
+    int length = parser.getTextLength();
+    if (length > longest) {
+      throw entry(list, entry, "its length=" + length + " is more than the limit=" + longest);
     }
-    char[] text = parser.getTextCharacters();
+    char[] characters = parser.getTextCharacters();
     int from = parser.getTextOffset();
-    int to = from + parser.getTextLength();
-    for (int i = from; i < to; i++) {
-      if (Character.isSurrogate(text[i])) {
-        TokenizerGrammar.whole(where, parser.getText());
+    for (int i = from; i < from + length; i++) {
+      if (Character.isSurrogate(characters[i])) {
+        TokenizerGrammar.whole(list + "[" + entry + "]", parser.getText());
         return;
       }
     }
   }
 
-  private void count(int entries, String where, int most) {
-    if (entries > most) {
+  private static TokenizerGrammar.Refused entry(String list, int entry, String what) {
+    return new TokenizerGrammar.Refused(list + "[" + entry + "]", what);
+  }
+
+  private static void count(int before, String where, int most) {
+    if (before >= most) {
       throw new TokenizerGrammar.Refused(where, "it has more entries than the limit=" + most);
     }
   }
@@ -285,18 +308,18 @@ final class TokenizerFile {
   /** A vocabulary of tokens and ids. */
   private Range ids(JsonToken value) throws IOException {
     if (value != JsonToken.START_OBJECT) {
-      throw new TokenizerGrammar.Refused("model.vocab", "it is neither an object nor a list");
+      throw new TokenizerGrammar.Refused(VOCAB, "it is neither an object nor a list");
     }
     int from = begin();
-    for (int entries = 1; parser.nextToken() == JsonToken.FIELD_NAME; entries++) {
-      count(entries, "model.vocab", MOST_ENTRIES);
-      token("model.vocab");
+    for (int i = 0; parser.nextToken() == JsonToken.FIELD_NAME; i++) {
+      count(i, VOCAB, MOST_ENTRIES);
+      token(VOCAB, i, TokenizerGrammar.LONGEST_TEXT);
       if (parser.nextToken() != JsonToken.VALUE_NUMBER_INT
           || parser.getTextLength() > 8
           || parser.getIntValue() < 0
           || parser.getIntValue() >= TokenizerGrammar.MOST_IDS) {
         throw new TokenizerGrammar.Refused(
-            "model.vocab[" + DataException.quote(parser.currentName()) + "]",
+            VOCAB + "[" + DataException.quote(parser.currentName()) + "]",
             "its id is not a whole number from 0 to " + (TokenizerGrammar.MOST_IDS - 1));
       }
     }
@@ -306,17 +329,17 @@ final class TokenizerFile {
   /** A vocabulary of tokens and scores; a token's id is its place. */
   private Range scores() throws IOException {
     int from = begin();
-    for (int entries = 1; parser.nextToken() != JsonToken.END_ARRAY; entries++) {
-      count(entries, "model.vocab", MOST_ENTRIES);
-      String where = "model.vocab[" + (entries - 1) + "]";
-      boolean good = parser.currentToken() == JsonToken.START_ARRAY;
-      good = good && parser.nextToken() == JsonToken.VALUE_STRING;
+    for (int i = 0; parser.nextToken() != JsonToken.END_ARRAY; i++) {
+      count(i, VOCAB, MOST_ENTRIES);
+      boolean good =
+          parser.currentToken() == JsonToken.START_ARRAY
+              && parser.nextToken() == JsonToken.VALUE_STRING;
       if (good) {
-        token(where);
+        token(VOCAB, i, TokenizerGrammar.LONGEST_TEXT);
         good = parser.nextToken().isNumeric() && Double.isFinite(parser.getDoubleValue());
       }
       if (!good || parser.nextToken() != JsonToken.END_ARRAY) {
-        throw new TokenizerGrammar.Refused(where, "it is not a token and its score");
+        throw entry(VOCAB, i, "it is not a token and its score");
       }
     }
     return new Range(from, end());
@@ -325,29 +348,24 @@ final class TokenizerFile {
   /** Merges, each a text of two tokens or a list of them. */
   private Range merges(JsonToken value) throws IOException {
     if (value != JsonToken.START_ARRAY) {
-      throw new TokenizerGrammar.Refused("model.merges", "it is not a list");
+      throw new TokenizerGrammar.Refused(MERGES, "it is not a list");
     }
     int from = begin();
-    for (int entries = 1; parser.nextToken() != JsonToken.END_ARRAY; entries++) {
-      count(entries, "model.merges", MOST_MERGES);
-      String where = "model.merges[" + (entries - 1) + "]";
+    for (int i = 0; parser.nextToken() != JsonToken.END_ARRAY; i++) {
+      count(i, MERGES, MOST_MERGES);
       if (parser.currentToken() == JsonToken.VALUE_STRING) {
-        parser.finishToken();
-        if (parser.getTextLength() > 2 * TokenizerGrammar.LONGEST_TEXT + 1) {
-          throw new TokenizerGrammar.Refused(where, "it is too long");
-        }
-        TokenizerGrammar.whole(where, parser.getText());
+        token(MERGES, i, 2 * TokenizerGrammar.LONGEST_TEXT + 1);
         continue;
       }
       boolean good = parser.currentToken() == JsonToken.START_ARRAY;
-      for (int i = 0; good && i < 2; i++) {
+      for (int k = 0; good && k < 2; k++) {
         good = parser.nextToken() == JsonToken.VALUE_STRING;
         if (good) {
-          token(where);
+          token(MERGES, i, TokenizerGrammar.LONGEST_TEXT);
         }
       }
       if (!good || parser.nextToken() != JsonToken.END_ARRAY) {
-        throw new TokenizerGrammar.Refused(where, "it is not two tokens");
+        throw entry(MERGES, i, "it is not two tokens");
       }
     }
     return new Range(from, end());

@@ -28,6 +28,7 @@ final class TokenizerGrammar {
   /** Added tokens; each makes the library build its search tree once more. */
   static final int MOST_ADDED = 16_384;
 
+  private static final int MOST_ADDED_TEXT = 1 << 20;
   private static final int MOST_COMPONENTS = 32;
   private static final int DEEPEST = 4;
   private static final int MOST_PIECES = 64;
@@ -204,7 +205,13 @@ final class TokenizerGrammar {
             pattern.has("String")
                 ? bytes(pattern.get("String").textValue())
                 : expression(where + ".pattern.Regex", pattern.path("Regex").asText());
-        growth *= Math.max(1, least == 0 ? 1 + bytes(content) : (double) bytes(content) / least);
+        if (least == 0 && component.has("pattern")) {
+          throw new Refused(
+              where + ".pattern.Regex",
+              DataException.quote(component.path("pattern").path("Regex").asText())
+                  + " is not accepted: it can match nothing, and the library cannot replace that");
+        }
+        growth *= Math.max(1, (double) bytes(content) / Math.max(1, least));
       }
       default -> {}
     }
@@ -336,7 +343,8 @@ final class TokenizerGrammar {
         Map.of(
             "content", TokenizerGrammar::character,
             "start", number(0, LONGEST_TEXT),
-            "stop", number(0, LONGEST_TEXT)));
+            // The library cannot cut the end of a token that is shorter.
+            "stop", number(0, 0)));
   }
 
   private static final Map<String, Check> ADDED_TOKEN =
@@ -357,8 +365,14 @@ final class TokenizerGrammar {
   static JsonNode addedTokens(JsonNode value) {
     ArrayNode checked = NODES.arrayNode();
     JsonNode list = array("added_tokens", value, MOST_ADDED);
+    long length = 0;
     for (int i = 0; i < list.size(); i++) {
       String where = "added_tokens[" + i + "]";
+      length += list.get(i).path("content").asText().length();
+      if (length > MOST_ADDED_TEXT) {
+        throw new Refused(
+            "added_tokens", "their texts together are longer than the limit=" + MOST_ADDED_TEXT);
+      }
       checked.add(new TokenizerGrammar().fields(where, object(where, list.get(i)), ADDED_TOKEN));
     }
     return checked;

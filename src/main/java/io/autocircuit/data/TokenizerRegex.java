@@ -17,6 +17,7 @@ final class TokenizerRegex {
   static final int DEEPEST = 16;
 
   private static final int MOST_REPEATS = 1000;
+  private static final int MOST_COPIES = 100_000;
   private static final int LONGEST_NAME = 40;
 
   /** Expressions of wide use that are safe although the estimate is too coarse to tell. */
@@ -179,12 +180,12 @@ final class TokenizerRegex {
       return null;
     }
     int close = text.indexOf('}', at);
-    if (close < 0 || close - at > 12) {
-      return null;
+    String inside = close < 0 ? "" : text.substring(at + 1, close);
+    if (!inside.matches("\\d+(,\\d*)?|,\\d+")) {
+      return null; // a brace that stands for itself
     }
-    String inside = text.substring(at + 1, close);
-    if (!inside.matches("\\d{1,5}(,\\d{0,5})?|,\\d{1,5}")) {
-      return null;
+    if (inside.length() > 9) {
+      throw new Refused("its repetition {" + inside.substring(0, 9) + "… is too long");
     }
     at = close + 1;
     int comma = inside.indexOf(',');
@@ -200,8 +201,11 @@ final class TokenizerRegex {
 
   private Part repeated(Part part, long least, long most, boolean possessive) throws Refused {
     boolean unlimited = most < 0;
-    if (unlimited && part.least() == 0) {
-      throw new Refused("it repeats something that can be empty without limit");
+    if ((unlimited || most > 1) && part.least() == 0) {
+      throw new Refused("it repeats something that can be empty");
+    }
+    if (part.least() * Math.max(least, most) > MOST_COPIES) {
+      throw new Refused("its repetitions within repetitions are more than " + MOST_COPIES);
     }
     if (unlimited && part.ways() > 1) {
       throw new Refused("it repeats without limit what can itself match in several ways");

@@ -18,7 +18,7 @@ import java.util.Map;
  * that people use. They must load, and are what the tests mutate.
  */
 public final class GoodTokenizers {
-  private static final String GPT2_TEXT =
+  static final String GPT2_TEXT =
       "'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|\\\\s+";
   private static final String CL100K =
       "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}{1,3}"
