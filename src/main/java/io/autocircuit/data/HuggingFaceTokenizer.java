@@ -28,7 +28,6 @@ public final class HuggingFaceTokenizer implements Tokenizer {
     }
   }
 
-  private final Path file;
   private final TokenizerLibrary library;
   private final Prefix prefix;
   private final boolean special;
@@ -39,9 +38,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
    */
   private record Prefix(int[] ids, List<String> spellings, boolean byLibrary) {}
 
-  private HuggingFaceTokenizer(
-      Path file, TokenizerLibrary library, boolean special, Prefix prefix) {
-    this.file = file;
+  private HuggingFaceTokenizer(TokenizerLibrary library, boolean special, Prefix prefix) {
     this.library = library;
     this.special = special;
     this.prefix = prefix;
@@ -63,7 +60,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
   public static HuggingFaceTokenizer load(Path directory, BosPolicy bos) {
     Path file = Files.isDirectory(directory) ? directory.resolve("tokenizer.json") : directory;
     TokenizerLibrary library =
-        TokenizerLibrary.open(file, JsonFiles.bytes(file, JsonFiles.LARGEST));
+        TokenizerLibrary.open(file, JsonFiles.bytes(file, TokenizerFile.LARGEST));
     boolean loaded = false;
     try {
       Prefix prefix =
@@ -76,7 +73,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
             }
           };
       loaded = true;
-      return new HuggingFaceTokenizer(file, library, bos != BosPolicy.NEVER, prefix);
+      return new HuggingFaceTokenizer(library, bos != BosPolicy.NEVER, prefix);
     } finally {
       if (!loaded) {
         library.close();

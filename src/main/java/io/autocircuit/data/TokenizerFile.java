@@ -38,10 +38,13 @@ import java.util.Set;
  * they are most of the file, and are copied as they are.
  */
 final class TokenizerFile {
+  /** Bytes of a file; the largest in use has 33 million. */
+  static final long LARGEST = 128L << 20;
+
   private static final String CURE = "docs/tokenizers.md lists what is accepted and its limits";
   private static final int DEEPEST = 64;
 
-  /** Entries of a vocabulary; twice as many as any known model has. */
+  /** Entries of a vocabulary; known ones have fewer than a million. */
   private static final int MOST_ENTRIES = 1 << 21;
 
   private static final String VOCAB = "model.vocab";
