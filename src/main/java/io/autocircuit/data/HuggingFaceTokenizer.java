@@ -1,19 +1,14 @@
 package io.autocircuit.data;
 
-import ai.djl.engine.EngineException;
-import ai.djl.huggingface.tokenizers.Encoding;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.JsonFiles;
-import java.io.ByteArrayInputStream;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
 
 /**
@@ -37,8 +32,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
     }
   }
 
-  private final Path file;
-  private final ai.djl.huggingface.tokenizers.HuggingFaceTokenizer library;
+  private final TokenizerLibrary library;
   private final Prefix prefix;
   private final boolean special;
 
@@ -48,12 +42,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
    */
   private record Prefix(int[] ids, List<String> spellings, boolean byLibrary) {}
 
-  private HuggingFaceTokenizer(
-      Path file,
-      ai.djl.huggingface.tokenizers.HuggingFaceTokenizer library,
-      boolean special,
-      Prefix prefix) {
-    this.file = file;
+  private HuggingFaceTokenizer(TokenizerLibrary library, boolean special, Prefix prefix) {
     this.library = library;
     this.special = special;
     this.prefix = prefix;
@@ -75,8 +64,8 @@ public final class HuggingFaceTokenizer implements Tokenizer {
    */
   public static HuggingFaceTokenizer load(Path directory, BosPolicy bos) {
     Path file = Files.isDirectory(directory) ? directory.resolve("tokenizer.json") : directory;
-    ai.djl.huggingface.tokenizers.HuggingFaceTokenizer library =
-        open(file, JsonFiles.bytes(file, JsonFiles.LARGEST));
+    TokenizerLibrary library =
+        TokenizerLibrary.open(file, JsonFiles.bytes(file, TokenizerFile.LARGEST));
     boolean loaded = false;
     try {
       Prefix prefix =
@@ -91,7 +80,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
             }
           };
       loaded = true;
-      return new HuggingFaceTokenizer(file, library, bos != BosPolicy.NEVER, prefix);
+      return new HuggingFaceTokenizer(library, bos != BosPolicy.NEVER, prefix);
     } finally {
       if (!loaded) {
         library.close();
@@ -99,35 +88,10 @@ public final class HuggingFaceTokenizer implements Tokenizer {
     }
   }
 
-  private static ai.djl.huggingface.tokenizers.HuggingFaceTokenizer open(Path file, byte[] bytes) {
-    Map<String, String> options = Map.of("truncation", "false", "padding", "false");
-    try {
-      return ai.djl.huggingface.tokenizers.HuggingFaceTokenizer.newInstance(
-          new ByteArrayInputStream(bytes), options);
-    } catch (EngineException e) {
-      throw new IllegalStateException(
-          "the native tokenizers library of DJL did not load ("
-              + e.getMessage()
-              + "); it unpacks itself into DJL_CACHE_DIR (default: ~/.djl.ai), make that writable",
-          e);
-    } catch (IOException | RuntimeException e) {
-      throw damaged(file, e);
-    }
-  }
-
-  private static DataException damaged(Path file, Exception e) {
-    return new DataException(
-        String.format(
-            "file=%s is not a tokenizer that can be loaded (%s); download it again",
-            file, DataException.quote(String.valueOf(e.getMessage()))),
-        e);
-  }
-
   /** What the post-processor puts before a text, found by tokenising one with it and without. */
-  private static Prefix ownPrefix(
-      Path file, ai.djl.huggingface.tokenizers.HuggingFaceTokenizer library) {
-    Encoded plain = encode(file, library, "a", false);
-    Encoded full = encode(file, library, "a", true);
+  private static Prefix ownPrefix(Path file, TokenizerLibrary library) {
+    Encoded plain = library.encode("a", false);
+    Encoded full = library.encode("a", true);
     int at = Collections.indexOfSubList(boxed(full.ids()), boxed(plain.ids()));
     if (at < 0 || plain.ids().length == 0) {
       throw new DataException(
@@ -153,8 +117,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
    *
    * @param needed whether it is an error that there is none
    */
-  private static Prefix configuredPrefix(
-      Path file, ai.djl.huggingface.tokenizers.HuggingFaceTokenizer library, boolean needed) {
+  private static Prefix configuredPrefix(Path file, TokenizerLibrary library, boolean needed) {
     Path config = file.resolveSibling("tokenizer_config.json");
     for (Path named : List.of(config, file.resolveSibling("special_tokens_map.json"))) {
       JsonNode bos =
@@ -169,18 +132,14 @@ public final class HuggingFaceTokenizer implements Tokenizer {
         return none(named, needed);
       }
     }
-    Encoded usual = encode(file, library, USUAL_BOS, false);
+    Encoded usual = library.encode(USUAL_BOS, false);
     return usual.ids().length == 1 && usual.spellings().get(0).equals(USUAL_BOS)
         ? new Prefix(usual.ids(), usual.spellings(), false)
         : none(config, needed);
   }
 
-  private static Prefix named(
-      Path config,
-      String content,
-      Path file,
-      ai.djl.huggingface.tokenizers.HuggingFaceTokenizer library) {
-    Encoded bos = encode(file, library, content, false);
+  private static Prefix named(Path config, String content, Path file, TokenizerLibrary library) {
+    Encoded bos = library.encode(content, false);
     if (bos.ids().length != 1) {
       throw new DataException(
           String.format(
@@ -213,7 +172,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
 
   @Override
   public Encoded encodePrompt(String text) {
-    Encoded encoded = encode(file, library, text, special && prefix.byLibrary());
+    Encoded encoded = library.encode(text, special && prefix.byLibrary());
     int[] bos = prefix.ids();
     if (bos.length == 0) {
       return encoded;
@@ -250,26 +209,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
 
   @Override
   public Encoded encodeAnswer(String text) {
-    return encode(file, library, text, false);
-  }
-
-  private static Encoded encode(
-      Path file,
-      ai.djl.huggingface.tokenizers.HuggingFaceTokenizer library,
-      String text,
-      boolean special) {
-    Encoding encoding;
-    try {
-      encoding = library.encode(text, special, false);
-    } catch (RuntimeException e) {
-      throw new DataException(
-          String.format(
-              "file=%s: text=%s cannot be tokenised (%s); correct the text or the tokenizer",
-              file, DataException.quote(text), DataException.quote(String.valueOf(e.getMessage()))),
-          e);
-    }
-    int[] ids = Arrays.stream(encoding.getIds()).mapToInt(Math::toIntExact).toArray();
-    return new Encoded(ids, List.of(encoding.getTokens()));
+    return library.encode(text, false);
   }
 
   @Override
@@ -279,7 +219,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
 
   @Override
   public String decode(int... ids) {
-    return library.decode(Arrays.stream(ids).asLongStream().toArray(), false);
+    return library.decode(ids);
   }
 
   /** Frees the native tokenizer. */

@@ -4,12 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.autocircuit.Forked;
 import io.autocircuit.tensor.DataException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -22,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class FuzzingTest {
   private static final int SECONDS = Integer.getInteger("fuzz.seconds", 5);
+  private static final int SEEDS = Integer.getInteger("fuzz.seeds", 300);
   private static final int BUG_FOUND = 77;
   private static final int FEWEST_INPUTS = 100;
 
@@ -39,6 +42,36 @@ class FuzzingTest {
         PromptDatasetTarget.class,
         PromptDatasetTarget.seeds(),
         "io.autocircuit.data.PromptDataset");
+  }
+
+  @Test
+  void tokenizers() throws IOException, InterruptedException {
+    survives(
+        TokenizerTarget.class, TokenizerTarget.seeds(), "io.autocircuit.data.TokenizerGrammar");
+  }
+
+  @Test
+  void mutatedTokenizers() throws IOException, InterruptedException {
+    List<String> java = List.of("-Xmx512m", "-XX:+UseSerialGC", "-DOPT_OUT_TRACKING=true");
+    String last = Integer.toString(SEEDS);
+    List<String> printed;
+    try {
+      printed =
+          Forked.run(
+              directory.resolve("log"),
+              java,
+              Map.of(),
+              TokenizerChild.class,
+              "checked",
+              directory.toString(),
+              "0",
+              last);
+    } catch (AssertionError e) {
+      throw new AssertionError("seed=" + Files.readString(directory.resolve("seed")), e);
+    }
+    // Mutations that no file survives would test the parser of JSON only.
+    int loaded = Integer.parseInt(printed.get(printed.size() - 1).replaceAll("\\D", ""));
+    assertTrue(loaded >= SEEDS / 10 && loaded <= SEEDS / 2, "loaded " + loaded);
   }
 
   @Test
