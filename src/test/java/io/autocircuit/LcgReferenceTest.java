@@ -2,7 +2,6 @@ package io.autocircuit;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -41,8 +40,7 @@ import io.autocircuit.prune.SubnetworkProbing;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -59,9 +57,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * The second, independent reference set: {@code lcg/autocircuit_golden.json} under {@code
- * -Dreference.dir}. Its models' weights come from a linear congruential generator, so nothing but
- * numbers is read. Everything that the library covers is compared, for all five variants.
+ * The second, independent reference set, which travels with the tests: {@code
+ * lcg/autocircuit_golden.json}. Its models' weights come from a linear congruential generator, so
+ * nothing but numbers is read. Everything that the library covers is compared, for all five
+ * variants.
  */
 class LcgReferenceTest {
   private static final Tolerance CLOSE = new Tolerance(6e-6, 1e-5);
@@ -76,18 +75,10 @@ class LcgReferenceTest {
 
   @BeforeAll
   static void read() throws IOException {
-    Path file =
-        Path.of(
-            System.getProperty("reference.dir", "../shared/reference"),
-            "lcg",
-            "autocircuit_golden.json");
-    boolean present = Files.isRegularFile(file);
-    if (!present) {
-      System.out.println(
-          "LcgReferenceTest: skipped, no lcg/autocircuit_golden.json at reference.dir");
+    try (InputStream file =
+        LcgReferenceTest.class.getResourceAsStream("lcg/autocircuit_golden.json")) {
+      golden = new ObjectMapper().readTree(file);
     }
-    assumeTrue(present, "no lcg/autocircuit_golden.json at reference.dir");
-    golden = new ObjectMapper().readTree(file.toFile());
   }
 
   static Stream<String> variants() {

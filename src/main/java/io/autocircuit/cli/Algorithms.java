@@ -41,6 +41,7 @@ final class Algorithms {
     m.put("--mask-value", List.of("eap"));
     m.put("--samples", List.of("ig"));
     m.put("--sum", List.of("eap", "ig"));
+    m.put("--score-ablation", List.of("eap", "ig", "exact", "acdc", "sp"));
     m.put("--tau", List.of("acdc"));
     m.put("--target", List.of("acdc", "sp"));
     for (String option :

@@ -1,6 +1,5 @@
 package io.autocircuit.cli;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Output;
@@ -13,8 +12,6 @@ import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.Discovery;
-import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.kernels.DeviceChoice;
@@ -44,19 +41,21 @@ import io.autocircuit.report.DiscoveryReport;
 import io.autocircuit.report.ReportData;
 import io.autocircuit.report.ResultDirectory;
 import io.autocircuit.task.EmbeddedTask;
+import io.autocircuit.task.OfficialCircuit;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.Device;
-import io.autocircuit.tensor.JsonFiles;
 import io.autocircuit.tensor.NativeThreads;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
@@ -155,7 +154,8 @@ final class DiscoverCommand implements Callable<Integer> {
     }
     List<PromptBatch> trainBatches = batches(train);
     List<PromptBatch> testBatches = input.test == null ? trainBatches : batches(test);
-    Circuit official = scoring.official == null ? null : official(model.graph());
+    Circuit official =
+        scoring.official == null ? null : OfficialCircuit.read(scoring.official, model.graph());
     boolean small = small(task.model().config(), trainBatches);
     int prompts = trainBatches.stream().mapToInt(b -> b.clean().batchSize()).max().orElse(1);
     Discovery discovery =
@@ -170,15 +170,19 @@ final class DiscoverCommand implements Callable<Integer> {
             metrics(),
             official);
     int threads = threads();
+    Printout printout = new Printout(out, judging.metrics != null);
+    printout.before(
+        discovery,
+        datasetName(task.prompts()),
+        "",
+        output.verbose && on.expected() ? on + " (" + on.reason() + ")" : on.toString());
     Discovery.Result result;
     try (NativeThreads used = NativeThreads.use(small ? 1 : threads);
         Bars bars = Bars.onTerminal()) {
       result = discovery.judge(scaled(discovery.score(bars), trainBatches), bars);
     }
     ResultDirectory.write(output.out, result, report(task, result, threads, on.device()));
-    out.println("device: " + on);
-    new Printout(out, judging.metrics != null)
-        .print(result, scoring.algorithm.equals("acdc") ? taus() : new double[0]);
+    printout.after(result);
     result.notices().forEach(n -> out.println("note: " + n));
     unused().forEach(n -> out.println("note: " + n));
     out.println("report: " + output.out.resolve("report.html"));
@@ -197,7 +201,36 @@ final class DiscoverCommand implements Callable<Integer> {
     }
   }
 
+  /**
+   * Refuses an option given twice: picocli would begin its group anew, without what came before.
+   */
+  private void requireOnce() {
+    Set<String> seen = new HashSet<>();
+    spec.commandLine().getParseResult().getGroupMatches().stream()
+        .flatMap(all -> all.matchedSubgroups().entrySet().stream())
+        .forEach(
+            group ->
+                group
+                    .getValue()
+                    .matches()
+                    .forEach(match -> requireOnce(group.getKey(), match, seen)));
+  }
+
+  private void requireOnce(
+      CommandLine.Model.ArgGroupSpec group,
+      CommandLine.ParseResult.GroupMatch match,
+      Set<String> seen) {
+    for (CommandLine.Model.ArgSpec arg : group.args()) {
+      if (arg instanceof CommandLine.Model.OptionSpec option
+          && !match.matchedValues(option).isEmpty()
+          && !seen.add(option.longestName())) {
+        throw usage(option.longestName() + " is given more than once; give it once");
+      }
+    }
+  }
+
   private void check() {
+    requireOnce();
     if (input.model != null && input.randomWeights != null) {
       throw usage("give --model or --random-weights, not both");
     }
@@ -241,18 +274,19 @@ final class DiscoverCommand implements Callable<Integer> {
     for (double tau : taus()) {
       range("--tau", tau, tau > 0 && Double.isFinite(tau), "numbers above 0");
     }
-    if (!Algorithms.DESCRIPTIONS.containsKey(scoring.algorithm)) {
+    if (!Algorithms.DESCRIPTIONS.containsKey(algorithmKey())) {
       throw new UnknownNameException(
           "algorithm", scoring.algorithm, Algorithms.DESCRIPTIONS.keySet());
     }
-    if (scoring.algorithm.equals("ground-truth") && scoring.official == null) {
+    if (algorithmKey().equals("ground-truth") && scoring.official == null) {
       throw usage("--algorithm ground-truth needs --official FILE");
     }
     circuitAblation();
+    scoreAblation();
     processing();
     metrics();
     edgeCounts(Integer.MAX_VALUE);
-    if (!scoring.algorithm.equals("ground-truth")) {
+    if (!algorithmKey().equals("ground-truth")) {
       algorithm(null);
     }
   }
@@ -278,7 +312,7 @@ final class DiscoverCommand implements Callable<Integer> {
   /** A sentence for each option that was given but belongs to other algorithms. */
   private List<String> unused() {
     return Algorithms.OPTIONS.entrySet().stream()
-        .filter(e -> given(e.getKey()) && !e.getValue().contains(scoring.algorithm))
+        .filter(e -> given(e.getKey()) && !e.getValue().contains(algorithmKey()))
         .map(
             e ->
                 e.getKey()
@@ -321,19 +355,20 @@ final class DiscoverCommand implements Callable<Integer> {
             "fold_value_biases",
             "all",
             "none");
-    for (String step : input.processing) {
+    List<String> steps = input.processing.stream().map(DiscoverCommand::lower).toList();
+    for (String step : steps) {
       if (!known.contains(step)) {
         throw new UnknownNameException("processing step", step, known);
       }
     }
-    if (input.processing.contains("all")) {
+    if (steps.contains("all")) {
       return WeightProcessing.DEFAULT;
     }
     return new WeightProcessing(
-        input.processing.contains("fold_ln"),
-        input.processing.contains("center_writing_weights"),
-        input.processing.contains("center_unembed"),
-        input.processing.contains("fold_value_biases"));
+        steps.contains("fold_ln"),
+        steps.contains("center_writing_weights"),
+        steps.contains("center_unembed"),
+        steps.contains("fold_value_biases"));
   }
 
   private TokenizedDataset data(Transformer model) {
@@ -358,11 +393,11 @@ final class DiscoverCommand implements Callable<Integer> {
 
   /** That every prompt has the answers that the slice and the algorithm look at. */
   private void requireAnswers(TokenizedDataset data) {
-    boolean gradient = List.of("eap", "ig", "exact").contains(scoring.algorithm);
+    boolean gradient = List.of("eap", "ig", "exact").contains(algorithmKey());
     String wrongFor =
         gradient && scoring.answerFunction == MaskGradient.AnswerFunction.AVG_DIFF
             ? "--answer-function avg_diff compares answers with them"
-            : scoring.algorithm.equals("sp")
+            : algorithmKey().equals("sp")
                     && List.of("wrong_answer", "logit_diff_percent").contains(lower(scoring.target))
                 ? "--target " + lower(scoring.target) + " looks at them"
                 : null;
@@ -376,8 +411,7 @@ final class DiscoverCommand implements Callable<Integer> {
       data.requireTokens(
           "--answer-function " + lower(scoring.answerFunction.name()), "--answer-function mse");
     }
-    if (scoring.algorithm.equals("sp")
-        && !List.of("kl_div", "mse").contains(lower(scoring.target))) {
+    if (algorithmKey().equals("sp") && !List.of("kl_div", "mse").contains(lower(scoring.target))) {
       data.requireTokens("--target " + lower(scoring.target), "--target mse");
     }
     if (wrongFor != null) {
@@ -444,19 +478,20 @@ final class DiscoverCommand implements Callable<Integer> {
     return judging.patchType == Patching.TREE ? PatchType.TREE_PATCH : PatchType.EDGE_PATCH;
   }
 
+  private String algorithmKey() {
+    return lower(scoring.algorithm);
+  }
+
   private Ablation circuitAblation() {
-    if (scoring.ablation == null) {
-      return Ablation.RESAMPLE;
-    }
-    for (Ablation a : Ablation.values()) {
-      if (a.name().equalsIgnoreCase(scoring.ablation)) {
-        return a;
-      }
-    }
-    throw new UnknownNameException(
-        "ablation",
-        scoring.ablation,
-        Arrays.stream(Ablation.values()).map(a -> lower(a.name())).toList());
+    return scoring.ablation == null
+        ? Ablation.RESAMPLE
+        : named(Ablation.values(), scoring.ablation, "ablation");
+  }
+
+  /** The ablation while edges are scored; null where the algorithm's own default holds. */
+  private Ablation scoreAblation() {
+    String name = scoring.scoreAblation == null ? scoring.ablation : scoring.scoreAblation;
+    return name == null ? null : named(Ablation.values(), name, "ablation");
   }
 
   private List<Metric> metrics() {
@@ -470,7 +505,7 @@ final class DiscoverCommand implements Callable<Integer> {
       return sizes(EdgeCounts.Mode.AUTO);
     }
     if (judging.edges.size() == 1) {
-      switch (judging.edges.get(0)) {
+      switch (lower(judging.edges.get(0))) {
         case "all" -> {
           return sizes(EdgeCounts.Mode.ALL);
         }
@@ -490,7 +525,7 @@ final class DiscoverCommand implements Callable<Integer> {
     }
     List<EdgeCounts.Value> values = new ArrayList<>();
     for (String text : judging.edges) {
-      if (text.equals("all")) {
+      if (text.equalsIgnoreCase("all")) {
         values.add(new EdgeCounts.Value(1, true));
         continue;
       }
@@ -520,16 +555,17 @@ final class DiscoverCommand implements Callable<Integer> {
   }
 
   private PruneAlgorithm algorithm(Circuit official) {
-    Ablation ablation = circuitAblation();
+    Ablation given = scoreAblation();
+    Ablation ablation = given == null ? Ablation.RESAMPLE : given;
     MaskGradient gradient =
         new MaskGradient(
             scoring.gradFunction,
             scoring.answerFunction,
             scoring.maskValue,
-            scoring.algorithm.equals("ig") ? scoring.samples : 0,
+            algorithmKey().equals("ig") ? scoring.samples : 0,
             ablation,
             MaskGradient.PatchSource.CORRUPT);
-    return switch (scoring.algorithm) {
+    return switch (algorithmKey()) {
       case "eap" -> gradient;
       case "ig" -> gradient;
       case "exact" -> new ExactPatching(gradient);
@@ -545,7 +581,7 @@ final class DiscoverCommand implements Callable<Integer> {
               scoring.lambda,
               scoring.maskFunction,
               patchType(),
-              scoring.ablation == null ? null : ablation,
+              given,
               named(SubnetworkProbing.Target.values(), scoring.target, "sp target"),
               scoring.circuitSize,
               scoring.dropout,
@@ -570,57 +606,13 @@ final class DiscoverCommand implements Callable<Integer> {
         kind, name, Arrays.stream(values).map(e -> lower(e.name())).toList());
   }
 
-  private Circuit official(ComputationGraph graph) {
-    JsonNode json = JsonFiles.read(scoring.official);
-    if (!json.isArray() || json.isEmpty()) {
-      throw new DataException(
-          "file="
-              + scoring.official
-              + ": an official circuit is a list of edge names, and not empty");
-    }
-    List<Edge> edges = new ArrayList<>();
-    for (JsonNode e : json) {
-      JsonNode name = e.isTextual() ? e : e.path("name");
-      JsonNode position = e.path("seq_idx");
-      if (!name.isTextual()
-          || !(position.isMissingNode() || position.isNull() || position.isInt())) {
-        throw new DataException(
-            "file="
-                + scoring.official
-                + ": entry "
-                + DataException.quote(e.toString())
-                + " is neither an edge name nor {\"name\": …, \"seq_idx\": number or null}");
-      }
-      if (position.isInt() && position.asInt() < 0) {
-        throw new DataException(
-            "file="
-                + scoring.official
-                + ": entry "
-                + DataException.quote(e.toString())
-                + " has seq_idx="
-                + position.asInt()
-                + ", which is no position; give null, or leave it out, for all positions");
-      }
-      try {
-        if (position.isInt()) {
-          edges.add(graph.edge(name.asText(), position.asInt()));
-        } else {
-          edges.addAll(graph.edges(name.asText()));
-        }
-      } catch (IllegalArgumentException unknown) {
-        throw new DataException("file=" + scoring.official + ": " + unknown.getMessage(), unknown);
-      }
-    }
-    return Circuit.of(graph, edges);
-  }
-
   /** AutoCircuit's sums, where asked for: over batches of means over prompts, and over samples. */
   private PruneScores scaled(PruneScores scores, List<PromptBatch> batches) {
-    boolean gradient = scoring.algorithm.equals("eap") || scoring.algorithm.equals("ig");
+    boolean gradient = algorithmKey().equals("eap") || algorithmKey().equals("ig");
     if (!scoring.sum || !gradient) {
       return scores;
     }
-    float factor = batches.size() * (scoring.algorithm.equals("ig") ? scoring.samples + 1f : 1f);
+    float factor = batches.size() * (algorithmKey().equals("ig") ? scoring.samples + 1f : 1f);
     float[] values = scores.values().clone();
     for (int i = 0; i < values.length; i++) {
       values[i] *= factor;
@@ -670,7 +662,7 @@ final class DiscoverCommand implements Callable<Integer> {
   /** Whether the option belongs to other algorithms only. */
   private boolean unusedOption(String option) {
     List<String> users = Algorithms.OPTIONS.get(option);
-    return users != null && !users.contains(scoring.algorithm);
+    return users != null && !users.contains(algorithmKey());
   }
 
   private String datasetName(TokenizedDataset data) {

@@ -190,9 +190,19 @@ final class DiscoverOptions {
         names = "--ablation",
         paramLabel = "KIND",
         description =
-            "What ablated sources are replaced by; see 'list ablations'. Default: resample, and for"
-                + " learning tree masks with sp tokenwise_mean_corrupt.")
+            "What ablated sources are replaced by when circuits are judged and, unless"
+                + " --score-ablation says otherwise, when edges are scored; see 'list ablations'."
+                + " Default: resample.")
     String ablation;
+
+    @Option(
+        names = "--score-ablation",
+        paramLabel = "KIND",
+        description =
+            "What ablated sources are replaced by when edges are scored. Default: that of"
+                + " --ablation; without either resample, and tokenwise_mean_corrupt for learning"
+                + " tree masks with sp.")
+    String scoreAblation;
 
     @Option(
         names = "--grad-function",
@@ -299,8 +309,9 @@ final class DiscoverOptions {
         names = "--official",
         paramLabel = "FILE",
         description =
-            "A known circuit: JSON list of edge names or of {\"name\",\"seq_idx\"} objects. Adds a"
-                + " ROC curve; ground-truth scores it.")
+            "A known circuit: JSON list of edge names or of {\"name\",\"seq_idx\"} objects, a graph"
+                + " of EAP-IG, or edge pruning's node pairs. Adds a ROC curve; ground-truth scores"
+                + " it.")
     Path official;
   }
 

@@ -145,7 +145,9 @@ public final class Main implements Runnable {
           (option ? "unknown option \"" : known.isEmpty() ? "unexpected \"" : "unknown command \"")
               + wrong
               + "\""
-              + (known.isEmpty() ? "" : "; " + Suggestions.among(wrong, known));
+              + (option
+                  ? nearest(wrong, known)
+                  : known.isEmpty() ? "" : "; " + Suggestions.among(wrong, known));
     }
     PrintWriter err = command.getErr();
     err.println(
@@ -158,6 +160,15 @@ public final class Main implements Runnable {
       e.printStackTrace(err);
     }
     return 2;
+  }
+
+  /** The options near an unknown one, compared without their dashes; else nothing. */
+  private static String nearest(String wrong, Collection<String> options) {
+    int value = wrong.indexOf('=');
+    String name = (value < 0 ? wrong : wrong.substring(0, value)).replaceFirst("^-+", "");
+    List<String> names = options.stream().map(o -> o.replaceFirst("^-+", "")).toList();
+    List<String> near = Suggestions.nearest(name, names, 2);
+    return near.isEmpty() ? "" : "; did you mean --" + String.join(" or --", near) + "?";
   }
 
   private static boolean verbose(String[] args) {

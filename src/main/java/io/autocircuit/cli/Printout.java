@@ -3,32 +3,65 @@ package io.autocircuit.cli;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Roc;
+import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.patch.PruneScores;
+import io.autocircuit.prune.PruneAlgorithm;
 import java.io.PrintWriter;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
- * A discovery's result for the terminal: the top edges and the curve.
+ * A discovery for the terminal: before the work what is run, after it the top edges and the curve.
  *
  * @param out where to
  * @param everyMetric whether the curve has all metrics measured, or the usual few
  */
 record Printout(PrintWriter out, boolean everyMetric) {
   private static final int SHOWN_EDGES = 10;
-  private static final int SHOWN_ROWS = 20;
-  private static final int NARROWEST = 10;
-  private static final double SPARSER = 1.4;
 
   /**
-   * Prints it.
+   * Prints what is going to be run.
    *
-   * @param thresholds ACDC's; empty for other algorithms
+   * @param dataset the prompts' name
+   * @param bos how the prompts begin
+   * @param device where it runs
    */
-  void print(Discovery.Result result, double[] thresholds) {
+  void before(Discovery d, String dataset, String bos, String device) {
+    TransformerConfig c = d.model().model().config();
+    out.printf(
+        Locale.ROOT,
+        "model: %s (%d × %d heads, d_model %d), %,d edges%n",
+        c.name(),
+        c.blocks(),
+        c.heads(),
+        c.dModel(),
+        d.model().graph().edgeCount());
+    out.println("prompts: " + prompts(d) + " from " + dataset + bos);
+    out.println("device: " + device);
+    String judged = lower(d.runs().ablation().name());
+    out.println(
+        "scoring: "
+            + d.algorithm().title()
+            + d.algorithm().scoringAblation().map(a -> ", ablation " + lower(a.name())).orElse(""));
+    out.println(
+        "judging: "
+            + lower(d.runs().patchType().name()).replace("_patch", " patching")
+            + ", ablation "
+            + judged);
+    out.println();
+    out.flush();
+  }
+
+  private static String prompts(Discovery d) {
+    return d.train().equals(d.test())
+        ? String.format(Locale.ROOT, "%,d", d.prompts())
+        : String.format(
+            Locale.ROOT, "%,d that score, %,d that judge,", d.trainPrompts(), d.prompts());
+  }
+
+  /** Prints what came out. */
+  void after(Discovery.Result result) {
     PruneScores scores = result.scores();
     Discovery d = result.discovery();
     out.printf(
@@ -38,22 +71,42 @@ record Printout(PrintWriter out, boolean everyMetric) {
         d.trainPrompts(),
         d.train().equals(d.test()) ? "" : ", judged on " + d.prompts() + " others",
         scores.graph().edgeCount());
-    out.println("top edges");
+    boolean rises = scores.tieBreaks().length > 0;
+    out.println(
+        rises
+            ? "top edges; of those kept, how much removing one raises the distance"
+            : "top edges");
     for (PruneScores.Scored s : scores.best(SHOWN_EDGES)) {
-      out.printf(Locale.ROOT, "  %-28s %12.5g%n", s.edge(), s.score());
-    }
-    for (double t : Arrays.stream(thresholds).sorted().distinct().toArray()) {
-      int kept = 0;
-      for (float v : scores.values()) {
-        kept += v > (float) t ? 1 : 0;
+      if (rises && Float.isInfinite(s.score())) {
+        out.printf(
+            Locale.ROOT, "  %-28s  kept %12.5g%n", s.edge(), scores.tieBreaks()[s.edge().index()]);
+      } else {
+        out.printf(Locale.ROOT, "  %-28s %12.5g%n", s.edge(), s.score());
       }
-      out.printf(Locale.ROOT, "  kept at τ = %s: %,d edges%n", t, kept);
     }
-    curve(result.measurements().stream().filter(m -> everyMetric || usual(m)).toList());
+    for (PruneAlgorithm.Found f : result.found()) {
+      out.printf(Locale.ROOT, "  %s: %,d edges%n", f.description(), f.size());
+    }
+    List<Integer> always =
+        Stream.concat(
+                result.found().stream().map(PruneAlgorithm.Found::size),
+                Stream.ofNullable(d.official()).map(c -> c.size()))
+            .toList();
+    List<String> table =
+        new CurveTable(
+                result.measurements().stream().filter(m -> everyMetric || usual(m)).toList(),
+                result.liveEdges(),
+                always)
+            .lines();
+    if (!table.isEmpty()) {
+      out.println();
+      table.forEach(out::println);
+    }
     if (!result.roc().isEmpty()) {
       out.printf(Locale.ROOT, "%narea under the ROC curve: %.4f%n", Roc.area(result.roc()));
     }
     out.println();
+    result.verdict().ifPresent(out::println);
   }
 
   private static boolean usual(Measurement m) {
@@ -63,40 +116,7 @@ record Printout(PrintWriter out, boolean everyMetric) {
     };
   }
 
-  private void curve(List<Measurement> shown) {
-    if (shown.isEmpty()) {
-      return;
-    }
-    out.printf("%n%8s", "edges");
-    shown.forEach(m -> out.printf("  %" + width(m) + "s", m.metric().key()));
-    out.println();
-    List<Measurement.Point> points = shown.get(0).points();
-    for (int i : rows(points.size())) {
-      out.printf(Locale.ROOT, "%8d", points.get(i).edges());
-      for (Measurement m : shown) {
-        out.printf(Locale.ROOT, "  %" + width(m) + ".5g", m.points().get(i).value());
-      }
-      out.println();
-    }
-    if (points.size() > SHOWN_ROWS) {
-      out.println("  (all " + points.size() + " sizes are in measurements.json)");
-    }
-  }
-
-  /** All rows of a short curve, or the first ten and then ever sparser ones, with the last. */
-  private static int[] rows(int count) {
-    if (count <= SHOWN_ROWS) {
-      return IntStream.range(0, count).toArray();
-    }
-    List<Integer> shown = new ArrayList<>();
-    for (double i = 0; i < count - 1; i = i < SHOWN_ROWS / 2 ? i + 1 : Math.ceil(i * SPARSER)) {
-      shown.add((int) i);
-    }
-    shown.add(count - 1);
-    return shown.stream().mapToInt(Integer::intValue).toArray();
-  }
-
-  private static int width(Measurement m) {
-    return Math.max(NARROWEST, m.metric().key().length());
+  private static String lower(String name) {
+    return name.toLowerCase(Locale.ROOT);
   }
 }

@@ -5,6 +5,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.metric.AnswerPreference;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Measurements;
 import io.autocircuit.metric.Metric;
@@ -26,7 +27,10 @@ import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.global.torch;
@@ -64,6 +68,10 @@ public record Discovery(
    * @param discovery what was run
    * @param scores the score of every edge
    * @param measurements one for each metric that applied
+   * @param liveEdges how many edges of each measured circuit can change its output, by the
+   *     circuit's size; see {@link CircuitRuns#live}
+   * @param found the circuits that the algorithm itself arrived at; each is among those measured
+   * @param verdict a sentence that sums the measurements up, if there is one to say
    * @param roc the curve against the official circuit; empty without one
    * @param notices what the user should know, one sentence each
    */
@@ -71,8 +79,21 @@ public record Discovery(
       Discovery discovery,
       PruneScores scores,
       List<Measurement> measurements,
+      SortedMap<Integer, Integer> liveEdges,
+      List<PruneAlgorithm.Found> found,
+      Optional<String> verdict,
       List<Roc.Point> roc,
-      List<String> notices) {}
+      List<String> notices) {
+
+    /** Keeps unmodifiable copies. */
+    public Result {
+      measurements = List.copyOf(measurements);
+      liveEdges = Collections.unmodifiableSortedMap(new TreeMap<>(liveEdges));
+      found = List.copyOf(found);
+      roc = List.copyOf(roc);
+      notices = List.copyOf(notices);
+    }
+  }
 
   private static final int BATCH_SIZE = 32;
 
@@ -176,6 +197,8 @@ public record Discovery(
   /** Judges circuits of given scores. */
   public Result judge(PruneScores scores, Progress progress) {
     List<String> notices = new ArrayList<>();
+    Optional<AnswerPreference> preference = AnswerPreference.of(model, runs.ablation(), test);
+    preference.flatMap(AnswerPreference::notice).ifPresent(notices::add);
     List<Metric> applicable = new ArrayList<>();
     for (Metric m : metrics) {
       m.inapplicable(test)
@@ -195,17 +218,22 @@ public record Discovery(
       notices.add("all scores are equal, so there are no groups of edges: only 0 and all are run");
       sizes = new int[] {0, edges};
     }
+    List<PruneAlgorithm.Found> found =
+        algorithm.found(scores).stream().filter(f -> f.size() <= edges).toList();
     TreeMap<Integer, Circuit> circuits = new TreeMap<>();
-    for (int k : sizes) {
-      Circuit c = ties ? scores.topWithTies(k) : scores.top(k);
-      circuits.put(c.size(), c);
-    }
+    IntStream.concat(Arrays.stream(sizes), found.stream().mapToInt(PruneAlgorithm.Found::size))
+        .mapToObj(k -> ties ? scores.topWithTies(k) : scores.top(k))
+        .forEach(c -> circuits.put(c.size(), c));
     List<Measurement> measurements =
         Measurements.of(model, runs, test, List.copyOf(circuits.values()), applicable, progress);
     List<Roc.Point> roc =
         official == null
             ? List.of()
             : Roc.curve(scores, official, Arrays.stream(sizes).filter(k -> k <= edges).toArray());
-    return new Result(this, scores, measurements, roc, List.copyOf(notices));
+    TreeMap<Integer, Integer> live = new TreeMap<>();
+    circuits.forEach((size, circuit) -> live.put(size, runs.live(circuit).size()));
+    Optional<String> verdict =
+        preference.filter(AnswerPreference::shown).flatMap(p -> Verdict.of(measurements, edges));
+    return new Result(this, scores, measurements, live, found, verdict, roc, notices);
   }
 }

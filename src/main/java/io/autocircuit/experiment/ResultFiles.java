@@ -15,6 +15,7 @@ import io.autocircuit.metric.Measurement;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.AtomicFile;
 import io.autocircuit.tensor.Safetensors;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -49,6 +50,7 @@ public final class ResultFiles {
   /**
    * {@code edges.json}: {@code [{"name","seq_idx","score"}]} by descending |score|; {@code seq_idx}
    * is null when one edge stands for all positions, an infinite score is the string "Infinity".
+   * Scores with tie breaks have {@code "tie_break"} too.
    */
   public static void writeEdges(Path file, PruneScores scores) {
     // streamed: token graphs have millions of edges
@@ -68,11 +70,9 @@ public final class ResultFiles {
               } else {
                 g.writeNumberField("seq_idx", e.position());
               }
-              float s = scores.values()[i];
-              if (Float.isInfinite(s)) {
-                g.writeStringField("score", s > 0 ? "Infinity" : "-Infinity");
-              } else {
-                g.writeNumberField("score", s);
+              number(g, "score", scores.values()[i]);
+              if (scores.tieBreaks().length > 0) {
+                number(g, "tie_break", scores.tieBreaks()[i]);
               }
               g.writeEndObject();
             }
@@ -82,20 +82,38 @@ public final class ResultFiles {
         });
   }
 
+  private static void number(JsonGenerator g, String field, float value) throws IOException {
+    if (Float.isInfinite(value)) {
+      g.writeStringField(field, value > 0 ? "Infinity" : "-Infinity");
+    } else {
+      g.writeNumberField(field, value);
+    }
+  }
+
   /**
-   * {@code measurements.json}: {@code {"algorithm","ablation","patch_type","n_edges","prompts",
+   * {@code measurements.json}: {@code {"algorithm","score_ablation","ablation","patch_type",
+   * "n_edges","prompts","found":[{"what","edges"},…],"live_edges":[[edges,live],…],
    * "metrics":{key:[[edges,value],…]}}} and, with an official circuit, {@code "roc":[[false
-   * positive rate, true positive rate],…]}.
+   * positive rate, true positive rate],…]}. {@code score_ablation} is null where scoring ablates
+   * nothing.
    */
   public static void writeMeasurements(Path file, Discovery.Result result) {
     JsonNodeFactory f = JsonNodeFactory.instance;
     ObjectNode root = f.objectNode();
     Discovery d = result.discovery();
     root.put("algorithm", d.algorithm().key());
+    root.put(
+        "score_ablation", d.algorithm().scoringAblation().map(a -> lower(a.name())).orElse(null));
     root.put("ablation", lower(d.runs().ablation().name()));
     root.put("patch_type", lower(d.runs().patchType().name()).replace("_patch", ""));
     root.put("n_edges", d.model().graph().edgeCount());
     root.put("prompts", d.prompts());
+    ArrayNode found = root.putArray("found");
+    result
+        .found()
+        .forEach(c -> found.addObject().put("what", c.description()).put("edges", c.size()));
+    ArrayNode live = root.putArray("live_edges");
+    result.liveEdges().forEach((size, n) -> live.addArray().add(size).add(n));
     ObjectNode metrics = root.putObject("metrics");
     for (Measurement m : result.measurements()) {
       ArrayNode points = metrics.putArray(m.metric().key());

@@ -12,8 +12,10 @@ import java.util.function.Supplier;
  * @param device the device
  * @param reason one line for people
  * @param memoryBytes the device's own memory; 0 for the processor
+ * @param expected whether nobody wonders about it: the processor, as requested or on a machine
+ *     without an NVIDIA driver
  */
-public record DeviceChoice(Device device, String reason, long memoryBytes) {
+public record DeviceChoice(Device device, String reason, long memoryBytes, boolean expected) {
   /**
    * Chooses. CUDA is looked for only where the request allows it. Call it before the first use of
    * libtorch: where the processor is chosen, a jar that holds libtorch for CUDA too is told to load
@@ -34,21 +36,21 @@ public record DeviceChoice(Device device, String reason, long memoryBytes) {
   static DeviceChoice of(DeviceRequest request, Supplier<CudaStatus> probe, Runnable forgo) {
     if (!request.isAuto() && !request.device().isCuda()) {
       forgo.run();
-      return new DeviceChoice(Device.CPU, "as requested", 0);
+      return new DeviceChoice(Device.CPU, "as requested", 0, true);
     }
     CudaStatus status = probe.get();
     if (request.isAuto() && !status.ready()) {
       forgo.run();
-      return new DeviceChoice(Device.CPU, status.reason(), 0);
+      return new DeviceChoice(Device.CPU, status.reason(), 0, status.driverMissing());
     }
     int index = request.isAuto() ? status.devices().get(0).index() : request.device().index();
     CudaDevice cuda = status.require(index);
-    return new DeviceChoice(Device.cuda(index), cuda.description(), cuda.memoryBytes());
+    return new DeviceChoice(Device.cuda(index), cuda.description(), cuda.memoryBytes(), false);
   }
 
-  /** For people: {@code cpu (no NVIDIA driver …)}. */
+  /** For people: {@code cpu}, or with the reason {@code cpu (no NVRTC …)}. */
   @Override
   public String toString() {
-    return device + " (" + reason + ")";
+    return expected ? device.toString() : device + " (" + reason + ")";
   }
 }

@@ -62,7 +62,7 @@ public final class Measurements {
           }
           long now = done.addAndGet(part.size());
           synchronized (done) {
-            progress.update("circuits", now, total);
+            progress.update("circuit runs (circuits × prompts)", now, total);
           }
         });
     List<Measurement> result = new ArrayList<>();

@@ -168,10 +168,15 @@ public enum Metric {
     this.kind = kind;
   }
 
-  /** The metric of that key. */
+  /**
+   * The metric of that key.
+   *
+   * @param key in any case
+   * @throws UnknownNameException if there is none
+   */
   public static Metric of(String key) {
     for (Metric m : values()) {
-      if (m.key.equals(key)) {
+      if (m.key.equalsIgnoreCase(key)) {
         return m;
       }
     }

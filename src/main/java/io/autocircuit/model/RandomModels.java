@@ -113,7 +113,7 @@ public final class RandomModels {
    */
   public static TransformerConfig shape(String name) {
     return SHAPES.stream()
-        .filter(c -> c.name().equals(name))
+        .filter(c -> c.name().equalsIgnoreCase(name))
         .findFirst()
         .orElseThrow(() -> new UnknownNameException("model shape", name, names()));
   }

@@ -1,7 +1,6 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.Edge;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -96,15 +95,7 @@ public final class Circuit {
    * which that is not so change nothing.
    */
   public boolean reads(int edge) {
-    CircuitPlan plan = CircuitPlan.of(this, false, false);
-    for (int m = graph.modules().size() - 1; m >= 0; m--) {
-      DestModule module = graph.modules().get(m);
-      if (module.offset() <= edge) {
-        int head = (edge - module.offset()) / (module.sources() * graph.positionCopies());
-        return plan.read(m, head);
-      }
-    }
-    throw new IllegalArgumentException("edge index=" + edge + " is negative");
+    return CircuitPlan.of(this, false, false).reads(edge);
   }
 
   /** Its canonical edge indices, as a copy. */

@@ -148,6 +148,45 @@ final class CircuitPlan {
     return m.input() == Input.END || need[sourceOf(m, head)] != NOTHING;
   }
 
+  /**
+   * Whether the node that an edge leads to is read.
+   *
+   * @param edge canonical index of an edge of the graph
+   */
+  boolean reads(int edge) {
+    for (int m = graph.modules().size() - 1; m >= 0; m--) {
+      DestModule module = graph.modules().get(m);
+      if (module.offset() <= edge) {
+        return read(m, (edge - module.offset()) / (module.sources() * graph.positionCopies()));
+      }
+    }
+    throw new IllegalArgumentException("edge index=" + edge + " is negative");
+  }
+
+  /**
+   * Those of some edges that lead, at any position, to a destination that is read, from a source
+   * that is kept for it.
+   *
+   * @param edges canonical indices of edges of the planned circuit
+   */
+  BitSet live(BitSet edges) {
+    BitSet live = new BitSet();
+    int copies = graph.positionCopies();
+    for (int m = 0; m < kept.length; m++) {
+      DestModule module = graph.modules().get(m);
+      for (int h = 0; h < kept[m].length; h++) {
+        if (read(m, h)) {
+          int row = module.offset() + h * module.sources() * copies;
+          for (int s : kept[m][h]) {
+            live.set(row + s * copies, row + (s + 1) * copies);
+          }
+        }
+      }
+    }
+    live.and(edges);
+    return live;
+  }
+
   /** How much of a source is read. */
   byte need(int source) {
     return need[source];

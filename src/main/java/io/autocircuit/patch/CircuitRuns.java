@@ -2,6 +2,7 @@ package io.autocircuit.patch;
 
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.tensor.TensorScope;
+import java.util.BitSet;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -56,6 +57,28 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
     return (patchType == PatchType.TREE_PATCH) == reverseCleanCorrupt
         ? Evaluations.Direction.CLEAN_INTO_CORRUPT
         : Evaluations.Direction.CORRUPT_INTO_CLEAN;
+  }
+
+  /**
+   * The edges of a circuit that can change its output: its <em>live</em> edges. The others lead to
+   * a node that the end does not read, or, where nodes that keep nothing output what they are
+   * ablated to (resampling), from such a node.
+   *
+   * @param circuit the circuit
+   * @return the circuit without its dead edges; its outputs are the same
+   */
+  public Circuit live(Circuit circuit) {
+    if (patchType == PatchType.TREE_PATCH) {
+      CircuitPlan plan = CircuitPlan.of(circuit, ablation == Ablation.RESAMPLE, false);
+      return Circuit.of(circuit.graph(), plan.live(circuit.edgeSet()));
+    }
+    // the circuit's edges are patched in; whatever else there is carries their effect to the end
+    BitSet others = circuit.edgeSet();
+    others.flip(0, circuit.graph().edgeCount());
+    CircuitPlan rest = CircuitPlan.of(Circuit.of(circuit.graph(), others), false, false);
+    BitSet live = new BitSet();
+    circuit.edgeSet().stream().filter(rest::reads).forEach(live::set);
+    return Circuit.of(circuit.graph(), live);
   }
 
   /**

@@ -16,13 +16,29 @@ import java.util.stream.IntStream;
  *
  * @param graph the graph
  * @param values by canonical edge index
+ * @param tieBreaks what decides between edges of equal |score|, by canonical edge index: the larger
+ *     comes first; empty where nothing but the canonical order does
  */
-public record PruneScores(ComputationGraph graph, float[] values) {
-  /** Checks the length and that no score is NaN. */
+public record PruneScores(ComputationGraph graph, float[] values, float[] tieBreaks) {
+  /**
+   * Checks the lengths and that no number is NaN.
+   *
+   * @throws IllegalArgumentException if the lengths do not fit the graph, or a number is NaN
+   */
   public PruneScores {
     if (values.length != graph.edgeCount()) {
       throw new IllegalArgumentException(
           "scores=" + values.length + " but the graph has edges=" + graph.edgeCount());
+    }
+    if (tieBreaks.length != 0 && tieBreaks.length != values.length) {
+      throw new IllegalArgumentException(
+          "tie breaks=" + tieBreaks.length + " but the graph has edges=" + graph.edgeCount());
+    }
+    for (int i = 0; i < tieBreaks.length; i++) {
+      if (Float.isNaN(tieBreaks[i])) {
+        throw new IllegalArgumentException(
+            "tie break of edge \"" + graph.edge(i) + "\" is NaN; give a number");
+      }
     }
     for (int i = 0; i < values.length; i++) {
       if (Float.isNaN(values[i])) {
@@ -33,7 +49,18 @@ public record PruneScores(ComputationGraph graph, float[] values) {
   }
 
   /**
-   * Edge indices by descending |score|; equal scores in canonical order.
+   * Scores of which equal ones are in canonical order.
+   *
+   * @param graph the graph
+   * @param values by canonical edge index
+   */
+  public PruneScores(ComputationGraph graph, float[] values) {
+    this(graph, values, new float[0]);
+  }
+
+  /**
+   * Edge indices by descending |score|; equal scores by descending tie break, then in canonical
+   * order.
    *
    * @return all canonical edge indices
    */
@@ -49,12 +76,32 @@ public record PruneScores(ComputationGraph graph, float[] values) {
     for (int i = 0; i < keys.length; i++) {
       order[i] = (int) keys[i];
     }
+    for (int from = 0, to; tieBreaks.length > 0 && from < order.length; from = to) {
+      to = from + 1;
+      while (to < order.length && keys[to] >>> 32 == keys[from] >>> 32) {
+        to++;
+      }
+      breakTies(order, from, to);
+    }
     return order;
   }
 
+  /** Sorts equal scores by descending tie break; a stable sort keeps the canonical order below. */
+  private void breakTies(int[] order, int from, int to) {
+    if (to - from > 1) {
+      int[] sorted =
+          IntStream.range(from, to)
+              .mapToObj(i -> order[i])
+              .sorted((a, b) -> Float.compare(tieBreaks[b], tieBreaks[a]))
+              .mapToInt(Integer::intValue)
+              .toArray();
+      System.arraycopy(sorted, 0, order, from, sorted.length);
+    }
+  }
+
   /**
-   * The circuit of exactly the {@code k} edges with the largest |score|; ties are broken by the
-   * canonical order.
+   * The circuit of exactly the {@code k} edges with the largest |score|, ties broken as in {@link
+   * #ranking}.
    *
    * @throws IllegalArgumentException if k lies outside 0..edges
    */
@@ -158,7 +205,7 @@ public record PruneScores(ComputationGraph graph, float[] values) {
   /** A scored edge. */
   public record Scored(Edge edge, float score) {}
 
-  /** The {@code k} edges with the largest |score|, largest first; ties in canonical order. */
+  /** The {@code k} edges with the largest |score|, largest first; ties as in {@link #ranking}. */
   public List<Scored> best(int k) {
     int[] order = ranking();
     return IntStream.range(0, Math.min(k, order.length))

@@ -34,6 +34,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * an edge is the smallest τ at which it was removed, +∞ if it never was. All prompts given are
  * used, as means.
  *
+ * <p>Edges of equal score are ranked by when they went: of those removed at the same τ the last one
+ * first, so that the k best edges are a circuit that the algorithm went through; of those never
+ * removed the one first whose removal would have raised f most ({@link PruneScores#tieBreaks}).
+ *
  * <p>Several τ share one pass: thresholds that have made the same decisions so far have the same
  * mask and share every run until a decision parts them.
  *
@@ -135,6 +139,27 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
   }
 
   @Override
+  public Optional<Ablation> scoringAblation() {
+    return Optional.of(ablation);
+  }
+
+  @Override
+  public List<Found> found(PruneScores scores) {
+    return thresholds.stream()
+        .distinct()
+        .sorted()
+        .map(
+            tau -> {
+              int kept = 0;
+              for (float v : scores.values()) {
+                kept += v > tau.floatValue() ? 1 : 0;
+              }
+              return new Found("kept at τ = " + tau, kept);
+            })
+        .toList();
+  }
+
+  @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
     return score(model, batches, progress, Evaluations::circuitsAtOnce);
   }
@@ -149,6 +174,8 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     int edges = graph.edgeCount();
     float[] scores = new float[edges];
     Arrays.fill(scores, Float.POSITIVE_INFINITY);
+    float[] rises = new float[edges];
+    Arrays.fill(rises, Float.NEGATIVE_INFINITY);
     try (AblationValues values = AblationValues.prepare(model, ablation, batches);
         Evaluations running =
             Evaluations.kept(model, batches, values, Direction.CORRUPT_INTO_CLEAN, Work.CIRCUITS)) {
@@ -167,17 +194,27 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
       for (int e = 0; e < edges; e++) {
         List<Group> next = new ArrayList<>();
         for (Group g : groups) {
-          scores[e] = Math.min(scores[e], decide(trials, g, e, atOnce, next));
+          scores[e] = Math.min(scores[e], decide(trials, g, e, atOnce, next, rises));
         }
         groups = next;
-        progress.update("edges", e + 1L, edges);
+        progress.update("edges decided", e + 1L, edges);
       }
     }
-    return new PruneScores(graph, scores);
+    for (int e = 0; e < edges; e++) {
+      if (scores[e] < Float.POSITIVE_INFINITY) {
+        rises[e] = e; // tested in this order: what went last is needed longest
+      }
+    }
+    return new PruneScores(graph, scores, rises);
   }
 
-  /** Decides on an edge; returns the smallest τ at which it is removed, or +∞. */
-  private float decide(Trials trials, Group g, int e, int most, List<Group> next) {
+  /**
+   * Decides on an edge.
+   *
+   * @param rises gets the rise of the distance, where a threshold keeps the edge
+   * @return the smallest τ at which it is removed, or +∞
+   */
+  private float decide(Trials trials, Group g, int e, int most, List<Group> next, float[] rises) {
     boolean alone = g.tries() == 0;
     List<Optional<Distance>> ahead =
         g.ahead().isEmpty() ? trials.ahead(g.kept(), e, g.tries()) : g.ahead();
@@ -200,6 +237,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     List<Double> removed = g.thresholds().stream().filter(t -> sure < t).toList();
     List<Double> kept = g.thresholds().stream().filter(t -> !(sure < t)).toList();
     if (!kept.isEmpty()) {
+      rises[e] = Math.max(rises[e], Double.isNaN(sure) ? Float.POSITIVE_INFINITY : (float) sure);
       BitSet with = removed.isEmpty() ? g.kept() : (BitSet) g.kept().clone();
       with.set(e);
       next.add(new Group(kept, with, previous, List.of(), alone ? 0 : 1));

@@ -3,6 +3,7 @@ package io.autocircuit.prune;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.objective.LossFunction;
+import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Evaluations;
 import io.autocircuit.patch.MemoryEstimate.Work;
@@ -12,6 +13,7 @@ import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.List;
+import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -37,6 +39,11 @@ public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
   @Override
   public String title() {
     return "Exact patching of every edge";
+  }
+
+  @Override
+  public Optional<Ablation> scoringAblation() {
+    return Optional.of(measure.ablation());
   }
 
   @Override
@@ -67,7 +74,7 @@ public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
                   sum[e] += patched[i] - clean[i];
                 }
               }
-              progress.update("edges", ++done[0], total);
+              progress.update("edge runs", ++done[0], total);
             }
           });
     }

@@ -23,6 +23,11 @@ public record GroundTruth(Circuit official) implements PruneAlgorithm {
   }
 
   @Override
+  public List<Found> found(PruneScores scores) {
+    return List.of(new Found("official", official.size()));
+  }
+
+  @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
     if (!official.graph().equals(model.graph())) {
       throw new IllegalArgumentException(

@@ -14,6 +14,7 @@ import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.Placement;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -170,6 +171,11 @@ public record MaskGradient(
   }
 
   @Override
+  public Optional<Ablation> scoringAblation() {
+    return Optional.of(ablation);
+  }
+
+  @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
     double[] sum = new double[model.graph().edgeCount()];
     int steps = samples > 0 ? samples + 1 : 1;
@@ -188,7 +194,7 @@ public record MaskGradient(
               for (int i = 0; i < sum.length; i++) {
                 sum[i] += g[i];
               }
-              progress.update("gradients", ++done[0], total);
+              progress.update("gradient passes", ++done[0], total);
             }
           });
     }

@@ -9,7 +9,7 @@ public interface Progress {
   /**
    * Reports.
    *
-   * @param what what is being done, in a word or two
+   * @param what what is counted, in a word or two: {@code gradient passes}, say
    * @param done finished steps
    * @param total all steps
    */

@@ -1,9 +1,11 @@
 package io.autocircuit.prune;
 
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
 import java.util.List;
+import java.util.Optional;
 
 /** An algorithm that scores edges; an immutable record of its settings. */
 public interface PruneAlgorithm {
@@ -12,6 +14,34 @@ public interface PruneAlgorithm {
 
   /** Its name for people. */
   String title();
+
+  /**
+   * What ablated sources are replaced by while edges are scored.
+   *
+   * @return empty for an algorithm that runs no ablated model
+   */
+  default Optional<Ablation> scoringAblation() {
+    return Optional.empty();
+  }
+
+  /**
+   * A circuit that the algorithm itself arrived at.
+   *
+   * @param description for people, such as {@code kept at τ = 0.001}
+   * @param size number of its edges; the circuit is that of as many edges with the largest scores
+   */
+  record Found(String description, int size) {}
+
+  /**
+   * The circuits that the algorithm itself arrived at; a discovery measures them whatever sizes it
+   * is asked for.
+   *
+   * @param scores what {@link #score} returned
+   * @return none for an algorithm that only orders the edges
+   */
+  default List<Found> found(PruneScores scores) {
+    return List.of();
+  }
 
   /**
    * Scores every edge.

@@ -17,6 +17,7 @@ import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -166,6 +167,16 @@ public record SubnetworkProbing(
   }
 
   @Override
+  public Optional<Ablation> scoringAblation() {
+    return Optional.of(effectiveAblation());
+  }
+
+  @Override
+  public List<Found> found(PruneScores scores) {
+    return circuitSize == 0 ? List.of() : List.of(new Found("wanted", circuitSize));
+  }
+
+  @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
     ComputationGraph graph = model.graph();
     boolean tree = patchType == PatchType.TREE_PATCH;
@@ -191,7 +202,7 @@ public record SubnetworkProbing(
           faithfulness(graph, running, b, prompts, loss, theta, random, gradient);
           regularizer(theta, random, gradient);
           adam(theta, gradient, momentum, variance, ++step);
-          progress.update("epochs", step, (long) epochs * batches.size());
+          progress.update("training steps", step, (long) epochs * batches.size());
         }
       }
     }

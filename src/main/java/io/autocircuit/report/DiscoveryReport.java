@@ -60,7 +60,11 @@ public final class DiscoveryReport {
     }
     Map<String, String> all = new LinkedHashMap<>(summary);
     all.put("Algorithm", result.discovery().algorithm().title());
-    all.put("Ablation", lower(result.discovery().runs().ablation().name()));
+    String judged = lower(result.discovery().runs().ablation().name());
+    String scored =
+        result.discovery().algorithm().scoringAblation().map(a -> lower(a.name())).orElse(judged);
+    all.put(
+        "Ablation", scored.equals(judged) ? judged : scored + " to score, " + judged + " to judge");
     all.put(
         "Patch type", lower(result.discovery().runs().patchType().name()).replace("_patch", ""));
     all.put("Prompts", prompts(result.discovery()));
@@ -71,14 +75,19 @@ public final class DiscoveryReport {
     for (Measurement m : measurements) {
       curves.add(curve(m, result.discovery().algorithm().title()));
     }
+    if (!result.liveEdges().isEmpty()) {
+      curves.add(live(result));
+    }
     ReportData data =
         ReportData.of(title, nodes, edges)
             .withSummary(all)
             .withSettings(settings)
             .withCurves(curves)
             .withTotalEdges(graph.edgeCount());
-    String verdict = verdict(result);
-    return verdict == null ? data : data.withVerdict(verdict);
+    if (!result.found().isEmpty()) {
+      data = data.withFirstDrawn(result.found().get(0).size());
+    }
+    return result.verdict().map(data::withVerdict).orElse(data);
   }
 
   /** The metrics people look at first; the others keep their order after them. */
@@ -107,27 +116,19 @@ public final class DiscoveryReport {
         m.points().stream().map(p -> new Curve.Point(p.edges(), p.value())).toList());
   }
 
-  /** The smallest circuit that recovers nine tenths of the logit difference, in a sentence. */
-  private static String verdict(Discovery.Result result) {
-    for (Measurement m : result.measurements()) {
-      if (m.metric() == Metric.LOGIT_DIFF_PERCENT) {
-        int total = result.scores().graph().edgeCount();
-        return m.points().stream()
-            .filter(p -> p.value() >= 90)
-            .findFirst()
-            .map(
-                p ->
-                    String.format(
-                        Locale.ROOT,
-                        "%,d of %,d edges (%.1f %%) recover %.0f %% of the full model's logit difference.",
-                        p.edges(),
-                        total,
-                        100.0 * p.edges() / total,
-                        p.value()))
-            .orElse(null);
-      }
-    }
-    return null;
+  /** How many of a circuit's edges can change its output. */
+  private static Curve live(Discovery.Result result) {
+    return new Curve(
+        "Live edges",
+        result.discovery().algorithm().title(),
+        "Circuit edges",
+        "Live edges",
+        true,
+        false,
+        false,
+        result.liveEdges().entrySet().stream()
+            .map(e -> new Curve.Point(e.getKey(), e.getValue()))
+            .toList());
   }
 
   private static String lower(String name) {

@@ -186,6 +186,7 @@ public final class HtmlReport {
     indices.keySet().forEach(name -> nodes.addArray().add(name).add(layers.get(name)));
     root.put("scoredEdges", data.edges().size());
     root.put("totalEdges", data.totalEdges());
+    root.put("firstDrawn", data.firstDrawn());
     ArrayNode labels = root.putArray("positionLabels");
     data.positionLabels().forEach(labels::add);
     return root;

@@ -31,6 +31,8 @@ import java.util.Set;
  *     best ones were handed over
  * @param positionLabels text of each token position, by {@link ScoredEdge#seqIdx}; may be empty or
  *     shorter than the number of positions
+ * @param firstDrawn how many edges are drawn when the page is opened; at least 0, and no more are
+ *     drawn than there are
  */
 public record ReportData(
     String title,
@@ -41,7 +43,9 @@ public record ReportData(
     List<NodeInfo> nodes,
     List<ScoredEdge> edges,
     long totalEdges,
-    List<String> positionLabels) {
+    List<String> positionLabels,
+    int firstDrawn) {
+  private static final int DRAWN = 50;
 
   private static final Comparator<ScoredEdge> BY_IMPORTANCE =
       Comparator.comparingDouble(
@@ -55,7 +59,8 @@ public record ReportData(
    * @throws NullPointerException if an argument other than {@code verdict}, or an element, is null
    * @throws IllegalArgumentException if an edge's endpoint is not among {@code nodes} or does not
    *     lead to a later layer, a node occurs twice with different layers, {@code totalEdges} is
-   *     smaller than the number of edges, or curves of one name disagree or repeat a series
+   *     smaller than the number of edges, {@code firstDrawn} is negative, or curves of one name
+   *     disagree or repeat a series
    */
   public ReportData {
     Objects.requireNonNull(title, "title");
@@ -75,6 +80,10 @@ public record ReportData(
               + edges.size()
               + ": give the number of edges of the whole graph");
     }
+    if (firstDrawn < 0) {
+      throw new IllegalArgumentException(
+          "firstDrawn=" + firstDrawn + " is negative: give the number of edges to draw first");
+    }
     checkCurves(curves);
     checkEdges(layers(nodes), edges);
   }
@@ -90,7 +99,7 @@ public record ReportData(
    */
   public static ReportData of(String title, List<NodeInfo> nodes, List<ScoredEdge> edges) {
     return new ReportData(
-        title, null, Map.of(), Map.of(), List.of(), nodes, edges, edges.size(), List.of());
+        title, null, Map.of(), Map.of(), List.of(), nodes, edges, edges.size(), List.of(), DRAWN);
   }
 
   /**
@@ -101,7 +110,16 @@ public record ReportData(
    */
   public ReportData withVerdict(String text) {
     return new ReportData(
-        title, text, summary, settings, curves, nodes, edges, totalEdges, positionLabels);
+        title,
+        text,
+        summary,
+        settings,
+        curves,
+        nodes,
+        edges,
+        totalEdges,
+        positionLabels,
+        firstDrawn);
   }
 
   /**
@@ -112,7 +130,16 @@ public record ReportData(
    */
   public ReportData withSummary(Map<String, String> values) {
     return new ReportData(
-        title, verdict, values, settings, curves, nodes, edges, totalEdges, positionLabels);
+        title,
+        verdict,
+        values,
+        settings,
+        curves,
+        nodes,
+        edges,
+        totalEdges,
+        positionLabels,
+        firstDrawn);
   }
 
   /**
@@ -123,7 +150,16 @@ public record ReportData(
    */
   public ReportData withSettings(Map<String, String> values) {
     return new ReportData(
-        title, verdict, summary, values, curves, nodes, edges, totalEdges, positionLabels);
+        title,
+        verdict,
+        summary,
+        values,
+        curves,
+        nodes,
+        edges,
+        totalEdges,
+        positionLabels,
+        firstDrawn);
   }
 
   /**
@@ -134,7 +170,16 @@ public record ReportData(
    */
   public ReportData withCurves(List<Curve> values) {
     return new ReportData(
-        title, verdict, summary, settings, values, nodes, edges, totalEdges, positionLabels);
+        title,
+        verdict,
+        summary,
+        settings,
+        values,
+        nodes,
+        edges,
+        totalEdges,
+        positionLabels,
+        firstDrawn);
   }
 
   /**
@@ -145,7 +190,7 @@ public record ReportData(
    */
   public ReportData withTotalEdges(long count) {
     return new ReportData(
-        title, verdict, summary, settings, curves, nodes, edges, count, positionLabels);
+        title, verdict, summary, settings, curves, nodes, edges, count, positionLabels, firstDrawn);
   }
 
   /**
@@ -156,7 +201,18 @@ public record ReportData(
    */
   public ReportData withPositionLabels(List<String> labels) {
     return new ReportData(
-        title, verdict, summary, settings, curves, nodes, edges, totalEdges, labels);
+        title, verdict, summary, settings, curves, nodes, edges, totalEdges, labels, firstDrawn);
+  }
+
+  /**
+   * Sets how many edges are drawn when the page is opened.
+   *
+   * @param count number of edges, at least 0
+   * @return a new value
+   */
+  public ReportData withFirstDrawn(int count) {
+    return new ReportData(
+        title, verdict, summary, settings, curves, nodes, edges, totalEdges, positionLabels, count);
   }
 
   /** Layer of each node by name, and of each head whose inputs are listed instead. */

@@ -220,7 +220,7 @@
 
   // ---- state: number of edges and position, kept in the address ------------------------------
 
-  const state = { edges: Math.min(50, drawable), position: "all" };
+  const state = { edges: Math.min(Math.max(data.firstDrawn, Math.min(1, drawable)), drawable), position: "all" };
 
   const readHash = () => {
     const hash = new URLSearchParams(location.hash.slice(1));

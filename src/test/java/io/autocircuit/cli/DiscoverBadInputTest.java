@@ -393,7 +393,7 @@ class DiscoverBadInputTest {
     wrongUsage(List.of("--grad-function", "logt"), "--grad-function", "\"logit\"");
     wrongUsage(List.of("--mask-fn", "sigmod"), "--mask-fn", "\"sigmoid\"");
     wrongUsage(List.of("--patch-type", "branch"), "--patch-type", "\"tree\", \"edge\"");
-    wrongUsage(List.of("--modle", "x"), "unknown option \"--modle\"", "\"--model\"");
+    wrongUsage(List.of("--modle", "x"), "unknown option \"--modle\"", "did you mean --model?");
     wrongUsage(List.of("extra"), "unexpected \"extra\"");
   }
 
@@ -553,7 +553,10 @@ class DiscoverBadInputTest {
 
   private static void assertLine(Ran ran, int code, String... parts) {
     assertEquals(code, ran.code(), () -> "exit code; stderr: " + ran.err());
-    assertEquals("", ran.out(), "standard output");
+    // what is run is printed before the work; nothing else may be
+    assertTrue(
+        ran.out().lines().allMatch(l -> l.matches("((model|prompts|device|scoring|judging): .*)?")),
+        ran::out);
     assertTrue(ran.err().startsWith("autocircuit: "), ran::err);
     assertEquals(1, ran.err().lines().count(), ran::err);
     assertFalse(ran.err().contains("Exception:"), ran::err);

@@ -32,6 +32,11 @@ enum CudaPart {
     this.cure = cure;
   }
 
+  /** What is wrong where it is missing, in a few words. */
+  String problem() {
+    return problem;
+  }
+
   /** The shared libraries that must load, those that others need first. */
   List<String> libraries() {
     return switch (this) {

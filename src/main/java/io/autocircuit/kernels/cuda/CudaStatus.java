@@ -32,6 +32,11 @@ public record CudaStatus(List<CudaDevice> devices, String problem) {
     return problem == null;
   }
 
+  /** Whether what is missing is the NVIDIA driver, as on machines without such a device. */
+  public boolean driverMissing() {
+    return problem != null && problem.startsWith(CudaPart.DRIVER.problem());
+  }
+
   /** The problem without what to do about it; for a machine that is ready, an empty string. */
   public String reason() {
     if (ready()) {

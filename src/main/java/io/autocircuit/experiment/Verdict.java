@@ -1,0 +1,64 @@
+package io.autocircuit.experiment;
+
+import io.autocircuit.metric.Measurement;
+import io.autocircuit.metric.Metric;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+
+/** The sentence that sums a discovery up. */
+final class Verdict {
+  /** The share of the full model's logit difference that a circuit must recover, in percent. */
+  static final double SHARE = 90;
+
+  /** More than this is not recovered but exaggerated, in percent. */
+  private static final double MOST = 110;
+
+  private Verdict() {}
+
+  /**
+   * Names the smallest measured circuit that recovers {@value #SHARE} % of the full model's logit
+   * difference. The full graph recovers all of it, so that is no finding.
+   *
+   * @param measurements what was measured
+   * @param edges number of edges of the full graph
+   * @return empty where no circuit but the full graph was measured, or the share was not
+   */
+  static Optional<String> of(List<Measurement> measurements, int edges) {
+    for (Measurement m : measurements) {
+      if (m.metric() == Metric.LOGIT_DIFF_PERCENT) {
+        List<Measurement.Point> circuits =
+            m.points().stream().filter(p -> p.edges() < edges).toList();
+        if (circuits.stream().allMatch(p -> p.edges() == 0)) {
+          return Optional.empty();
+        }
+        return Optional.of(
+            circuits.stream()
+                .filter(p -> p.value() >= SHARE && p.value() <= MOST)
+                .findFirst()
+                .map(p -> found(p, edges))
+                .orElse(
+                    String.format(
+                        Locale.ROOT,
+                        "No circuit measured but the full graph recovers %.0f to %.0f %% of the"
+                            + " full model's logit difference.",
+                        SHARE,
+                        MOST)));
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static String found(Measurement.Point p, int edges) {
+    return String.format(
+        Locale.ROOT,
+        "%,d of %,d edges (%.1f %%) recover %.0f %% of the full model's logit difference; no"
+            + " smaller circuit measured recovers %.0f to %.0f %%.",
+        p.edges(),
+        edges,
+        100.0 * p.edges() / edges,
+        p.value(),
+        SHARE,
+        MOST);
+  }
+}

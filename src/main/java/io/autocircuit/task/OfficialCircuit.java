@@ -1,0 +1,193 @@
+package io.autocircuit.task;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.Edge;
+import io.autocircuit.patch.Circuit;
+import io.autocircuit.tensor.DataException;
+import io.autocircuit.tensor.JsonFiles;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Reads the known circuit of a task. Three forms of file are understood:
+ *
+ * <ul>
+ *   <li>AutoCircuit's names: a list of {@code "A0.1->MLP 0"}, or of {@code {"name": …, "seq_idx":
+ *       position or null}}.
+ *   <li>EAP-IG's and MIB's graphs: {@code {"cfg": …, "edges": {"a0.h1->m0": {"in_graph": true, …},
+ *       …}}}; the circuit is what is in the graph.
+ *   <li>Edge pruning's lists: {@code [["a0.h1", "m0"], ["a0.h1", "a1.h0.q"], …]}.
+ * </ul>
+ *
+ * <p>In the latter two {@code input} is the embedding, {@code logits} or {@code resid_post} the end
+ * of the stream, and a head's input is written {@code a1.h0<q>} or {@code a1.h0.q}.
+ */
+public final class OfficialCircuit {
+  private static final Pattern HEAD =
+      Pattern.compile("a(\\d{1,6})\\.h(\\d{1,6})(?:<([qkv])>|\\.([qkv]))?");
+  private static final Pattern MLP = Pattern.compile("m(\\d{1,6})");
+
+  private final Path file;
+  private final ComputationGraph graph;
+  private final List<Edge> edges = new ArrayList<>();
+
+  private OfficialCircuit(Path file, ComputationGraph graph) {
+    this.file = file;
+    this.graph = graph;
+  }
+
+  /**
+   * Reads a circuit.
+   *
+   * @param file the file
+   * @param graph the graph that its edges belong to; an edge without a position stands for all
+   *     positions
+   * @return the circuit, of at least one edge
+   * @throws DataException if the file is in none of the forms, holds no edge, or names one that the
+   *     graph does not have
+   */
+  public static Circuit read(Path file, ComputationGraph graph) {
+    OfficialCircuit reader = new OfficialCircuit(file, graph);
+    JsonNode json = JsonFiles.read(file);
+    if (json.path("edges").isObject()) {
+      reader.eapIg(json.path("edges"));
+    } else if (json.isArray()) {
+      json.forEach(reader::entry);
+    } else {
+      throw reader.error(
+          "an official circuit is a list of edge names, or a graph of EAP-IG with its edges; see"
+              + " docs/cli.md");
+    }
+    if (reader.edges.isEmpty()) {
+      throw reader.error(
+          "no edge is in this circuit; give a list of edge names, and not an empty one");
+    }
+    return Circuit.of(graph, reader.edges);
+  }
+
+  private DataException error(String what) {
+    return new DataException("file=" + file + ": " + what);
+  }
+
+  private DataException entryError(JsonNode entry, String what) {
+    return error("entry " + DataException.quote(entry.toString()) + " " + what);
+  }
+
+  private void entry(JsonNode entry) {
+    if (entry.isArray()) {
+      if (entry.size() != 2 || !entry.get(0).isTextual() || !entry.get(1).isTextual()) {
+        throw entryError(entry, "is no pair of node names, such as [\"a0.h1\", \"m0\"]");
+      }
+      named(translated(entry.get(0).textValue(), entry.get(1).textValue()));
+      return;
+    }
+    JsonNode name = entry.isTextual() ? entry : entry.path("name");
+    JsonNode position = entry.path("seq_idx");
+    boolean everywhere = position.isMissingNode() || position.isNull();
+    if (!name.isTextual() || !(everywhere || position.isInt())) {
+      throw entryError(
+          entry, "is neither an edge name nor {\"name\": …, \"seq_idx\": number or null}");
+    }
+    if (everywhere) {
+      named(name.textValue());
+    } else if (position.asInt() < 0) {
+      throw entryError(
+          entry,
+          "has seq_idx="
+              + position.asInt()
+              + ", which is no position; give null, or leave it out, for all positions");
+    } else {
+      known(() -> List.of(graph.edge(name.textValue(), position.asInt())));
+    }
+  }
+
+  private void eapIg(JsonNode all) {
+    for (Map.Entry<String, JsonNode> field : all.properties()) {
+      JsonNode inGraph = field.getValue().path("in_graph");
+      if (!inGraph.isBoolean()) {
+        throw error(
+            "edge "
+                + DataException.quote(field.getKey())
+                + " has no field in_graph of true or false; write the graph with EAP-IG's to_json");
+      }
+      if (inGraph.asBoolean()) {
+        String[] ends = field.getKey().split("->", -1);
+        if (ends.length != 2) {
+          throw error(
+              "edge " + DataException.quote(field.getKey()) + " is not of the form a0.h1->m0");
+        }
+        named(translated(ends[0], ends[1]));
+      }
+    }
+  }
+
+  private String translated(String source, String destination) {
+    return source(source) + "->" + destination(destination);
+  }
+
+  private String source(String name) {
+    Matcher head = HEAD.matcher(name);
+    Matcher mlp = MLP.matcher(name);
+    if (name.equals("input")) {
+      return "Resid Start";
+    } else if (mlp.matches()) {
+      return "MLP " + number(mlp.group(1));
+    } else if (head.matches() && head.group(3) == null && head.group(4) == null) {
+      return "A" + number(head.group(1)) + "." + number(head.group(2));
+    }
+    throw unknown(name, "input, a0.h1 or m0");
+  }
+
+  private String destination(String name) {
+    Matcher head = HEAD.matcher(name);
+    Matcher mlp = MLP.matcher(name);
+    if (name.equals("logits") || name.equals("resid_post")) {
+      return "Resid End";
+    } else if (mlp.matches()) {
+      return "MLP " + number(mlp.group(1));
+    } else if (head.matches()) {
+      String input = head.group(3) != null ? head.group(3) : head.group(4);
+      if (graph.separateQkv() && input == null) {
+        throw error(
+            "node "
+                + DataException.quote(name)
+                + " does not say which input of the head is meant; write "
+                + name
+                + "<q>, <k> or <v>, or use --separate-qkv=false");
+      }
+      return "A"
+          + number(head.group(1))
+          + "."
+          + number(head.group(2))
+          + (graph.separateQkv() ? "." + input.toUpperCase(Locale.ROOT) : "");
+    }
+    throw unknown(name, "a1.h0<q>, m0 or logits");
+  }
+
+  private static int number(String digits) {
+    return Integer.parseInt(digits);
+  }
+
+  private DataException unknown(String name, String known) {
+    return error("node " + DataException.quote(name) + " is not of the forms " + known);
+  }
+
+  private void named(String name) {
+    known(() -> graph.edges(name));
+  }
+
+  private void known(Supplier<List<Edge>> found) {
+    try {
+      edges.addAll(found.get());
+    } catch (IllegalArgumentException e) {
+      throw new DataException("file=" + file + ": " + e.getMessage(), e);
+    }
+  }
+}
