@@ -12,6 +12,8 @@ import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.Discovery;
+import io.autocircuit.experiment.ResultFiles;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.kernels.DeviceChoice;
@@ -36,6 +38,7 @@ import io.autocircuit.prune.GroundTruth;
 import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.RandomScores;
+import io.autocircuit.prune.SavedScores;
 import io.autocircuit.prune.SubnetworkProbing;
 import io.autocircuit.report.DiscoveryReport;
 import io.autocircuit.report.ReportData;
@@ -76,6 +79,7 @@ import picocli.CommandLine.Command;
       "Without --model and --dataset it runs the embedded induction model."
     })
 final class DiscoverCommand implements Callable<Integer> {
+  private static final String SAVED = "saved";
   private static final double DEFAULT_TAU = 0.001;
   private static final long SMALL_PRODUCT = 32_000_000;
 
@@ -163,7 +167,7 @@ final class DiscoverCommand implements Callable<Integer> {
             small ? model.withWorkers(Math.min(threads(), Math.max(1, prompts / 8))) : model,
             trainBatches,
             testBatches,
-            algorithm(official),
+            scoring.scores == null ? algorithm(official) : saved(model.graph()),
             new CircuitRuns(patchType(), circuitAblation(), judging.reverse),
             counts,
             judging.ties,
@@ -274,7 +278,11 @@ final class DiscoverCommand implements Callable<Integer> {
     for (double tau : taus()) {
       range("--tau", tau, tau > 0 && Double.isFinite(tau), "numbers above 0");
     }
-    if (!Algorithms.DESCRIPTIONS.containsKey(algorithmKey())) {
+    if (scoring.scores != null) {
+      if (given("--algorithm")) {
+        throw usage("give --algorithm or --scores, not both: saved scores are only judged");
+      }
+    } else if (!Algorithms.DESCRIPTIONS.containsKey(algorithmKey())) {
       throw new UnknownNameException(
           "algorithm", scoring.algorithm, Algorithms.DESCRIPTIONS.keySet());
     }
@@ -286,7 +294,7 @@ final class DiscoverCommand implements Callable<Integer> {
     processing();
     metrics();
     edgeCounts(Integer.MAX_VALUE);
-    if (!algorithmKey().equals("ground-truth")) {
+    if (!algorithmKey().equals("ground-truth") && scoring.scores == null) {
       algorithm(null);
     }
   }
@@ -317,7 +325,7 @@ final class DiscoverCommand implements Callable<Integer> {
             e ->
                 e.getKey()
                     + " has no effect on "
-                    + scoring.algorithm
+                    + (scoring.scores == null ? algorithmKey() : "saved scores")
                     + "; it belongs to "
                     + String.join(", ", e.getValue()))
         .toList();
@@ -479,7 +487,14 @@ final class DiscoverCommand implements Callable<Integer> {
   }
 
   private String algorithmKey() {
-    return lower(scoring.algorithm);
+    return scoring.scores != null ? SAVED : lower(scoring.algorithm);
+  }
+
+  private PruneAlgorithm saved(ComputationGraph graph) {
+    String by = ResultFiles.scoresMetadata(scoring.scores).getOrDefault("algorithm", "unknown");
+    return new SavedScores(
+        ResultFiles.readScores(scoring.scores, graph),
+        DataException.quote(by).replace("\"", "") + ", " + scoring.scores.getFileName());
   }
 
   private Ablation circuitAblation() {

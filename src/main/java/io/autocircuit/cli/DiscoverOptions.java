@@ -171,6 +171,14 @@ final class DiscoverOptions {
     String algorithm;
 
     @Option(
+        names = "--scores",
+        paramLabel = "FILE",
+        description =
+            "Judge saved scores (a scores.safetensors of this model and graph) instead of scoring"
+                + " the edges anew.")
+    Path scores;
+
+    @Option(
         names = "--separate-qkv",
         paramLabel = "BOOL",
         arity = "0..1",

@@ -40,8 +40,9 @@ final class Verdict {
                 .orElse(
                     String.format(
                         Locale.ROOT,
-                        "No circuit measured but the full graph recovers %.0f to %.0f %% of the"
-                            + " full model's logit difference.",
+                        "No circuit measured%s recovers %.0f to %.0f %% of the full model's logit"
+                            + " difference.",
+                        circuits.size() < m.points().size() ? " but the full graph" : "",
                         SHARE,
                         MOST)));
       }

@@ -33,6 +33,9 @@ class VerdictTest {
         "No circuit measured but the full graph recovers 90 to 110 % of the full model's logit"
             + " difference.",
         of(2461, 0, 2, 1000, 12, 2461, 100).orElseThrow());
+    assertEquals(
+        "No circuit measured recovers 90 to 110 % of the full model's logit difference.",
+        of(2461, 0, 2, 1000, 12).orElseThrow());
     assertEquals(Optional.empty(), of(2461, 0, 2, 2461, 100));
     assertEquals(Optional.empty(), of(2461, 2461, 100));
   }
