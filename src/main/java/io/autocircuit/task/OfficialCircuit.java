@@ -66,7 +66,8 @@ public final class OfficialCircuit {
               + " docs/cli.md");
     }
     if (reader.edges.isEmpty()) {
-      throw reader.error("no edge is in this circuit; give a list of edge names, and not an empty one");
+      throw reader.error(
+          "no edge is in this circuit; give a list of edge names, and not an empty one");
     }
     return Circuit.of(graph, reader.edges);
   }
