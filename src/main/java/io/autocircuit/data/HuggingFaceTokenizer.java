@@ -67,8 +67,10 @@ public final class HuggingFaceTokenizer implements Tokenizer {
    *     read for {@link BosPolicy#ALWAYS} only
    * @throws DataException if the file is missing or damaged, if it appends special tokens after a
    *     prompt, or if {@link BosPolicy#ALWAYS} is asked for and no BOS token is named
+   * @throws IllegalStateException if the native library cannot be unpacked
    */
   public static HuggingFaceTokenizer load(Path directory, BosPolicy bos) {
+    TokenizerLibrary.prepare();
     Path file = Files.isDirectory(directory) ? directory.resolve("tokenizer.json") : directory;
     ai.djl.huggingface.tokenizers.HuggingFaceTokenizer library =
         open(file, JsonFiles.bytes(file, JsonFiles.LARGEST));
