@@ -28,8 +28,9 @@ public final class NativeTuning {
   private NativeTuning() {}
 
   /**
-   * Unpacks the native libraries, see {@link NativeCache}, and applies the settings. Works only before the first use of libtorch in this process. Programs
-   * that embed the library may call it as their first statement; the command line does.
+   * Unpacks the native libraries, see {@link NativeCache}, and applies the settings. Works only
+   * before the first use of libtorch in this process. Programs that embed the library may call it
+   * as their first statement; the command line does.
    *
    * @throws IllegalStateException if the native libraries cannot be unpacked
    * @throws LinkageError if the native library is missing or cannot be loaded

@@ -13,11 +13,11 @@ import org.bytedeco.javacpp.Loader;
  * org.bytedeco.javacpp.cachedir}, or {@code ~/.javacpp/cache}.
  *
  * <p>JavaCPP unpacks libraries one by one as they are needed, each under its own name. A process
- * that is ended in between leaves a part of a library, which the next one loads before JavaCPP looks
- * at it; and where the directory cannot be written, JavaCPP goes to a name in the directory for
- * temporary files that anybody can foretell. So all libraries are put there beforehand ({@link
- * UnpackedFiles}), whole and with the sizes and times by which JavaCPP knows them, and JavaCPP finds
- * nothing left to do.
+ * that is ended in between leaves a part of a library, which the next one loads before JavaCPP
+ * looks at it; and where the directory cannot be written, JavaCPP goes to a name in the directory
+ * for temporary files that anybody can foretell. So all libraries are put there beforehand ({@link
+ * UnpackedFiles}), whole and with the sizes and times by which JavaCPP knows them, and JavaCPP
+ * finds nothing left to do.
  *
  * <p>Classes of this library that use native ones do this when they are first used. A program that
  * uses JavaCPP or libtorch before them calls {@code NativeTuning.apply()}, or {@link #prepare},
@@ -116,7 +116,8 @@ public final class NativeCache {
 
   /** JavaCPP's directory, made if it does not exist, under its real name. */
   private static Path root() {
-    String given = System.getProperty(PROPERTY, System.getProperty("org.bytedeco.javacpp.cacheDir"));
+    String given =
+        System.getProperty(PROPERTY, System.getProperty("org.bytedeco.javacpp.cacheDir"));
     Path root =
         given != null ? Path.of(given) : home(System.getProperty("user.home"), ".javacpp", "cache");
     try {

@@ -2,7 +2,6 @@ package io.autocircuit.tensor;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.InterruptedIOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.net.JarURLConnection;
@@ -12,8 +11,6 @@ import java.net.URL;
 import java.net.URLConnection;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -51,7 +48,6 @@ public final class UnpackedFiles {
 
   private static final String TEMPORARY = ".autocircuit-unpacking";
   private static final int BLOCK = 1 << 20;
-  private static final long WORD_AFTER_MILLIS = 3000;
 
   private final JarFile jar;
   private final String folder;
@@ -426,39 +422,8 @@ public final class UnpackedFiles {
   private void locked(Action action) throws IOException {
     // JavaCPP takes its lock within this monitor, and a process cannot lock a file twice
     synchronized (Runtime.getRuntime()) {
-      try (FileChannel channel =
-              FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-          FileLock held = held(channel)) {
+      try (LockFile held = LockFile.kept(lock, "unpacking files to " + lock.getParent())) {
         action.run();
-      }
-    }
-  }
-
-  /** The lock, once nobody else has it; null where the file system has no locks. */
-  private FileLock held(FileChannel channel) throws IOException {
-    long start = System.nanoTime();
-    boolean said = false;
-    while (true) {
-      try {
-        FileLock held = channel.tryLock();
-        if (held != null) {
-          return held;
-        }
-      } catch (OverlappingFileLockException e) {
-        // another thread's: wait for it as well
-      } catch (IOException e) {
-        return null; // files still appear whole
-      }
-      if (!said && System.nanoTime() - start > WORD_AFTER_MILLIS * 1_000_000) {
-        System.err.println(
-            "autocircuit: waiting for another process that unpacks files (it holds " + lock + ")");
-        said = true;
-      }
-      try {
-        Thread.sleep(50);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        throw new InterruptedIOException("interrupted while waiting for lock=" + lock);
       }
     }
   }

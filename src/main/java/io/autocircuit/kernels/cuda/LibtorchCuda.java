@@ -12,8 +12,7 @@ import org.bytedeco.pytorch.global.torch_cuda;
  * who compute on the processor never need.
  */
 final class LibtorchCuda {
-  private static final String LIBRARY =
-      "/org/bytedeco/pytorch/linux-x86_64-gpu/libtorch_cuda.so";
+  private static final String LIBRARY = "/org/bytedeco/pytorch/linux-x86_64-gpu/libtorch_cuda.so";
 
   private LibtorchCuda() {}
 
