@@ -85,9 +85,11 @@ public final class FileSet {
    * @throws IOException if the directory cannot be written
    */
   public void check() throws IOException {
-    try (LockFile lock = lock()) {
-      recover();
-      Files.delete(hidden());
+    synchronized (FileSet.class) { // threads; the lock is for processes
+      try (LockFile lock = lock()) {
+        recover();
+        Files.delete(hidden());
+      }
     }
   }
 
@@ -98,16 +100,18 @@ public final class FileSet {
    * @throws IOException if they cannot be written
    */
   public void replace(Writer writer) throws IOException {
-    try (LockFile lock = lock()) {
-      recover();
-      step.run();
-      Path hidden = hidden();
-      try {
-        Path fresh = Files.createDirectory(hidden.resolve(NEW));
-        writer.into(fresh);
-        change(hidden);
-      } finally {
-        recover(hidden);
+    synchronized (FileSet.class) { // threads; the lock is for processes
+      try (LockFile lock = lock()) {
+        recover();
+        step.run();
+        Path hidden = hidden();
+        try {
+          Path fresh = Files.createDirectory(hidden.resolve(NEW));
+          writer.into(fresh);
+          change(hidden);
+        } finally {
+          recover(hidden);
+        }
       }
     }
   }
@@ -123,6 +127,11 @@ public final class FileSet {
   }
 
   private void change(Path hidden) throws IOException {
+    for (String name : names) {
+      if (!Files.isRegularFile(hidden.resolve(NEW).resolve(name))) {
+        throw new IOException("file=" + name + " was not written");
+      }
+    }
     if (!links(hidden)) {
       for (String name : names) {
         move(hidden.resolve(NEW).resolve(name), directory.resolve(name));

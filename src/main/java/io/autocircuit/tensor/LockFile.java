@@ -6,17 +6,17 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
-import java.util.UUID;
+import java.util.Random;
 
 /**
- * A lock on a file, held by one process, and by one thread in it, until it is closed or the process
- * ends. Where the file system has no locks, everybody gets it.
+ * A lock on a file, held by one process until it is closed or the process ends. Callers see to it
+ * that the threads of a process take it one after the other. Where the file system has no locks,
+ * everybody gets it.
  */
 final class LockFile implements AutoCloseable {
   private static final Duration WORD_AFTER = Duration.ofSeconds(3);
@@ -61,8 +61,14 @@ final class LockFile implements AutoCloseable {
       if (!locked(channel, file, doing, longest)) {
         throw new IOException("another process is " + doing + ", it holds " + file);
       }
-      if (lies(channel, file)) {
-        return new LockFile(file, channel, true);
+      LockFile lock = new LockFile(file, channel, true);
+      try {
+        if (lies(channel, file)) {
+          return lock;
+        }
+      } catch (IOException e) {
+        lock.close();
+        throw e;
       }
       channel.close(); // its holder has removed it meanwhile: begin again
     }
@@ -118,16 +124,18 @@ final class LockFile implements AutoCloseable {
     }
   }
 
-  /** Whether the file of that name is the one that the channel writes. */
+  /**
+   * Whether the file of that name is the one that the channel writes. Opening it to look would end
+   * the lock: a process's locks on a file end when it closes the file anywhere. So the length
+   * tells.
+   */
   private static boolean lies(FileChannel channel, Path file) throws IOException {
-    String token = UUID.randomUUID().toString();
-    channel.write(ByteBuffer.wrap(token.getBytes(StandardCharsets.UTF_8)), 0);
+    int length = 1 + new Random().nextInt(1 << 20);
+    channel.write(ByteBuffer.allocate(1), length - 1L);
     try {
-      return Files.readString(file).equals(token);
+      return Files.size(file) == length;
     } catch (NoSuchFileException e) {
       return false;
-    } catch (IOException e) {
-      return true; // a system on which locked files cannot be read, and not be removed either
     }
   }
 
