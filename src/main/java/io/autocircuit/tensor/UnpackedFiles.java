@@ -340,7 +340,7 @@ public final class UnpackedFiles {
     CRC32 checksum = new CRC32();
     byte[] block = new byte[BLOCK];
     try (InputStream in = Files.newInputStream(file)) {
-      for (int n = in.read(block); n >= 0; n = in.read(block)) {
+      for (int n = in.readNBytes(block, 0, BLOCK); n > 0; n = in.readNBytes(block, 0, BLOCK)) {
         checksum.update(block, 0, n);
       }
     }
@@ -367,7 +367,9 @@ public final class UnpackedFiles {
           CRC32 checksum = new CRC32();
           byte[] block = new byte[BLOCK];
           try (InputStream in = jar.getInputStream(entry)) {
-            for (int n = in.read(block); n >= 0; n = in.read(block)) {
+            for (int n = in.readNBytes(block, 0, BLOCK);
+                n > 0;
+                n = in.readNBytes(block, 0, BLOCK)) {
               step.run();
               out.write(block, 0, n);
               checksum.update(block, 0, n);
