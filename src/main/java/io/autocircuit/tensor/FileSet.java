@@ -19,7 +19,7 @@ import java.util.regex.Pattern;
 /**
  * Several files of a directory that are replaced together: whoever reads them finds all of the old
  * ones or all of the new ones, also if the process that replaces them is ended at any moment. See
- * ADR 6.
+ * ADR 7.
  *
  * <p>The new files are written whole into a hidden directory beside the old ones. Each old file
  * then gives way to a symbolic link, which leads to it by way of one other link; turning that one
