@@ -67,6 +67,12 @@ public final class Main implements Runnable {
     if (args.length > 0 && !NATIVE_FREE.contains(args[0])) {
       try {
         NativeTuning.apply();
+      } catch (IllegalStateException e) { // they cannot be unpacked
+        System.exit(
+            failure(
+                e,
+                args,
+                new PrintWriter(System.err, true, java.nio.charset.StandardCharsets.UTF_8)));
       } catch (LinkageError withoutNatives) {
         // the command that needs the native libraries says what is wrong with them
       }

@@ -61,8 +61,10 @@ public final class HuggingFaceTokenizer implements Tokenizer {
    * @throws DataException if the file is missing or damaged, if it appends special tokens after a
    *     prompt, if the BOS token that is named is not one token, or if {@link BosPolicy#ALWAYS} is
    *     asked for and none is named
+   * @throws IllegalStateException if the native library cannot be unpacked
    */
   public static HuggingFaceTokenizer load(Path directory, BosPolicy bos) {
+    TokenizerCache.prepare();
     Path file = Files.isDirectory(directory) ? directory.resolve("tokenizer.json") : directory;
     TokenizerLibrary library =
         TokenizerLibrary.open(file, JsonFiles.bytes(file, TokenizerFile.LARGEST));

@@ -1,6 +1,7 @@
 package io.autocircuit.kernels;
 
 import io.autocircuit.kernels.internal.NativeKernels;
+import io.autocircuit.tensor.NativeCache;
 import java.net.URL;
 import org.bytedeco.javacpp.Loader;
 
@@ -11,9 +12,10 @@ final class NativeLibrary {
   /**
    * Loads the native library unless that was done before.
    *
-   * @throws IllegalStateException if it is missing or cannot be loaded
+   * @throws IllegalStateException if it is missing, or cannot be unpacked or loaded
    */
   static void require() {
+    NativeCache.prepare();
     try {
       NativeKernels.instruction_set_available(0);
     } catch (LinkageError e) {

@@ -1,6 +1,7 @@
 package io.autocircuit.kernels;
 
 import io.autocircuit.kernels.internal.NativeEnvironment;
+import io.autocircuit.tensor.NativeCache;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -27,12 +28,15 @@ public final class NativeTuning {
   private NativeTuning() {}
 
   /**
-   * Applies the settings. Works only before the first use of libtorch in this process. Programs
-   * that embed the library may call it as their first statement; the command line does.
+   * Unpacks the native libraries, see {@link NativeCache}, and applies the settings. Works only
+   * before the first use of libtorch in this process. Programs that embed the library may call it
+   * as their first statement; the command line does.
    *
+   * @throws IllegalStateException if the native libraries cannot be unpacked
    * @throws LinkageError if the native library is missing or cannot be loaded
    */
   public static void apply() {
+    NativeCache.prepare();
     settings().forEach((name, value) -> NativeEnvironment.setenv(name, value, 0));
     NativeEnvironment.keep_freed_memory();
   }

@@ -3,16 +3,14 @@ package io.autocircuit.report;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.ResultFiles;
 import io.autocircuit.tensor.DataException;
+import io.autocircuit.tensor.FileSet;
 import java.io.IOException;
-import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 
 /**
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
@@ -27,18 +25,19 @@ public final class ResultDirectory {
 
   private ResultDirectory() {}
 
-  /** What is done in a directory. */
+  /** What is done with the files of a directory. */
   private interface Action {
-    void in(Path directory) throws IOException;
+    void with(FileSet files) throws IOException;
   }
 
   /**
-   * Fails now if results could not be written later. Leaves nothing behind, not even the directory.
+   * Fails now if results could not be written later. Leaves nothing behind, not even the directory;
+   * what a process left there that was ended while it wrote is finished or undone.
    *
    * @throws DataException if the directory cannot be made or written
    */
   public static void requireWritable(Path directory) {
-    within(directory, d -> {}, false);
+    within(directory, FileSet::check, false);
   }
 
   /**
@@ -56,7 +55,8 @@ public final class ResultDirectory {
   }
 
   /**
-   * Writes all files. They are written elsewhere first and then moved into place, so that a failure
+   * Writes all files. They replace those of an earlier run together ({@link FileSet}): whatever
+   * ends this process, and whenever, all files are the old ones or all are the new ones. A failure
    * leaves what was there before, and no directory that was not there.
    *
    * @param directory made if it does not exist
@@ -73,15 +73,14 @@ public final class ResultDirectory {
             result.discovery().model().model().config().name());
     within(
         directory,
-        staging -> {
-          ResultFiles.writeScores(staging.resolve(SCORES), result.scores(), metadata);
-          ResultFiles.writeEdges(staging.resolve(EDGES), result.scores());
-          ResultFiles.writeMeasurements(staging.resolve(MEASUREMENTS), result);
-          HtmlReport.write(staging.resolve(REPORT), report);
-          for (String file : FILES) {
-            move(staging.resolve(file), directory.resolve(file));
-          }
-        },
+        files ->
+            files.replace(
+                fresh -> {
+                  ResultFiles.writeScores(fresh.resolve(SCORES), result.scores(), metadata);
+                  ResultFiles.writeEdges(fresh.resolve(EDGES), result.scores());
+                  ResultFiles.writeMeasurements(fresh.resolve(MEASUREMENTS), result);
+                  HtmlReport.write(fresh.resolve(REPORT), report);
+                }),
         true);
   }
 
@@ -96,12 +95,7 @@ public final class ResultDirectory {
               "file=" + directory.resolve(file) + " is a directory; remove it, or write elsewhere");
         }
       }
-      Path staging = Files.createTempDirectory(directory, ".autocircuit-");
-      try {
-        action.in(staging);
-      } finally {
-        delete(staging);
-      }
+      action.with(new FileSet(directory, FILES));
       done = true;
     } catch (IOException e) {
       throw unwritable(directory, e);
@@ -142,23 +136,6 @@ public final class ResultDirectory {
             "output directory=%s cannot be written (%s: %s); choose a writable directory",
             directory, e.getClass().getSimpleName(), e.getMessage()),
         e);
-  }
-
-  private static void move(Path from, Path to) throws IOException {
-    try {
-      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    } catch (AtomicMoveNotSupportedException e) {
-      Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
-    }
-  }
-
-  private static void delete(Path staging) throws IOException {
-    try (Stream<Path> files = Files.list(staging)) {
-      for (Path file : files.toList()) {
-        Files.delete(file);
-      }
-    }
-    Files.delete(staging);
   }
 
   private static void deleteEmpty(Path directory) {

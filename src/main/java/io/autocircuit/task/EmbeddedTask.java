@@ -5,10 +5,10 @@ import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.tensor.DataException;
+import io.autocircuit.tensor.NativeCache;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -25,35 +25,18 @@ public final class EmbeddedTask {
   private EmbeddedTask() {}
 
   /**
-   * The model; the caller closes it.
+   * The model; the caller closes it. Its files lie beside the native libraries where those are
+   * unpacked, see {@link NativeCache}.
    *
    * @param processing extra weight processing, or null for none (the weights are processed already)
    * @param type float32 or float64
    */
   public static Transformer model(WeightProcessing processing, ScalarType type) {
-    try {
-      Path folder = Files.createTempDirectory("autocircuit-").resolve(NAME);
-      try {
-        Files.createDirectory(folder);
-        for (String file : new String[] {"config.json", "model.safetensors"}) {
-          Files.write(folder.resolve(file), bytes(file));
-        }
-        return ModelLoader.load(folder, processing, type);
-      } finally {
-        for (String file : new String[] {"config.json", "model.safetensors"}) {
-          Files.deleteIfExists(folder.resolve(file));
-        }
-        Files.deleteIfExists(folder);
-        Files.deleteIfExists(folder.getParent());
-      }
-    } catch (IOException e) {
-      throw new DataException(
-          "the embedded model cannot be unpacked into java.io.tmpdir="
-              + System.getProperty("java.io.tmpdir")
-              + ": "
-              + e.getMessage(),
-          e);
+    Path folder = NativeCache.directory(EmbeddedTask.class, FOLDER + "config.json");
+    if (folder == null) {
+      throw new DataException("resource " + FOLDER + " is not in the jar; build it again");
     }
+    return ModelLoader.load(folder, processing, type);
   }
 
   /** Its prompts. */

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.data.PromptDataset;
 import io.autocircuit.tensor.AtomicFile;
 import io.autocircuit.tensor.DataException;
+import io.autocircuit.tensor.FileSet;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
@@ -13,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
@@ -241,8 +243,8 @@ public final class InductionModelTrainer {
 
   /**
    * Makes a directory that is a whole task: trains a model and writes it ({@link Result#write})
-   * with its prompt pairs, {@code prompts.json}. With the standard settings, 64 prompts of 16
-   * tokens this is the embedded default.
+   * with its prompt pairs, {@code prompts.json}, all together ({@link FileSet}). With the standard
+   * settings, 64 prompts of 16 tokens this is the embedded default.
    *
    * @param directory made if it does not exist
    * @param prompts number of prompt pairs
@@ -266,8 +268,18 @@ public final class InductionModelTrainer {
     PromptDataset dataset =
         InductionPrompts.generate(prompts, promptLength, settings.vocab, settings.seed);
     Result result = train(settings, progress);
-    result.write(directory);
-    InductionPrompts.write(directory.resolve("prompts.json"), dataset);
+    try {
+      Files.createDirectories(directory);
+      new FileSet(directory, List.of("config.json", "model.safetensors", "prompts.json"))
+          .replace(
+              fresh -> {
+                result.write(fresh);
+                InductionPrompts.write(fresh.resolve("prompts.json"), dataset);
+              });
+    } catch (IOException e) {
+      throw new DataException(
+          "directory=" + directory + " cannot be written (" + e + "); choose another", e);
+    }
     return result;
   }
 

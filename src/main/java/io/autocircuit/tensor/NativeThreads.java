@@ -11,6 +11,10 @@ import org.bytedeco.pytorch.global.torch;
  * more than they compute, many times slower than one thread when the machine is busy.
  */
 public final class NativeThreads implements AutoCloseable {
+  static {
+    NativeCache.prepare();
+  }
+
   private final int torchThreads = torch.get_num_threads();
   private final int blasThreads = openblas_full.openblas_get_num_threads();
 

@@ -40,6 +40,10 @@ import org.bytedeco.pytorch.global.torch;
  * shapes, types and offsets must agree; shards must lie beside their index.
  */
 public final class Safetensors implements AutoCloseable {
+  static {
+    NativeCache.prepare();
+  }
+
   private static final String METADATA = "__metadata__";
   private static final long LARGEST_HEADER = 100_000_000;
   private static final int MOST_AXES = 64;

@@ -13,6 +13,10 @@ import org.bytedeco.pytorch.Tensor;
  * The garbage collector is never relied on to free tensors: it does not see their size.
  */
 public final class TensorScope implements AutoCloseable {
+  static {
+    NativeCache.prepare();
+  }
+
   private final PointerScope scope = new PointerScope();
 
   /**

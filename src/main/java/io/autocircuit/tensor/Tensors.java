@@ -12,6 +12,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Making tensors from Java arrays and back. New tensors belong to the current scope. */
 public final class Tensors {
+  static {
+    NativeCache.prepare();
+  }
+
   private Tensors() {}
 
   /** An uninitialised contiguous CPU tensor. */

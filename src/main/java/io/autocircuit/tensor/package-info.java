@@ -7,7 +7,10 @@
  *       never relied on.
  *   <li>{@link io.autocircuit.tensor.Safetensors} reads weights from one file or from the shards of
  *       a model, and writes them. {@link io.autocircuit.tensor.JsonFiles} reads JSON, {@link
- *       io.autocircuit.tensor.AtomicFile} writes any file whole or not at all.
+ *       io.autocircuit.tensor.AtomicFile} writes any file whole or not at all, {@link
+ *       io.autocircuit.tensor.FileSet} several files together.
+ *   <li>{@link io.autocircuit.tensor.NativeCache} unpacks the native libraries before anything
+ *       loads them.
  *   <li>{@link io.autocircuit.tensor.DataException} is what every reader of this library throws for
  *       input it cannot use, {@link io.autocircuit.graph.Suggestions} finds what an unknown name
  *       was meant to be. They live here because this is the leftmost package that reads files;

@@ -1,7 +1,6 @@
 package io.autocircuit.kernels.cuda;
 
-import java.io.IOException;
-import java.util.List;
+import io.autocircuit.tensor.NativeCache;
 import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.pytorch.cuda.CUDAStream;
@@ -13,16 +12,7 @@ import org.bytedeco.pytorch.global.torch_cuda;
  * who compute on the processor never need.
  */
 final class LibtorchCuda {
-  private static final String DIRECTORY = "/org/bytedeco/pytorch/linux-x86_64-gpu/";
-  private static final List<String> LIBRARIES =
-      List.of(
-          "libc10.so",
-          "libc10_cuda.so",
-          "libgomp.so.1",
-          "libtorch.so",
-          "libtorch_cpu.so",
-          "libtorch_cuda.so",
-          "libtorch_cuda_linalg.so");
+  private static final String LIBRARY = "/org/bytedeco/pytorch/linux-x86_64-gpu/libtorch_cuda.so";
 
   private LibtorchCuda() {}
 
@@ -32,7 +22,7 @@ final class LibtorchCuda {
       unpack();
       Loader.load(torch_cuda.class);
       return torch.cuda_is_available() ? null : "error=libtorch sees no device";
-    } catch (LinkageError e) {
+    } catch (LinkageError | IllegalStateException e) {
       return "error=" + String.valueOf(e.getMessage()).lines().findFirst().orElse("");
     }
   }
@@ -44,12 +34,8 @@ final class LibtorchCuda {
    * end it.
    */
   private static void unpack() {
-    try {
-      for (String library : LIBRARIES) {
-        Loader.cacheResource(LibtorchCuda.class, DIRECTORY + library);
-      }
-    } catch (IOException e) {
-      throw (LinkageError) new UnsatisfiedLinkError(e.getMessage()).initCause(e);
+    if (NativeCache.directory(LibtorchCuda.class, LIBRARY) == null) {
+      throw new UnsatisfiedLinkError("missing=" + LIBRARY);
     }
   }
 

@@ -1,5 +1,6 @@
 package io.autocircuit.kernels.internal;
 
+import io.autocircuit.tensor.NativeCache;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.annotation.Platform;
 
@@ -13,6 +14,7 @@ import org.bytedeco.javacpp.annotation.Platform;
     library = "jniautocircuit_env")
 public final class NativeEnvironment {
   static {
+    NativeCache.prepare();
     Loader.load(NativeEnvironment.class);
   }
 

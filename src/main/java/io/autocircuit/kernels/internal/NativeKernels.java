@@ -1,5 +1,6 @@
 package io.autocircuit.kernels.internal;
 
+import io.autocircuit.tensor.NativeCache;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.annotation.Platform;
@@ -26,6 +27,7 @@ import org.bytedeco.pytorch.global.torch;
     library = "jniautocircuit")
 public final class NativeKernels {
   static {
+    NativeCache.prepare();
     // libtorch first: it brings the one OpenMP runtime (libgomp) of the process.
     Loader.load(torch.class);
     Loader.load(NativeKernels.class);
