@@ -160,7 +160,7 @@ record PromptReader(String source) {
       if (!json.isNumber() || !Double.isFinite(json.doubleValue())) {
         throw wrong(where, json, "a number, as other answers of the file are numbers");
       }
-      return new Wording.Number(json.doubleValue());
+      return new Wording.Value(json.doubleValue());
     }
     return json.isTextual()
         ? new Wording.Text(json.textValue())

@@ -133,7 +133,7 @@ final class PromptTokens {
     }
     if (Stream.concat(pair.answers().stream(), pair.wrongAnswers().stream())
         .flatMap(List::stream)
-        .anyMatch(answer -> answer instanceof Wording.Number)) {
+        .anyMatch(answer -> answer instanceof Wording.Value)) {
       return new TokenizedPair(
           i,
           clean.ids(),
@@ -166,7 +166,7 @@ final class PromptTokens {
   }
 
   private static double number(Wording answer, String where) {
-    if (answer instanceof Wording.Number number) {
+    if (answer instanceof Wording.Value number) {
       return number.value();
     }
     throw new Fault(

@@ -25,5 +25,5 @@ public sealed interface Wording {
    *
    * @param value finite
    */
-  record Number(double value) implements Wording {}
+  record Value(double value) implements Wording {}
 }
