@@ -12,6 +12,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * Reads a model directory: {@code config.json} beside {@code model.safetensors} or a sharded {@code
  * model.safetensors.index.json}.
  *
+ * <p>Every tensor of the files and every setting is read, known to change nothing, or refused or
+ * told of by name ({@link Transformer#notices}). Tensors are read, processed and converted part by
+ * part.
+ *
  * <p>Two layouts are known. <em>Hugging Face</em>: architectures {@link #ARCHITECTURES}; the
  * weights are brought to TransformerLens's names and processed. <em>HookedTransformer</em>: a
  * TransformerLens state dictionary under its own names, already processed ({@code "architecture":

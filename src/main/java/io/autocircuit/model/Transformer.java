@@ -242,7 +242,7 @@ public final class Transformer implements AutoCloseable {
       mine = t.contiguous();
     } else {
       // one copy does both: the type, and elements that lie row by row
-      mine = Tensors.empty(place.type(), place.device(), t.shape());
+      mine = place.empty(t.shape());
       mine.copy_(t);
     }
     mine.retainReference();

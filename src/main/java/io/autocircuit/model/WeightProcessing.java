@@ -114,18 +114,20 @@ public record WeightProcessing(
 
   /** Puts a new tensor in place of the one of that name, if there is one, and frees that. */
   private static void replace(Map<String, Tensor> w, String name, Supplier<Tensor> next) {
+    Tensor old;
     try (TensorScope scope = new TensorScope()) {
-      remove(w, name, w.put(name, scope.keep(next.get())));
+      old = w.put(name, scope.keep(next.get()));
     }
+    free(old);
   }
 
   private static void remove(Map<String, Tensor> w, String name) {
-    remove(w, name, w.remove(name));
+    free(w.remove(name));
   }
 
-  private static void remove(Map<String, Tensor> w, String name, Tensor old) {
-    if (old != null && old != w.get(name)) {
-      old.close();
+  private static void free(Tensor t) {
+    if (t != null) {
+      t.close();
     }
   }
 
