@@ -21,7 +21,7 @@ final class TokenizerCache {
   private static final String PROPERTY = "RUST_LIBRARY_PATH";
 
   /** What is wrong, or null; found out when this class is initialised. */
-  private static final IllegalStateException PROBLEM = problem();
+  private static final String PROBLEM = problem();
 
   private TokenizerCache() {}
 
@@ -33,11 +33,11 @@ final class TokenizerCache {
    */
   static void prepare() {
     if (PROBLEM != null) {
-      throw new IllegalStateException(PROBLEM.getMessage(), PROBLEM);
+      throw new IllegalStateException(PROBLEM);
     }
   }
 
-  private static IllegalStateException problem() {
+  private static String problem() {
     if (setting(PROPERTY) != null) {
       return null; // the user knows better
     }
@@ -57,16 +57,14 @@ final class TokenizerCache {
       }
       return null;
     } catch (IOException e) {
-      return new IllegalStateException(
-          "native library cache="
-              + (target == null ? "unknown" : target)
-              + " cannot be used ("
-              + e.getClass().getSimpleName()
-              + ": "
-              + e.getMessage()
-              + "); make it writable, or set the environment variable DJL_CACHE_DIR to a directory"
-              + " of yours with 20 MB free",
-          e);
+      return "native library cache="
+          + (target == null ? "unknown" : target)
+          + " cannot be used ("
+          + e.getClass().getSimpleName()
+          + ": "
+          + e.getMessage()
+          + "); make it writable, or set the environment variable DJL_CACHE_DIR to a directory"
+          + " of yours with 20 MB free";
     }
   }
 

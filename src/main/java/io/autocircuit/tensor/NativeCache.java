@@ -34,7 +34,7 @@ public final class NativeCache {
       Map.of("libopenblas.so.0", "libopenblas_nolapack.so.0");
 
   /** What is wrong with the directory, or null; found out when this class is initialised. */
-  private static final IllegalStateException PROBLEM = problem();
+  private static final String PROBLEM = problem();
 
   /**
    * @param folder a directory in a jar
@@ -56,7 +56,7 @@ public final class NativeCache {
    */
   public static void prepare() {
     if (PROBLEM != null) {
-      throw new IllegalStateException(PROBLEM.getMessage(), PROBLEM);
+      throw new IllegalStateException(PROBLEM);
     }
   }
 
@@ -96,7 +96,7 @@ public final class NativeCache {
         new Libraries("/io/autocircuit/kernels/internal/" + platform, "jniautocircuit_env"));
   }
 
-  private static IllegalStateException problem() {
+  private static String problem() {
     if (!Loader.isLoadLibraries() || !on("org.bytedeco.javacpp.cacheLibraries", true)) {
       return null; // JavaCPP will unpack nothing
     }
@@ -110,7 +110,7 @@ public final class NativeCache {
       }
       return null;
     } catch (IllegalStateException e) {
-      return e;
+      return e.getMessage();
     }
   }
 

@@ -46,6 +46,9 @@ public final class UnpackedFiles {
   /** The list of what was unpacked, in the directory of the files. */
   private static final String LIST = ".unpacked";
 
+  /** In place of the jar's stamp: a jar in a jar, for example. */
+  private static final String UNKNOWN = "?";
+
   private static final String TEMPORARY = ".autocircuit-unpacking";
   private static final int BLOCK = 1 << 20;
 
@@ -167,12 +170,10 @@ public final class UnpackedFiles {
   private Path unpack() throws IOException {
     List<String> list = list();
     String stamp = stamp(Path.of(jar.getName()));
-    if (!list.isEmpty() && list.get(0).equals(stamp) && allAsListed(lines(list))) {
+    if (stamp.equals(UNKNOWN)
+        ? allThere(wanted(), lines(list))
+        : !list.isEmpty() && list.get(0).equals(stamp) && allAsListed(lines(list))) {
       return target;
-    }
-    List<Wanted> wanted = wanted();
-    if (allThere(wanted, lines(list))) {
-      return target; // the jar has moved, or is in another jar
     }
     Files.createDirectories(target);
     locked(
@@ -180,7 +181,7 @@ public final class UnpackedFiles {
           removeLeftovers();
           Map<String, Line> known = lines(list());
           StringBuilder now = new StringBuilder(stamp).append('\n');
-          for (Wanted file : wanted) {
+          for (Wanted file : wanted()) {
             Path path = target.resolve(file.name());
             if (!intact(path, file.entry(), known.get(file.name()))) {
               unpack(path, file.entry());
@@ -243,7 +244,7 @@ public final class UnpackedFiles {
           + "\t"
           + changed(jar, attributes);
     } catch (IOException e) {
-      return "a jar in a jar";
+      return UNKNOWN;
     }
   }
 
