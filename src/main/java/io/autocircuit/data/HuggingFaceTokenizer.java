@@ -144,7 +144,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
   private static Prefix configuredPrefix(
       Path file, ai.djl.huggingface.tokenizers.HuggingFaceTokenizer library) {
     Path config = file.resolveSibling("tokenizer_config.json");
-    JsonNode named = JsonFiles.read(config).path("bos_token");
+    JsonNode named = JsonFiles.read(config, JsonFiles.LARGEST_CONFIG).path("bos_token");
     JsonNode content = named.isObject() ? named.path("content") : named;
     if (!content.isTextual()) {
       throw new DataException(

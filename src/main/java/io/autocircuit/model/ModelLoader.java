@@ -62,7 +62,7 @@ public final class ModelLoader {
               + directory
               + " has no config.json; give a directory with config.json and model.safetensors");
     }
-    JsonNode json = JsonFiles.read(configFile);
+    JsonNode json = JsonFiles.read(configFile, JsonFiles.LARGEST_CONFIG);
     ConfigReader reader = new ConfigReader(configFile, json);
     String name = modelName(directory);
     try (Safetensors files = Safetensors.open(directory);
