@@ -295,8 +295,7 @@ Element normalize(int32_t kind, double epsilon, int64_t n, const Element* x, Ele
     const double c = static_cast<double>(x[d]) - mean;
     total += c * c;
   }
-  const Element rstd =
-      static_cast<Element>(1 / __builtin_sqrt(total / length + epsilon));
+  const Element rstd = static_cast<Element>(1 / __builtin_sqrt(total / length + epsilon));
   const Vector<Element> rstds = broadcast(rstd);
   for (d = 0; d < whole; d += L) store(to + d, (load(x + d) - means) * rstds);
   for (; d < n; ++d) to[d] = (x[d] - mean) * rstd;

@@ -256,7 +256,8 @@ void heads(const Sizes& n, int64_t N, int64_t W, bool ablated) {
       for (int64_t d = 0; d < n.D; ++d) {
         double c = 0;
         for (int64_t e = 0; e < W; ++e) {
-          c += static_cast<double>(z[row * N * W + i * W + e]) * weight[((i + 1) * W + e) * n.D + d];
+          c +=
+              static_cast<double>(z[row * N * W + i * W + e]) * weight[((i + 1) * W + e) * n.D + d];
         }
         const int64_t at = ((i + 1) * n.rows() + row) * n.D + d;
         expected[at] = static_cast<Element>(ablated ? ablation[at] - c : c);
