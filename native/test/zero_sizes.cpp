@@ -14,6 +14,7 @@
 #include "attention.h"
 #include "head_outputs.h"
 #include "instruction_set.h"
+#include "matrix_product.h"
 #include "patch_backward.h"
 #include "patch_forward.h"
 #include "patch_project.h"
@@ -326,7 +327,40 @@ void attend(const Sizes& n, int64_t H, int64_t W, bool masked, bool rotated) {
 }
 
 template <class Element>
+void matrix(const Sizes& n, int64_t M, int64_t N, int64_t K, int32_t transposed, int kind) {
+  describe("matrix_product", n,
+           " M=" + std::to_string(M) + " N=" + std::to_string(N) + " K=" + std::to_string(K) +
+               " transposed=" + std::to_string(transposed) + " kind=" + std::to_string(kind));
+  Array<Element> x = Array<Element>(M * K).random();
+  Array<Element> w = Array<Element>(K * N).random();
+  Array<Element> start = Array<Element>(kind == 0 ? 0 : kind == 1 ? N : M * N).random();
+  Array<Element> out(M * N), expected(out);
+  const Element* from = kind == 0 ? nullptr : start.get();
+  const int64_t from_m = kind == 2 ? N : 0;
+  const int64_t w_row = transposed != 0 ? K : N;
+  matrix_product(n.set, 2, n.type, M, N, K, x.get(), K, w.get(), w_row, transposed, from, from_m,
+                 out.get(), N);
+  matrix_product_naive(n.type, M, N, K, x.get(), K, w.get(), w_row, transposed, from, from_m,
+                       expected.get(), N);
+  compare("out", expected, out);
+}
+
+template <class Element>
+void matrices(const Sizes& n) {
+  for (int64_t M : {0, 1, 3, 12, 29, 300}) {
+    for (int64_t N : {0, 1, 5, 32, 67}) {
+      for (int64_t K : {0, 1, 2, 17, 386}) {
+        for (int32_t transposed = 0; transposed <= 1; ++transposed) {
+          for (int kind = 0; kind <= 2; ++kind) matrix<Element>(n, M, N, K, transposed, kind);
+        }
+      }
+    }
+  }
+}
+
+template <class Element>
 void all(Sizes n) {
+  matrices<Element>(n);
   for (n.B = 0; n.B <= 2; ++n.B) {
     for (n.T = 0; n.T <= 2; ++n.T) {
       for (n.D = 0; n.D <= 5; n.D += n.D == 0 ? 1 : 4) {
