@@ -102,6 +102,15 @@ struct AttentionArguments {
 };
 
 template <class Element>
+struct ActivationArguments {
+  int64_t n;
+  bool gelu;
+  const Element* x;
+  const Element* grad;  // null for the function itself
+  Element* out;
+};
+
+template <class Element>
 struct MatrixArguments {
   int64_t M, N, K;
   const Element* x;
@@ -148,6 +157,7 @@ struct Implementation {
   void (*attention)(const AttentionArguments<Element>&, int threads, char* scratch);
   int64_t (*matrix_bytes)(const MatrixArguments<Element>&);
   void (*matrix)(const MatrixArguments<Element>&, int threads, char* scratch);
+  void (*activation)(const ActivationArguments<Element>&, int threads);
 };
 
 }  // namespace autocircuit

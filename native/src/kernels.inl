@@ -24,6 +24,7 @@ namespace {
 #include "head_outputs.inl"
 #include "attention.inl"
 #include "matrix_product.inl"
+#include "activation.inl"
 }  // namespace
 
 namespace {
@@ -45,7 +46,8 @@ constexpr Implementation<Element> implementation() {
           attention_bytes<Element>,
           attend<Element>,
           matrix_bytes<Element>,
-          matrix_product<Element>};
+          matrix_product<Element>,
+          activate<Element>};
 }
 }  // namespace
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "activation.h"
 #include "attention.h"
 #include "head_outputs.h"
 #include "instruction_set.h"
@@ -346,6 +347,32 @@ void matrix(const Sizes& n, int64_t M, int64_t N, int64_t K, int32_t transposed,
 }
 
 template <class Element>
+void activations(const Sizes& n) {
+  for (int32_t kind = ACTIVATION_SILU; kind <= ACTIVATION_GELU_TANH; ++kind) {
+    for (int64_t count : {0, 1, 7, 16, 41}) {
+      describe("activation", n, " kind=" + std::to_string(kind) + " n=" + std::to_string(count));
+      Array<Element> x = Array<Element>(count).random();
+      Array<Element> grad = Array<Element>(count).random();
+      Array<Element> out(count), expected(out), back(out), expected_back(out);
+      for (int64_t i = 0; i < count; ++i) {
+        const double v = x[i];
+        const double root = std::sqrt(2 / std::acos(-1.0));
+        const bool gelu = kind == ACTIVATION_GELU_TANH;
+        const double u = gelu ? 2 * root * (v + 0.044715 * v * v * v) : v;
+        const double slope = gelu ? 2 * root * (1 + 3 * 0.044715 * v * v) : 1;
+        const double s = 1 / (1 + std::exp(-u));
+        expected[i] = static_cast<Element>(v * s);
+        expected_back[i] = static_cast<Element>(grad[i] * (s + v * s * (1 - s) * slope));
+      }
+      activation(n.set, 2, n.type, kind, count, x.get(), out.get());
+      activation_backward(n.set, 2, n.type, kind, count, x.get(), grad.get(), back.get());
+      compare("out", expected, out);
+      compare("gradient", expected_back, back);
+    }
+  }
+}
+
+template <class Element>
 void matrices(const Sizes& n) {
   for (int64_t M : {0, 1, 3, 12, 29, 300}) {
     for (int64_t N : {0, 1, 5, 32, 67}) {
@@ -360,6 +387,7 @@ void matrices(const Sizes& n) {
 
 template <class Element>
 void all(Sizes n) {
+  activations<Element>(n);
   matrices<Element>(n);
   for (n.B = 0; n.B <= 2; ++n.B) {
     for (n.T = 0; n.T <= 2; ++n.T) {

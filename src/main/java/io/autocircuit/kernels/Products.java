@@ -95,7 +95,13 @@ public final class Products {
     }
   }
 
-  private static boolean ours(Tensor x) {
+  /** The number of the instruction set. */
+  static int set() {
+    return KernelsProvider.products(Machine.SETS).code();
+  }
+
+  /** Whether our kernels take such tensors. */
+  static boolean ours(Tensor x) {
     if (!x.is_cpu()) {
       return false;
     }
@@ -116,7 +122,7 @@ public final class Products {
     }
     try {
       NativeKernels.matrix_product(
-          KernelsProvider.products(Machine.SETS).code(),
+          set(),
           torch.get_num_threads(),
           a.type(),
           a.m(),

@@ -1,6 +1,7 @@
 package io.autocircuit.model;
 
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.kernels.Activations;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.LibtorchAttention;
 import io.autocircuit.kernels.Normalization;
@@ -553,18 +554,18 @@ public final class Transformer implements AutoCloseable {
   private Tensor activate(Tensor x) {
     return switch (config.activation()) {
       case GELU -> torch.gelu(x, "none");
-      case GELU_TANH -> torch.gelu(x, "tanh");
+      case GELU_TANH -> Activations.GELU_TANH.apply(x);
       case RELU -> x.clamp_min(new Scalar(0.0));
-      case SILU -> torch.silu(x);
+      case SILU -> Activations.SILU.apply(x);
     };
   }
 
   private Tensor activateBackward(Tensor gradient, Tensor x) {
     return switch (config.activation()) {
       case GELU -> torch.gelu_backward(gradient, x, "none");
-      case GELU_TANH -> torch.gelu_backward(gradient, x, "tanh");
+      case GELU_TANH -> Activations.GELU_TANH.backward(gradient, x);
       case RELU -> gradient.mul(x.gt(new Scalar(0.0)));
-      case SILU -> torch.silu_backward(gradient, x);
+      case SILU -> Activations.SILU.backward(gradient, x);
     };
   }
 

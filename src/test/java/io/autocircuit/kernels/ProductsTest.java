@@ -190,7 +190,7 @@ class ProductsTest {
       refused("w.shape=[3, 4]; with the other arguments it must be [4, 4]", null, x, x, 3, 4);
       refused("out.shape=[3, 4]; with the other arguments it must be [3, 5]", null, x, w, 3, 4);
       refused(
-          "start.shape=[4]; with the other arguments it must be [5]", w.select(1, 0), x, w, 3, 5);
+          "start.shape=[4]; with the other arguments it must be [5]", x.select(0, 0), x, w, 3, 5);
       refused("w.dtype=Double; all tensors", null, x, w.to(ScalarType.Double), 3, 5);
     }
   }

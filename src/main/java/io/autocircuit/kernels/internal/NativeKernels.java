@@ -18,7 +18,8 @@ import org.bytedeco.pytorch.global.torch;
       "patch_project_backward.h",
       "head_outputs.h",
       "attention.h",
-      "matrix_product.h"
+      "matrix_product.h",
+      "activation.h"
     },
     // "openmp" (-fopenmp, set in pom.xml) rather than a link entry: JavaCPP would try to load the
     // latter, and might find another copy of the OpenMP runtime than libtorch's.
@@ -347,4 +348,12 @@ public final class NativeKernels {
       long startM,
       Pointer out,
       long outM);
+
+  /** See {@code native/include/activation.h}. */
+  public static native void activation(
+      int set, int threads, int type, int kind, long n, Pointer x, Pointer out);
+
+  /** See {@code native/include/activation.h}. */
+  public static native void activation_backward(
+      int set, int threads, int type, int kind, long n, Pointer x, Pointer grad, Pointer out);
 }
