@@ -101,6 +101,29 @@ struct AttentionArguments {
   Element* grad_qkv;
 };
 
+template <class Element>
+struct ActivationArguments {
+  int64_t n;
+  bool gelu;
+  const Element* x;
+  const Element* grad;  // null for the function itself
+  Element* out;
+};
+
+template <class Element>
+struct MatrixArguments {
+  int64_t M, N, K;
+  const Element* x;
+  int64_t x_m;
+  const Element* w;
+  int64_t w_row;
+  bool transposed;
+  const Element* start;
+  int64_t start_m;
+  Element* out;
+  int64_t out_m;
+};
+
 // How the rows of one mask_grad entry are cut into chunks (see patch_backward.h).
 struct Chunks {
   int64_t groups;      // (b', t') pairs of mask_grad
@@ -132,6 +155,9 @@ struct Implementation {
   void (*heads)(const HeadArguments<Element>&, int threads, char* shared, char* scratch);
   int64_t (*attention_bytes)(const AttentionArguments<Element>&);
   void (*attention)(const AttentionArguments<Element>&, int threads, char* scratch);
+  int64_t (*matrix_bytes)(const MatrixArguments<Element>&);
+  void (*matrix)(const MatrixArguments<Element>&, int threads, char* scratch);
+  void (*activation)(const ActivationArguments<Element>&, int threads);
 };
 
 }  // namespace autocircuit

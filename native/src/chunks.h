@@ -20,4 +20,15 @@ Chunks chunks_of(const BackwardArguments<Element>& a) {
   return c;
 }
 
+// Whether there is nothing to sum: then mask_grad is zero, and the other gradients get nothing.
+// `gradients`: K, and one more if there is a carried one.
+template <class Element>
+bool write_empty(const BackwardArguments<Element>& a, int64_t gradients) {
+  if (a.B * a.T * a.D * gradients != 0) return false;
+  const Chunks chunks = chunks_of(a);
+  const int64_t entries = a.mask_grad == nullptr ? 0 : chunks.groups * gradients * a.S;
+  for (int64_t i = 0; i < entries; ++i) a.mask_grad[i] = 0;
+  return true;
+}
+
 }  // namespace autocircuit

@@ -23,6 +23,8 @@ namespace {
 #include "patch_project_backward.inl"
 #include "head_outputs.inl"
 #include "attention.inl"
+#include "matrix_product.inl"
+#include "activation.inl"
 }  // namespace
 
 namespace {
@@ -42,7 +44,10 @@ constexpr Implementation<Element> implementation() {
           heads_bytes<Element>,
           heads<Element>,
           attention_bytes<Element>,
-          attend<Element>};
+          attend<Element>,
+          matrix_bytes<Element>,
+          matrix_product<Element>,
+          activate<Element>};
 }
 }  // namespace
 

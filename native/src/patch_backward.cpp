@@ -11,6 +11,7 @@ namespace {
 template <class Element>
 void run(int32_t set, int32_t threads, const BackwardArguments<Element>& a) {
   const Implementation<Element>& kernels = implementation<Element>(set);
+  if (write_empty(a, a.K)) return;
   const Chunks chunks = chunks_of(a);
   const double operations = 4.0 * static_cast<double>(a.B * a.T * a.D) * static_cast<double>(a.K) *
                             static_cast<double>(a.S + 2);

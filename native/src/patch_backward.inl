@@ -32,7 +32,7 @@ struct BackwardScratch {
         padded(round_up(a.D, kProductColumns<Element>)),
         stride(staggered<Element>(padded)),
         row_size(round_up(gradients, kDotRows) * stride),
-        together(kTogetherBytes / (row_size * static_cast<int64_t>(sizeof(Element)))) {
+        together(kTogetherBytes / larger(1, row_size * static_cast<int64_t>(sizeof(Element)))) {
     together = larger(1, smaller(together, most == 0 ? kBackwardTileRows : most));
     rows = most == 0 ? together : most;
     g = scratch.take<Element>(rows * row_size);
@@ -334,7 +334,7 @@ struct BackwardRows {
         const int64_t rows = smaller(s.together, end - begin);
         const int64_t start = first + begin * step;
         const Element* g = s.g + (begin - made) * s.row_size;
-        for (int64_t i = 0; a.resid_grad != nullptr && i < rows; ++i) {
+        for (int64_t i = 0; a.resid_grad != nullptr && a.K > 0 && i < rows; ++i) {
           const int64_t row = start + i * step;
           add_resid_grad(g + i * s.row_size,
                          a.resid_grad + row / a.T * a.resid_b + row % a.T * a.resid_t);

@@ -264,6 +264,7 @@ Element normalize(int32_t kind, double epsilon, int64_t n, const Element* x, Ele
     copy_padded(x, n, to, n);
     return 1;
   }
+  const double length = static_cast<double>(larger(n, 1));  // the mean of nothing is 0
   Element mean = 0;
   if (kind == NORMALIZATION_LAYER_NORM) {
     Vector<Element> sum[4] = {};
@@ -274,7 +275,7 @@ Element normalize(int32_t kind, double epsilon, int64_t n, const Element* x, Ele
     for (; d < whole; d += L) sum[0] += load(x + d);
     double total = sum_lanes<Element>((sum[0] + sum[1]) + (sum[2] + sum[3]));
     for (; d < n; ++d) total += x[d];
-    mean = static_cast<Element>(total / static_cast<double>(n));
+    mean = static_cast<Element>(total / length);
   }
   const Vector<Element> means = broadcast(mean);
   Vector<Element> square[4] = {};
@@ -294,8 +295,7 @@ Element normalize(int32_t kind, double epsilon, int64_t n, const Element* x, Ele
     const double c = static_cast<double>(x[d]) - mean;
     total += c * c;
   }
-  const Element rstd =
-      static_cast<Element>(1 / __builtin_sqrt(total / static_cast<double>(n) + epsilon));
+  const Element rstd = static_cast<Element>(1 / __builtin_sqrt(total / length + epsilon));
   const Vector<Element> rstds = broadcast(rstd);
   for (d = 0; d < whole; d += L) store(to + d, (load(x + d) - means) * rstds);
   for (; d < n; ++d) to[d] = (x[d] - mean) * rstd;

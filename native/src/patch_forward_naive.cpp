@@ -11,6 +11,7 @@ namespace {
 template <class Element>
 void naive(const ForwardArguments<Element>& a) {
   std::vector<double> x(static_cast<std::size_t>(a.D));
+  const double length = a.D == 0 ? 1 : static_cast<double>(a.D);  // the mean of nothing is 0
   for (int64_t k = 0; k < a.K; ++k) {
     for (int64_t b = 0; b < a.B; ++b) {
       for (int64_t t = 0; t < a.T; ++t) {
@@ -23,13 +24,13 @@ void naive(const ForwardArguments<Element>& a) {
         double mean = 0;
         if (a.normalization == NORMALIZATION_LAYER_NORM) {
           for (int64_t d = 0; d < a.D; ++d) mean += x[d];
-          mean /= static_cast<double>(a.D);
+          mean /= length;
         }
         double rstd = 1;
         if (a.normalization != NORMALIZATION_NONE) {
           double square = 0;
           for (int64_t d = 0; d < a.D; ++d) square += (x[d] - mean) * (x[d] - mean);
-          rstd = 1 / std::sqrt(square / static_cast<double>(a.D) + a.epsilon);
+          rstd = 1 / std::sqrt(square / length + a.epsilon);
         }
         const int64_t row = (k * a.B + b) * a.T + t;
         for (int64_t d = 0; d < a.D; ++d) {

@@ -12,8 +12,9 @@ template <class Element>
 void run(int32_t set, int32_t threads, const ProjectBackwardArguments<Element>& a) {
   const Implementation<Element>& kernels = implementation<Element>(set);
   const BackwardArguments<Element>& back = a.back;
-  const Chunks chunks = chunks_of(back);
   const int64_t gradients = back.K + (a.carry == nullptr ? 0 : 1);
+  if (write_empty(back, gradients)) return;
+  const Chunks chunks = chunks_of(back);
   const double operations =
       2.0 * static_cast<double>(back.B * back.T * back.D) *
       (2.0 * static_cast<double>(gradients) * static_cast<double>(back.S + 2) +

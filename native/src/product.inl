@@ -148,11 +148,17 @@ void project_block(int64_t n, const Element* x, int64_t x_stride, const Element*
   }
 }
 
-// project_block for a number of rows known at run time, at most Rows.
+// project_block for a number of rows known at run time, at most Rows, and any n.
 template <class Element, int Rows = kProductRows>
 AUTOCIRCUIT_INLINE void project_rows(int64_t rows, int64_t n, const Element* x, int64_t x_stride,
                                      const Element* b, const Element* init, Element* out,
                                      int64_t out_stride) {
+  if (Rows == kProductRows && n == 0) {
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t c = 0; c < kProductColumns<Element>; ++c) out[i * out_stride + c] = init[c];
+    }
+    return;
+  }
   if (rows == Rows) {
     project_block<Element, Rows>(n, x, x_stride, b, init, out, out_stride);
   } else if constexpr (Rows > 1) {

@@ -1,5 +1,6 @@
 package io.autocircuit;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -8,6 +9,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.kernels.Products;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
@@ -217,7 +219,7 @@ class DeterminismTest {
       again.put("sp", probing());
       compare("again", one, again, 0);
     }
-    try (NativeThreads threads = NativeThreads.use(2)) {
+    try (NativeThreads threads = NativeThreads.withBlas(2)) {
       assertEquals(2, torch.get_num_threads());
       assertEquals(2, openblas_full.openblas_get_num_threads());
       Map<String, double[]> two = results(model);
@@ -226,6 +228,74 @@ class DeterminismTest {
       again.put("sp", probing());
       compare("two threads, again", two, again, 0);
       compare("one and two threads", one, two, 0);
+    }
+    try (NativeThreads threads = NativeThreads.use(5)) {
+      assertEquals(5, torch.get_num_threads());
+      assertEquals(1, openblas_full.openblas_get_num_threads());
+      Map<String, double[]> five = results(model);
+      five.put("sp", probing());
+      compare("one and five threads", one, five, 0);
+    }
+  }
+
+  /**
+   * The shapes of small Llamas, whose rows and channels are no multiple of any block: on AVX2
+   * OpenBLAS's products of 152 rows differ between one thread and two. And prompts so long that
+   * libtorch's attention calls OpenBLAS, which {@link NativeThreads#use} gives one thread.
+   */
+  @Test
+  void oddShapesAndLongPromptsHaveTheSameBitsAtAnyNumberOfThreads() {
+    Normalization norm = new Normalization(Normalization.Kind.RMS_NORM, 1e-5);
+    TransformerConfig config =
+        new TransformerConfig(
+            "odd",
+            2,
+            8,
+            64,
+            8,
+            172,
+            RandomModels.VOCABULARY,
+            RandomModels.VOCABULARY,
+            300,
+            Activation.SILU,
+            true,
+            norm,
+            norm,
+            true,
+            false,
+            new Learned(),
+            Math.sqrt(8));
+    try (TensorScope scope = new TensorScope();
+        Transformer odd =
+            new Transformer(
+                config,
+                RandomModels.weights(
+                    new Architecture(config, 8, false, true), ScalarType.Float, 72),
+                ScalarType.Float)) {
+      PatchableModel patchable =
+          PatchableModel.of(odd, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
+      for (int[] shape : new int[][] {{1, 19}, {3, 7}, {8, 19}, {2, 300}}) {
+        PromptBatch batch = RandomModels.batch(shape[0], shape[1], 71);
+        boolean small = shape[1] < 200;
+        double[] one;
+        try (NativeThreads before = NativeThreads.use(1)) {
+          one = plainAndEap(patchable, batch);
+        }
+        for (int threads : new int[] {2, 3, 4}) {
+          try (NativeThreads now =
+              small ? NativeThreads.withBlas(threads) : NativeThreads.use(threads)) {
+            assertArrayEquals(one, plainAndEap(patchable, batch), java.util.Arrays.toString(shape));
+          }
+        }
+      }
+    }
+  }
+
+  private static double[] plainAndEap(PatchableModel m, PromptBatch batch) {
+    try (TensorScope scope = new TensorScope()) {
+      double[] plain = Tensors.doubles(m.model().logits(batch.clean(), OutputSlice.LAST_SEQ));
+      double[] eap = doubles(MaskGradient.eap().score(m, List.of(batch)).values());
+      return DoubleStream.concat(DoubleStream.of(plain), DoubleStream.of(eap)).toArray();
     }
   }
 
@@ -263,6 +333,11 @@ class DeterminismTest {
         double[] part = Tensors.doubles(torch.mm(x.narrow(0, 0, n), w));
         d.check("product", java.util.Arrays.copyOf(whole, part.length), part, 16);
         System.out.println("DeterminismTest: " + d);
+      }
+      double[] ours = Tensors.doubles(Products.mm(x, w));
+      for (int n : new int[] {1, 2, 3, 24, 48, 72, 144}) {
+        double[] part = Tensors.doubles(Products.mm(x.narrow(0, 0, n), w));
+        assertArrayEquals(java.util.Arrays.copyOf(ours, part.length), part, "rows=" + n);
       }
       int sources = 16;
       Kernels kernels = KernelsProvider.choose().kernels();

@@ -4,14 +4,17 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
 
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.kernels.Normalization;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Measurements;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
+import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Circuit;
@@ -24,12 +27,18 @@ import io.autocircuit.prune.Acdc;
 import io.autocircuit.prune.Progress;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.SubnetworkProbing;
+import io.autocircuit.tensor.NativeThreads;
+import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
@@ -139,6 +148,86 @@ class WorkersTest {
         assertEquals("part=0", e.getMessage());
       }
       assertThrows(IllegalArgumentException.class, () -> model.withWorkers(0));
+    }
+  }
+
+  /**
+   * Eight Java threads of a program that leaves the native threads as they are, against eight that
+   * compute on one native thread each: with two thread pools that waited for each other they took 7
+   * to 24 times as long.
+   */
+  @Test
+  void severalThreadsDoNotWaitForEachOther() throws Exception {
+    Normalization norm = new Normalization(Normalization.Kind.LAYER_NORM, 1e-5);
+    TransformerConfig small =
+        new TransformerConfig(
+            "small",
+            4,
+            8,
+            64,
+            8,
+            172,
+            RandomModels.VOCABULARY,
+            RandomModels.VOCABULARY,
+            24,
+            TransformerConfig.Activation.GELU_TANH,
+            false,
+            norm,
+            norm,
+            true,
+            false,
+            new TransformerConfig.Learned(),
+            Math.sqrt(8));
+    PromptBatch batch = RandomModels.batch(8, 19, 9);
+    try (TensorScope scope = new TensorScope();
+        Transformer transformer =
+            new Transformer(
+                small,
+                RandomModels.weights(
+                    new RandomModels.Architecture(small, 8, false, true), ScalarType.Float, 10),
+                ScalarType.Float)) {
+      int all = Math.max(2, Runtime.getRuntime().availableProcessors());
+      List<String> tried = new ArrayList<>();
+      for (int attempt = 0; attempt < 5; attempt++) {
+        double one;
+        double shared;
+        try (NativeThreads threads = NativeThreads.one()) {
+          one = eightThreads(transformer, batch);
+        }
+        try (NativeThreads threads = NativeThreads.withBlas(all)) {
+          shared = eightThreads(transformer, batch);
+        }
+        if (attempt > 0 && shared <= 1.5 * one) {
+          return;
+        }
+        tried.add(String.format("%.3f s, with one native thread %.3f s", shared, one));
+      }
+      fail("each of several attempts: " + tried);
+    }
+  }
+
+  private static double eightThreads(Transformer transformer, PromptBatch batch) throws Exception {
+    ExecutorService pool = Executors.newFixedThreadPool(8);
+    try {
+      List<Callable<Void>> work = new ArrayList<>();
+      for (int i = 0; i < 8; i++) {
+        work.add(
+            () -> {
+              for (int n = 0; n < 30; n++) {
+                try (TensorScope scope = new TensorScope()) {
+                  assertEquals(8, transformer.logits(batch.clean(), OutputSlice.LAST_SEQ).size(0));
+                }
+              }
+              return null;
+            });
+      }
+      long start = System.nanoTime();
+      for (Future<Void> done : pool.invokeAll(work)) {
+        done.get();
+      }
+      return (System.nanoTime() - start) / 1e9;
+    } finally {
+      pool.shutdownNow();
     }
   }
 }

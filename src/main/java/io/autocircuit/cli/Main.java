@@ -199,9 +199,7 @@ public final class Main implements Runnable {
           + "); use a smaller --memory or --batch-size, or end other programs on the device";
     }
     if (e instanceof OutOfMemoryError || OUT_OF_MEMORY.matcher(message).find()) {
-      return "out of memory ("
-          + firstLine(message)
-          + "); use a smaller --memory or --batch-size, or give Java more (java -Xmx8g -jar …)";
+      return "out of memory (" + firstLine(message) + "); " + MemoryAdvice.of(e);
     }
     if (e instanceof DataException
         || e instanceof CudaException
@@ -224,6 +222,8 @@ public final class Main implements Runnable {
   }
 
   private static String oneLine(String message) {
-    return message == null ? "unknown error" : message.replaceAll("\\s*\\R\\s*", " ");
+    return message == null
+        ? "unknown error"
+        : DataException.oneLine(message.replaceAll("\\s*\\R\\s*", " "));
   }
 }

@@ -124,7 +124,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
     for (Path named : List.of(config, file.resolveSibling("special_tokens_map.json"))) {
       JsonNode bos =
           Files.isRegularFile(named)
-              ? JsonFiles.read(named).path("bos_token")
+              ? JsonFiles.read(named, JsonFiles.LARGEST_CONFIG).path("bos_token")
               : MissingNode.getInstance();
       JsonNode content = bos.isObject() ? bos.path("content") : bos;
       if (content.isTextual()) {

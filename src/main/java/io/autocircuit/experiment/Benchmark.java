@@ -21,6 +21,7 @@ import io.autocircuit.patch.SourceOutputs;
 import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.prune.Progress;
 import io.autocircuit.tensor.Device;
+import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
@@ -289,9 +290,11 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     Tensor b = Tensors.copy(torch.randn(c.dModel(), inner).to(place.type()), place.device());
     Tensor out = place.empty(n, inner);
     double[] t = new double[Math.max(9, repeats)];
-    torch.mm_out(out, a, b);
-    for (int i = 0; i < t.length; i++) {
-      t[i] = seconds(() -> torch.mm_out(out, a, b));
+    try (NativeThreads threads = NativeThreads.withBlas(torch.get_num_threads())) {
+      torch.mm_out(out, a, b);
+      for (int i = 0; i < t.length; i++) {
+        t[i] = seconds(() -> torch.mm_out(out, a, b));
+      }
     }
     return 2.0 * n * c.dModel() * inner / Timing.of(t).median() / 1e9;
   }

@@ -572,6 +572,41 @@ final class Arguments {
     };
   }
 
+  /**
+   * The checked arguments of a product of matrices.
+   *
+   * @param transposed whether {@code w} is {@code [N,K]}
+   */
+  record Product(
+      int type, long m, long n, long k, View x, View w, boolean transposed, View start, View out) {
+    static Product of(Tensor out, Tensor start, Tensor x, Tensor w) {
+      ScalarType type = elementType("x", x);
+      View rows = view("x", x, type, 2, Device.CPU);
+      View weights = anyStrides("w", w, type, 2, Device.CPU);
+      long m = rows.shape[0];
+      long k = rows.shape[1];
+      long n = weights.shape[1];
+      shape("w", weights, k, n);
+      boolean transposed = n > 1 && weights.strides[1] != 1;
+      if (transposed && k > 1 && weights.strides[0] != 1) {
+        throw invalid(
+            "w.strides=" + Arrays.toString(weights.strides),
+            "one of its axes must be contiguous; call contiguous()");
+      }
+      View to = written(view("out", out, type, 2, Device.CPU), "out");
+      shape("out", to, m, n);
+      View from = View.NONE;
+      if (start != null) {
+        from = view("start", start, type, start.dim() == 1 ? 1 : 2, Device.CPU);
+        shape("start", from, start.dim() == 1 ? new long[] {n} : new long[] {m, n});
+        if (start.dim() == 1) {
+          from = new View(from.data, to.shape, new long[] {0, 1});
+        }
+      }
+      return new Product(nativeType(type), m, n, k, rows, weights, transposed, from, to);
+    }
+  }
+
   private static ScalarType elementType(String name, Tensor tensor) {
     return elementType(name, tensor, false);
   }

@@ -53,7 +53,7 @@ final class Compositions {
         long column = (long) a.columns()[from] * a.width();
         long n = (long) (p - from) * a.width();
         Tensor product =
-            torch.addmm(
+            Products.addmm(
                 a.bias().narrow(0, column, n),
                 rows.select(0, a.inputs()[from]),
                 a.weight().narrow(1, column, n));
@@ -76,9 +76,9 @@ final class Compositions {
         Tensor part = gradOut.narrow(1, (long) p * a.width(), a.width());
         Tensor weight = a.weight().narrow(1, (long) p * a.width(), a.width()).t();
         if (begun[input]) {
-          torch.addmm_out(to, to, part, weight);
+          Products.addmmOut(to, to, part, weight);
         } else {
-          torch.mm_out(to, part, weight);
+          Products.mmOut(to, part, weight);
         }
         begun[input] = true;
       }

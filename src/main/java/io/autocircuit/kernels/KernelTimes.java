@@ -1,6 +1,7 @@
 package io.autocircuit.kernels;
 
 import io.autocircuit.tensor.Device;
+import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;
@@ -125,7 +126,8 @@ public record KernelTimes(Kernels kernels, Device device, int prompts, int posit
   }
 
   private double productRate() {
-    try (TensorScope scope = new TensorScope()) {
+    try (TensorScope scope = new TensorScope();
+        NativeThreads threads = NativeThreads.withBlas(torch.get_num_threads())) {
       long rows = (long) prompts * positions;
       Tensor a = Tensors.copy(Tensors.zeros(ScalarType.Float, rows, CHANNELS), device);
       Tensor b = Tensors.copy(Tensors.zeros(ScalarType.Float, CHANNELS, WIDE), device);

@@ -85,6 +85,12 @@ public final class KernelsProvider {
             : "the instruction set requested");
   }
 
+  /** The instruction set of {@link Products}: as {@link #choose()}, the best for the definition. */
+  static InstructionSet products(Set<InstructionSet> available) {
+    String request = System.getProperty(PROPERTY, AUTO);
+    return select(request.equals(REFERENCE) ? AUTO : request, available);
+  }
+
   /** The instruction set for a request, given those available. */
   static InstructionSet select(String request, Set<InstructionSet> available) {
     if (request.equals(AUTO)) {

@@ -48,7 +48,8 @@ public final class ModelLoader {
   public static Transformer load(Path directory, WeightProcessing processing, ScalarType type) {
     Path place = ModelDirectory.resolve(directory);
     Path configFile = place.resolve("config.json");
-    ConfigReader reader = new ConfigReader(configFile, JsonFiles.read(configFile));
+    ConfigReader reader =
+        new ConfigReader(configFile, JsonFiles.read(configFile, JsonFiles.LARGEST_CONFIG));
     Quantisation.refuse(reader);
     boolean declared = reader.value("architecture").asText().equals("HookedTransformer");
     boolean looks = !reader.has("model_type") && HookedTransformerLayout.looksLikeOne(reader);

@@ -1,9 +1,11 @@
 package io.autocircuit.model;
 
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.kernels.Activations;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.LibtorchAttention;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.kernels.Products;
 import io.autocircuit.model.TransformerConfig.Rotary;
 import io.autocircuit.model.WeightSource.Part;
 import io.autocircuit.tensor.Device;
@@ -507,7 +509,7 @@ public final class Transformer implements AutoCloseable {
     Attention w = blocks.get(block).attention();
     long from = (long) first * config.dHead();
     long n = (long) count * config.dHead();
-    torch.addmm_out(
+    Products.addmmOut(
         out.narrow(1, from, n), w.bQkv().narrow(0, from, n), x, w.wQkv().narrow(1, from, n));
   }
 
@@ -592,10 +594,10 @@ public final class Transformer implements AutoCloseable {
    */
   public MlpState mlp(int block, Tensor x, Tensor out) {
     Mlp w = blocks.get(block).mlp();
-    Tensor hidden = torch.addmm(w.bIn(), x, w.wIn());
-    Tensor gate = w.wGate() == null ? null : torch.addmm(w.bGate(), x, w.wGate());
+    Tensor hidden = Products.addmm(w.bIn(), x, w.wIn());
+    Tensor gate = w.wGate() == null ? null : Products.addmm(w.bGate(), x, w.wGate());
     Tensor active = gate == null ? activate(hidden) : activate(gate).mul_(hidden);
-    torch.addmm_out(out, w.bOut(), active, w.wOut());
+    Products.addmmOut(out, w.bOut(), active, w.wOut());
     return new MlpState(hidden, gate);
   }
 
@@ -607,31 +609,31 @@ public final class Transformer implements AutoCloseable {
    */
   public void mlpBackward(int block, MlpState state, Tensor gradient, Tensor out) {
     Mlp w = blocks.get(block).mlp();
-    Tensor ga = torch.mm(gradient, w.wOut().t());
+    Tensor ga = Products.mm(gradient, w.wOut().t());
     if (state.gate() == null) {
-      torch.mm_out(out, activateBackward(ga, state.hidden()), w.wIn().t());
+      Products.mmOut(out, activateBackward(ga, state.hidden()), w.wIn().t());
     } else {
-      torch.mm_out(out, ga.mul(activate(state.gate())), w.wIn().t());
+      Products.mmOut(out, ga.mul(activate(state.gate())), w.wIn().t());
       Tensor gg = activateBackward(ga.mul(state.hidden()), state.gate());
-      torch.addmm_out(out, out, gg, w.wGate().t());
+      Products.addmmOut(out, out, gg, w.wGate().t());
     }
   }
 
   private Tensor activate(Tensor x) {
     return switch (config.activation()) {
       case GELU -> torch.gelu(x, "none");
-      case GELU_TANH -> torch.gelu(x, "tanh");
+      case GELU_TANH -> Activations.GELU_TANH.apply(x);
       case RELU -> x.clamp_min(new Scalar(0.0));
-      case SILU -> torch.silu(x);
+      case SILU -> Activations.SILU.apply(x);
     };
   }
 
   private Tensor activateBackward(Tensor gradient, Tensor x) {
     return switch (config.activation()) {
       case GELU -> torch.gelu_backward(gradient, x, "none");
-      case GELU_TANH -> torch.gelu_backward(gradient, x, "tanh");
+      case GELU_TANH -> Activations.GELU_TANH.backward(gradient, x);
       case RELU -> gradient.mul(x.gt(new Scalar(0.0)));
-      case SILU -> torch.silu_backward(gradient, x);
+      case SILU -> Activations.SILU.backward(gradient, x);
     };
   }
 
@@ -640,7 +642,7 @@ public final class Transformer implements AutoCloseable {
     Tensor flat = x.reshape(-1, config.dModel());
     long[] shape = x.shape();
     shape[shape.length - 1] = config.outputs();
-    return torch.addmm(unembeddingBias, flat, unembedding).view(shape);
+    return Products.addmm(unembeddingBias, flat, unembedding).view(shape);
   }
 
   /** The gradient of {@link #unembed}. */
@@ -648,7 +650,7 @@ public final class Transformer implements AutoCloseable {
     Tensor flat = gradient.reshape(-1, config.outputs());
     long[] shape = gradient.shape();
     shape[shape.length - 1] = config.dModel();
-    return torch.mm(flat, unembedding.t()).view(shape);
+    return Products.mm(flat, unembedding.t()).view(shape);
   }
 
   /**
@@ -672,7 +674,7 @@ public final class Transformer implements AutoCloseable {
           Tensor a = attentionAffine(b).apply(normalize(config.normalization(), pre));
           projectQkv(b, a, qkv, 0, 3 * config.heads());
           attention(qkv, context, z);
-          x = torch.addmm(pre, z, attentionOutput(b)).add_(attentionOutputBias(b));
+          x = Products.addmm(pre, z, attentionOutput(b)).add_(attentionOutputBias(b));
           if (!config.attentionOnly()) {
             Tensor read = config.parallel() ? pre : x;
             mlp(b, mlpAffine(b).apply(normalize(config.normalization(), read)), out);

@@ -7,6 +7,7 @@ import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.DestNode.Input;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.kernels.Products;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
@@ -455,7 +456,7 @@ public final class Evaluation implements AutoCloseable {
     addDelta(sum, source, heads);
     Tensor stream = resid.view(rows, d);
     if (!everyHead) {
-      torch.addmm_out(stream, stream, z, model.attentionOutput(b));
+      Products.addmmOut(stream, stream, z, model.attentionOutput(b));
     }
     stream.add_(model.attentionOutputBias(b));
     if (!mlp) {
@@ -850,14 +851,14 @@ public final class Evaluation implements AutoCloseable {
         }
         Tensor gAttention = gradOut.view(rows, d);
         if (gradDelta == null) {
-          torch.mm_out(gz, gAttention, model.attentionOutput(b).t());
+          Products.mmOut(gz, gAttention, model.attentionOutput(b).t());
           if (uniform != 0) {
             gz.mul_(gain);
           }
         } else {
           for (int h = 0; h < heads; h++) {
             torch.sub_out(gHead, gAttention, gradDelta.select(0, source + h).view(rows, d));
-            torch.mm_out(
+            Products.mmOut(
                 gz.narrow(1, (long) h * config.dHead(), config.dHead()),
                 gHead,
                 model.headOutput(b, h).t());

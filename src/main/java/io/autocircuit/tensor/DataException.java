@@ -3,20 +3,21 @@ package io.autocircuit.tensor;
 /**
  * Input that cannot be used: a damaged or lying file, a missing field, a tensor that is not there.
  * The message is for people: which file, what was wrong as {@code name=value}, then what to do. It
- * is one line of printable text whatever the input held, see {@link #quote}.
+ * is one line of printable text whatever the input held, see {@link #quote} and {@link #oneLine}.
  */
 public final class DataException extends RuntimeException {
   private static final long serialVersionUID = 1L;
   private static final int LONGEST_QUOTE = 120;
+  private static final int LONGEST_MESSAGE = 2500;
 
   /** Bad input, described by {@code message}. */
   public DataException(String message) {
-    super(message);
+    super(oneLine(message));
   }
 
   /** Bad input, described by {@code message}, noticed because of {@code cause}. */
   public DataException(String message, Throwable cause) {
-    super(message, cause);
+    super(oneLine(message), cause);
   }
 
   /**
@@ -25,6 +26,26 @@ public final class DataException extends RuntimeException {
    */
   public static String quote(String text) {
     return '"' + printable(text, LONGEST_QUOTE) + '"';
+  }
+
+  /**
+   * A message as one line, whatever was put into it: of a long one, the beginning and the end,
+   * which says what to do; control characters are escaped.
+   *
+   * @param message what to show; null reads {@code null}
+   * @return fewer than 4,000 characters
+   */
+  public static String oneLine(String message) {
+    String text = String.valueOf(message);
+    String line = printable(ends(text), LONGEST_MESSAGE + 3);
+    return ends(line);
+  }
+
+  private static String ends(String text) {
+    int half = LONGEST_MESSAGE / 2;
+    return text.length() <= LONGEST_MESSAGE + 3
+        ? text
+        : text.substring(0, half) + " … " + text.substring(text.length() - half);
   }
 
   /** {@code text} on one line, cut after {@code limit} characters, control characters escaped. */
@@ -39,7 +60,10 @@ public final class DataException extends RuntimeException {
         line.append("\\t");
       } else if (c == '\r') {
         line.append("\\r");
-      } else if (Character.isISOControl(c) || (Character.isSurrogate(c) && !paired(text, i, end))) {
+      } else if (Character.isISOControl(c)
+          || c == '\u2028'
+          || c == '\u2029'
+          || (Character.isSurrogate(c) && !paired(text, i, end))) {
         line.append(String.format("\\u%04x", (int) c));
       } else {
         line.append(c);

@@ -1,48 +1,48 @@
 package io.autocircuit.tensor;
 
 import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectReader;
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
+import java.io.InputStreamReader;
+import java.io.Reader;
+import java.io.StringReader;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
- * Strict reading of untrusted JSON: UTF-8, no duplicate keys, nothing after the value, nesting and
- * size limited. Whatever is wrong becomes a {@link DataException} with file, line and column.
+ * Strict reading of untrusted JSON: UTF-8, no duplicate keys, nothing after the value; nesting,
+ * size and the number of values limited. Whatever is wrong becomes a {@link DataException} with
+ * file, line and column.
  */
 public final class JsonFiles {
   /** The largest file that {@link #read(Path)} accepts, in bytes: 256 MiB. */
   public static final long LARGEST = 256L << 20;
 
+  /** The largest file of settings, such as {@code config.json}, in bytes: 10 MiB. */
+  public static final long LARGEST_CONFIG = 10L << 20;
+
   private static final int DEEPEST = 64;
-  private static final ObjectReader READER =
-      JsonMapper.builder(
-              JsonFactory.builder()
-                  .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-                  .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
-                  .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
-                  .streamReadConstraints(
-                      StreamReadConstraints.builder().maxNestingDepth(DEEPEST).build())
-                  .build())
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build()
-          .reader();
+
+  /**
+   * Tokens (values, names, brackets) in a text of {@code largest} bytes at most: a node takes up to
+   * some 60 bytes, so that a tree takes some four times the limit of its file at most.
+   */
+  private static final long BYTES_PER_TOKEN = 16;
+
+  private static final long FEWEST_TOKENS = 100_000;
 
   private JsonFiles() {}
 
@@ -58,34 +58,59 @@ public final class JsonFiles {
   /**
    * The value in a file.
    *
-   * @param largest the largest size accepted, in bytes
+   * @param largest the largest size accepted, in bytes; the file may hold one value, name or
+   *     bracket for each 16 of them
    * @throws DataException if the file is missing, unreadable, too large or not strict JSON
    */
   public static JsonNode read(Path file, long largest) {
-    byte[] bytes = bytes(file, largest);
-    return parse(bytes, 0, bytes.length, file.toString());
+    try (InputStream in = open(file, largest)) {
+      return parse(utf8(in), file.toString(), largest);
+    } catch (IOException e) {
+      throw unreadable(file, e);
+    }
   }
 
   /**
    * The bytes of a file, for readers that parse JSON themselves.
    *
    * @param largest the largest size accepted, in bytes
-   * @throws DataException if the file is missing, unreadable or too large
+   * @throws DataException if the file is missing, unreadable, too large, or a file of another kind
+   *     under this name (a Git LFS pointer, a web page, …)
    */
   public static byte[] bytes(Path file, long largest) {
-    try {
-      long size = Files.size(file);
-      if (size > largest) {
-        throw new DataException(
-            String.format(
-                "file=%s: size=%d bytes is more than the limit=%d; is this the right file?",
-                file, size, largest));
-      }
-      try (InputStream in = Files.newInputStream(file)) {
-        return in.readNBytes((int) Math.min(largest, Integer.MAX_VALUE - 8));
-      }
+    try (InputStream in = open(file, largest)) {
+      return in.readNBytes((int) Math.min(largest, Integer.MAX_VALUE - 8));
     } catch (IOException e) {
       throw unreadable(file, e);
+    }
+  }
+
+  /** A file that is not too large and does not begin like another kind of file. */
+  private static InputStream open(Path file, long largest) throws IOException {
+    long size = Files.size(file);
+    if (size > largest) {
+      throw new DataException(
+          String.format(
+              "file=%s: size=%d bytes is more than the limit=%d; is this the right file?",
+              file, size, largest));
+    }
+    InputStream in = new BufferedInputStream(Files.newInputStream(file), 1 << 16);
+    boolean accepted = false;
+    try {
+      in.mark(ForeignFiles.LOOKED_AT);
+      byte[] start = in.readNBytes(ForeignFiles.LOOKED_AT);
+      in.reset();
+      ForeignFiles.require(file, start, size);
+      if (ForeignFiles.wideText(start)) {
+        throw new DataException(
+            "file=" + file + ": invalid JSON: it is not UTF-8 but UTF-16 text; save it as UTF-8");
+      }
+      accepted = true;
+      return in;
+    } finally {
+      if (!accepted) {
+        in.close();
+      }
     }
   }
 
@@ -96,17 +121,11 @@ public final class JsonFiles {
    * @throws DataException if it is not strict JSON
    */
   public static JsonNode parse(String text, String sourceName) {
-    JsonNode value;
     try {
-      value = READER.readTree(text);
-    } catch (JsonProcessingException e) {
-      throw invalid(e, sourceName);
+      return parse(new StringReader(text), sourceName, LARGEST);
+    } catch (IOException e) {
+      throw new IllegalStateException("a string that cannot be read", e);
     }
-    if (value.isMissingNode()) {
-      throw new DataException(
-          "file=" + sourceName + ": no JSON value in it (it is empty); write the file again");
-    }
-    return value;
   }
 
   /**
@@ -117,75 +136,111 @@ public final class JsonFiles {
    * @throws DataException if one of them is not strict JSON
    */
   public static List<JsonNode> values(String text, String sourceName) {
-    ObjectReader one = READER.without(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
     List<JsonNode> values = new ArrayList<>();
-    try (JsonParser parser = one.createParser(text)) {
-      while (parser.nextToken() != null) {
-        values.add(one.readTree(parser));
+    ObjectMapper mapper = new ObjectMapper();
+    try (JsonParser parser = parser(new StringReader(text), LARGEST)) {
+      try {
+        while (parser.nextToken() != null) {
+          values.add(mapper.readTree(parser));
+        }
+      } catch (JsonProcessingException e) {
+        throw JsonErrors.syntax(sourceName, parser, e);
       }
-    } catch (JsonProcessingException e) {
-      throw invalid(e, sourceName);
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      throw new IllegalStateException("a string that cannot be read", e);
     }
     return values;
-  }
-
-  /** An error in this library's words: names of the parser's settings are of no use to people. */
-  private static DataException invalid(JsonProcessingException e, String sourceName) {
-    JsonLocation at = e.getLocation();
-    String message = e.getOriginalMessage();
-    int start = message.indexOf(" (start marker at");
-    String said =
-        message.startsWith("Trailing token")
-            ? "there is more after the end of the value"
-            : message.startsWith("Non-standard token")
-                ? message.replaceFirst("(?s):? enable .*", "") + " is not a number of JSON"
-                : message.contains("nesting depth")
-                    ? "its nesting depth exceeds " + DEEPEST
-                    : start >= 0
-                        ? message.substring(0, start)
-                        : message.replaceAll("\\(?[^(`]*`[^`]*`[^)]*\\)?", "").strip();
-    return new DataException(
-        String.format(
-            "file=%s%s: invalid JSON: %s; correct the file or write it again",
-            sourceName,
-            at == null ? "" : " line=" + at.getLineNr() + " column=" + at.getColumnNr(),
-            DataException.printable(said, 300)),
-        e);
   }
 
   /**
    * The text of a UTF-8 file; a byte order mark is skipped.
    *
    * @param largest the largest size accepted, in bytes
-   * @throws DataException if the file is missing, unreadable, too large or not UTF-8
+   * @throws DataException if the file is missing, unreadable, too large, not UTF-8, or a file of
+   *     another kind under this name
    */
   public static String text(Path file, long largest) {
-    byte[] bytes = bytes(file, largest);
-    return text(bytes, 0, bytes.length, file.toString());
-  }
-
-  /** Like {@link #parse(String, String)} for UTF-8 bytes; a byte order mark is skipped. */
-  static JsonNode parse(byte[] bytes, int offset, int length, String sourceName) {
-    return parse(text(bytes, offset, length, sourceName), sourceName);
-  }
-
-  private static String text(byte[] bytes, int offset, int length, String sourceName) {
-    boolean mark =
-        length >= 3
-            && bytes[offset] == (byte) 0xEF
-            && bytes[offset + 1] == (byte) 0xBB
-            && bytes[offset + 2] == (byte) 0xBF;
-    int skipped = mark ? 3 : 0;
-    try {
-      return StandardCharsets.UTF_8
-          .newDecoder()
-          .decode(ByteBuffer.wrap(bytes, offset + skipped, length - skipped))
-          .toString();
+    try (InputStream in = open(file, largest);
+        Reader text = utf8(in)) {
+      StringBuilder all = new StringBuilder();
+      char[] block = new char[1 << 16];
+      for (int n = text.read(block); n >= 0; n = text.read(block)) {
+        all.append(block, 0, n);
+      }
+      return all.toString();
     } catch (CharacterCodingException e) {
-      throw new DataException("file=" + sourceName + ": it is not UTF-8 text; save it as UTF-8", e);
+      throw new DataException("file=" + file + ": it is not UTF-8 text; save it as UTF-8", e);
+    } catch (IOException e) {
+      throw unreadable(file, e);
     }
+  }
+
+  private static JsonNode parse(Reader text, String sourceName, long largest) throws IOException {
+    try (JsonParser parser = parser(text, largest)) {
+      JsonNode value;
+      try {
+        value = new ObjectMapper().readTree(parser);
+      } catch (JsonProcessingException e) {
+        throw JsonErrors.syntax(sourceName, parser, e);
+      }
+      requireEnd(parser, sourceName);
+      if (value == null || value.isMissingNode()) {
+        throw new DataException(
+            "file=" + sourceName + ": no JSON value in it (it is empty); write the file again");
+      }
+      return value;
+    } catch (CharacterCodingException e) {
+      throw JsonErrors.encoding(sourceName, e);
+    }
+  }
+
+  /**
+   * A strict parser for those who read token by token. Its exceptions are for {@link
+   * JsonErrors#syntax} and {@link JsonErrors#encoding}.
+   *
+   * @param text see {@link #utf8}
+   * @param largest the bytes whose 16th part is the largest number of tokens
+   */
+  static JsonParser parser(Reader text, long largest) throws IOException {
+    long tokens = Math.max(FEWEST_TOKENS, largest / BYTES_PER_TOKEN);
+    return JsonFactory.builder()
+        .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+        .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+        .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+        .streamReadConstraints(
+            StreamReadConstraints.builder()
+                .maxNestingDepth(DEEPEST)
+                .maxTokenCount(tokens)
+                .maxDocumentLength(largest)
+                .build())
+        .build()
+        .createParser(text);
+  }
+
+  /**
+   * Checks that nothing follows the value that was read.
+   *
+   * @throws DataException if something does
+   */
+  static void requireEnd(JsonParser parser, String sourceName) throws IOException {
+    try {
+      if (parser.nextToken() != null) {
+        throw JsonErrors.trailing(sourceName, parser, null);
+      }
+    } catch (JsonProcessingException e) {
+      throw JsonErrors.trailing(sourceName, parser, e);
+    }
+  }
+
+  /** UTF-8 as characters; a byte order mark is skipped, anything else is an error when read. */
+  static Reader utf8(InputStream in) throws IOException {
+    BufferedInputStream bytes = new BufferedInputStream(in, 1 << 16);
+    bytes.mark(3);
+    byte[] mark = bytes.readNBytes(3);
+    if (!Arrays.equals(mark, new byte[] {(byte) 0xEF, (byte) 0xBB, (byte) 0xBF})) {
+      bytes.reset();
+    }
+    return new InputStreamReader(bytes, StandardCharsets.UTF_8.newDecoder());
   }
 
   /** The exception for a file that the file system does not hand out. */

@@ -4,11 +4,13 @@ import org.bytedeco.openblas.global.openblas_full;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * Sets how many threads libtorch and OpenBLAS use, until closed; then both have the counts they had
- * before. The counts are the process's.
+ * Sets how many threads libtorch, our kernels and OpenBLAS use, until closed; then all have the
+ * counts they had before. The counts are the process's.
  *
- * <p>Each library has a thread pool of its own. On small tensors the two pools wait for each other
- * more than they compute, many times slower than one thread when the machine is busy.
+ * <p>Our kernels run on libtorch's threads. OpenBLAS has a thread pool of its own, whose callers
+ * wait for each other, and the number of its threads changes the last bits of its products. Only
+ * libtorch's attention over some 200 positions and more still calls it, so {@link #use} gives it
+ * one thread.
  */
 public final class NativeThreads implements AutoCloseable {
   static {
@@ -18,21 +20,30 @@ public final class NativeThreads implements AutoCloseable {
   private final int torchThreads = torch.get_num_threads();
   private final int blasThreads = openblas_full.openblas_get_num_threads();
 
-  private NativeThreads(int count) {
-    torch.set_num_threads(count);
-    openblas_full.openblas_set_num_threads(count);
+  private NativeThreads(int torchCount, int blasCount) {
+    if (torchCount < 1) {
+      throw new IllegalArgumentException("threads=" + torchCount + " must be at least 1");
+    }
+    torch.set_num_threads(torchCount);
+    openblas_full.openblas_set_num_threads(blasCount);
   }
 
   /**
-   * Uses {@code count} threads.
+   * {@code count} threads for libtorch and our kernels, one for OpenBLAS.
    *
    * @throws IllegalArgumentException if it is not positive
    */
   public static NativeThreads use(int count) {
-    if (count < 1) {
-      throw new IllegalArgumentException("threads=" + count + " must be at least 1");
-    }
-    return new NativeThreads(count);
+    return new NativeThreads(count, 1);
+  }
+
+  /**
+   * {@code count} threads for OpenBLAS too: for libtorch's own products, as a yardstick.
+   *
+   * @throws IllegalArgumentException if it is not positive
+   */
+  public static NativeThreads withBlas(int count) {
+    return new NativeThreads(count, count);
   }
 
   /** The kind of processor whose matrix products OpenBLAS runs, such as {@code SkylakeX}. */

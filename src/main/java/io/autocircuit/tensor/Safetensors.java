@@ -16,7 +16,6 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -44,57 +43,19 @@ public final class Safetensors implements AutoCloseable {
     NativeCache.prepare();
   }
 
-  private static final String METADATA = "__metadata__";
-  private static final long LARGEST_HEADER = 100_000_000;
-  private static final int MOST_AXES = 64;
+  static final String METADATA = "__metadata__";
+  private static final long LARGEST_INDEX = 32L << 20;
   private static final int CHUNK_BYTES = 1 << 18;
 
-  /** How elements lie in a file, little-endian. */
-  private enum DType {
-    BOOL(1),
-    U8(1),
-    I8(1),
-    I16(2),
-    U16(2),
-    I32(4),
-    U32(4),
-    I64(8),
-    U64(8),
-    F16(2),
-    BF16(2),
-    F32(4),
-    F64(8);
-
-    final int bytes;
-
-    DType(int bytes) {
-      this.bytes = bytes;
-    }
-
-    /** Reads the element at byte {@code at}. */
-    double read(ByteBuffer in, int at) {
-      return switch (this) {
-        case BOOL -> in.get(at) == 0 ? 0 : 1;
-        case U8 -> in.get(at) & 0xFF;
-        case I8 -> in.get(at);
-        case I16 -> in.getShort(at);
-        case U16 -> in.getShort(at) & 0xFFFF;
-        case I32 -> in.getInt(at);
-        case U32 -> in.getInt(at) & 0xFFFFFFFFL;
-        case I64 -> in.getLong(at);
-        case U64 -> unsigned(in.getLong(at));
-        case F16 -> half(in.getShort(at));
-        case BF16 -> Float.intBitsToFloat(in.getShort(at) << 16);
-        case F32 -> in.getFloat(at);
-        case F64 -> in.getDouble(at);
-      };
+  /** Where one tensor lies: {@code begin} counts from the start of the file. */
+  record Entry(Shard shard, DType dtype, long[] shape, long count, long begin) {
+    long bytes() {
+      return count * dtype.bytes;
     }
   }
 
-  /** Where one tensor lies: {@code begin} counts from the start of the file. */
-  private record Entry(Shard shard, DType dtype, long[] shape, long count, long begin) {}
-
-  private record Shard(Path file, FileChannel channel) {}
+  /** A file of weights that is open. */
+  record Shard(Path file, FileChannel channel) {}
 
   private final Path source;
   private final List<Shard> shards;
@@ -157,7 +118,7 @@ public final class Safetensors implements AutoCloseable {
       List<Shard> shards,
       Map<String, Entry> entries,
       SortedMap<String, String> metadata) {
-    JsonNode weightMap = JsonFiles.read(index).path("weight_map");
+    JsonNode weightMap = JsonFiles.read(index, LARGEST_INDEX).path("weight_map");
     if (!weightMap.isObject()) {
       throw wrong(index, "weight_map=" + kind(weightMap) + " where an object is needed");
     }
@@ -235,183 +196,10 @@ public final class Safetensors implements AutoCloseable {
     try {
       Shard shard = new Shard(file, FileChannel.open(file, StandardOpenOption.READ));
       shards.add(shard);
-      long size = shard.channel().size();
-      if (size < 8) {
-        throw wrong(file, "size=" + size + " bytes is too short for the 8-byte header length");
-      }
-      ByteBuffer prefix = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
-      readFully(shard, prefix, 0);
-      long headerLength = prefix.getLong(0);
-      if (headerLength < 2 || headerLength > LARGEST_HEADER || headerLength > size - 8) {
-        throw wrong(
-            file,
-            String.format(
-                "header length=%s bytes does not fit in size=%d bytes (at least 2, at most %d)",
-                Long.toUnsignedString(headerLength), size, LARGEST_HEADER));
-      }
-      ByteBuffer header = ByteBuffer.allocate((int) headerLength);
-      readFully(shard, header, 8);
-      if (header.get(0) != '{') {
-        throw wrong(file, "header does not begin with '{'");
-      }
-      JsonNode json = JsonFiles.parse(header.array(), 0, (int) headerLength, file + " (header)");
-      readHeader(shard, json, 8 + headerLength, size, entries, metadata);
+      SafetensorsHeader.read(shard, entries, metadata);
     } catch (IOException e) {
       throw JsonFiles.unreadable(file, e);
     }
-  }
-
-  private static void readHeader(
-      Shard shard,
-      JsonNode header,
-      long dataStart,
-      long size,
-      SortedMap<String, Entry> entries,
-      SortedMap<String, String> metadata) {
-    Path file = shard.file();
-    for (Map.Entry<String, JsonNode> field : header.properties()) {
-      if (field.getKey().equals(METADATA)) {
-        readMetadata(file, field.getValue(), metadata);
-      } else {
-        entries.put(
-            field.getKey(), readEntry(shard, field.getKey(), field.getValue(), dataStart, size));
-      }
-    }
-    List<Map.Entry<String, Entry>> inOrder = new ArrayList<>(entries.entrySet());
-    inOrder.sort(
-        Comparator.comparingLong((Map.Entry<String, Entry> e) -> e.getValue().begin())
-            .thenComparingLong(e -> byteCount(e.getValue())));
-    long at = dataStart;
-    for (Map.Entry<String, Entry> entry : inOrder) {
-      long begin = entry.getValue().begin();
-      if (begin != at) {
-        throw wrong(
-            file,
-            String.format(
-                "tensor=%s begins at data offset=%d, but the tensors before it end at %d (%s)",
-                DataException.quote(entry.getKey()),
-                begin - dataStart,
-                at - dataStart,
-                begin < at ? "they overlap" : "there is a hole"));
-      }
-      at = begin + byteCount(entry.getValue());
-    }
-    if (at != size) {
-      throw wrong(
-          file,
-          String.format(
-              "the tensors end at data offset=%d, but the file holds %d bytes of data",
-              at - dataStart, size - dataStart));
-    }
-  }
-
-  private static void readMetadata(Path file, JsonNode node, SortedMap<String, String> metadata) {
-    if (!node.isObject()) {
-      throw wrong(file, METADATA + "=" + kind(node) + " where an object is needed");
-    }
-    for (Map.Entry<String, JsonNode> field : node.properties()) {
-      if (!field.getValue().isTextual()) {
-        throw wrong(
-            file,
-            METADATA
-                + " entry "
-                + DataException.quote(field.getKey())
-                + " is "
-                + kind(field.getValue())
-                + " where a string is needed");
-      }
-      metadata.put(field.getKey(), field.getValue().textValue());
-    }
-  }
-
-  private static Entry readEntry(
-      Shard shard, String name, JsonNode node, long dataStart, long size) {
-    Path file = shard.file();
-    String tensor = "tensor=" + DataException.quote(name);
-    if (!node.isObject()) {
-      throw wrong(file, tensor + " is " + kind(node) + " where an object is needed");
-    }
-    DType dtype = readDType(file, tensor, node.path("dtype"));
-    long[] shape = readLongs(file, tensor + " shape", node.path("shape"), MOST_AXES);
-    long[] offsets = readLongs(file, tensor + " data_offsets", node.path("data_offsets"), 2);
-    if (offsets.length != 2) {
-      throw wrong(file, tensor + " data_offsets has length=" + offsets.length + ", not 2");
-    }
-    long count = elementCount(file, tensor, shape, dtype);
-    long available = size - dataStart;
-    if (offsets[0] > offsets[1] || offsets[1] > available) {
-      throw wrong(
-          file,
-          String.format(
-              "%s data_offsets=[%d, %d] lie outside the %d bytes of data (truncated file?)",
-              tensor, offsets[0], offsets[1], available));
-    }
-    if (offsets[1] - offsets[0] != count * dtype.bytes) {
-      throw wrong(
-          file,
-          String.format(
-              "%s takes %d bytes, but dtype=%s with shape=%s needs %d",
-              tensor, offsets[1] - offsets[0], dtype, Arrays.toString(shape), count * dtype.bytes));
-    }
-    return new Entry(shard, dtype, shape, count, dataStart + offsets[0]);
-  }
-
-  private static DType readDType(Path file, String tensor, JsonNode node) {
-    if (!node.isTextual()) {
-      throw wrong(file, tensor + " dtype=" + kind(node) + " where a string is needed");
-    }
-    for (DType dtype : DType.values()) {
-      if (dtype.name().equals(node.textValue())) {
-        return dtype;
-      }
-    }
-    throw new DataException(
-        String.format(
-            "file=%s: %s dtype=%s cannot be read; convert it to one of %s",
-            file, tensor, DataException.quote(node.textValue()), Arrays.toString(DType.values())));
-  }
-
-  private static long[] readLongs(Path file, String what, JsonNode node, int most) {
-    if (!node.isArray()) {
-      throw wrong(file, what + "=" + kind(node) + " where an array is needed");
-    }
-    if (node.size() > most) {
-      throw wrong(file, what + " has length=" + node.size() + ", more than " + most);
-    }
-    long[] values = new long[node.size()];
-    for (int i = 0; i < values.length; i++) {
-      JsonNode value = node.get(i);
-      if (!value.isIntegralNumber() || !value.canConvertToLong() || value.longValue() < 0) {
-        throw wrong(
-            file,
-            what
-                + "["
-                + i
-                + "]="
-                + DataException.printable(value.toString(), 40)
-                + " where an integer from 0 to 2^63-1 is needed");
-      }
-      values[i] = value.longValue();
-    }
-    return values;
-  }
-
-  private static long elementCount(Path file, String tensor, long[] shape, DType dtype) {
-    try {
-      long strideBound = dtype.bytes;
-      long count = 1;
-      for (long length : shape) {
-        strideBound = Math.multiplyExact(strideBound, Math.max(1, length));
-        count *= length;
-      }
-      return count;
-    } catch (ArithmeticException e) {
-      throw wrong(file, tensor + " shape=" + Arrays.toString(shape) + " overflows 64 bits");
-    }
-  }
-
-  private static long byteCount(Entry entry) {
-    return entry.count() * entry.dtype().bytes;
   }
 
   // ---- what is in it ----
@@ -607,7 +395,7 @@ public final class Safetensors implements AutoCloseable {
     }
   }
 
-  private static void readFully(Shard shard, ByteBuffer into, long from) throws IOException {
+  static void readFully(Shard shard, ByteBuffer into, long from) throws IOException {
     long at = from;
     while (into.hasRemaining()) {
       int n = shard.channel().read(into, at);
@@ -630,30 +418,9 @@ public final class Safetensors implements AutoCloseable {
           dtype == DType.I64
               ? (float) from.getLong(i * 8)
               : dtype == DType.U64 && from.getLong(i * 8) < 0
-                  ? unsignedToFloat(from.getLong(i * 8))
+                  ? DType.unsignedToFloat(from.getLong(i * 8))
                   : (float) dtype.read(from, i * dtype.bytes);
     }
-  }
-
-  // The lowest bit is kept as a sticky bit, so that halving does not change the rounding.
-  private static double unsigned(long bits) {
-    return bits >= 0 ? bits : ((bits >>> 1) | (bits & 1)) * 2.0;
-  }
-
-  private static float unsignedToFloat(long bits) {
-    return (float) ((bits >>> 1) | (bits & 1)) * 2f;
-  }
-
-  private static float half(short bits) {
-    int exponent = (bits >> 10) & 0x1F;
-    int fraction = bits & 0x3FF;
-    float magnitude =
-        exponent == 0
-            ? fraction * 0x1p-24f
-            : exponent == 31
-                ? (fraction == 0 ? Float.POSITIVE_INFINITY : Float.NaN)
-                : Math.scalb(1024f + fraction, exponent - 25);
-    return bits < 0 ? -magnitude : magnitude;
   }
 
   private static String index(long[] shape, long element) {
@@ -674,7 +441,7 @@ public final class Safetensors implements AutoCloseable {
             : node.isArray() ? "an array" : "an object";
   }
 
-  private static DataException wrong(Path file, String what) {
+  static DataException wrong(Path file, String what) {
     return new DataException(
         "file="
             + file

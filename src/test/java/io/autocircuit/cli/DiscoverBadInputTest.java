@@ -503,6 +503,21 @@ class DiscoverBadInputTest {
     assertTrue(usage.err().contains("\tat io.autocircuit."));
   }
 
+  /** Arguments from a file may have any length. */
+  @Test
+  void longArgumentsAreCut() throws IOException {
+    String huge = "x".repeat(5_000_000);
+    for (String option :
+        List.of(
+            "--edges", "--memory", "--algorithm", "--ablation", "--device", "--bos", "--" + huge)) {
+      Path words = folder.resolve("words");
+      Files.writeString(words, "discover\n" + option + "\n" + huge + "\n");
+      Ran ran = Ran.command("@" + words);
+      assertEquals(2, ran.code());
+      assertTrue(ran.err().length() < 5000, option.length() + ": " + ran.err().length());
+    }
+  }
+
   @Test
   void memoryAndNativeErrorsAreOneLine() {
     String torch =
@@ -518,8 +533,20 @@ class DiscoverBadInputTest {
         Main.described(
             new RuntimeException("CUDA out of memory. Tried to allocate 2.00 GiB.\nframe #0"),
             false));
-    assertTrue(
-        Main.described(new OutOfMemoryError("Java heap space"), false).startsWith("out of memory"));
+    assertEquals(
+        "out of memory (Java heap space); give Java more (java -Xmx8g -jar …); --memory does not"
+            + " count Java's own heap",
+        Main.described(new OutOfMemoryError("Java heap space"), false));
+    RuntimeException whileLoading = new RuntimeException(torch);
+    whileLoading.setStackTrace(
+        new StackTraceElement[] {
+          new StackTraceElement("org.bytedeco.pytorch.global.torch", "empty", null, -2),
+          new StackTraceElement("io.autocircuit.tensor.Safetensors", "tensor", null, 1),
+          new StackTraceElement("io.autocircuit.model.ModelLoader", "load", null, 1)
+        });
+    String loading = Main.described(whileLoading, false);
+    assertTrue(loading.contains("the model does not fit"), loading);
+    assertFalse(loading.contains("--memory"), loading);
     String other = Main.described(new RuntimeException("size mismatch\nframe #0: c10"), false);
     assertEquals(
         "internal error: RuntimeException: size mismatch (run with --verbose for the stack trace)",

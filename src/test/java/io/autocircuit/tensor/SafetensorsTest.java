@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.autocircuit.Forked;
 import io.autocircuit.fuzz.Bounded;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -343,12 +344,15 @@ class SafetensorsTest {
   @Test
   void duplicateNames() throws IOException {
     String t = "\"t\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}";
-    rejects(file("{" + t + "," + t + "}", new byte[1]), "Duplicate field 't'");
+    rejects(
+        file("{" + t + "," + t + "}", new byte[1]), "the name \"t\" occurs twice in one object");
   }
 
   @Test
   void deeplyNestedHeader() throws IOException {
-    rejects(file("{\"a\":" + "[".repeat(100_000), new byte[0]), "nesting depth");
+    rejects(
+        file("{\"a\":" + "[".repeat(100_000), new byte[0]), "\"a\" is an array where an object");
+    rejects(file("{\"a\":{\"b\":" + "[".repeat(100_000), new byte[0]), "nested deeper than 64");
   }
 
   @Test
@@ -399,9 +403,134 @@ class SafetensorsTest {
   @Test
   void unknownType() throws IOException {
     rejects(
-        file(tensors("t", "F8_E4M3", "[4]", 0, 4), new byte[4]),
-        "dtype=\"F8_E4M3\" cannot be read",
+        file(tensors("t", "C64", "[4]", 0, 4), new byte[4]),
+        "dtype=\"C64\" cannot be read",
         "BF16");
+  }
+
+  @Test
+  void typesOfQuantisedWeights() throws IOException {
+    for (String dtype : List.of("F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ")) {
+      rejects(
+          file(tensors("t", dtype, "[4]", 0, 4), new byte[4]),
+          "dtype=" + dtype + " holds floats of 8 bits: the weights are quantised",
+          "BF16");
+    }
+    rejects(file(tensors("t", "F4", "[8]", 0, 4), new byte[4]), "dtype=F4 holds floats of 4 bits");
+  }
+
+  @Test
+  void filesOfOtherKinds() throws IOException {
+    Map<String, byte[]> files =
+        Map.of(
+            "is a Git LFS pointer and not the file itself; fetch the file with `git lfs pull`",
+            bytes("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+            "is a web page, not the file",
+            bytes("<!DOCTYPE html><html><head><title>404</title></head></html>"),
+            "is a ZIP archive, perhaps a PyTorch .bin",
+            bytes("PK\3\4\0\0\10\10\0\0\0\0\0\0\0\0archive/data.pkl"),
+            "is a Python pickle",
+            bytes("\200\2\212\nl\374\234F\371 j\250P\31.\200\2M\351\3."),
+            "is a GGUF file",
+            bytes("GGUF\3\0\0\0\42\1\0\0\0\0\0\0"),
+            "is a web page",
+            bytes("<html>"));
+    for (Map.Entry<String, byte[]> kind : files.entrySet()) {
+      Path file = directory.resolve("model.safetensors");
+      Files.write(file, kind.getValue());
+      rejects(file, "file=" + file, kind.getKey());
+      Path index = directory.resolve("x.index.json");
+      Files.write(index, kind.getValue());
+      rejects(index, "file=" + index, kind.getKey());
+    }
+  }
+
+  private static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.ISO_8859_1);
+  }
+
+  @Test
+  void theFieldsPointerIsNamed() {
+    Path field = Path.of(System.getProperty("field.dir", reference() + "/../field"), "lfs-pointer");
+    assumeTrue(Files.isDirectory(field), "skipped: no field inputs at " + field);
+    rejects(field, "is a Git LFS pointer");
+  }
+
+  private static String reference() {
+    return System.getProperty("reference.dir", "../shared/reference");
+  }
+
+  @Test
+  void tooManyTensorsAndTooLongNames() throws IOException {
+    String one = "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}";
+    StringBuilder header = new StringBuilder("{");
+    for (int i = 0; i <= 250_000; i++) {
+      header.append(i == 0 ? "\"" : ",\"").append(i).append(one);
+    }
+    rejects(file(header.append('}').toString(), new byte[0]), "more than 250000 tensors");
+    rejects(
+        file("{\"" + "n".repeat(1001) + one + "}", new byte[0]),
+        "has a name of 1001 characters, more than 1000");
+    try (Safetensors read =
+        Safetensors.open(file("{\"" + "n".repeat(1000) + one + "}", new byte[0]))) {
+      assertEquals(1, read.names().size());
+    }
+  }
+
+  @Test
+  void fieldsOfATensorInAnyOrderAndOthersIgnored() throws IOException {
+    String header =
+        "{\"t\":{\"data_offsets\":[0,1],\"x\":{\"y\":[1,[2]]},\"shape\":[1],\"dtype\":\"U8\"}}";
+    try (Safetensors read = Safetensors.open(file(header, new byte[] {7}))) {
+      assertArrayEquals(new float[] {7}, read.floats("t"));
+    }
+  }
+
+  @Test
+  void shapesOfManyAxesAreCut() throws IOException {
+    String shape = "[1" + ",1".repeat(63) + "]";
+    rejects(
+        file(tensors("t", "U8", shape, 0, 4), new byte[4]),
+        "shape=[1, 1, 1, 1, 1, 1, 1, 1, … 56 more] needs 1");
+  }
+
+  /** What a header holds and nobody keeps takes no memory: in a process with a heap of 64 MB. */
+  @Test
+  void aHeaderOfEmptyArraysTakesLittleMemory() throws Exception {
+    for (String start : List.of("{\"a\":{\"x\":[", "{\"a\":{\"shape\":[", "{\"a\":[")) {
+      Path file = directory.resolve("large.safetensors");
+      int length = 60_000_000;
+      try (java.io.OutputStream out =
+          new java.io.BufferedOutputStream(Files.newOutputStream(file))) {
+        ByteBuffer prefix = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
+        out.write(prefix.putLong(0, length).array());
+        out.write(bytes(start));
+        byte[] empty = bytes("[],".repeat(1000));
+        for (int i = start.length(); i < length; i += empty.length) {
+          out.write(empty, 0, Math.min(empty.length, length - i));
+        }
+      }
+      List<String> lines =
+          Forked.run(
+              directory.resolve("log"),
+              List.of("-Xmx64m"),
+              Map.of(),
+              Opening.class,
+              file.toString());
+      assertTrue(lines.get(lines.size() - 1).startsWith("refused: file="), lines.toString());
+    }
+  }
+
+  /** Opens a file that must be refused. */
+  static final class Opening {
+    private Opening() {}
+
+    /** Prints the message. */
+    public static void main(String[] args) {
+      DataException e =
+          assertThrows(DataException.class, () -> Safetensors.open(Path.of(args[0])).close());
+      System.out.println("refused: " + e.getMessage());
+    }
   }
 
   @Test

@@ -18,7 +18,9 @@ import org.bytedeco.pytorch.global.torch;
       "patch_project.h",
       "patch_project_backward.h",
       "head_outputs.h",
-      "attention.h"
+      "attention.h",
+      "matrix_product.h",
+      "activation.h"
     },
     // "openmp" (-fopenmp, set in pom.xml) rather than a link entry: JavaCPP would try to load the
     // latter, and might find another copy of the OpenMP runtime than libtorch's.
@@ -314,4 +316,46 @@ public final class NativeKernels {
       int adjacent,
       Pointer gradZ,
       Pointer gradQkv);
+
+  /** See {@code native/include/matrix_product.h}. */
+  public static native void matrix_product(
+      int set,
+      int threads,
+      int type,
+      long m,
+      long n,
+      long k,
+      Pointer x,
+      long xM,
+      Pointer w,
+      long wRow,
+      int transposed,
+      Pointer start,
+      long startM,
+      Pointer out,
+      long outM);
+
+  /** See {@code native/include/matrix_product.h}. */
+  public static native void matrix_product_naive(
+      int type,
+      long m,
+      long n,
+      long k,
+      Pointer x,
+      long xM,
+      Pointer w,
+      long wRow,
+      int transposed,
+      Pointer start,
+      long startM,
+      Pointer out,
+      long outM);
+
+  /** See {@code native/include/activation.h}. */
+  public static native void activation(
+      int set, int threads, int type, int kind, long n, Pointer x, Pointer out);
+
+  /** See {@code native/include/activation.h}. */
+  public static native void activation_backward(
+      int set, int threads, int type, int kind, long n, Pointer x, Pointer grad, Pointer out);
 }

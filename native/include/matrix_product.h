@@ -1,0 +1,33 @@
+// matrix_product: rows times a matrix.
+//
+// Formula, for rows m < M and columns n < N:
+//
+//   out[m,n] = start[m,n] + sum_{k < K} x[m,k] * w[k,n]
+//
+// Shapes and strides (in elements, the last axis always contiguous):
+//   x      [M,K]  row stride x_m
+//   w      [K,N]  row stride w_row; or, if transposed is not 0, [N,K], and w[n,k] stands for w[k,n]
+//   start  [M,N]  row stride start_m, 0 broadcasts; null: zeros; may be out itself, with its stride
+//   out    [M,N]  row stride out_m
+//
+// Bytes moved (e = element size): e*(M*K + K*N + 2*M*N).
+// Operations: 2*M*N*K.
+//
+// Sums run in ascending order of k, each element on its own: its bits depend neither on the number of
+// threads nor on the other rows and columns.
+#pragma once
+#include <cstdint>
+
+#include "instruction_set.h"
+
+extern "C" {
+// Throws as patch_forward does; the scratch memory is some MiB per thread.
+void matrix_product(int32_t set, int32_t threads, int32_t type, int64_t M, int64_t N, int64_t K,
+                    const void* x, int64_t x_m, const void* w, int64_t w_row, int32_t transposed,
+                    const void* start, int64_t start_m, void* out, int64_t out_m);
+
+// The definition: plain loops, double accumulators, one thread.
+void matrix_product_naive(int32_t type, int64_t M, int64_t N, int64_t K, const void* x, int64_t x_m,
+                          const void* w, int64_t w_row, int32_t transposed, const void* start,
+                          int64_t start_m, void* out, int64_t out_m);
+}
