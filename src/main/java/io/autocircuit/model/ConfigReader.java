@@ -6,14 +6,32 @@ import io.autocircuit.model.TransformerConfig.Activation;
 import io.autocircuit.model.TransformerConfig.Rotary;
 import io.autocircuit.tensor.DataException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
-/** Typed access to the fields of a {@code config.json}; every failure names file and field. */
-record ConfigReader(Path file, JsonNode json) {
+/**
+ * Typed access to the fields of a {@code config.json}; every failure names file and field. It
+ * remembers what it was asked for, so that {@link #unread} tells what nobody has read.
+ */
+final class ConfigReader {
   private static final int LARGEST = 1 << 24;
   private static final long LARGEST_ROTARY_TABLE = 1L << 25;
   private static final int LONGEST_NUMBER = 40;
 
-  ConfigReader {
+  private final Path file;
+  private final String path;
+  private final JsonNode json;
+  private final List<String> notices;
+  private final Map<String, Integer> defaults;
+  private final Set<String> asked = new HashSet<>();
+  private final Map<String, ConfigReader> objects = new LinkedHashMap<>();
+
+  ConfigReader(Path file, JsonNode json) {
+    this(file, "", json, new ArrayList<>(), new LinkedHashMap<>());
     if (!json.isObject()) {
       throw new DataException(
           "file="
@@ -24,16 +42,60 @@ record ConfigReader(Path file, JsonNode json) {
     }
   }
 
+  private ConfigReader(
+      Path file, String path, JsonNode json, List<String> notices, Map<String, Integer> defaults) {
+    this.file = file;
+    this.path = path;
+    this.json = json;
+    this.notices = notices;
+    this.defaults = defaults;
+  }
+
   DataException error(String what) {
     return new DataException("file=" + file + ": " + what);
   }
 
+  /** Something that the user should know about a model that loads. */
+  void notice(String what) {
+    notices.add("file=" + file + ": " + what);
+  }
+
+  /** What {@link #notice} was told, in order. */
+  List<String> notices() {
+    return List.copyOf(notices);
+  }
+
+  /** Whether the field is there and not null. */
   boolean has(String field) {
+    asked.add(field);
     return json.hasNonNull(field);
   }
 
+  /** The value of a field; a missing node where there is none. */
+  JsonNode value(String field) {
+    asked.add(field);
+    return json.path(field);
+  }
+
+  /**
+   * The fields that nobody has asked for, in the order of the file; those of objects that were
+   * asked for by {@link #object} with their path ({@code rope_scaling.factor}).
+   */
+  Map<String, JsonNode> unread() {
+    Map<String, JsonNode> left = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> e : json.properties()) {
+      ConfigReader object = objects.get(e.getKey());
+      if (object != null) {
+        left.putAll(object.unread());
+      } else if (!asked.contains(e.getKey())) {
+        left.put(path + e.getKey(), e.getValue());
+      }
+    }
+    return left;
+  }
+
   /** A value for a message: short and on one line, whatever the file holds. */
-  private static String shown(JsonNode n) {
+  static String shown(JsonNode n) {
     if (n.isContainerNode()) {
       return n.isArray() ? "an array" : "an object";
     }
@@ -44,7 +106,10 @@ record ConfigReader(Path file, JsonNode json) {
   private JsonNode required(String field) {
     if (!has(field)) {
       throw error(
-          "missing field \"" + field + "\"; add it, or give the config.json that belongs here");
+          "missing field \""
+              + path
+              + field
+              + "\"; add it, or give the config.json that belongs here");
     }
     return json.get(field);
   }
@@ -52,7 +117,8 @@ record ConfigReader(Path file, JsonNode json) {
   int size(String field) {
     JsonNode n = required(field);
     if (!n.isIntegralNumber() || !n.canConvertToInt() || n.asInt() < 1 || n.asInt() > LARGEST) {
-      throw error(field + "=" + shown(n) + " is not usable; give a whole number in 1.." + LARGEST);
+      throw error(
+          path + field + "=" + shown(n) + " is not usable; give a whole number in 1.." + LARGEST);
     }
     return n.asInt();
   }
@@ -61,27 +127,92 @@ record ConfigReader(Path file, JsonNode json) {
     return has(field) ? size(field) : absent;
   }
 
-  double number(String field, double absent) {
-    return number(json, field, absent);
+  /** Like {@link #size(String, int)}; messages about shapes then say that a default was used. */
+  int sizeOrDefault(String field, int standard) {
+    if (!has(field)) {
+      defaults.put(field, standard);
+    }
+    return size(field, standard);
   }
 
-  double number(JsonNode object, String field, double absent) {
-    if (!object.hasNonNull(field)) {
-      return absent;
+  /**
+   * A size whose default no tensor can contradict: the user is told of it.
+   *
+   * @param of the field that it must divide, for the notice
+   */
+  int sizeOrNotedDefault(String field, int standard, String of) {
+    if (!has(field)) {
+      notice(
+          field
+              + " is missing: "
+              + standard
+              + ", the default of transformers, is used, and no shape of the weights can contradict"
+              + " it if "
+              + of
+              + " is a multiple of it; add "
+              + field
+              + " if the model has another number");
     }
-    JsonNode n = object.get(field);
+    return sizeOrDefault(field, standard);
+  }
+
+  /** The size under either of two names, which must agree. */
+  int sizeOrDefault(String field, String alias, int standard) {
+    if (!has(alias)) {
+      return sizeOrDefault(field, standard);
+    }
+    int other = size(alias);
+    if (has(field) && size(field) != other) {
+      throw disagree(field, size(field), alias, other);
+    }
+    return other;
+  }
+
+  DataException disagree(String field, Object value, String other, Object otherValue) {
+    return error(
+        field
+            + "="
+            + value
+            + " and "
+            + other
+            + "="
+            + otherValue
+            + " disagree; correct one of them");
+  }
+
+  /** For messages: the sizes that are not in the file, or the empty string. */
+  String defaults() {
+    if (defaults.isEmpty()) {
+      return "";
+    }
+    StringBuilder text =
+        new StringBuilder("; not in config.json, so the default of transformers: ");
+    defaults.forEach((f, v) -> text.append(f).append('=').append(v).append(", "));
+    return text.substring(0, text.length() - 2);
+  }
+
+  double number(String field, double absent) {
+    return has(field) ? number(field) : absent;
+  }
+
+  double number(String field) {
+    JsonNode n = required(field);
     if (!n.isNumber() || !Double.isFinite(n.asDouble())) {
-      throw error(field + "=" + shown(n) + " is not usable; give a finite number");
+      throw error(path + field + "=" + shown(n) + " is not usable; give a finite number");
     }
     return n.asDouble();
   }
 
-  double positive(JsonNode object, String field, double absent) {
-    double value = number(object, field, absent);
+  double positive(String field) {
+    double value = number(field);
     if (!(value > 0)) {
-      throw error(field + "=" + value + " is not usable; give a number above 0");
+      throw error(path + field + "=" + value + " is not usable; give a number above 0");
     }
     return value;
+  }
+
+  double positive(String field, double absent) {
+    return has(field) ? positive(field) : absent;
   }
 
   boolean flag(String field, boolean absent) {
@@ -89,7 +220,8 @@ record ConfigReader(Path file, JsonNode json) {
       return absent;
     }
     if (!json.get(field).isBoolean()) {
-      throw error(field + "=" + shown(json.get(field)) + " is not usable; give true or false");
+      throw error(
+          path + field + "=" + shown(json.get(field)) + " is not usable; give true or false");
     }
     return json.get(field).asBoolean();
   }
@@ -97,7 +229,7 @@ record ConfigReader(Path file, JsonNode json) {
   String text(String field) {
     JsonNode n = required(field);
     if (!n.isTextual()) {
-      throw error(field + "=" + shown(n) + " is not usable; give a string");
+      throw error(path + field + "=" + shown(n) + " is not usable; give a string");
     }
     return n.textValue();
   }
@@ -107,11 +239,23 @@ record ConfigReader(Path file, JsonNode json) {
   }
 
   /** The object of that name, or an empty one. */
-  JsonNode object(String field) {
-    if (has(field) && !json.get(field).isObject()) {
-      throw error(field + "=" + shown(json.get(field)) + " is not usable; give an object");
+  ConfigReader object(String field) {
+    JsonNode n = value(field);
+    if (has(field) && !n.isObject()) {
+      throw error(path + field + "=" + shown(n) + " is not usable; give an object");
     }
-    return json.path(field);
+    return objects.computeIfAbsent(
+        field, f -> new ConfigReader(file, path + f + ".", n, notices, defaults));
+  }
+
+  /** Whether it has no field. */
+  boolean isEmpty() {
+    return json.isEmpty();
+  }
+
+  /** The fields of this object. */
+  JsonNode json() {
+    return json;
   }
 
   Activation activation(String name, String field) {
@@ -136,7 +280,8 @@ record ConfigReader(Path file, JsonNode json) {
 
   DataException unsupported(String field, String value, String supported) {
     return error(
-        field
+        path
+            + field
             + "="
             + DataException.quote(value)
             + " is not supported; use a model with one of: "
@@ -146,7 +291,7 @@ record ConfigReader(Path file, JsonNode json) {
   /** Rejects a flag that changes the computation in a way we do not support. */
   void refuse(String field) {
     if (flag(field, false)) {
-      throw error(field + "=true is not supported; use a model without it");
+      throw error(path + field + "=true is not supported; use a model without it");
     }
   }
 
@@ -155,7 +300,13 @@ record ConfigReader(Path file, JsonNode json) {
     double value = number(field, neutral);
     if (value != neutral) {
       throw error(
-          field + "=" + value + " is not supported; use a model without it (" + neutral + ")");
+          path
+              + field
+              + "="
+              + value
+              + " is not supported; use a model without it ("
+              + neutral
+              + ")");
     }
   }
 
@@ -170,7 +321,8 @@ record ConfigReader(Path file, JsonNode json) {
               + byField
               + "="
               + by
-              + "; correct one of them");
+              + "; correct one of them"
+              + defaults());
     }
     return whole / by;
   }

@@ -1,55 +1,88 @@
 package io.autocircuit.model;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.ModelLoader.Layout;
-import io.autocircuit.model.TransformerConfig.Rotary;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.model.StoredWeights.Recipe;
 import io.autocircuit.tensor.Safetensors;
-import java.util.Arrays;
-import java.util.LinkedHashMap;
-import java.util.Map;
-import org.bytedeco.pytorch.Tensor;
+import io.autocircuit.tensor.Tensors;
+import java.util.Set;
+import java.util.function.BiPredicate;
+import java.util.regex.Pattern;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Brings Hugging Face checkpoints of GPT-2, GPT-NeoX and Llama to TransformerLens's names. */
 final class HuggingFaceLayout {
-  private final ConfigReader c;
-  private final Safetensors files;
-  private final String prefix;
-  private final Map<String, Tensor> weights = new LinkedHashMap<>();
+  private static final String[] PARTS = {"Q", "K", "V"};
 
-  private HuggingFaceLayout(ConfigReader c, Safetensors files, String prefix) {
+  /** Causal masks that old versions of transformers saved: {@code [1, 1, T, T]}, and a number. */
+  private static final Pattern MASK =
+      Pattern.compile("(h|layers)\\.\\d+\\.(attn|attention)\\.bias");
+
+  private static final Pattern MASKED =
+      Pattern.compile("(h|layers)\\.\\d+\\.(attn|attention)\\.masked_bias");
+
+  private static final Pattern FREQUENCIES =
+      Pattern.compile(
+          "(layers\\.\\d+\\.(attention|self_attn)\\.)?rotary_emb\\.(inv_freq|cos_cached|sin_cached)");
+
+  private final ConfigReader c;
+  private final StoredWeights w;
+
+  private HuggingFaceLayout(ConfigReader c, Safetensors files, Set<String> roots) {
     this.c = c;
-    this.files = files;
-    boolean prefixed = files.names().stream().anyMatch(n -> n.startsWith(prefix));
-    this.prefix = prefixed ? prefix : "";
+    StoredNames names =
+        new StoredNames(
+            "file=" + files.source(),
+            files.names(),
+            roots,
+            n -> n.equals("lm_head.weight") || n.equals("embed_out.weight"),
+            n -> n);
+    this.w = new StoredWeights(files, c, names);
   }
 
   static Layout read(String name, ConfigReader c, Safetensors files) {
     String type = c.text("model_type");
     return switch (type) {
-      case "gpt2" -> new HuggingFaceLayout(c, files, "transformer.").gpt2(name);
-      case "gpt_neox" -> new HuggingFaceLayout(c, files, "gpt_neox.").gptNeox(name);
-      case "llama" -> new HuggingFaceLayout(c, files, "model.").llama(name);
-      default ->
-          throw c.unsupported(
-              "model_type",
-              type,
-              String.join(", ", ModelLoader.ARCHITECTURES)
-                  + ", or \"architecture\": \"HookedTransformer\"");
+      case "gpt2" -> new HuggingFaceLayout(c, files, Set.of("transformer", "model")).gpt2(name);
+      case "gpt_neox" -> new HuggingFaceLayout(c, files, Set.of("gpt_neox", "model")).neox(name);
+      case "llama" -> new HuggingFaceLayout(c, files, Set.of("model")).llama(name);
+      default -> throw unsupported(c, type);
     };
   }
 
+  /** Refuses a {@code model_type} that is none of ours. */
+  static void requireSupported(ConfigReader c) {
+    String type = c.text("model_type");
+    if (!ModelLoader.ARCHITECTURES.contains(type)) {
+      throw unsupported(c, type);
+    }
+  }
+
+  private static RuntimeException unsupported(ConfigReader c, String type) {
+    return c.unsupported(
+        "model_type",
+        type,
+        String.join(", ", ModelLoader.ARCHITECTURES)
+            + ", or \"architecture\": \"HookedTransformer\"");
+  }
+
   private Layout gpt2(String name) {
-    int d = c.size("n_embd");
-    int heads = c.size("n_head");
+    int d = c.sizeOrDefault("n_embd", "hidden_size", 768);
+    int heads =
+        c.has("num_attention_heads")
+            ? c.sizeOrDefault("n_head", "num_attention_heads", 12)
+            : c.sizeOrNotedDefault("n_head", 12, "n_embd");
     int dHead = c.divide("n_embd", d, "n_head", heads);
     int mlp = c.size("n_inner", 4 * d);
-    int blocks = c.size("n_layer");
-    int vocabulary = c.size("vocab_size");
-    int context = c.size(c.has("n_positions") ? "n_positions" : "n_ctx");
-    c.refuse("scale_attn_by_inverse_layer_idx");
+    int blocks = c.sizeOrDefault("n_layer", "num_hidden_layers", 12);
+    int vocabulary = c.sizeOrDefault("vocab_size", 50257);
+    int context =
+        c.has("n_positions") || c.has("max_position_embeddings") || !c.has("n_ctx")
+            ? c.sizeOrDefault("n_positions", "max_position_embeddings", 1024)
+            : c.size("n_ctx");
     c.refuse("add_cross_attention");
+    boolean inverse = c.flag("scale_attn_by_inverse_layer_idx", false);
     Normalization norm = c.normalization(Normalization.Kind.LAYER_NORM, "layer_norm_epsilon", 1e-5);
     TransformerConfig config =
         new TransformerConfig(
@@ -70,45 +103,51 @@ final class HuggingFaceLayout {
             false,
             new TransformerConfig.Learned(),
             c.flag("scale_attn_weights", true) ? Math.sqrt(dHead) : 1);
-    put("embed.W_E", get("wte.weight", vocabulary, d));
-    put("pos_embed.W_pos", get("wpe.weight", context, d));
+    embed("wte.weight", "lm_head.weight", vocabulary, d, true);
+    w.put("pos_embed.W_pos", w.take("wpe.weight", context, d));
     for (int b = 0; b < blocks; b++) {
       String h = "h." + b + ".";
       String p = "blocks." + b + ".";
       norm(p + "ln1", h + "ln_1", d, true);
       norm(p + "ln2", h + "ln_2", d, true);
-      Tensor qkv = get(h + "attn.c_attn.weight", d, 3L * d);
-      Tensor bias = get(h + "attn.c_attn.bias", 3L * d);
-      String[] parts = {"Q", "K", "V"};
+      Recipe qkv = w.take(h + "attn.c_attn.weight", d, 3L * d);
+      Recipe bias = w.take(h + "attn.c_attn.bias", 3L * d);
       for (int i = 0; i < 3; i++) {
-        put(
-            p + "attn.W_" + parts[i],
-            qkv.narrow(1, (long) i * d, d).reshape(d, heads, dHead).permute(1, 0, 2));
-        put(p + "attn.b_" + parts[i], bias.narrow(0, (long) i * d, d).reshape(heads, dHead));
+        long from = (long) i * d;
+        Recipe matrix =
+            qkv.then(t -> t.narrow(1, from, d).reshape(d, heads, dHead).permute(1, 0, 2));
+        Recipe shift = bias.then(t -> t.narrow(0, from, d).reshape(heads, dHead));
+        boolean scaled = inverse && i == 0;
+        // scores of block b are divided by b + 1: so are its queries
+        double share = 1.0 / (b + 1);
+        w.put(
+            p + "attn.W_" + PARTS[i], scaled ? matrix.then(t -> t.mul(new Scalar(share))) : matrix);
+        w.put(p + "attn.b_" + PARTS[i], scaled ? shift.then(t -> t.mul(new Scalar(share))) : shift);
       }
-      put(p + "attn.W_O", get(h + "attn.c_proj.weight", d, d).reshape(heads, dHead, d));
-      put(p + "attn.b_O", get(h + "attn.c_proj.bias", d));
-      put(p + "mlp.W_in", get(h + "mlp.c_fc.weight", d, mlp));
-      put(p + "mlp.b_in", get(h + "mlp.c_fc.bias", mlp));
-      put(p + "mlp.W_out", get(h + "mlp.c_proj.weight", mlp, d));
-      put(p + "mlp.b_out", get(h + "mlp.c_proj.bias", d));
+      w.put(
+          p + "attn.W_O",
+          w.take(h + "attn.c_proj.weight", d, d).then(t -> t.reshape(heads, dHead, d)));
+      w.put(p + "attn.b_O", w.take(h + "attn.c_proj.bias", d));
+      w.put(p + "mlp.W_in", w.take(h + "mlp.c_fc.weight", d, mlp));
+      w.put(p + "mlp.b_in", w.take(h + "mlp.c_fc.bias", mlp));
+      w.put(p + "mlp.W_out", w.take(h + "mlp.c_proj.weight", mlp, d));
+      w.put(p + "mlp.b_out", w.take(h + "mlp.c_proj.bias", d));
     }
     norm("ln_final", "ln_f", d, true);
-    unembed("wte.weight", "lm_head.weight", vocabulary, d, true);
-    return new Layout(config, weights);
+    return finished(config, "gpt2", "n_layer", UnreadSettings.GPT2);
   }
 
-  private Layout gptNeox(String name) {
-    int d = c.size("hidden_size");
-    int heads = c.size("num_attention_heads");
+  private Layout neox(String name) {
+    int d = c.sizeOrDefault("hidden_size", 6144);
+    int heads = c.sizeOrNotedDefault("num_attention_heads", 64, "hidden_size");
     int dHead = c.divide("hidden_size", d, "num_attention_heads", heads);
-    int mlp = c.size("intermediate_size");
-    int blocks = c.size("num_hidden_layers");
-    int vocabulary = c.size("vocab_size");
-    int context = c.size("max_position_embeddings");
+    int mlp = c.sizeOrDefault("intermediate_size", 24576);
+    int blocks = c.sizeOrDefault("num_hidden_layers", 44);
+    int vocabulary = c.sizeOrDefault("vocab_size", 50432);
+    int context = c.size("max_position_embeddings", 2048);
     Normalization norm = c.normalization(Normalization.Kind.LAYER_NORM, "layer_norm_eps", 1e-5);
-    Rotary rotary = rotary(dHead, 0.25);
-    c.requireTableFits("max_position_embeddings", context, rotary);
+    RotarySettings rotary = RotarySettings.neox(c, dHead, context);
+    c.requireTableFits("max_position_embeddings", context, rotary.rotary());
     TransformerConfig config =
         new TransformerConfig(
             name,
@@ -126,56 +165,64 @@ final class HuggingFaceLayout {
             norm,
             true,
             c.flag("use_parallel_residual", true),
-            rotary,
-            Math.sqrt(dHead));
+            rotary.rotary(),
+            scale(dHead, rotary));
     boolean biased = c.flag("attention_bias", true);
-    put("embed.W_E", get("embed_in.weight", vocabulary, d));
+    embed("embed_in.weight", "embed_out.weight", vocabulary, d, false);
     for (int b = 0; b < blocks; b++) {
       String h = "layers." + b + ".";
       String p = "blocks." + b + ".";
       norm(p + "ln1", h + "input_layernorm", d, true);
       norm(p + "ln2", h + "post_attention_layernorm", d, true);
       // rows: head, then query/key/value, then coordinate
-      Tensor qkv =
-          get(h + "attention.query_key_value.weight", 3L * d, d).reshape(heads, 3, dHead, d);
-      String[] parts = {"Q", "K", "V"};
+      Recipe qkv =
+          w.take(h + "attention.query_key_value.weight", 3L * d, d)
+              .then(t -> t.reshape(heads, 3, dHead, d));
       for (int i = 0; i < 3; i++) {
-        put(p + "attn.W_" + parts[i], qkv.select(1, i).permute(0, 2, 1));
+        int part = i;
+        w.put(p + "attn.W_" + PARTS[i], qkv.then(t -> t.select(1, part).permute(0, 2, 1)));
       }
       if (biased) {
-        Tensor bias = get(h + "attention.query_key_value.bias", 3L * d).reshape(heads, 3, dHead);
+        Recipe bias =
+            w.take(h + "attention.query_key_value.bias", 3L * d)
+                .then(t -> t.reshape(heads, 3, dHead));
         for (int i = 0; i < 3; i++) {
-          put(p + "attn.b_" + parts[i], bias.select(1, i));
+          int part = i;
+          w.put(p + "attn.b_" + PARTS[i], bias.then(t -> t.select(1, part)));
         }
       }
-      put(p + "attn.W_O", get(h + "attention.dense.weight", d, d).t().reshape(heads, dHead, d));
-      put(p + "attn.b_O", biased ? get(h + "attention.dense.bias", d) : zeros(d));
-      put(p + "mlp.W_in", get(h + "mlp.dense_h_to_4h.weight", mlp, d).t());
-      put(p + "mlp.b_in", get(h + "mlp.dense_h_to_4h.bias", mlp));
-      put(p + "mlp.W_out", get(h + "mlp.dense_4h_to_h.weight", d, mlp).t());
-      put(p + "mlp.b_out", get(h + "mlp.dense_4h_to_h.bias", d));
+      w.put(
+          p + "attn.W_O",
+          w.take(h + "attention.dense.weight", d, d).then(t -> t.t().reshape(heads, dHead, d)));
+      w.put(p + "attn.b_O", biased ? w.take(h + "attention.dense.bias", d) : zeros(d));
+      w.put(p + "mlp.W_in", transposed(h + "mlp.dense_h_to_4h.weight", mlp, d));
+      w.put(p + "mlp.b_in", w.take(h + "mlp.dense_h_to_4h.bias", mlp));
+      w.put(p + "mlp.W_out", transposed(h + "mlp.dense_4h_to_h.weight", d, mlp));
+      w.put(p + "mlp.b_out", w.take(h + "mlp.dense_4h_to_h.bias", d));
     }
     norm("ln_final", "final_layer_norm", d, true);
-    unembed("embed_in.weight", "embed_out.weight", vocabulary, d, false);
-    return new Layout(config, weights);
+    return finished(config, "gpt_neox", "num_hidden_layers", UnreadSettings.NEOX);
   }
 
   private Layout llama(String name) {
-    int d = c.size("hidden_size");
-    int heads = c.size("num_attention_heads");
+    int d = c.sizeOrDefault("hidden_size", 4096);
+    int heads =
+        c.has("head_dim")
+            ? c.sizeOrDefault("num_attention_heads", 32)
+            : c.sizeOrNotedDefault("num_attention_heads", 32, "hidden_size");
     int groups = c.size("num_key_value_heads", heads);
     c.divide("num_attention_heads", heads, "num_key_value_heads", groups);
     int dHead =
         c.has("head_dim")
             ? c.size("head_dim")
             : c.divide("hidden_size", d, "num_attention_heads", heads);
-    int mlp = c.size("intermediate_size");
-    int blocks = c.size("num_hidden_layers");
-    int vocabulary = c.size("vocab_size");
-    int context = c.size("max_position_embeddings");
+    int mlp = c.sizeOrDefault("intermediate_size", 11008);
+    int blocks = c.sizeOrDefault("num_hidden_layers", 32);
+    int vocabulary = c.sizeOrDefault("vocab_size", 32000);
+    int context = c.size("max_position_embeddings", 2048);
     Normalization norm = c.normalization(Normalization.Kind.RMS_NORM, "rms_norm_eps", 1e-6);
-    Rotary rotary = rotary(dHead, 1);
-    c.requireTableFits("max_position_embeddings", context, rotary);
+    RotarySettings rotary = RotarySettings.llama(c, dHead, context);
+    c.requireTableFits("max_position_embeddings", context, rotary.rotary());
     TransformerConfig config =
         new TransformerConfig(
             name,
@@ -193,11 +240,11 @@ final class HuggingFaceLayout {
             norm,
             true,
             false,
-            rotary,
-            Math.sqrt(dHead));
+            rotary.rotary(),
+            scale(dHead, rotary));
     boolean biased = c.flag("attention_bias", false);
     boolean mlpBiased = c.flag("mlp_bias", false);
-    put("embed.W_E", get("embed_tokens.weight", vocabulary, d));
+    embed("embed_tokens.weight", "lm_head.weight", vocabulary, d, false);
     for (int b = 0; b < blocks; b++) {
       String h = "layers." + b + ".";
       String p = "blocks." + b + ".";
@@ -206,34 +253,56 @@ final class HuggingFaceLayout {
       attention(h + "self_attn.q_proj", p, "Q", heads, dHead, d, biased);
       attention(h + "self_attn.k_proj", p, "K", groups, dHead, d, biased);
       attention(h + "self_attn.v_proj", p, "V", groups, dHead, d, biased);
-      long width = (long) heads * dHead;
-      put(
+      w.put(
           p + "attn.W_O",
-          get(h + "self_attn.o_proj.weight", d, width).t().reshape(heads, dHead, d));
-      put(p + "attn.b_O", biased ? get(h + "self_attn.o_proj.bias", d) : zeros(d));
-      put(p + "mlp.W_in", get(h + "mlp.up_proj.weight", mlp, d).t());
-      put(p + "mlp.W_gate", get(h + "mlp.gate_proj.weight", mlp, d).t());
-      put(p + "mlp.W_out", get(h + "mlp.down_proj.weight", d, mlp).t());
+          transposed(h + "self_attn.o_proj.weight", d, (long) heads * dHead)
+              .then(t -> t.reshape(heads, dHead, d)));
+      w.put(p + "attn.b_O", biased ? w.take(h + "self_attn.o_proj.bias", d) : zeros(d));
+      w.put(p + "mlp.W_in", transposed(h + "mlp.up_proj.weight", mlp, d));
+      w.put(p + "mlp.W_gate", transposed(h + "mlp.gate_proj.weight", mlp, d));
+      w.put(p + "mlp.W_out", transposed(h + "mlp.down_proj.weight", d, mlp));
       if (mlpBiased) {
-        put(p + "mlp.b_in", get(h + "mlp.up_proj.bias", mlp));
-        put(p + "mlp.b_gate", get(h + "mlp.gate_proj.bias", mlp));
-        put(p + "mlp.b_out", get(h + "mlp.down_proj.bias", d));
+        w.put(p + "mlp.b_in", w.take(h + "mlp.up_proj.bias", mlp));
+        w.put(p + "mlp.b_gate", w.take(h + "mlp.gate_proj.bias", mlp));
+        w.put(p + "mlp.b_out", w.take(h + "mlp.down_proj.bias", d));
       }
     }
     norm("ln_final", "norm", d, false);
-    unembed("embed_tokens.weight", "lm_head.weight", vocabulary, d, false);
-    return new Layout(config, weights);
+    return finished(config, "llama", "num_hidden_layers", UnreadSettings.LLAMA);
+  }
+
+  private Layout finished(
+      TransformerConfig config, String type, String blocksField, UnreadSettings settings) {
+    BiPredicate<String, long[]> neutral =
+        (name, shape) ->
+            MASK.matcher(name).matches() && shape.length == 4 && shape[0] == 1 && shape[1] == 1
+                || MASKED.matcher(name).matches() && shape.length <= 1
+                || FREQUENCIES.matcher(name).matches();
+    w.requireAllTaken(neutral, "model_type=\"" + type + "\"", blocksField, config.blocks());
+    settings.check(c, config);
+    return new Layout(config, w);
+  }
+
+  /** What scores are divided by; both queries and keys carry the rotation's factor. */
+  private static double scale(int dHead, RotarySettings rotary) {
+    return Math.sqrt(dHead) / (rotary.attentionFactor() * rotary.attentionFactor());
   }
 
   private void attention(
       String from, String block, String part, int heads, int dHead, int d, boolean biased) {
     long width = (long) heads * dHead;
-    put(
+    w.put(
         block + "attn.W_" + part,
-        get(from + ".weight", width, d).reshape(heads, dHead, d).permute(0, 2, 1));
+        w.take(from + ".weight", width, d).then(t -> t.reshape(heads, dHead, d).permute(0, 2, 1)));
     if (biased) {
-      put(block + "attn.b_" + part, get(from + ".bias", width).reshape(heads, dHead));
+      w.put(
+          block + "attn.b_" + part,
+          w.take(from + ".bias", width).then(t -> t.reshape(heads, dHead)));
     }
+  }
+
+  private Recipe transposed(String name, long rows, long columns) {
+    return w.take(name, rows, columns).then(t -> t.t());
   }
 
   private TransformerConfig.Activation activation(String field, String absent) {
@@ -241,117 +310,54 @@ final class HuggingFaceLayout {
   }
 
   private void norm(String to, String from, int d, boolean shifted) {
-    put(to + ".w", get(from + ".weight", d));
+    w.put(to + ".w", w.take(from + ".weight", d));
     if (shifted) {
-      put(to + ".b", get(from + ".bias", d));
+      w.put(to + ".b", w.take(from + ".bias", d));
     }
   }
 
-  private void unembed(String embedding, String head, int vocabulary, int d, boolean tiedDefault) {
+  /**
+   * Embedding and head. A tied model needs one of them; if it has both and they differ, each is
+   * used where it belongs, as transformers 5 does.
+   */
+  private void embed(String embedding, String head, int vocabulary, int d, boolean tiedDefault) {
     boolean tied = c.flag("tie_word_embeddings", tiedDefault);
-    Tensor w = tied ? get(embedding, vocabulary, d) : unprefixed(head, vocabulary, d);
-    put("unembed.W_U", w.t());
-    put("unembed.b_U", zeros(vocabulary));
-  }
-
-  private static Tensor zeros(long n) {
-    return io.autocircuit.tensor.Tensors.zeros(
-        org.bytedeco.pytorch.global.torch.ScalarType.Float, n);
-  }
-
-  /** Newer configurations carry rotary settings under rope_parameters, older ones at the top. */
-  private Rotary rotary(int dHead, double defaultShare) {
-    JsonNode rope = c.object("rope_parameters");
-    JsonNode scaling = c.object("rope_scaling");
-    double share =
-        c.number(
-            rope,
-            "partial_rotary_factor",
-            c.number("partial_rotary_factor", c.number("rotary_pct", defaultShare)));
-    double base =
-        c.positive(rope, "rope_theta", c.number("rope_theta", c.number("rotary_emb_base", 10000)));
-    int dimensions = (int) (share * dHead);
-    if (dimensions < 2 || dimensions > dHead || dimensions % 2 != 0) {
-      throw c.error(
-          "rotary dimensions="
-              + dimensions
-              + " of head width="
-              + dHead
-              + " are not usable; correct the rotary share="
-              + share
-              + " so that an even number of at least 2 results");
-    }
-    Rotary plain = Rotary.withBase(dimensions, base, false);
-    JsonNode settings = scaling.isObject() ? scaling : rope;
-    String type = settings.path("rope_type").asText(settings.path("type").asText("default"));
-    return switch (type) {
-      case "default" -> plain;
-      case "linear" -> {
-        double factor = c.positive(settings, "factor", 1);
-        yield new Rotary(
-            dimensions,
-            Arrays.stream(plain.inverseFrequencies()).map(f -> f / factor).toArray(),
-            false);
+    boolean onlyHead = tied && w.has(head) && !w.has(embedding);
+    Recipe in = onlyHead ? w.takeHead(head, vocabulary, d) : w.take(embedding, vocabulary, d);
+    Recipe out = in;
+    if (tied && !onlyHead && w.has(head)) {
+      Recipe stored = w.takeHead(head, vocabulary, d);
+      if (!w.equal(embedding, head)) {
+        out = stored;
+        c.notice(
+            (c.has("tie_word_embeddings")
+                    ? "tie_word_embeddings=true"
+                    : "tie_word_embeddings is not given (so true)")
+                + ", but the file holds "
+                + embedding
+                + " and another "
+                + head
+                + ": both are used, as transformers 5 does; set \"tie_word_embeddings\": false if"
+                + " that is meant, or remove "
+                + head
+                + " if not");
       }
-      case "llama3" -> new Rotary(dimensions, llama3(settings, plain.inverseFrequencies()), false);
-      default -> throw c.unsupported("rope_type", type, "default, linear, llama3");
-    };
-  }
-
-  /** Llama 3.1: long wavelengths are stretched by {@code factor}, middle ones blended. */
-  private double[] llama3(JsonNode s, double[] frequencies) {
-    double factor = c.positive(s, "factor", 8);
-    double low = c.positive(s, "low_freq_factor", 1);
-    double high = c.positive(s, "high_freq_factor", 4);
-    double context = c.positive(s, "original_max_position_embeddings", 8192);
-    if (low >= high) {
-      throw c.error(
-          "low_freq_factor="
-              + low
-              + " is not below high_freq_factor="
-              + high
-              + "; correct one of them");
+    } else if (!tied) {
+      if (!w.has(head) && w.has(embedding)) {
+        throw w.missingHead(
+            head,
+            c.has("tie_word_embeddings")
+                ? "tie_word_embeddings=false"
+                : "tie_word_embeddings is not given, so false");
+      }
+      out = w.takeHead(head, vocabulary, d);
     }
-    return Arrays.stream(frequencies)
-        .map(
-            f -> {
-              double wavelength = 2 * Math.PI / f;
-              if (wavelength > context / low) {
-                return f / factor;
-              }
-              if (wavelength < context / high) {
-                return f;
-              }
-              double blend = (context / wavelength - low) / (high - low);
-              return (1 - blend) * f / factor + blend * f;
-            })
-        .toArray();
+    w.put("embed.W_E", in);
+    w.put("unembed.W_U", out.then(t -> t.t()));
+    w.put("unembed.b_U", zeros(vocabulary));
   }
 
-  private void put(String name, Tensor t) {
-    weights.put(name, t);
-  }
-
-  private Tensor get(String name, long... shape) {
-    return unprefixed(prefix + name, shape);
-  }
-
-  private Tensor unprefixed(String name, long... shape) {
-    if (!files.contains(name) && !prefix.isEmpty() && files.contains(prefix + name)) {
-      return unprefixed(prefix + name, shape);
-    }
-    if (files.contains(name) && !Arrays.equals(files.shape(name), shape)) {
-      throw new DataException(
-          "file="
-              + files.source()
-              + ": tensor=\""
-              + name
-              + "\" has shape="
-              + Arrays.toString(files.shape(name))
-              + " but config.json needs shape="
-              + Arrays.toString(shape)
-              + "; check that both belong together");
-    }
-    return ModelLoader.finite(files, name);
+  private static Recipe zeros(long n) {
+    return read -> Tensors.zeros(ScalarType.Float, n);
   }
 }

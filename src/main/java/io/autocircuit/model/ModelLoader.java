@@ -1,22 +1,20 @@
 package io.autocircuit.model;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.JsonFiles;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Reads a model directory: {@code config.json} beside {@code model.safetensors} or a sharded {@code
  * model.safetensors.index.json}.
+ *
+ * <p>Every tensor of the files and every setting is read, known to change nothing, or refused or
+ * told of by name ({@link Transformer#notices}). Tensors are read, processed and converted part by
+ * part.
  *
  * <p>Two layouts are known. <em>Hugging Face</em>: architectures {@link #ARCHITECTURES}; the
  * weights are brought to TransformerLens's names and processed. <em>HookedTransformer</em>: a
@@ -48,26 +46,25 @@ public final class ModelLoader {
    * @throws DataException if the directory does not hold a supported, complete, finite model
    */
   public static Transformer load(Path directory, WeightProcessing processing, ScalarType type) {
-    if (!Files.isDirectory(directory)) {
-      throw new DataException(
-          "model directory="
-              + directory
-              + (Files.exists(directory) ? " is a file" : " does not exist")
-              + "; give a directory with config.json and model.safetensors");
+    Path place = ModelDirectory.resolve(directory);
+    Path configFile = place.resolve("config.json");
+    ConfigReader reader = new ConfigReader(configFile, JsonFiles.read(configFile));
+    Quantisation.refuse(reader);
+    boolean declared = reader.value("architecture").asText().equals("HookedTransformer");
+    boolean looks = !reader.has("model_type") && HookedTransformerLayout.looksLikeOne(reader);
+    if (!declared && !looks) {
+      HuggingFaceLayout.requireSupported(reader); // before the weights, which may be anything
     }
-    Path configFile = directory.resolve("config.json");
-    if (!Files.isRegularFile(configFile)) {
-      throw new DataException(
-          "model directory="
-              + directory
-              + " has no config.json; give a directory with config.json and model.safetensors");
-    }
-    JsonNode json = JsonFiles.read(configFile);
-    ConfigReader reader = new ConfigReader(configFile, json);
-    String name = modelName(directory);
-    try (Safetensors files = Safetensors.open(directory);
+    String name = ModelDirectory.name(place);
+    try (Safetensors files = ModelDirectory.weights(place);
         TensorScope scope = new TensorScope()) {
-      boolean hooked = "HookedTransformer".equals(json.path("architecture").asText());
+      if (!declared && looks && !HookedTransformerLayout.looksLikeOne(files)) {
+        throw reader.error(
+            "missing field \"model_type\"; add it, or \"architecture\": \"HookedTransformer\" if"
+                + " the weights are a state dictionary of TransformerLens (these have other names)");
+      }
+      Quantisation.refuse(files);
+      boolean hooked = declared || looks;
       Layout layout =
           hooked
               ? HookedTransformerLayout.read(name, reader, files)
@@ -76,37 +73,11 @@ public final class ModelLoader {
           processing != null
               ? processing
               : hooked ? WeightProcessing.NONE : WeightProcessing.DEFAULT;
-      WeightCheck.require("file=" + files.source(), layout.config(), layout.weights());
-      return new Transformer(layout.config(), steps.apply(layout.config(), layout.weights()), type);
+      return new Transformer(
+          layout.config(), steps.apply(layout.config(), layout.weights()), type, reader.notices());
     }
   }
 
   /** A configuration with weights under TransformerLens's names. */
-  record Layout(TransformerConfig config, Map<String, Tensor> weights) {
-    Layout {
-      weights = new LinkedHashMap<>(weights);
-    }
-  }
-
-  private static String modelName(Path directory) {
-    Path p = directory.toAbsolutePath().normalize();
-    Path last = p.getFileName();
-    if (last != null && last.toString().equals("model") && p.getParent() != null) {
-      last = p.getParent().getFileName();
-    }
-    return last == null ? "model" : last.toString();
-  }
-
-  /**
-   * Reads a tensor.
-   *
-   * @throws DataException if it is missing, or an element is not a finite float32
-   */
-  static Tensor finite(Safetensors files, String name) {
-    Tensor t = files.tensor(name);
-    if (!torch.isfinite(t).all().item_bool()) {
-      files.requireFinite(name); // says where
-    }
-    return t;
-  }
+  record Layout(TransformerConfig config, WeightSource weights) {}
 }

@@ -5,6 +5,7 @@ import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.LibtorchAttention;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.TransformerConfig.Rotary;
+import io.autocircuit.model.WeightSource.Part;
 import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
@@ -39,6 +40,7 @@ public final class Transformer implements AutoCloseable {
   private final Affine finalAffine;
   private final Tensor unembedding;
   private final Tensor unembeddingBias;
+  private final List<String> notices;
 
   /** The scale and shift after a normalisation; both null where they are folded or absent. */
   public record Affine(Tensor weight, Tensor bias) {
@@ -54,19 +56,18 @@ public final class Transformer implements AutoCloseable {
     }
   }
 
-  private record Block(
-      Tensor wQkv,
-      Tensor bQkv,
-      Tensor wO,
-      Tensor bO,
-      Affine attentionAffine,
-      Affine mlpAffine,
+  private record Attention(Affine affine, Tensor wQkv, Tensor bQkv, Tensor wO, Tensor bO) {}
+
+  private record Mlp(
+      Affine affine,
       Tensor wIn,
       Tensor bIn,
       Tensor wGate,
       Tensor bGate,
       Tensor wOut,
       Tensor bOut) {}
+
+  private record Block(Attention attention, Mlp mlp) {}
 
   /**
    * What the tokens fix for every block: shapes, which keys each query sees, rotation angles.
@@ -116,81 +117,134 @@ public final class Transformer implements AutoCloseable {
    * @throws io.autocircuit.tensor.DataException if a tensor is missing or has another shape
    */
   public Transformer(TransformerConfig config, Map<String, Tensor> weights, ScalarType type) {
+    this(config, checked(config, weights), type, List.of());
+  }
+
+  private static WeightSource checked(TransformerConfig config, Map<String, Tensor> weights) {
+    WeightCheck.require("weights", config, weights);
+    return WeightSource.of(weights);
+  }
+
+  /**
+   * Makes a model part by part: beside what is finished there is never more than one part and what
+   * is made of it.
+   *
+   * @param config its shape
+   * @param weights gives tensors of the shapes that {@link WeightCheck} requires
+   * @param type float32 or float64
+   * @param notices see {@link #notices}
+   */
+  Transformer(
+      TransformerConfig config, WeightSource weights, ScalarType type, List<String> notices) {
     this.config = config;
     this.place = new Placement(type, Device.CPU);
-    WeightCheck.require("weights", config, weights);
-    try (TensorScope scope = new TensorScope()) {
-      int width = config.heads() * config.dHead();
-      embedding = own(weights.get("embed.W_E"));
-      positionEmbedding = own(weights.get("pos_embed.W_pos"));
+    this.notices = List.copyOf(notices);
+    try {
+      // the largest tensors first, while little else is in memory
+      try (TensorScope scope = new TensorScope()) {
+        Map<String, Tensor> w = weights.tensors(Part.END);
+        finalAffine = affine(w, "ln_final");
+        unembedding = own(w.get("unembed.W_U"));
+        unembeddingBias = own(orZero(w.get("unembed.b_U"), config.outputs()));
+      }
+      try (TensorScope scope = new TensorScope()) {
+        embedding = own(weights.tensors(Part.EMBEDDING).get("embed.W_E"));
+      }
+      try (TensorScope scope = new TensorScope()) {
+        positionEmbedding = own(weights.tensors(Part.POSITIONS).get("pos_embed.W_pos"));
+      }
       List<Block> list = new ArrayList<>();
       for (int b = 0; b < config.blocks(); b++) {
-        String p = "blocks." + b + ".";
-        Tensor wQkv =
-            torch.cat(
-                new org.bytedeco.pytorch.TensorVector(
-                    flatIn(weights.get(p + "attn.W_Q")),
-                    flatIn(ungrouped(weights.get(p + "attn.W_K"))),
-                    flatIn(ungrouped(weights.get(p + "attn.W_V")))),
-                1);
-        Tensor bQkv =
-            torch.cat(
-                new org.bytedeco.pytorch.TensorVector(
-                    bias(weights, p + "attn.b_Q"),
-                    bias(weights, p + "attn.b_K"),
-                    bias(weights, p + "attn.b_V")),
-                0);
-        list.add(
-            new Block(
-                own(wQkv),
-                own(bQkv),
-                own(weights.get(p + "attn.W_O").reshape(width, config.dModel())),
-                own(orZero(weights.get(p + "attn.b_O"), config.dModel())),
-                affine(weights, p + "ln1"),
-                affine(weights, p + "ln2"),
-                own(weights.get(p + "mlp.W_in")),
-                config.attentionOnly()
-                    ? null
-                    : own(orZero(weights.get(p + "mlp.b_in"), config.dMlp())),
-                own(weights.get(p + "mlp.W_gate")),
-                config.gatedMlp()
-                    ? own(orZero(weights.get(p + "mlp.b_gate"), config.dMlp()))
-                    : null,
-                own(weights.get(p + "mlp.W_out")),
-                config.attentionOnly()
-                    ? null
-                    : own(orZero(weights.get(p + "mlp.b_out"), config.dModel()))));
+        list.add(new Block(readAttention(weights, b), readMlp(weights, b)));
       }
       blocks = List.copyOf(list);
-      finalAffine = affine(weights, "ln_final");
-      unembedding = own(weights.get("unembed.W_U"));
-      unembeddingBias = own(orZero(weights.get("unembed.b_U"), config.outputs()));
-      if (config.positions() instanceof Rotary r) {
-        float[] cos = new float[config.contextLength() * r.dimensions()];
-        float[] sin = new float[cos.length];
-        int half = r.dimensions() / 2;
-        for (int t = 0; t < config.contextLength(); t++) {
-          for (int i = 0; i < r.dimensions(); i++) {
-            int pair = r.adjacentPairs() ? i / 2 : i % half;
-            double angle = t * r.inverseFrequencies()[pair];
-            cos[t * r.dimensions() + i] = (float) Math.cos(angle);
-            sin[t * r.dimensions() + i] = (float) Math.sin(angle);
-          }
-        }
-        cosines = own(place.tensor(cos, config.contextLength(), r.dimensions()));
-        sines = own(place.tensor(sin, config.contextLength(), r.dimensions()));
-      } else {
-        cosines = null;
-        sines = null;
+      try (TensorScope scope = new TensorScope()) {
+        Tensor[] angles = angles();
+        cosines = angles == null ? null : own(angles[0]);
+        sines = angles == null ? null : own(angles[1]);
+      }
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  private Attention readAttention(WeightSource weights, int block) {
+    String p = "blocks." + block + ".";
+    try (TensorScope scope = new TensorScope()) {
+      Map<String, Tensor> w = weights.tensors(Part.attention(block));
+      Tensor wQkv =
+          torch.cat(
+              new org.bytedeco.pytorch.TensorVector(
+                  flatIn(w.get(p + "attn.W_Q")),
+                  flatIn(ungrouped(w.get(p + "attn.W_K"))),
+                  flatIn(ungrouped(w.get(p + "attn.W_V")))),
+              1);
+      Tensor bQkv =
+          torch.cat(
+              new org.bytedeco.pytorch.TensorVector(
+                  bias(w, p + "attn.b_Q"), bias(w, p + "attn.b_K"), bias(w, p + "attn.b_V")),
+              0);
+      long width = (long) config.heads() * config.dHead();
+      return new Attention(
+          affine(w, p + "ln1"),
+          own(wQkv),
+          own(bQkv),
+          own(w.get(p + "attn.W_O").reshape(width, config.dModel())),
+          own(orZero(w.get(p + "attn.b_O"), config.dModel())));
+    }
+  }
+
+  private Mlp readMlp(WeightSource weights, int block) {
+    String p = "blocks." + block + ".";
+    try (TensorScope scope = new TensorScope()) {
+      Map<String, Tensor> w = weights.tensors(Part.mlp(block));
+      boolean none = config.attentionOnly();
+      return new Mlp(
+          affine(w, p + "ln2"),
+          own(w.get(p + "mlp.W_in")),
+          none ? null : own(orZero(w.get(p + "mlp.b_in"), config.dMlp())),
+          own(w.get(p + "mlp.W_gate")),
+          config.gatedMlp() ? own(orZero(w.get(p + "mlp.b_gate"), config.dMlp())) : null,
+          own(w.get(p + "mlp.W_out")),
+          none ? null : own(orZero(w.get(p + "mlp.b_out"), config.dModel())));
+    }
+  }
+
+  /** Cosines and sines of every position, {@code [context, dimensions]}; null if not rotary. */
+  private Tensor[] angles() {
+    if (!(config.positions() instanceof Rotary r)) {
+      return null;
+    }
+    float[] cos = new float[config.contextLength() * r.dimensions()];
+    float[] sin = new float[cos.length];
+    int half = r.dimensions() / 2;
+    for (int t = 0; t < config.contextLength(); t++) {
+      for (int i = 0; i < r.dimensions(); i++) {
+        int pair = r.adjacentPairs() ? i / 2 : i % half;
+        double angle = t * r.inverseFrequencies()[pair];
+        cos[t * r.dimensions() + i] = (float) Math.cos(angle);
+        sin[t * r.dimensions() + i] = (float) Math.sin(angle);
       }
     }
+    return new Tensor[] {
+      place.tensor(cos, config.contextLength(), r.dimensions()),
+      place.tensor(sin, config.contextLength(), r.dimensions())
+    };
   }
 
   private Tensor own(Tensor t) {
     if (t == null) {
       return null;
     }
-    Tensor mine = t.to(place.type()).contiguous();
+    Tensor mine;
+    if (t.scalar_type() == place.type()) {
+      mine = t.contiguous();
+    } else {
+      // one copy does both: the type, and elements that lie row by row
+      mine = place.empty(t.shape());
+      mine.copy_(t);
+    }
     mine.retainReference();
     owned.add(mine);
     return mine;
@@ -231,6 +285,15 @@ public final class Transformer implements AutoCloseable {
     return config;
   }
 
+  /**
+   * What its user should know about how it was read: settings of its {@code config.json} that are
+   * not known, say. One sentence or two each, without an end of line; empty for models that were
+   * not read from a directory.
+   */
+  public List<String> notices() {
+    return notices;
+  }
+
   /** float32 or float64. */
   public ScalarType type() {
     return place.type();
@@ -259,29 +322,14 @@ public final class Transformer implements AutoCloseable {
   private Transformer(Transformer from, Device device) {
     config = from.config;
     place = new Placement(from.place.type(), device);
+    notices = from.notices;
     try (TensorScope scope = new TensorScope()) {
       embedding = copy(from.embedding);
       positionEmbedding = copy(from.positionEmbedding);
       cosines = copy(from.cosines);
       sines = copy(from.sines);
       blocks =
-          from.blocks.stream()
-              .map(
-                  b ->
-                      new Block(
-                          copy(b.wQkv()),
-                          copy(b.bQkv()),
-                          copy(b.wO()),
-                          copy(b.bO()),
-                          copy(b.attentionAffine()),
-                          copy(b.mlpAffine()),
-                          copy(b.wIn()),
-                          copy(b.bIn()),
-                          copy(b.wGate()),
-                          copy(b.bGate()),
-                          copy(b.wOut()),
-                          copy(b.bOut())))
-              .toList();
+          from.blocks.stream().map(b -> new Block(copy(b.attention()), copy(b.mlp()))).toList();
       finalAffine = copy(from.finalAffine);
       unembedding = copy(from.unembedding);
       unembeddingBias = copy(from.unembeddingBias);
@@ -289,6 +337,22 @@ public final class Transformer implements AutoCloseable {
       close();
       throw e;
     }
+  }
+
+  private Attention copy(Attention a) {
+    return new Attention(
+        copy(a.affine()), copy(a.wQkv()), copy(a.bQkv()), copy(a.wO()), copy(a.bO()));
+  }
+
+  private Mlp copy(Mlp m) {
+    return new Mlp(
+        copy(m.affine()),
+        copy(m.wIn()),
+        copy(m.bIn()),
+        copy(m.wGate()),
+        copy(m.bGate()),
+        copy(m.wOut()),
+        copy(m.bOut()));
   }
 
   private Affine copy(Affine affine) {
@@ -306,12 +370,12 @@ public final class Transformer implements AutoCloseable {
 
   /** Scale and shift before attention of a block. */
   public Affine attentionAffine(int block) {
-    return blocks.get(block).attentionAffine();
+    return blocks.get(block).attention().affine();
   }
 
   /** Scale and shift before the MLP of a block. */
   public Affine mlpAffine(int block) {
-    return blocks.get(block).mlpAffine();
+    return blocks.get(block).mlp().affine();
   }
 
   /** Scale and shift before the unembedding. */
@@ -321,7 +385,7 @@ public final class Transformer implements AutoCloseable {
 
   /** The bias of a block's attention output, {@code [D]}. */
   public Tensor attentionOutputBias(int block) {
-    return blocks.get(block).bO();
+    return blocks.get(block).attention().bO();
   }
 
   /** What {@code tokens} fix for every block. */
@@ -440,7 +504,7 @@ public final class Transformer implements AutoCloseable {
    *     heads {@code first} to {@code first + count − 1} (of 3·H) are written
    */
   public void projectQkv(int block, Tensor x, Tensor out, int first, int count) {
-    Block w = blocks.get(block);
+    Attention w = blocks.get(block).attention();
     long from = (long) first * config.dHead();
     long n = (long) count * config.dHead();
     torch.addmm_out(
@@ -497,22 +561,26 @@ public final class Transformer implements AutoCloseable {
    * keys, then values.
    */
   public Tensor qkvWeight(int block) {
-    return blocks.get(block).wQkv();
+    return blocks.get(block).attention().wQkv();
   }
 
   /** The bias of {@link #qkvWeight}, {@code [3·H·dHead]}. */
   public Tensor qkvBias(int block) {
-    return blocks.get(block).bQkv();
+    return blocks.get(block).attention().bQkv();
   }
 
   /** The rows of a block's output matrix that belong to one head, {@code [dHead, D]}. */
   public Tensor headOutput(int block, int head) {
-    return blocks.get(block).wO().narrow(0, (long) head * config.dHead(), config.dHead());
+    return blocks
+        .get(block)
+        .attention()
+        .wO()
+        .narrow(0, (long) head * config.dHead(), config.dHead());
   }
 
   /** A block's output matrix for all heads, {@code [H·dHead, D]}. */
   public Tensor attentionOutput(int block) {
-    return blocks.get(block).wO();
+    return blocks.get(block).attention().wO();
   }
 
   /**
@@ -523,7 +591,7 @@ public final class Transformer implements AutoCloseable {
    * @return what the gradient needs
    */
   public MlpState mlp(int block, Tensor x, Tensor out) {
-    Block w = blocks.get(block);
+    Mlp w = blocks.get(block).mlp();
     Tensor hidden = torch.addmm(w.bIn(), x, w.wIn());
     Tensor gate = w.wGate() == null ? null : torch.addmm(w.bGate(), x, w.wGate());
     Tensor active = gate == null ? activate(hidden) : activate(gate).mul_(hidden);
@@ -538,7 +606,7 @@ public final class Transformer implements AutoCloseable {
    * @param out written: ∂L/∂x, {@code [N,D]}
    */
   public void mlpBackward(int block, MlpState state, Tensor gradient, Tensor out) {
-    Block w = blocks.get(block);
+    Mlp w = blocks.get(block).mlp();
     Tensor ga = torch.mm(gradient, w.wOut().t());
     if (state.gate() == null) {
       torch.mm_out(out, activateBackward(ga, state.hidden()), w.wIn().t());

@@ -1,8 +1,10 @@
 package io.autocircuit.model;
 
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.tensor.TensorScope;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -41,7 +43,23 @@ public record WeightProcessing(
    * @return the processed weights, in the current scope
    */
   public Map<String, Tensor> apply(TransformerConfig config, Map<String, Tensor> weights) {
-    Map<String, Tensor> w = new LinkedHashMap<>(weights);
+    Map<String, Tensor> w = new LinkedHashMap<>();
+    weights.forEach((name, t) -> w.put(name, new Tensor(t)));
+    process(config, w);
+    return w;
+  }
+
+  /** Processes each part of a dictionary when it is asked for. */
+  WeightSource apply(TransformerConfig config, WeightSource weights) {
+    return part -> {
+      Map<String, Tensor> w = weights.tensors(part);
+      process(config, w);
+      return w;
+    };
+  }
+
+  /** Replaces tensors; each is freed as soon as its successor is there. */
+  private void process(TransformerConfig config, Map<String, Tensor> w) {
     if (foldLayerNorm) {
       fold(config, w);
     }
@@ -64,29 +82,60 @@ public record WeightProcessing(
     }
     if (foldValueBiases) {
       for (int b = 0; b < config.blocks(); b++) {
-        Tensor bV = w.get(name(b, "attn.b_V"));
-        if (bV != null) {
-          Tensor wO = w.get(name(b, "attn.W_O"));
+        foldValueBias(w, b);
+      }
+    }
+  }
+
+  private static void foldValueBias(Map<String, Tensor> w, int block) {
+    Tensor bV = w.get(name(block, "attn.b_V"));
+    if (bV == null) {
+      return;
+    }
+    Tensor wO = w.get(name(block, "attn.W_O"));
+    Tensor old = w.get(name(block, "attn.b_O"));
+    replace(
+        w,
+        name(block, "attn.b_O"),
+        () -> {
           // heads of a group share its value bias
           Tensor perHead =
               torch.repeat_interleave(
                   bV, wO.size(0) / bV.size(0), new LongOptional(0), new LongOptional());
           Tensor moved = perHead.unsqueeze(-1).mul(wO).sum(0, 1);
-          Tensor old = w.get(name(b, "attn.b_O"));
-          w.put(name(b, "attn.b_O"), old == null ? moved : old.add(moved));
-          w.put(name(b, "attn.b_V"), bV.mul(new org.bytedeco.pytorch.Scalar(0.0)));
-        }
-      }
-    }
-    return w;
+          return old == null ? moved : old.add(moved);
+        });
+    replace(w, name(block, "attn.b_V"), () -> bV.mul(new org.bytedeco.pytorch.Scalar(0.0)));
   }
 
   private static String name(int block, String part) {
     return "blocks." + block + "." + part;
   }
 
+  /** Puts a new tensor in place of the one of that name, if there is one, and frees that. */
+  private static void replace(Map<String, Tensor> w, String name, Supplier<Tensor> next) {
+    Tensor old;
+    try (TensorScope scope = new TensorScope()) {
+      old = w.put(name, scope.keep(next.get()));
+    }
+    free(old);
+  }
+
+  private static void remove(Map<String, Tensor> w, String name) {
+    free(w.remove(name));
+  }
+
+  private static void free(Tensor t) {
+    if (t != null) {
+      t.close();
+    }
+  }
+
   private static void center(Map<String, Tensor> w, String name) {
-    w.computeIfPresent(name, (n, t) -> t.sub(t.mean(new long[] {-1}, true, null)));
+    Tensor t = w.get(name);
+    if (t != null) {
+      replace(w, name, () -> t.sub(t.mean(new long[] {-1}, true, null)));
+    }
   }
 
   private static void fold(TransformerConfig config, Map<String, Tensor> w) {
@@ -95,18 +144,18 @@ public record WeightProcessing(
       for (String p : new String[] {"Q", "K", "V"}) {
         foldInto(w, name(b, "ln1"), name(b, "attn.W_" + p), name(b, "attn.b_" + p), centerBlocks);
       }
-      w.remove(name(b, "ln1.w"));
-      w.remove(name(b, "ln1.b"));
+      remove(w, name(b, "ln1.w"));
+      remove(w, name(b, "ln1.b"));
       for (String p : new String[] {"in", "gate"}) {
         foldInto(w, name(b, "ln2"), name(b, "mlp.W_" + p), name(b, "mlp.b_" + p), centerBlocks);
       }
-      w.remove(name(b, "ln2.w"));
-      w.remove(name(b, "ln2.b"));
+      remove(w, name(b, "ln2.w"));
+      remove(w, name(b, "ln2.b"));
     }
     boolean centerEnd = config.finalNormalization().kind() == Normalization.Kind.LAYER_NORM;
     foldInto(w, "ln_final", "unembed.W_U", "unembed.b_U", centerEnd);
-    w.remove("ln_final.w");
-    w.remove("ln_final.b");
+    remove(w, "ln_final.w");
+    remove(w, "ln_final.b");
   }
 
   /** b ← b + βᵀW; W ← diag(w) W; W ← W − its mean over the input axis where the norm centres. */
@@ -118,17 +167,22 @@ public record WeightProcessing(
     }
     Tensor shift = w.get(norm + ".b");
     if (shift != null) {
-      Tensor moved = shift.unsqueeze(-1).mul(matrix).sum(-2);
       Tensor old = w.get(bias);
-      w.put(bias, old == null ? moved : old.add(moved));
+      replace(
+          w,
+          bias,
+          () -> {
+            Tensor moved = shift.unsqueeze(-1).mul(matrix).sum(-2);
+            return old == null ? moved : old.add(moved);
+          });
     }
     Tensor scale = w.get(norm + ".w");
     if (scale != null) {
-      matrix = scale.unsqueeze(-1).mul(matrix);
+      replace(w, weight, () -> scale.unsqueeze(-1).mul(matrix));
     }
     if (centers) {
-      matrix = matrix.sub(matrix.mean(new long[] {-2}, true, null));
+      Tensor scaled = w.get(weight);
+      replace(w, weight, () -> scaled.sub(scaled.mean(new long[] {-2}, true, null)));
     }
-    w.put(weight, matrix);
   }
 }

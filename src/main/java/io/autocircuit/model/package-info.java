@@ -24,7 +24,13 @@
  * absurd, an architecture, activation or rotary variant that we do not compute, a tensor that is
  * missing, misshapen or not finite) is a {@link io.autocircuit.tensor.DataException} that names
  * file and field, and nothing is computed with settings that were not understood. Sizes in a {@code
- * config.json} reserve no memory: tensors are compared with them first.
+ * config.json} reserve no memory: tensors are compared with them first. What is not read is not
+ * ignored either: tensors that nothing takes are refused, settings that nobody asks for are known
+ * to change nothing, refused, or told of ({@link io.autocircuit.model.Transformer#notices}).
+ *
+ * <p><b>Loading is lazy.</b> A layout says what each tensor is made of; numbers are read,
+ * processed, converted and freed part by part, so that the most memory in use is the finished
+ * model's and one part's.
  *
  * <p><b>Weights are in the form that is fastest to use</b>: queries, keys and values of all heads
  * in one matrix, grouped key/value heads repeated for every query head, so that each head has three

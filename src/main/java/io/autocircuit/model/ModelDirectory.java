@@ -1,0 +1,270 @@
+package io.autocircuit.model;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.tensor.DataException;
+import io.autocircuit.tensor.JsonFiles;
+import io.autocircuit.tensor.Safetensors;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/** Finds the model in a directory, or says what is there instead and how to make a model of it. */
+final class ModelDirectory {
+  /** What to do with an adapter. */
+  static final String MERGE =
+      ", which is not a model by itself; in Python load the model with it, call"
+          + " merge_and_unload() and save the result with save_pretrained";
+
+  private static final String NEEDED = "; give a directory with config.json and model.safetensors";
+  private static final Pattern HUB_ID =
+      Pattern.compile("[A-Za-z0-9][\\w.-]{0,95}(/[A-Za-z0-9][\\w.-]{0,95})?");
+  private static final Pattern SHARD =
+      Pattern.compile("(.+)-(\\d{5,6})-of-(\\d{5,6})\\.safetensors");
+  private static final Pattern OTHER_WEIGHTS =
+      Pattern.compile(
+          "pytorch_model.*\\.bin|model\\.bin|.*\\.(gguf|h5|pth|pt|ckpt|msgpack|onnx|npz)");
+  private static final int SHOWN = 4;
+  private static final int MOST_ENTRIES = 10_000;
+
+  private ModelDirectory() {}
+
+  /**
+   * The directory that holds {@code config.json}: the one given, or the only snapshot of the folder
+   * of a model in Hugging Face's cache.
+   *
+   * @throws DataException if there is none, if it is not clear which, or if it holds an adapter
+   */
+  static Path resolve(Path given) {
+    if (!Files.isDirectory(given)) {
+      boolean exists = Files.exists(given);
+      throw new DataException(
+          "model directory="
+              + given
+              + (exists ? " is a file" : " does not exist")
+              + (!exists && HUB_ID.matcher(given.toString()).matches()
+                  ? "; nothing is downloaded: if it is a name on the Hugging Face hub, download it"
+                      + " (hf download "
+                      + given
+                      + " --local-dir DIR) and give that directory"
+                  : NEEDED));
+    }
+    refuseAdapter(given);
+    if (Files.isRegularFile(given.resolve("config.json"))) {
+      return given;
+    }
+    Path snapshots = given.resolve("snapshots");
+    if (Files.isDirectory(snapshots)) {
+      return snapshot(given, snapshots);
+    }
+    if (Files.isRegularFile(given.resolve("params.json"))) {
+      throw new DataException(
+          "model directory="
+              + given
+              + " has params.json and no config.json: these are weights in their maker's own"
+              + " format; give the ones in Hugging Face's format");
+    }
+    List<String> inner =
+        entries(
+            given,
+            n ->
+                Files.isRegularFile(given.resolve(n).resolve("config.json"))
+                    || n.startsWith("models--"));
+    throw new DataException(
+        "model directory="
+            + given
+            + " has no config.json"
+            + (inner.isEmpty()
+                ? NEEDED
+                : "; its folders have: give one of " + listed(given, inner)));
+  }
+
+  private static void refuseAdapter(Path directory) {
+    if (Files.isRegularFile(directory.resolve("adapter_config.json"))) {
+      throw new DataException(
+          "model directory="
+              + directory
+              + " has adapter_config.json: it holds a LoRA (or another) adapter"
+              + MERGE);
+    }
+  }
+
+  private static Path snapshot(Path cache, Path snapshots) {
+    List<String> names =
+        entries(snapshots, n -> Files.isRegularFile(snapshots.resolve(n).resolve("config.json")));
+    if (names.isEmpty()) {
+      throw new DataException(
+          "model directory="
+              + cache
+              + " is a folder of Hugging Face's cache without a snapshot that has config.json;"
+              + " download the model again");
+    }
+    if (names.size() > 1) {
+      String main = main(cache, names);
+      throw new DataException(
+          "model directory="
+              + cache
+              + " is a folder of Hugging Face's cache with "
+              + names.size()
+              + " snapshots; give "
+              + (main == null
+                  ? "one of " + listed(snapshots, names)
+                  : snapshots.resolve(main)
+                      + ", which is the main branch, or another of "
+                      + listed(snapshots, names)));
+    }
+    Path only = snapshots.resolve(names.get(0));
+    refuseAdapter(only);
+    return only;
+  }
+
+  /** The snapshot that the main branch stood at, or null. */
+  private static String main(Path cache, List<String> names) {
+    Path ref = cache.resolve("refs").resolve("main");
+    try {
+      String text = Files.size(ref) > 100 ? "" : Files.readString(ref).strip();
+      return names.contains(text) ? text : null;
+    } catch (IOException | RuntimeException unknown) {
+      return null;
+    }
+  }
+
+  /** A name for reports. */
+  static String name(Path given) {
+    Path p = given.toAbsolutePath().normalize();
+    Path last = p.getFileName();
+    Path parent = p.getParent();
+    if (last != null && parent != null && parent.getFileName() != null) {
+      if (last.toString().equals("model")) {
+        last = parent.getFileName();
+      } else if (parent.getFileName().toString().equals("snapshots")
+          && parent.getParent() != null
+          && parent.getParent().getFileName() != null) {
+        last = parent.getParent().getFileName();
+      }
+    }
+    String name = last == null ? "model" : last.toString();
+    return name.startsWith("models--") ? name.substring(name.lastIndexOf("--") + 2) : name;
+  }
+
+  /**
+   * Opens the weights.
+   *
+   * @throws DataException if there are none in safetensors format, or the index of shards does not
+   *     list all that they hold
+   */
+  static Safetensors weights(Path directory) {
+    boolean index = Files.exists(directory.resolve("model.safetensors.index.json"));
+    if (Files.exists(directory.resolve("model.safetensors"))) {
+      return Safetensors.open(directory);
+    }
+    if (!index) {
+      throw new DataException("model directory=" + directory + instead(directory));
+    }
+    Safetensors files = Safetensors.open(directory);
+    try {
+      requireAllListed(files);
+      return files;
+    } catch (RuntimeException e) {
+      files.close();
+      throw e;
+    }
+  }
+
+  /** What is there instead of {@code model.safetensors}, and what to do. */
+  private static String instead(Path directory) {
+    List<String> tensors = entries(directory, n -> n.endsWith(".safetensors"));
+    for (String name : tensors) {
+      Matcher m = SHARD.matcher(name);
+      if (m.matches()) {
+        int count = Integer.parseInt(m.group(3));
+        long there =
+            tensors.stream().filter(n -> n.endsWith("-of-" + m.group(3) + ".safetensors")).count();
+        return " holds "
+            + DataException.quote(name)
+            + " ("
+            + there
+            + " of "
+            + count
+            + " shards) but no model.safetensors.index.json, which says what is in which; download"
+            + (there < count ? " it and the missing shards" : " it");
+      }
+    }
+    if (tensors.size() == 1) {
+      return " holds no model.safetensors, but "
+          + DataException.quote(tensors.get(0))
+          + "; if that is the model, rename it to model.safetensors";
+    }
+    List<String> others = entries(directory, n -> OTHER_WEIGHTS.matcher(n).matches());
+    if (!others.isEmpty()) {
+      boolean gguf = others.get(0).endsWith(".gguf");
+      return " holds "
+          + DataException.quote(others.get(0))
+          + " but no model.safetensors, and only safetensors are read; convert it in Python:"
+          + " AutoModelForCausalLM.from_pretrained(DIR"
+          + (gguf ? ", gguf_file=NAME" : "")
+          + ").save_pretrained(NEW_DIR, safe_serialization=True)";
+    }
+    return " holds neither model.safetensors nor model.safetensors.index.json"
+        + (tensors.isEmpty() ? "" : " (but " + listed(tensors) + ")")
+        + "; name a directory with weights in safetensors format";
+  }
+
+  /** Every tensor of every shard must be the one that the index places there. */
+  private static void requireAllListed(Safetensors files) {
+    JsonNode map = JsonFiles.read(files.source()).path("weight_map");
+    Map<String, Set<String>> listed = new HashMap<>();
+    for (Map.Entry<String, JsonNode> e : map.properties()) {
+      listed.computeIfAbsent(e.getValue().asText(), s -> new HashSet<>()).add(e.getKey());
+    }
+    for (String shard : new TreeSet<>(listed.keySet())) {
+      List<String> left = new ArrayList<>();
+      try (Safetensors one = Safetensors.open(files.source().resolveSibling(shard))) {
+        one.names().stream().filter(n -> !listed.get(shard).contains(n)).forEach(left::add);
+      }
+      if (!left.isEmpty()) {
+        throw new DataException(
+            "file="
+                + files.source()
+                + ": shard="
+                + DataException.quote(shard)
+                + " holds tensors that the index does not place there: "
+                + StoredWeights.listed(left)
+                + "; index and shards do not belong together, download both again");
+      }
+    }
+  }
+
+  private static List<String> entries(Path directory, Predicate<String> wanted) {
+    try (Stream<Path> list = Files.list(directory)) {
+      return list.limit(MOST_ENTRIES)
+          .map(p -> p.getFileName().toString())
+          .filter(wanted)
+          .sorted()
+          .toList();
+    } catch (IOException | java.io.UncheckedIOException unreadable) {
+      return List.of();
+    }
+  }
+
+  private static String listed(List<String> names) {
+    return StoredWeights.listed(names);
+  }
+
+  private static String listed(Path parent, List<String> names) {
+    List<String> shown =
+        names.stream().limit(SHOWN).map(n -> parent.resolve(n).toString()).toList();
+    return String.join(", ", shown)
+        + (names.size() > SHOWN ? " and " + (names.size() - SHOWN) + " more" : "");
+  }
+}
