@@ -61,19 +61,17 @@ final class TokenizerGrammar {
 
   /** The kinds of components, and under which name a sequence holds its members. */
   enum Kind {
-    NORMALIZER("normalizer", "normalizers", normalizers()),
-    PRE_TOKENIZER("pre_tokenizer", "pretokenizers", preTokenizers()),
-    POST_PROCESSOR("post_processor", "processors", postProcessors()),
-    DECODER("decoder", "decoders", decoders());
+    NORMALIZER("normalizer", "normalizers"),
+    PRE_TOKENIZER("pre_tokenizer", "pretokenizers"),
+    POST_PROCESSOR("post_processor", "processors"),
+    DECODER("decoder", "decoders");
 
     private final String field;
     private final String members;
-    private final Map<String, Map<String, Check>> types;
 
-    Kind(String field, String members, Map<String, Map<String, Check>> types) {
+    Kind(String field, String members) {
       this.field = field;
       this.members = members;
-      this.types = types;
     }
 
     String field() {
@@ -128,14 +126,14 @@ final class TokenizerGrammar {
       }
       return sequence;
     }
-    Map<String, Check> fields = kind.types.get(type);
+    Map<String, Check> fields = types(kind).get(type);
     if (fields == null) {
       throw new Refused(
           where,
           String.format(
               "type=%s is not one of %s, Sequence",
               DataException.quote(type),
-              kind.types.keySet().stream().sorted().collect(Collectors.joining(", "))));
+              types(kind).keySet().stream().sorted().collect(Collectors.joining(", "))));
     }
     ObjectNode checked = fields(where, value, fields);
     grow(where, type, checked);
@@ -235,6 +233,15 @@ final class TokenizerGrammar {
   }
 
   // ---- the types ----
+
+  private static Map<String, Map<String, Check>> types(Kind kind) {
+    return switch (kind) {
+      case NORMALIZER -> NORMALIZERS;
+      case PRE_TOKENIZER -> PRE_TOKENIZERS;
+      case POST_PROCESSOR -> POST_PROCESSORS;
+      case DECODER -> DECODERS;
+    };
+  }
 
   private static Map<String, Map<String, Check>> normalizers() {
     Map<String, Map<String, Check>> types = new HashMap<>();
@@ -346,6 +353,11 @@ final class TokenizerGrammar {
             // The library cannot cut the end of a token that is shorter.
             "stop", number(0, 0)));
   }
+
+  private static final Map<String, Map<String, Check>> NORMALIZERS = normalizers();
+  private static final Map<String, Map<String, Check>> PRE_TOKENIZERS = preTokenizers();
+  private static final Map<String, Map<String, Check>> POST_PROCESSORS = postProcessors();
+  private static final Map<String, Map<String, Check>> DECODERS = decoders();
 
   private static final Map<String, Check> ADDED_TOKEN =
       Map.of(
@@ -517,7 +529,7 @@ final class TokenizerGrammar {
                 ids.size(), tokens.size()));
       }
       for (int i = 0; i < ids.size(); i++) {
-        JsonNode ignoredId = integer(at + ".ids[" + i + "]", ids.get(i), 0, MOST_IDS - 1);
+        JsonNode unusedId = integer(at + ".ids[" + i + "]", ids.get(i), 0, MOST_IDS - 1);
         String ignored = text(at + ".tokens[" + i + "]", tokens.get(i));
       }
       ObjectNode kept = checked.putObject(token.getKey());

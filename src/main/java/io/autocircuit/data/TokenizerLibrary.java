@@ -20,7 +20,7 @@ import java.util.concurrent.TimeoutException;
  * never return.
  */
 final class TokenizerLibrary implements AutoCloseable {
-  private static final Duration LOADING = Duration.ofSeconds(120);
+  private static final Duration LOADING = Duration.ofMinutes(2);
   private static final Duration ENCODING = Duration.ofSeconds(20);
 
   private final Path file;
