@@ -96,7 +96,7 @@ final class TokenizerLibrary implements AutoCloseable {
                   + " shorten it",
               file, DataException.quote(text), text.length(), longestText));
     }
-    if (TokenizerGrammar.halfSurrogate(text)) {
+    if (TokenizerValues.halfSurrogate(text)) {
       throw new DataException(
           String.format(
               "file=%s: text=%s has half of a surrogate pair, which is not text; correct it",
