@@ -125,7 +125,7 @@ final class TokenizerFile {
           e);
     } catch (IOException e) {
       throw refused(file, "it is not UTF-8 text", "download it again", e);
-    } catch (TokenizerGrammar.Refused e) {
+    } catch (TokenizerValues.Refused e) {
       throw refused(file, e.getMessage(), CURE, e);
     }
   }
@@ -155,7 +155,7 @@ final class TokenizerFile {
 
   private void whole() throws IOException {
     if (parser.nextToken() != JsonToken.START_OBJECT) {
-      throw new TokenizerGrammar.Refused("the file", "it is not an object");
+      throw new TokenizerValues.Refused("the file", "it is not an object");
     }
     Map<String, JsonNode> unknown = new HashMap<>();
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
@@ -164,7 +164,7 @@ final class TokenizerFile {
       switch (name) {
         case "version" -> {
           if (!tree("version").asText().equals("1.0")) {
-            throw new TokenizerGrammar.Refused("version", "it is not \"1.0\"");
+            throw new TokenizerValues.Refused("version", "it is not \"1.0\"");
           }
         }
         case "truncation", "padding" -> {
@@ -173,7 +173,7 @@ final class TokenizerFile {
         case "added_tokens" -> added = TokenizerGrammar.addedTokens(tree(name));
         case "model" -> {
           if (value != JsonToken.START_OBJECT) {
-            throw new TokenizerGrammar.Refused("model", "it is not an object");
+            throw new TokenizerValues.Refused("model", "it is not an object");
           }
           model = model();
         }
@@ -190,12 +190,12 @@ final class TokenizerFile {
       }
     }
     if (parser.nextToken() != null) {
-      throw new TokenizerGrammar.Refused("the file", "something follows its end");
+      throw new TokenizerValues.Refused("the file", "something follows its end");
     }
-    TokenizerGrammar.onlyKnown(
+    TokenizerValues.onlyKnown(
         "the file", JsonNodeFactory.instance.objectNode().setAll(unknown), Set.of());
     if (model == null) {
-      throw new TokenizerGrammar.Refused("the file", "it has no model");
+      throw new TokenizerValues.Refused("the file", "it has no model");
     }
     JsonNode post = components.get(TokenizerGrammar.Kind.POST_PROCESSOR);
     if (post != null) {
@@ -224,7 +224,7 @@ final class TokenizerFile {
     JsonToken token = parser.currentToken();
     while (true) {
       if (++values > MOST_VALUES) {
-        throw new TokenizerGrammar.Refused(
+        throw new TokenizerValues.Refused(
             "the file", "it has more values than the limit=" + MOST_VALUES);
       }
       if (token.isStructStart()) {
@@ -261,7 +261,7 @@ final class TokenizerFile {
       }
     }
     if (vocab == null) {
-      throw new TokenizerGrammar.Refused("model", "it has no vocab");
+      throw new TokenizerValues.Refused("model", "it has no vocab");
     }
     String type = TokenizerModel.type(settings, scored, merges != null);
     JsonNode checked = TokenizerModel.settings(type, settings, scored, merges != null);
@@ -292,36 +292,36 @@ final class TokenizerFile {
     int from = parser.getTextOffset();
     for (int i = from; i < from + length; i++) {
       if (Character.isSurrogate(characters[i])) {
-        TokenizerGrammar.whole(list + "[" + entry + "]", parser.getText());
+        TokenizerValues.whole(list + "[" + entry + "]", parser.getText());
         return;
       }
     }
   }
 
-  private static TokenizerGrammar.Refused entry(String list, int entry, String what) {
-    return new TokenizerGrammar.Refused(list + "[" + entry + "]", what);
+  private static TokenizerValues.Refused entry(String list, int entry, String what) {
+    return new TokenizerValues.Refused(list + "[" + entry + "]", what);
   }
 
   private static void count(int before, String where, int most) {
     if (before >= most) {
-      throw new TokenizerGrammar.Refused(where, "it has more entries than the limit=" + most);
+      throw new TokenizerValues.Refused(where, "it has more entries than the limit=" + most);
     }
   }
 
   /** A vocabulary of tokens and ids. */
   private Range ids(JsonToken value) throws IOException {
     if (value != JsonToken.START_OBJECT) {
-      throw new TokenizerGrammar.Refused(VOCAB, "it is neither an object nor a list");
+      throw new TokenizerValues.Refused(VOCAB, "it is neither an object nor a list");
     }
     int from = begin();
     for (int i = 0; parser.nextToken() == JsonToken.FIELD_NAME; i++) {
       count(i, VOCAB, MOST_ENTRIES);
-      token(VOCAB, i, TokenizerGrammar.LONGEST_TEXT);
+      token(VOCAB, i, TokenizerValues.LONGEST_TEXT);
       if (parser.nextToken() != JsonToken.VALUE_NUMBER_INT
           || parser.getTextLength() > 8
           || parser.getIntValue() < 0
           || parser.getIntValue() >= TokenizerGrammar.MOST_IDS) {
-        throw new TokenizerGrammar.Refused(
+        throw new TokenizerValues.Refused(
             VOCAB + "[" + DataException.quote(parser.currentName()) + "]",
             "its id is not a whole number from 0 to " + (TokenizerGrammar.MOST_IDS - 1));
       }
@@ -338,7 +338,7 @@ final class TokenizerFile {
           parser.currentToken() == JsonToken.START_ARRAY
               && parser.nextToken() == JsonToken.VALUE_STRING;
       if (good) {
-        token(VOCAB, i, TokenizerGrammar.LONGEST_TEXT);
+        token(VOCAB, i, TokenizerValues.LONGEST_TEXT);
         good = parser.nextToken().isNumeric() && Double.isFinite(parser.getDoubleValue());
       }
       if (!good || parser.nextToken() != JsonToken.END_ARRAY) {
@@ -351,20 +351,20 @@ final class TokenizerFile {
   /** Merges, each a text of two tokens or a list of them. */
   private Range merges(JsonToken value) throws IOException {
     if (value != JsonToken.START_ARRAY) {
-      throw new TokenizerGrammar.Refused(MERGES, "it is not a list");
+      throw new TokenizerValues.Refused(MERGES, "it is not a list");
     }
     int from = begin();
     for (int i = 0; parser.nextToken() != JsonToken.END_ARRAY; i++) {
       count(i, MERGES, MOST_MERGES);
       if (parser.currentToken() == JsonToken.VALUE_STRING) {
-        token(MERGES, i, 2 * TokenizerGrammar.LONGEST_TEXT + 1);
+        token(MERGES, i, 2 * TokenizerValues.LONGEST_TEXT + 1);
         continue;
       }
       boolean good = parser.currentToken() == JsonToken.START_ARRAY;
       for (int k = 0; good && k < 2; k++) {
         good = parser.nextToken() == JsonToken.VALUE_STRING;
         if (good) {
-          token(MERGES, i, TokenizerGrammar.LONGEST_TEXT);
+          token(MERGES, i, TokenizerValues.LONGEST_TEXT);
         }
       }
       if (!good || parser.nextToken() != JsonToken.END_ARRAY) {

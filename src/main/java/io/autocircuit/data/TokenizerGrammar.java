@@ -22,9 +22,6 @@ final class TokenizerGrammar {
   /** Ids are below this. */
   static final int MOST_IDS = 1 << 24;
 
-  /** UTF-16 code units of a token, a pattern or any other text of a component. */
-  static final int LONGEST_TEXT = 1024;
-
   /** Added tokens; each makes the library build its search tree once more. */
   static final int MOST_ADDED = 16_384;
 
@@ -46,14 +43,6 @@ final class TokenizerGrammar {
   private static final Set<String> ADDING =
       Set.of("TemplateProcessing", "BertProcessing", "RobertaProcessing");
 
-  /** Something outside what is accepted; {@link TokenizerFile} puts the file's name before it. */
-  @SuppressWarnings("serial")
-  static final class Refused extends RuntimeException {
-    Refused(String where, String what) {
-      super(where + ": " + what);
-    }
-  }
-
   /** Checks the value of a field and returns what the library may see of it. */
   private interface Check {
     JsonNode apply(TokenizerGrammar grammar, String where, JsonNode value);
@@ -61,19 +50,17 @@ final class TokenizerGrammar {
 
   /** The kinds of components, and under which name a sequence holds its members. */
   enum Kind {
-    NORMALIZER("normalizer", "normalizers", normalizers()),
-    PRE_TOKENIZER("pre_tokenizer", "pretokenizers", preTokenizers()),
-    POST_PROCESSOR("post_processor", "processors", postProcessors()),
-    DECODER("decoder", "decoders", decoders());
+    NORMALIZER("normalizer", "normalizers"),
+    PRE_TOKENIZER("pre_tokenizer", "pretokenizers"),
+    POST_PROCESSOR("post_processor", "processors"),
+    DECODER("decoder", "decoders");
 
     private final String field;
     private final String members;
-    private final Map<String, Map<String, Check>> types;
 
-    Kind(String field, String members, Map<String, Map<String, Check>> types) {
+    Kind(String field, String members) {
       this.field = field;
       this.members = members;
-      this.types = types;
     }
 
     String field() {
@@ -98,7 +85,7 @@ final class TokenizerGrammar {
   /**
    * Checks a component.
    *
-   * @throws Refused if it is outside what is accepted
+   * @throws TokenizerValues.Refused if it is outside what is accepted
    */
   static Checked check(Kind kind, JsonNode value) {
     if (value.isNull()) {
@@ -111,43 +98,46 @@ final class TokenizerGrammar {
 
   private JsonNode component(Kind kind, String where, JsonNode value, int depth) {
     if (++components > MOST_COMPONENTS) {
-      throw new Refused(kind.field, "it has more components than the limit=" + MOST_COMPONENTS);
+      throw new TokenizerValues.Refused(
+          kind.field, "it has more components than the limit=" + MOST_COMPONENTS);
     }
-    String type = text(where + ".type", object(where, value).path("type"));
+    String type =
+        TokenizerValues.text(where + ".type", TokenizerValues.object(where, value).path("type"));
     if (type.equals("Sequence")) {
       if (depth > DEEPEST) {
-        throw new Refused(kind.field, "its sequences are nested deeper than the limit=" + DEEPEST);
+        throw new TokenizerValues.Refused(
+            kind.field, "its sequences are nested deeper than the limit=" + DEEPEST);
       }
-      onlyKnown(where, value, Set.of("type", kind.members));
+      TokenizerValues.onlyKnown(where, value, Set.of("type", kind.members));
       ObjectNode sequence = NODES.objectNode().put("type", type);
       ArrayNode members = sequence.putArray(kind.members);
       String inside = where + "." + kind.members;
-      JsonNode list = array(inside, value.path(kind.members), MOST_COMPONENTS);
+      JsonNode list = TokenizerValues.array(inside, value.path(kind.members), MOST_COMPONENTS);
       for (int i = 0; i < list.size(); i++) {
         members.add(component(kind, inside + "[" + i + "]", list.get(i), depth + 1));
       }
       return sequence;
     }
-    Map<String, Check> fields = kind.types.get(type);
+    Map<String, Check> fields = types(kind).get(type);
     if (fields == null) {
-      throw new Refused(
+      throw new TokenizerValues.Refused(
           where,
           String.format(
               "type=%s is not one of %s, Sequence",
               DataException.quote(type),
-              kind.types.keySet().stream().sorted().collect(Collectors.joining(", "))));
+              types(kind).keySet().stream().sorted().collect(Collectors.joining(", "))));
     }
     ObjectNode checked = fields(where, value, fields);
     grow(where, type, checked);
     if (ADDING.contains(type) && ++adding > 1) {
-      throw new Refused(where, "a second component that adds special tokens");
+      throw new TokenizerValues.Refused(where, "a second component that adds special tokens");
     }
     return checked;
   }
 
   /** Checks an object by the checks of its fields, and drops fields that mean nothing. */
   private ObjectNode fields(String where, JsonNode value, Map<String, Check> fields) {
-    onlyKnown(where, value, fields.keySet());
+    TokenizerValues.onlyKnown(where, value, fields.keySet());
     ObjectNode checked = NODES.objectNode();
     if (value.has("type")) {
       checked.set("type", value.get("type"));
@@ -161,29 +151,6 @@ final class TokenizerGrammar {
     return checked;
   }
 
-  /**
-   * Fields that no one knows are dropped where they are switched off, and refused where they are
-   * not: a newer library may give them a meaning.
-   */
-  static void onlyKnown(String where, JsonNode value, Set<String> known) {
-    value
-        .properties()
-        .forEach(
-            field -> {
-              boolean off =
-                  field.getValue().isNull()
-                      || field.getValue().isBoolean() && !field.getValue().booleanValue()
-                      || field.getValue().isContainerNode() && field.getValue().isEmpty();
-              if (!off && !known.contains(field.getKey()) && !field.getKey().equals("type")) {
-                throw new Refused(
-                    where,
-                    "field="
-                        + DataException.quote(field.getKey())
-                        + " is not known; remove it if it has no meaning");
-              }
-            });
-  }
-
   /** Keeps count of how much longer texts can become. */
   private void grow(String where, String type, ObjectNode component) {
     switch (type) {
@@ -195,7 +162,7 @@ final class TokenizerGrammar {
         try {
           growth *= TokenizerCharsmap.growth(component.path("precompiled_charsmap").asText());
         } catch (IllegalArgumentException e) {
-          throw new Refused(where + ".precompiled_charsmap", e.getMessage());
+          throw new TokenizerValues.Refused(where + ".precompiled_charsmap", e.getMessage());
         }
       }
       case "Replace" -> {
@@ -206,7 +173,7 @@ final class TokenizerGrammar {
                 ? bytes(pattern.get("String").textValue())
                 : expression(where + ".pattern.Regex", pattern.path("Regex").asText());
         if (least == 0 && component.has("pattern")) {
-          throw new Refused(
+          throw new TokenizerValues.Refused(
               where + ".pattern.Regex",
               DataException.quote(component.path("pattern").path("Regex").asText())
                   + " is not accepted: it can match nothing, and the library cannot replace that");
@@ -216,7 +183,7 @@ final class TokenizerGrammar {
       default -> {}
     }
     if (growth > MOST_GROWTH) {
-      throw new Refused(
+      throw new TokenizerValues.Refused(
           where,
           "with those before it, it can make a text more than " + MOST_GROWTH + " times longer");
     }
@@ -230,11 +197,21 @@ final class TokenizerGrammar {
     try {
       return TokenizerRegex.check(regex, LONGEST_NORMALIZED, MOST_STEPS_BACK);
     } catch (TokenizerRegex.Refused e) {
-      throw new Refused(where, DataException.quote(regex) + " is not accepted: " + e.getMessage());
+      throw new TokenizerValues.Refused(
+          where, DataException.quote(regex) + " is not accepted: " + e.getMessage());
     }
   }
 
   // ---- the types ----
+
+  private static Map<String, Map<String, Check>> types(Kind kind) {
+    return switch (kind) {
+      case NORMALIZER -> NORMALIZERS;
+      case PRE_TOKENIZER -> PRE_TOKENIZERS;
+      case POST_PROCESSOR -> POST_PROCESSORS;
+      case DECODER -> DECODERS;
+    };
+  }
 
   private static Map<String, Map<String, Check>> normalizers() {
     Map<String, Map<String, Check>> types = new HashMap<>();
@@ -342,10 +319,15 @@ final class TokenizerGrammar {
         "Strip",
         Map.of(
             "content", TokenizerGrammar::character,
-            "start", number(0, LONGEST_TEXT),
+            "start", number(0, TokenizerValues.LONGEST_TEXT),
             // The library cannot cut the end of a token that is shorter.
             "stop", number(0, 0)));
   }
+
+  private static final Map<String, Map<String, Check>> NORMALIZERS = normalizers();
+  private static final Map<String, Map<String, Check>> PRE_TOKENIZERS = preTokenizers();
+  private static final Map<String, Map<String, Check>> POST_PROCESSORS = postProcessors();
+  private static final Map<String, Map<String, Check>> DECODERS = decoders();
 
   private static final Map<String, Check> ADDED_TOKEN =
       Map.of(
@@ -360,20 +342,22 @@ final class TokenizerGrammar {
   /**
    * Checks the added tokens.
    *
-   * @throws Refused if they are outside what is accepted
+   * @throws TokenizerValues.Refused if they are outside what is accepted
    */
   static JsonNode addedTokens(JsonNode value) {
     ArrayNode checked = NODES.arrayNode();
-    JsonNode list = array("added_tokens", value, MOST_ADDED);
+    JsonNode list = TokenizerValues.array("added_tokens", value, MOST_ADDED);
     long length = 0;
     for (int i = 0; i < list.size(); i++) {
       String where = "added_tokens[" + i + "]";
       length += list.get(i).path("content").asText().length();
       if (length > MOST_ADDED_TEXT) {
-        throw new Refused(
+        throw new TokenizerValues.Refused(
             "added_tokens", "their texts together are longer than the limit=" + MOST_ADDED_TEXT);
       }
-      checked.add(new TokenizerGrammar().fields(where, object(where, list.get(i)), ADDED_TOKEN));
+      checked.add(
+          new TokenizerGrammar()
+              .fields(where, TokenizerValues.object(where, list.get(i)), ADDED_TOKEN));
     }
     return checked;
   }
@@ -386,99 +370,90 @@ final class TokenizerGrammar {
 
   private static Check oneOf(List<String> names) {
     return (grammar, where, value) -> {
-      if (!names.contains(text(where, value))) {
-        throw new Refused(where, "it is not one of " + String.join(", ", names));
+      if (!names.contains(TokenizerValues.text(where, value))) {
+        throw new TokenizerValues.Refused(where, "it is not one of " + String.join(", ", names));
       }
       return value;
     };
   }
 
   private static Check number(int least, int most) {
-    return (grammar, where, value) -> integer(where, value, least, most);
-  }
-
-  private static JsonNode integer(String where, JsonNode value, int least, int most) {
-    if (!value.isIntegralNumber()
-        || !value.canConvertToLong()
-        || value.longValue() < least
-        || value.longValue() > most) {
-      throw new Refused(
-          where, shown(value) + " is not a whole number from " + least + " to " + most);
-    }
-    return value;
+    return (grammar, where, value) -> TokenizerValues.integer(where, value, least, most);
   }
 
   private static JsonNode flag(TokenizerGrammar grammar, String where, JsonNode value) {
     if (!value.isBoolean()) {
-      throw new Refused(where, shown(value) + " is not true or false");
+      throw new TokenizerValues.Refused(
+          where, TokenizerValues.shown(value) + " is not true or false");
     }
     return value;
   }
 
   private static JsonNode any(TokenizerGrammar grammar, String where, JsonNode value) {
-    String ignored = text(where, value);
+    String ignored = TokenizerValues.text(where, value);
     return value;
   }
 
   private static JsonNode some(TokenizerGrammar grammar, String where, JsonNode value) {
-    if (text(where, value).isEmpty()) {
-      throw new Refused(where, "it is empty");
+    if (TokenizerValues.text(where, value).isEmpty()) {
+      throw new TokenizerValues.Refused(where, "it is empty");
     }
     return value;
   }
 
   private static JsonNode character(TokenizerGrammar grammar, String where, JsonNode value) {
-    String text = text(where, value);
+    String text = TokenizerValues.text(where, value);
     if (text.codePointCount(0, text.length()) != 1) {
-      throw new Refused(where, shown(value) + " is not one character");
+      throw new TokenizerValues.Refused(
+          where, TokenizerValues.shown(value) + " is not one character");
     }
     return value;
   }
 
   private static JsonNode charsmap(TokenizerGrammar grammar, String where, JsonNode value) {
     if (!value.isTextual()) {
-      throw new Refused(where, shown(value) + " is not text");
+      throw new TokenizerValues.Refused(where, TokenizerValues.shown(value) + " is not text");
     }
     return value; // growth() reads it
   }
 
   private static JsonNode pattern(TokenizerGrammar grammar, String where, JsonNode value) {
-    JsonNode pattern = object(where, value);
+    JsonNode pattern = TokenizerValues.object(where, value);
     if (pattern.size() == 1 && pattern.has("String")) {
       return NODES.objectNode().set("String", some(grammar, where, pattern.get("String")));
     }
     if (pattern.size() == 1 && pattern.path("Regex").isTextual()) {
       String regex = pattern.get("Regex").textValue();
-      whole(where, regex);
+      TokenizerValues.whole(where, regex);
       if (regex.isEmpty()) {
-        throw new Refused(where, "it is empty");
+        throw new TokenizerValues.Refused(where, "it is empty");
       }
       long ignored = expression(where + ".Regex", regex);
       return NODES.objectNode().put("Regex", regex);
     }
-    throw new Refused(where, "it is not one text in a field String or Regex");
+    throw new TokenizerValues.Refused(where, "it is not one text in a field String or Regex");
   }
 
   private static JsonNode tokenAndId(TokenizerGrammar grammar, String where, JsonNode value) {
-    JsonNode pair = array(where, value, 2);
+    JsonNode pair = TokenizerValues.array(where, value, 2);
     if (pair.size() != 2) {
-      throw new Refused(where, "it is not a token and its id");
+      throw new TokenizerValues.Refused(where, "it is not a token and its id");
     }
     return NODES
         .arrayNode()
         .add(any(grammar, where + "[0]", pair.get(0)))
-        .add(integer(where + "[1]", pair.get(1), 0, MOST_IDS - 1));
+        .add(TokenizerValues.integer(where + "[1]", pair.get(1), 0, MOST_IDS - 1));
   }
 
   private static JsonNode template(TokenizerGrammar grammar, String where, JsonNode value) {
     ArrayNode checked = NODES.arrayNode();
-    JsonNode pieces = array(where, value, MOST_PIECES);
+    JsonNode pieces = TokenizerValues.array(where, value, MOST_PIECES);
     for (int i = 0; i < pieces.size(); i++) {
       String at = where + "[" + i + "]";
-      JsonNode piece = object(at, pieces.get(i));
+      JsonNode piece = TokenizerValues.object(at, pieces.get(i));
       String kind = piece.has("Sequence") ? "Sequence" : "SpecialToken";
       if (piece.size() != 1 || !piece.path(kind).isObject()) {
-        throw new Refused(at, "it is not one Sequence or SpecialToken");
+        throw new TokenizerValues.Refused(at, "it is not one Sequence or SpecialToken");
       }
       Check id =
           kind.equals("Sequence")
@@ -498,27 +473,29 @@ final class TokenizerGrammar {
   }
 
   private static JsonNode specialTokens(TokenizerGrammar grammar, String where, JsonNode value) {
-    if (object(where, value).size() > MOST_PIECES * 16) {
-      throw new Refused(where, "it has more tokens than the limit=" + MOST_PIECES * 16);
+    if (TokenizerValues.object(where, value).size() > MOST_PIECES * 16) {
+      throw new TokenizerValues.Refused(
+          where, "it has more tokens than the limit=" + MOST_PIECES * 16);
     }
     ObjectNode checked = NODES.objectNode();
     for (Map.Entry<String, JsonNode> token : value.properties()) {
       String at = where + "[" + DataException.quote(token.getKey()) + "]";
-      whole(at, token.getKey());
-      JsonNode entry = object(at, token.getValue());
-      onlyKnown(at, entry, Set.of("id", "ids", "tokens"));
-      JsonNode ids = array(at + ".ids", entry.path("ids"), MOST_PIECES);
-      JsonNode tokens = array(at + ".tokens", entry.path("tokens"), MOST_PIECES);
+      TokenizerValues.whole(at, token.getKey());
+      JsonNode entry = TokenizerValues.object(at, token.getValue());
+      TokenizerValues.onlyKnown(at, entry, Set.of("id", "ids", "tokens"));
+      JsonNode ids = TokenizerValues.array(at + ".ids", entry.path("ids"), MOST_PIECES);
+      JsonNode tokens = TokenizerValues.array(at + ".tokens", entry.path("tokens"), MOST_PIECES);
       if (ids.size() != tokens.size()) {
-        throw new Refused(
+        throw new TokenizerValues.Refused(
             at,
             String.format(
                 "ids=%d and tokens=%d are not equally many; name one token for each id",
                 ids.size(), tokens.size()));
       }
       for (int i = 0; i < ids.size(); i++) {
-        JsonNode ignoredId = integer(at + ".ids[" + i + "]", ids.get(i), 0, MOST_IDS - 1);
-        String ignored = text(at + ".tokens[" + i + "]", tokens.get(i));
+        JsonNode unusedId =
+            TokenizerValues.integer(at + ".ids[" + i + "]", ids.get(i), 0, MOST_IDS - 1);
+        String ignored = TokenizerValues.text(at + ".tokens[" + i + "]", tokens.get(i));
       }
       ObjectNode kept = checked.putObject(token.getKey());
       kept.set("id", any(grammar, at + ".id", entry.path("id")));
@@ -532,7 +509,7 @@ final class TokenizerGrammar {
    * Checks that a template names no special token that it does not define; the library would end
    * the process.
    *
-   * @throws Refused if it does
+   * @throws TokenizerValues.Refused if it does
    */
   static void templatesAreComplete(JsonNode postProcessor) {
     for (JsonNode template : postProcessor.findParents("special_tokens")) {
@@ -542,7 +519,7 @@ final class TokenizerGrammar {
         for (JsonNode piece : template.path(part)) {
           JsonNode id = piece.path("SpecialToken").path("id");
           if (id.isTextual() && !defined.contains(id.textValue())) {
-            throw new Refused(
+            throw new TokenizerValues.Refused(
                 "post_processor." + part,
                 "token="
                     + DataException.quote(id.textValue())
@@ -551,57 +528,5 @@ final class TokenizerGrammar {
         }
       }
     }
-  }
-
-  static JsonNode object(String where, JsonNode value) {
-    if (!value.isObject()) {
-      throw new Refused(where, shown(value) + " is not an object");
-    }
-    return value;
-  }
-
-  private static JsonNode array(String where, JsonNode value, int most) {
-    if (!value.isArray()) {
-      throw new Refused(where, shown(value) + " is not a list");
-    }
-    if (value.size() > most) {
-      throw new Refused(where, "count=" + value.size() + " is more than the limit=" + most);
-    }
-    return value;
-  }
-
-  private static String text(String where, JsonNode value) {
-    if (!value.isTextual()) {
-      throw new Refused(where, shown(value) + " is not text");
-    }
-    String text = value.textValue();
-    if (text.length() > LONGEST_TEXT) {
-      throw new Refused(
-          where, "length=" + text.length() + " is more than the limit=" + LONGEST_TEXT);
-    }
-    whole(where, text);
-    return text;
-  }
-
-  /** Refuses half of a surrogate pair, which is no text in UTF-8. */
-  static void whole(String where, String text) {
-    if (halfSurrogate(text)) {
-      throw new Refused(where, "it has half of a surrogate pair, which is not text");
-    }
-  }
-
-  /** Whether a text has half of a surrogate pair. */
-  static boolean halfSurrogate(String text) {
-    return text.codePoints().anyMatch(c -> c >= 0xD800 && c <= 0xDFFF);
-  }
-
-  private static String shown(JsonNode value) {
-    return value.isMissingNode()
-        ? "it is missing and"
-        : value.isTextual()
-            ? DataException.quote(value.textValue())
-            : value.isContainerNode()
-                ? value.isArray() ? "a list" : "an object"
-                : DataException.quote(value.asText());
   }
 }

@@ -20,7 +20,7 @@ import java.util.concurrent.TimeoutException;
  * never return.
  */
 final class TokenizerLibrary implements AutoCloseable {
-  private static final Duration LOADING = Duration.ofSeconds(120);
+  private static final Duration LOADING = Duration.ofMinutes(2);
   private static final Duration ENCODING = Duration.ofSeconds(20);
 
   private final Path file;
@@ -96,7 +96,7 @@ final class TokenizerLibrary implements AutoCloseable {
                   + " shorten it",
               file, DataException.quote(text), text.length(), longestText));
     }
-    if (TokenizerGrammar.halfSurrogate(text)) {
+    if (TokenizerValues.halfSurrogate(text)) {
       throw new DataException(
           String.format(
               "file=%s: text=%s has half of a surrogate pair, which is not text; correct it",

@@ -40,7 +40,7 @@ final class TokenizerModel {
    *
    * @param scored whether the vocabulary has scores
    * @param merges whether it has merges
-   * @throws TokenizerGrammar.Refused if the type is not known
+   * @throws TokenizerValues.Refused if the type is not known
    */
   static String type(Map<String, JsonNode> settings, boolean scored, boolean merges) {
     JsonNode named = settings.get("type");
@@ -52,7 +52,7 @@ final class TokenizerModel {
               : settings.containsKey("max_input_chars_per_word") ? "WordPiece" : "WordLevel";
     }
     if (!FIELDS.containsKey(named.asText())) {
-      throw new TokenizerGrammar.Refused(
+      throw new TokenizerValues.Refused(
           "model",
           "type="
               + DataException.quote(named.asText())
@@ -64,12 +64,12 @@ final class TokenizerModel {
   /**
    * The settings that the library may see, {@code type} first.
    *
-   * @throws TokenizerGrammar.Refused if they are outside what is accepted
+   * @throws TokenizerValues.Refused if they are outside what is accepted
    */
   static JsonNode settings(
       String type, Map<String, JsonNode> settings, boolean scored, boolean merges) {
     if (scored != type.equals("Unigram") || merges != type.equals("BPE")) {
-      throw new TokenizerGrammar.Refused(
+      throw new TokenizerValues.Refused(
           "model",
           String.format(
               "a %s with a vocabulary %s scores and %s merges",
@@ -77,7 +77,7 @@ final class TokenizerModel {
     }
     ObjectNode all = JsonNodeFactory.instance.objectNode();
     all.setAll(settings);
-    TokenizerGrammar.onlyKnown("model", all, FIELDS.get(type));
+    TokenizerValues.onlyKnown("model", all, FIELDS.get(type));
     ObjectNode checked = JsonNodeFactory.instance.objectNode().put("type", type);
     settings.forEach(
         (name, value) -> {
@@ -91,7 +91,7 @@ final class TokenizerModel {
   private static JsonNode setting(String where, String name, JsonNode value) {
     if (name.equals("dropout")) {
       if (!value.isNull() && !(value.isNumber() && value.doubleValue() == 0)) {
-        throw new TokenizerGrammar.Refused(
+        throw new TokenizerValues.Refused(
             where, "it makes tokens random; set it to null in the file");
       }
       return JsonNodeFactory.instance.nullNode();
@@ -100,21 +100,21 @@ final class TokenizerModel {
       return value;
     }
     if (TEXTS.contains(name)) {
-      if (!value.isTextual() || value.textValue().length() > TokenizerGrammar.LONGEST_TEXT) {
-        throw new TokenizerGrammar.Refused(where, "it is not a text of usual length");
+      if (!value.isTextual() || value.textValue().length() > TokenizerValues.LONGEST_TEXT) {
+        throw new TokenizerValues.Refused(where, "it is not a text of usual length");
       }
-      TokenizerGrammar.whole(where, value.textValue());
+      TokenizerValues.whole(where, value.textValue());
       return value;
     }
     if (name.equals("max_input_chars_per_word") || name.equals("unk_id")) {
       int most = name.equals("unk_id") ? TokenizerGrammar.MOST_IDS - 1 : LONGEST_WORD;
       if (!value.isInt() || value.intValue() < 0 || value.intValue() > most) {
-        throw new TokenizerGrammar.Refused(where, "it is not a whole number from 0 to " + most);
+        throw new TokenizerValues.Refused(where, "it is not a whole number from 0 to " + most);
       }
       return value;
     }
     if (!value.isBoolean()) {
-      throw new TokenizerGrammar.Refused(where, "it is not true or false");
+      throw new TokenizerValues.Refused(where, "it is not true or false");
     }
     return value;
   }
@@ -123,11 +123,11 @@ final class TokenizerModel {
    * Checks that the second token of each merge begins with the prefix, in ASCII, that the library
    * cuts off without a look.
    *
-   * @throws TokenizerGrammar.Refused if one does not
+   * @throws TokenizerValues.Refused if one does not
    */
   static void mergesFitPrefix(String prefix, JsonNode merges) {
     if (!prefix.chars().allMatch(c -> c < 128)) {
-      throw new TokenizerGrammar.Refused(
+      throw new TokenizerValues.Refused(
           "model.continuing_subword_prefix", "it is not ASCII, which the library needs for merges");
     }
     for (JsonNode merge : merges) {
@@ -136,7 +136,7 @@ final class TokenizerModel {
               ? List.of(merge.get(0).textValue(), merge.get(1).textValue())
               : List.of(merge.textValue().split(" ", -1));
       if (!tokens.get(tokens.size() - 1).startsWith(prefix)) {
-        throw new TokenizerGrammar.Refused(
+        throw new TokenizerValues.Refused(
             "model.merges",
             DataException.quote(tokens.get(tokens.size() - 1))
                 + " does not begin with continuing_subword_prefix="

@@ -20,6 +20,12 @@ final class TokenizerRegex {
   private static final int MOST_COPIES = 100_000;
   private static final int LONGEST_NAME = 40;
 
+  /** Letters that stand, after a backslash, for a place. */
+  private static final String ANCHORS = "bBAzZ";
+
+  /** Letters that stand, after a backslash, for a character. */
+  private static final String CHARACTERS = "sSdDwWhHnrtfvae";
+
   /** Expressions of wide use that are safe although the estimate is too coarse to tell. */
   private static final Set<String> KNOWN =
       Set.of(
@@ -154,7 +160,7 @@ final class TokenizerRegex {
     if (range.length == 2 && next("+")) {
       possessive = true;
     } else {
-      boolean ignoredLazy = next("?");
+      boolean unusedLazy = next("?");
     }
     if (more() && range() != null) {
       throw new Refused("it has a quantifier right after a quantifier");
@@ -235,24 +241,26 @@ final class TokenizerRegex {
 
   private Part atom(int depth) throws Refused {
     char c = text.charAt(at++);
-    switch (c) {
-      case '(':
-        return group(depth);
-      case '[':
-        set(1);
-        return Part.CHARACTER;
-      case '\\':
-        return escape();
-      case '^', '$':
-        return Part.ANCHOR;
-      case '*', '+', '?':
-        throw new Refused("it has a quantifier with nothing before it");
-      default:
-        if (Character.isHighSurrogate(c) && more() && Character.isLowSurrogate(text.charAt(at))) {
-          at++;
-        }
-        return Part.CHARACTER;
+    if (c == '(') {
+      return group(depth);
     }
+    if (c == '[') {
+      set(1);
+      return Part.CHARACTER;
+    }
+    if (c == '\\') {
+      return escape();
+    }
+    if (c == '^' || c == '$') {
+      return Part.ANCHOR;
+    }
+    if (c == '*' || c == '+' || c == '?') {
+      throw new Refused("it has a quantifier with nothing before it");
+    }
+    if (Character.isHighSurrogate(c) && more() && Character.isLowSurrogate(text.charAt(at))) {
+      at++;
+    }
+    return Part.CHARACTER;
   }
 
   private Part group(int depth) throws Refused {
@@ -291,8 +299,8 @@ final class TokenizerRegex {
     if (depth > DEEPEST) {
       throw new Refused("its sets are nested deeper than the limit=" + DEEPEST);
     }
-    boolean ignoredNegated = next("^");
-    boolean ignoredLiteral = next("]");
+    boolean unusedNegated = next("^");
+    boolean unusedLiteral = next("]");
     while (more()) {
       char c = text.charAt(at++);
       if (c == ']') {
@@ -317,30 +325,19 @@ final class TokenizerRegex {
       throw new Refused("it ends in a \\");
     }
     char c = text.charAt(at++);
-    switch (c) {
-      case 'b', 'B', 'A', 'z', 'Z':
-        return Part.ANCHOR;
-      case 's', 'S', 'd', 'D', 'w', 'W', 'h', 'H', 'n', 'r', 't', 'f', 'v', 'a', 'e':
-        return Part.CHARACTER;
-      case 'p', 'P':
-        braces("property");
-        return Part.CHARACTER;
-      case 'x':
-        if (more() && text.charAt(at) == '{') {
-          braces("character code");
-        } else {
-          digits(2);
-        }
-        return Part.CHARACTER;
-      case 'u':
-        digits(4);
-        return Part.CHARACTER;
-      default:
-        if (Character.isLetterOrDigit(c)) {
-          throw new Refused("it has \\" + (c < 128 ? c : '?') + ", which is not accepted");
-        }
-        return Part.CHARACTER;
+    if (ANCHORS.indexOf(c) >= 0) {
+      return Part.ANCHOR;
     }
+    if (c == 'p' || c == 'P') {
+      braces("property");
+    } else if (c == 'x' && more() && text.charAt(at) == '{') {
+      braces("character code");
+    } else if (c == 'x' || c == 'u') {
+      digits(c == 'x' ? 2 : 4);
+    } else if (CHARACTERS.indexOf(c) < 0 && Character.isLetterOrDigit(c)) {
+      throw new Refused("it has \\" + (c < 128 ? c : '?') + ", which is not accepted");
+    }
+    return Part.CHARACTER;
   }
 
   private void braces(String what) throws Refused {

@@ -353,7 +353,7 @@ public final class GoodTokenizers {
     for (int b = 0; b < 256; b++) {
       vocab.put(String.format("<0x%02X>", b), vocab.size());
     }
-    for (String letter : "▁,a,b,e,h,l,o,r,w,!,1".split(",")) {
+    for (String letter : List.of("▁", "a", "b", "e", "h", "l", "o", "r", "w", "!", "1")) {
       vocab.put(letter, vocab.size());
     }
     return model(
@@ -369,7 +369,7 @@ public final class GoodTokenizers {
       String settings, ObjectNode vocab, List<String> merges, boolean lists) {
     ArrayNode all = JsonNodeFactory.instance.arrayNode();
     for (String merge : merges) {
-      String[] two = merge.split(" ");
+      String[] two = merge.split(" ", -1);
       vocab.put(two[0] + two[1], vocab.size());
       if (lists) {
         all.addArray().add(two[0]).add(two[1]);
@@ -383,7 +383,8 @@ public final class GoodTokenizers {
   private static String unigram() {
     ArrayNode vocab = JsonNodeFactory.instance.arrayNode();
     double score = 0;
-    for (String token : "<pad>,</s>,<unk>,▁,▁hell,o,▁world,a,aa,!,1,fi".split(",")) {
+    for (String token :
+        List.of("<pad>", "</s>", "<unk>", "▁", "▁hell", "o", "▁world", "a", "aa", "!", "1", "fi")) {
       vocab.addArray().add(token).add(score);
       score -= 1.25;
     }

@@ -184,12 +184,9 @@ class HuggingFaceTokenizerUntrustedTest {
 
   @Test
   void manyAndLong() throws IOException {
-    String token =
-        "{\"id\":300,\"content\":\"t%d\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,"
-            + "\"normalized\":false,\"special\":true}";
     String added =
         IntStream.range(0, 16_385)
-            .mapToObj(i -> String.format(token, i))
+            .mapToObj(i -> "{\"id\":300,\"content\":\"t" + i + "\",\"special\":true}")
             .collect(Collectors.joining(","));
     refused(
         with("words", "\"added_tokens\":[]", "\"added_tokens\":[" + added + "]"), "limit=16384");

@@ -38,11 +38,12 @@ public final class TokenizerTarget {
             () -> {
               try (Tokenizer tokenizer = HuggingFaceTokenizer.load(FILE, BosPolicy.NEVER)) {
                 for (String prompt : PROMPTS) {
-                  boolean tokenised =
+                  boolean unusedTokenised =
                       Bounded.reads(
                           input.length,
                           () -> {
-                            String text = tokenizer.decode(tokenizer.encodePrompt(prompt).ids());
+                            String unusedText =
+                                tokenizer.decode(tokenizer.encodePrompt(prompt).ids());
                           });
                 }
               }
