@@ -43,8 +43,7 @@ final class TokenizerCache {
     }
     String platform = platform(System.getProperty("os.name"), System.getProperty("os.arch"));
     String library = System.mapLibraryName("tokenizers");
-    URL resource =
-        TokenizerCache.class.getResource("/native/lib/" + platform + "/cpu/" + library);
+    URL resource = TokenizerCache.class.getResource("/native/lib/" + platform + "/cpu/" + library);
     if (resource == null) {
       return null; // DJL says for which platforms there is one
     }
