@@ -90,12 +90,15 @@ record CurveTable(
   static List<String> wrapped(String key) {
     List<String> lines = new ArrayList<>();
     String line = "";
-    for (String part : key.split("(?<=_)")) {
-      if (!line.isEmpty() && line.length() + part.length() > COLUMN) {
+    for (int from = 0; from < key.length(); ) {
+      int underscore = key.indexOf('_', from);
+      int to = underscore < 0 ? key.length() : underscore + 1;
+      if (!line.isEmpty() && line.length() + to - from > COLUMN) {
         lines.add(line);
         line = "";
       }
-      line += part;
+      line += key.substring(from, to);
+      from = to;
     }
     lines.add(line);
     return lines;

@@ -128,7 +128,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
               : MissingNode.getInstance();
       JsonNode content = bos.isObject() ? bos.path("content") : bos;
       if (content.isTextual()) {
-        return named(named, content.textValue(), file, library);
+        return named(named, content.textValue(), library);
       }
       if (!bos.isMissingNode()) {
         return none(named, needed);
@@ -140,7 +140,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
         : none(config, needed);
   }
 
-  private static Prefix named(Path config, String content, Path file, TokenizerLibrary library) {
+  private static Prefix named(Path config, String content, TokenizerLibrary library) {
     Encoded bos = library.encode(content, false);
     if (bos.ids().length != 1) {
       throw new DataException(
