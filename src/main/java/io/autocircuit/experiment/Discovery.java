@@ -28,7 +28,9 @@ import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -211,12 +213,19 @@ public record Discovery(
     Optional<AnswerPreference> preference = AnswerPreference.of(model, runs.ablation(), test);
     preference.flatMap(AnswerPreference::notice).ifPresent(notices::add);
     List<Metric> applicable = new ArrayList<>();
+    Map<String, List<String>> leftOut = new LinkedHashMap<>();
     for (Metric m : metrics) {
       m.inapplicable(test)
           .ifPresentOrElse(
-              why -> notices.add("metric " + m.key() + " is left out: it " + why),
+              why -> leftOut.computeIfAbsent(why, w -> new ArrayList<>()).add(m.key()),
               () -> applicable.add(m));
     }
+    leftOut.forEach(
+        (why, keys) ->
+            notices.add(
+                keys.size() == 1
+                    ? "metric " + keys.get(0) + " is left out: it " + why
+                    : "metrics " + String.join(", ", keys) + " are left out: each " + why));
     float[] values = scores.values();
     if (values.length > 0 && IntStream.range(0, values.length).allMatch(i -> values[i] == 0)) {
       notices.add(
