@@ -65,7 +65,7 @@ record CurveTable(
         int at = line - (height - heads.get(c).size());
         text.append(cell(at < 0 ? "" : heads.get(c).get(at), c < 2));
       }
-      lines.add(text.toString());
+      lines.add(text.toString().stripTrailing());
     }
     for (int i : rows) {
       int size = shown.get(0).points().get(i).edges();

@@ -152,7 +152,7 @@ final class DiscoverCommand implements Callable<Integer> {
                 + " to score the edges on; choose fewer, or leave --test away to judge on the"
                 + " prompts that score");
       }
-      TokenizedDataset.Split split = data.select(n, further, !input.noShuffle, input.seed);
+      TokenizedDataset.Split split = split(data, n, further);
       train = split.train();
       test = input.test == null ? train : split.test();
     }
@@ -236,8 +236,32 @@ final class DiscoverCommand implements Callable<Integer> {
     }
   }
 
+  private TokenizedDataset.Split split(TokenizedDataset data, int train, int test) {
+    try {
+      return data.select(train, test, !input.noShuffle, input.seed);
+    } catch (DataException tooMany) {
+      throw usage("--train, --test: " + tooMany.getMessage());
+    }
+  }
+
+  /** Refuses a list option of which nothing is left between the commas. */
+  private void requireItems(String option, List<String> items) {
+    if (items != null && (items.isEmpty() || items.stream().anyMatch(String::isBlank))) {
+      throw usage(option + " has an empty item; give names or numbers, separated by single commas");
+    }
+  }
+
   private void check() {
     requireOnce();
+    requireItems("--edges", judging.edges);
+    requireItems("--metrics", judging.metrics);
+    requireItems("--processing", input.processing);
+    if (scoring.tau != null && scoring.tau.length == 0) {
+      throw usage("--tau has no number; give one or more thresholds, separated by commas");
+    }
+    if (output.out.toString().isEmpty()) {
+      throw usage("--out is empty; give a directory, . for the current one");
+    }
     if (input.model != null && input.randomWeights != null) {
       throw usage("give --model or --random-weights, not both");
     }
@@ -561,6 +585,9 @@ final class DiscoverCommand implements Callable<Integer> {
         }
         values.add(new EdgeCounts.Value(number, share));
       } catch (NumberFormatException e) {
+        if (List.of("log", "groups", "auto").contains(lower(text))) {
+          throw usage("--edges: \"" + text + "\" stands alone; only numbers and all may be mixed");
+        }
         throw usage("--edges: \"" + text + "\" is neither a number nor all, log, groups or auto");
       }
     }

@@ -40,6 +40,8 @@ public final class Main implements Runnable {
   private static final Pattern OUT_OF_MEMORY =
       Pattern.compile("can't allocate memory|not enough memory|Physical memory usage is too high");
 
+  private static final int LONGEST_QUOTED = 120;
+
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
   /** The version from the jar's manifest. */
@@ -158,7 +160,7 @@ public final class Main implements Runnable {
     PrintWriter err = command.getErr();
     err.println(
         "autocircuit: "
-            + oneLine(message)
+            + oneLine(numbers(cut(message, args)))
             + " (see "
             + command.getCommandSpec().qualifiedName()
             + " --help)");
@@ -183,7 +185,7 @@ public final class Main implements Runnable {
 
   private static int failure(Throwable e, String[] args, PrintWriter err) {
     boolean verbose = verbose(args);
-    err.println("autocircuit: " + oneLine(described(e, verbose)));
+    err.println("autocircuit: " + oneLine(cut(described(e, verbose), args)));
     if (verbose) {
       e.printStackTrace(err);
     }
@@ -219,6 +221,31 @@ public final class Main implements Runnable {
   /** libtorch appends a stack trace of its own to its messages. */
   private static String firstLine(String message) {
     return message.lines().findFirst().orElse("");
+  }
+
+  /** A message in which what was typed on the command line is quoted no longer than it is read. */
+  private static String cut(String message, String[] args) {
+    String shown = message;
+    for (String arg : args) {
+      if (arg.length() > LONGEST_QUOTED) {
+        String value = arg.substring(arg.startsWith("--") ? arg.indexOf('=') + 1 : 0);
+        for (String part : value.split(",", -1)) {
+          if (part.length() > LONGEST_QUOTED) {
+            shown = shown.replace(part, part.substring(0, LONGEST_QUOTED) + "…");
+          }
+        }
+      }
+    }
+    return shown;
+  }
+
+  /** What the option parser calls a number, in words for people. */
+  private static String numbers(String message) {
+    return message == null
+        ? null
+        : message
+            .replaceAll("is not an? (double|float)\\b", "is not a number")
+            .replaceAll("is not an? (int|long)\\b", "is not a whole number");
   }
 
   private static String oneLine(String message) {

@@ -143,7 +143,8 @@ public final class ResultFiles {
   }
 
   /**
-   * {@code measurements.json}: {@code {"algorithm","score_ablation","ablation","patch_type",
+   * {@code measurements.json}: {@code
+   * {"algorithm","title","score_ablation","ablation","patch_type",
    * "n_edges","prompts","found":[{"what","edges"},…],"live_edges":[[edges,live],…],
    * "metrics":{key:[[edges,value],…]}}} and, with an official circuit, {@code "roc":[[false
    * positive rate, true positive rate],…]}. {@code score_ablation} is null where scoring ablates
@@ -154,6 +155,7 @@ public final class ResultFiles {
     ObjectNode root = f.objectNode();
     Discovery d = result.discovery();
     root.put("algorithm", d.algorithm().key());
+    root.put("title", d.algorithm().title());
     root.put(
         "score_ablation", d.algorithm().scoringAblation().map(a -> lower(a.name())).orElse(null));
     root.put("ablation", lower(d.runs().ablation().name()));

@@ -29,12 +29,22 @@ final class Verdict {
       if (m.metric() == Metric.LOGIT_DIFF_PERCENT) {
         List<Measurement.Point> circuits =
             m.points().stream().filter(p -> p.edges() < edges).toList();
+        Optional<Measurement.Point> empty =
+            circuits.stream().filter(p -> p.edges() == 0).findFirst();
+        if (empty.isPresent() && recovers(empty.get())) {
+          return Optional.of(
+              String.format(
+                  Locale.ROOT,
+                  "With every edge ablated the logit difference is still %.0f %% of the full"
+                      + " model's: these prompts and this ablation cannot tell circuits apart.",
+                  empty.get().value()));
+        }
         if (circuits.stream().allMatch(p -> p.edges() == 0)) {
           return Optional.empty();
         }
         return Optional.of(
             circuits.stream()
-                .filter(p -> p.value() >= SHARE && p.value() <= MOST)
+                .filter(Verdict::recovers)
                 .findFirst()
                 .map(p -> found(p, edges))
                 .orElse(
@@ -48,6 +58,10 @@ final class Verdict {
       }
     }
     return Optional.empty();
+  }
+
+  private static boolean recovers(Measurement.Point p) {
+    return p.value() >= SHARE && p.value() <= MOST;
   }
 
   private static String found(Measurement.Point p, int edges) {

@@ -28,6 +28,7 @@ public record AnswerPreference(
     int rightOnCorrupt,
     double cleanDifference,
     double corruptDifference) {
+  private static final double SAME = 0.75;
 
   /**
    * Runs the model, unpatched, once on the clean and once on the corrupt prompts.
@@ -83,11 +84,21 @@ public record AnswerPreference(
   /**
    * What the user should know of it.
    *
-   * @return empty where the model prefers the answers on every clean prompt
+   * @return empty where the model prefers the answers on every clean prompt, and much less so on
+   *     corrupt ones
    */
   public Optional<String> notice() {
     if (wrongOnClean == 0) {
-      return Optional.empty();
+      return cleanDifference > 0 && corruptDifference > SAME * cleanDifference
+          ? Optional.of(
+              String.format(
+                  Locale.ROOT,
+                  "on corrupt prompts the full model still has %.0f %% of the clean logit difference"
+                      + " (%.4g of %.4g); corrupt prompts should take the behaviour away",
+                  100 * corruptDifference / cleanDifference,
+                  corruptDifference,
+                  cleanDifference))
+          : Optional.empty();
     }
     String counted =
         String.format(

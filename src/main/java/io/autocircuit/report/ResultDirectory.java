@@ -5,8 +5,11 @@ import io.autocircuit.experiment.ResultFiles;
 import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.FileSet;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,6 +25,8 @@ public final class ResultDirectory {
   private static final String MEASUREMENTS = "measurements.json";
   private static final String REPORT = "report.html";
   private static final List<String> FILES = List.of(SCORES, EDGES, MEASUREMENTS, REPORT);
+
+  private static final int MOST_TRIES = 100;
 
   private ResultDirectory() {}
 
@@ -88,20 +93,33 @@ public final class ResultDirectory {
     List<Path> made = missing(directory);
     boolean done = false;
     try {
-      Files.createDirectories(directory);
-      for (String file : FILES) {
-        if (Files.isDirectory(directory.resolve(file))) {
-          throw new DataException(
-              "file=" + directory.resolve(file) + " is a directory; remove it, or write elsewhere");
+      for (int tries = 1; !done; tries++) {
+        try {
+          Files.createDirectories(directory);
+          requireFiles(directory);
+          action.with(new FileSet(directory, FILES));
+          done = true;
+        } catch (NoSuchFileException e) {
+          // another process has removed the empty directory that it had made, before ours was in it
+          if (tries == MOST_TRIES) {
+            throw e;
+          }
         }
       }
-      action.with(new FileSet(directory, FILES));
-      done = true;
     } catch (IOException e) {
       throw unwritable(directory, e);
     } finally {
       if (!done || !keep) {
         made.forEach(ResultDirectory::deleteEmpty);
+      }
+    }
+  }
+
+  private static void requireFiles(Path directory) {
+    for (String file : FILES) {
+      if (Files.isDirectory(directory.resolve(file))) {
+        throw new DataException(
+            "file=" + directory.resolve(file) + " is a directory; remove it, or write elsewhere");
       }
     }
   }
@@ -120,6 +138,15 @@ public final class ResultDirectory {
   private static DataException unwritable(Path directory, IOException e) {
     Path p = directory.toAbsolutePath();
     while (p != null && !Files.exists(p)) {
+      if (Files.isSymbolicLink(p)) {
+        return new DataException(
+            "output directory="
+                + directory
+                + " cannot be made: "
+                + p
+                + " is a link to what does not exist; remove it, or make what it leads to",
+            e);
+      }
       p = p.getParent();
     }
     if (p != null && !Files.isDirectory(p)) {
@@ -133,9 +160,19 @@ public final class ResultDirectory {
     }
     return new DataException(
         String.format(
-            "output directory=%s cannot be written (%s: %s); choose a writable directory",
-            directory, e.getClass().getSimpleName(), e.getMessage()),
+            "output directory=%s cannot be written (%s); choose a writable directory",
+            directory, reason(e)),
         e);
+  }
+
+  /** What the system says, without the name of a Java class where that is possible. */
+  private static String reason(IOException e) {
+    if (e instanceof AccessDeniedException) {
+      return "permission denied: " + e.getMessage();
+    }
+    return e instanceof FileSystemException f && f.getReason() != null
+        ? f.getReason() + ": " + f.getFile()
+        : e.getClass().getSimpleName() + ": " + e.getMessage();
   }
 
   private static void deleteEmpty(Path directory) {

@@ -8,7 +8,7 @@ package io.autocircuit.tensor;
 public final class DataException extends RuntimeException {
   private static final long serialVersionUID = 1L;
   private static final int LONGEST_QUOTE = 120;
-  private static final int LONGEST_MESSAGE = 2500;
+  private static final int LONGEST_MESSAGE = 1900;
 
   /** Bad input, described by {@code message}. */
   public DataException(String message) {

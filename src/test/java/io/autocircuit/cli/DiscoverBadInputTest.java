@@ -299,7 +299,7 @@ class DiscoverBadInputTest {
 
   @Test
   void morePromptsThanThereAre() {
-    bad(List.of("--train", 60, "--test", 60), "train=60 and test=60", "prompts=64");
+    wrongUsage(List.of("--train", 60, "--test", 60), "train=60 and test=60", "prompts=64");
     wrongUsage(List.of("--test", 64), "--test=64 leaves none of prompts=64");
   }
 

@@ -291,4 +291,66 @@ class WhatIsPrintedTest {
   void aBehaviourThatIsShownNeedsNoNote() {
     assertFalse(discover("--edges", "0,9,all").out().contains("note:"));
   }
+
+  @Test
+  void corruptPromptsThatChangeNothingAreNoticed() throws IOException {
+    Path file =
+        prompts(
+            (i, pair) -> {
+              // the corrupt prompt is another clean one of the same answer: here, itself but for
+              // one
+              JsonNode clean = pair.get("clean");
+              com.fasterxml.jackson.databind.node.ArrayNode same = clean.deepCopy();
+              if (i == 0) {
+                same.set(0, pair.get("corrupt").get(1));
+              }
+              pair.set("corrupt", same);
+            });
+    Ran ran = discover("--dataset", file, "--edges", "0,9,all");
+    assertTrue(ran.out().contains("note: on corrupt prompts the full model still has"), ran::out);
+    assertTrue(ran.out().contains("cannot tell circuits apart"), ran::out);
+    assertFalse(ran.out().contains("0 of 81 edges"), ran::out);
+  }
+
+  // ---- what is typed
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--edges=,",
+        "--edges=1,,2",
+        "--metrics=,",
+        "--processing=,",
+        "--tau=,",
+        "--out=",
+        "--edges=auto,5",
+        "--learning-rate=x",
+        "--epochs=x",
+        "--train=65",
+        "--test=65"
+      })
+  void whatMakesNoSenseIsWrongUsageInOneLine(String option) {
+    Ran ran = Ran.command("discover", "--algorithm", "acdc", option);
+    assertEquals(2, ran.code(), ran::err);
+    assertEquals(1, ran.err().lines().count(), ran::err);
+    assertFalse(ran.err().matches("(?s).*(double|Exception|\\bint\\b).*"), ran::err);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--algorithm", "--metrics", "--edges", "--seed", "--tau", "--score-ablation", "--official",
+        "--model", "--dataset", "--scores", "--random-weights", "--device", "--wxyz", "--bos"
+      })
+  void longValuesAreCutInMessages(String option) {
+    for (String value : List.of("x".repeat(100_000), "y,".repeat(1000) + "z".repeat(5000))) {
+      Ran ran = Ran.command("discover", "--dataset", "none.json", option + "=" + value);
+      if (option.equals("--dataset")) {
+        continue;
+      }
+      assertTrue(ran.code() > 0, option);
+      assertTrue(ran.err().length() < 2000, () -> ran.err().length() + " " + ran.err());
+      assertEquals(1, ran.err().lines().count(), option);
+    }
+  }
 }

@@ -53,6 +53,14 @@ class VerdictTest {
   }
 
   @Test
+  void anEmptyCircuitThatRecoversEverythingIsNoFinding() {
+    assertEquals(
+        "With every edge ablated the logit difference is still 105 % of the full model's: these"
+            + " prompts and this ablation cannot tell circuits apart.",
+        of(100, 0, 105, 20, 99, 100, 100).orElseThrow());
+  }
+
+  @Test
   void withoutThePercentageThereIsNothingToSay() {
     assertEquals(
         Optional.empty(),
