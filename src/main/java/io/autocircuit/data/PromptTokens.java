@@ -176,7 +176,12 @@ final class PromptTokens {
   private Encoded prompt(Wording wording, String where, int index) {
     Encoded encoded;
     if (wording instanceof Wording.Text text) {
-      encoded = AnswerReader.needed(tokenizer, where, text).encodePrompt(text.text());
+      Tokenizer given = AnswerReader.needed(tokenizer, where, text);
+      try {
+        encoded = given.encodePrompt(text.text());
+      } catch (DataException e) {
+        throw RefusedText.at(where, text.text(), e);
+      }
       int special = tokenizer.leadingSpecialTokens();
       if (text.text().isBlank() && encoded.ids().length > 0) {
         blank.add(index);

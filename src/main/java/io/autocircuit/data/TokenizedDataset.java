@@ -154,13 +154,14 @@ public record TokenizedDataset(
   }
 
   /**
-   * Checks that clean and corrupt of every pair have the same number of tokens.
+   * Checks that clean and corrupt of every pair have the same number of tokens, as {@link
+   * Batches#byLength} needs; {@link Batches#padded} does not.
    *
    * @return this
    * @throws DataException if not, naming such prompts and both lengths
    */
   public TokenizedDataset requirePairedLengths() {
-    return requirePairedLengths("make them equally long, or pad them (--pad, Batches.padded)");
+    return requirePairedLengths("make them equally long, or pad them (--pad)");
   }
 
   private TokenizedDataset requirePairedLengths(String cure) {

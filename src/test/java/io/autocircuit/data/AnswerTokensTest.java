@@ -268,6 +268,53 @@ class AnswerTokensTest {
     assertTrue(message.length() < 2000, () -> "length=" + message.length());
   }
 
+  @Test
+  void textsThatTheTokenizerRefusesAreFaultsOfThePromptFile() {
+    String half = "\\ud83d";
+    String file =
+        pairs(
+                pair("drink to", "went to", List.of(" Mary"), List.of(" John")),
+                pair("drink to", "went to", List.of("HALF"), List.of(" John")),
+                pair("HALF", "went to", List.of(" Mary"), List.of(" John")),
+                pair("drink to", "a".repeat(300_000), List.of(" Mary"), List.of(" John")),
+                pair("drink to", "went to", List.of(" Jonathan"), List.of(" John")))
+            .replace("HALF", half);
+    assertMessage(
+        gpt,
+        file,
+        "file=d.json: 4 of 5 prompts cannot be used",
+        "prompts[1].answers[0]=\"",
+        "\" has half of a surrogate pair, which is not text",
+        "prompts[2].clean=\"",
+        "prompts[3].corrupt=\"aaa",
+        "has length=300000, more than the limit=",
+        "prompts[4].answers[0]=\" Jonathan\" is not one token");
+  }
+
+  @Test
+  void anEmptyAnswerIsNamedAsSuchWhateverIsAllowed() {
+    String file = pairs(pair("drink to", "went to", List.of(""), List.of(" John")));
+    for (MultiTokenAnswers several : MultiTokenAnswers.values()) {
+      DataException e = assertThrows(DataException.class, () -> tokenize(llama, file, several));
+      assertEquals(
+          "file=d.json: prompts[0].answers[0]=\"\" is empty; give a token", e.getMessage());
+    }
+  }
+
+  @Test
+  void behindAnEmptyPromptAnAnswerIsAWord() {
+    String spaced = pairs(pair("", "", List.of(" Mary"), List.of(" John")));
+    String plain = pairs(pair("", "", List.of("Mary"), List.of("John")));
+    for (MultiTokenAnswers several : MultiTokenAnswers.values()) {
+      for (String file : List.of(spaced, plain)) {
+        TokenizedPair pair = tokenize(llama, file, several).prompts().get(0);
+        assertArrayEquals(new int[][] {{id(llama, "▁Mary")}}, pair.answers());
+        assertArrayEquals(new int[][] {{id(llama, "▁John")}}, pair.wrongAnswers());
+      }
+    }
+    assertAnswers(gpt, spaced, "ĠMary", "ĠJohn");
+  }
+
   // ---- what begins the prompts, and what looks wrong with them
 
   @Test
