@@ -20,7 +20,7 @@ final class PromptFiles {
    * @param source what messages call it
    * @throws DataException if it has none of the forms that {@link PromptDataset} lists
    */
-  static PromptDataset parse(String text, String source) {
+  static PromptDraft parse(String text, String source) {
     boolean mark = !text.isEmpty() && text.charAt(0) == BYTE_ORDER_MARK;
     String content = mark ? text.substring(1) : text;
     String begin = content.stripLeading();
@@ -54,10 +54,11 @@ final class PromptFiles {
         : reader.dataset(value);
   }
 
-  private static PromptDataset list(List<JsonNode> pairs, PromptReader reader, String source) {
+  private static PromptDraft list(List<JsonNode> pairs, PromptReader reader, String source) {
     List<String> remarks = new ArrayList<>();
-    List<PromptPair> read = reader.pairs(pairs, remarks);
-    return new PromptDataset(source, read, List.of(), new TreeMap<>(), remarks);
+    Faults faults = new Faults(source, pairs.size());
+    List<PromptPair> read = reader.pairs(pairs, remarks, faults);
+    return new PromptDraft(source, read, List.of(), new TreeMap<>(), remarks, faults);
   }
 
   /**
@@ -65,15 +66,16 @@ final class PromptFiles {
    *
    * @param count how many there are
    * @param read reads one; throws {@link Faults.Fault}
+   * @param faults gets what it throws
+   * @return one for each, null where there was a fault
    */
-  static List<PromptPair> each(String source, int count, IntFunction<PromptPair> read) {
-    Faults faults = new Faults(source, count);
+  static List<PromptPair> each(int count, IntFunction<PromptPair> read, Faults faults) {
     List<PromptPair> pairs = new ArrayList<>(count);
     for (int i = 0; i < count; i++) {
       int prompt = i;
-      faults.during(i, () -> pairs.add(read.apply(prompt)));
+      pairs.add(null);
+      faults.during(i, () -> pairs.set(prompt, read.apply(prompt)));
     }
-    faults.throwIfAny();
     return pairs;
   }
 }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.autocircuit.tensor.DataException;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -313,6 +314,70 @@ class AnswerTokensTest {
       }
     }
     assertAnswers(gpt, spaced, "ĠMary", "ĠJohn");
+  }
+
+  @Test
+  void faultsOfReadingAndOfTokenisingAreListedTogetherEachWithItsCure() throws IOException {
+    Path file = directory.resolve("d.json");
+    Object good = pair("drink to", "drunk to", List.of(" Mary"), List.of(" John"));
+    Files.writeString(
+        file,
+        JSON.writeValueAsString(
+            List.of(
+                pair("drink to", "drunk to", List.of(" Jonathan"), List.of(" John")),
+                5,
+                pair("drink to", "drink to to", List.of(" Mary"), List.of(" John")),
+                good,
+                Map.of("clean", "drink to"),
+                pair(new int[] {1, 9999}, new int[] {1, 1}, List.of(" Mary"), List.of(" John")),
+                pair(" to".repeat(600), " to".repeat(600), List.of(" Mary"), List.of(" John")),
+                "x",
+                pair("drink to", "went", List.of(" Jonathan"), List.of(" John")))));
+    PromptLimits limits = new PromptLimits(1000, 1000, 512, true);
+    DataException e;
+    try (Tokenizer tokenizer = HuggingFaceTokenizer.load(gpt)) {
+      e =
+          assertThrows(
+              DataException.class,
+              () -> PromptDataset.readTokens(file, tokenizer, MultiTokenAnswers.REFUSE, limits));
+    }
+    String message = e.getMessage();
+    for (String part :
+        List.of(
+            "8 of 9 prompts cannot be used: (1) ",
+            "prompts[1]=\"5\"; prompts[7]=\"x\"; give an object (2) ",
+            "prompts[4] has no field corrupt",
+            "prompts[0].answers[0]=\" Jonathan\" is not one token",
+            "first_differing (",
+            "prompts[5].clean has token id=9999",
+            "prompts[2] has clean tokens=",
+            "prompts[8] has clean tokens=",
+            "pad them (--pad)",
+            "prompts[6].clean has tokens=")) {
+      assertTrue(message.contains(part), () -> part + " in " + message);
+    }
+    assertFalse(message.contains("prompts[3]"), message);
+    assertTrue(message.length() < 2500, () -> "length=" + message.length());
+  }
+
+  @Test
+  void aFileWithoutFaultsIsReadAndTokenisedInOne() throws IOException {
+    Path file = directory.resolve("d.json");
+    String text = pairs(pair("drink to", "drunk to", List.of(" Mary"), List.of(" John")));
+    Files.writeString(file, text);
+    PromptLimits limits = new PromptLimits(1000, 1000, 512, true);
+    try (Tokenizer tokenizer = HuggingFaceTokenizer.load(gpt)) {
+      TokenizedDataset read =
+          PromptDataset.readTokens(file, tokenizer, MultiTokenAnswers.REFUSE, limits);
+      assertArrayEquals(
+          tokenize(gpt, text).prompts().get(0).clean(), read.prompts().get(0).clean());
+      Files.writeString(file, "[]");
+      DataException e =
+          assertThrows(
+              DataException.class,
+              () -> PromptDataset.readTokens(file, tokenizer, MultiTokenAnswers.REFUSE, limits));
+      assertTrue(e.getMessage().contains("holds no prompts"), e.getMessage());
+    }
   }
 
   // ---- what begins the prompts, and what looks wrong with them
