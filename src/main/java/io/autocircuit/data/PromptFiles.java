@@ -49,7 +49,15 @@ final class PromptFiles {
       value.forEach(pairs::add);
       return list(pairs, reader, source);
     }
-    return value.isObject() && !value.has("prompts") && PromptReader.looksLikePair(value)
+    if (!value.isObject()) {
+      throw new DataException(
+          "file="
+              + source
+              + ": it holds nothing but the value "
+              + Faults.quote(value.asText())
+              + "; give an object with the field prompts, a list of pairs, or one pair a line");
+    }
+    return !value.has("prompts") && PromptReader.looksLikePair(value)
         ? list(values, reader, source)
         : reader.dataset(value);
   }

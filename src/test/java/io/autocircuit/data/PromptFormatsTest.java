@@ -174,6 +174,14 @@ class PromptFormatsTest {
   // ---- what is wrong
 
   @Test
+  void linesThatEndInCommasAndRootsOfOtherKinds() {
+    rejects(PAIR + ",\n" + PAIR + ",\n", "end JSON lines without commas");
+    for (String root : List.of("null", "42", "\"x\"", "true")) {
+      rejects(root, "give an object with the field prompts, a list of pairs, or one pair a line");
+    }
+  }
+
+  @Test
   void aMisspeltFieldIsToBeRenamed() {
     rejects(
         "{\"prompts\": [" + PAIR.replace("clean", "Clean") + "]}",
