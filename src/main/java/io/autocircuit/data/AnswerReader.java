@@ -2,6 +2,7 @@ package io.autocircuit.data;
 
 import io.autocircuit.data.Faults.Fault;
 import io.autocircuit.data.Tokenizer.Encoded;
+import io.autocircuit.tensor.DataException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -23,7 +24,7 @@ import java.util.stream.IntStream;
 final class AnswerReader {
   private static final String SEVERAL_CURE =
       "choose an answer of one token (mind the leading space), or --multi-token-answers"
-          + " first_differing (MultiTokenAnswers.FIRST_DIFFERING)";
+          + " first_differing";
 
   private final Tokenizer tokenizer;
   private final MultiTokenAnswers several;
@@ -109,7 +110,8 @@ final class AnswerReader {
           true,
           after ? pair : null,
           clean);
-      List<Encoded> tokens = after ? continued(index, all, faults) : alone(index, all, faults);
+      List<Encoded> tokens =
+          after && continues(pair, all) ? continued(index, all, faults) : alone(index, all, faults);
       if (tokens == null) {
         fine = false;
         continue;
@@ -151,10 +153,18 @@ final class AnswerReader {
       Wording wording = answers.get(a);
       String name = where + "[" + a + "]";
       if (wording instanceof Wording.Text text) {
-        Encoded alone = needed(tokenizer, name, text).encodeAnswer(text.text());
-        Encoded continued =
-            after == null ? null : continuation((Wording.Text) after.clean(), clean, text);
-        all.add(new Candidate(name, wording, alone, continued, wrong));
+        if (text.text().isEmpty()) {
+          throw new Fault(name + "=\"\" is empty", "give a token");
+        }
+        Tokenizer given = needed(tokenizer, name, text);
+        try {
+          Encoded alone = given.encodeAnswer(text.text());
+          Encoded continued =
+              after == null ? null : continuation((Wording.Text) after.clean(), clean, text);
+          all.add(new Candidate(name, wording, alone, continued, wrong));
+        } catch (DataException e) {
+          throw RefusedText.at(name, text.text(), e);
+        }
       } else {
         int[] ids = ((Wording.Ids) wording).ids();
         List<String> spellings = Arrays.stream(ids).mapToObj(String::valueOf).toList();
@@ -191,6 +201,16 @@ final class AnswerReader {
 
   private static List<Encoded> tokens(List<Candidate> all, Function<Candidate, Encoded> way) {
     return all.stream().map(way).toList();
+  }
+
+  /**
+   * Whether there is text to continue. Behind none, an answer that begins with a space is a word,
+   * as behind token ids: tokenizers that put a space before a text would see two.
+   */
+  private static boolean continues(PromptPair pair, List<Candidate> all) {
+    return !((Wording.Text) pair.clean()).text().isEmpty()
+        || all(all, Candidate::continued, true)
+        || all.stream().noneMatch(c -> c.isText() && Character.isWhitespace(c.text().charAt(0)));
   }
 
   /** Answers behind text. */

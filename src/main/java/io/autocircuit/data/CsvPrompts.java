@@ -1,6 +1,5 @@
 package io.autocircuit.data;
 
-import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MappingIterator;
@@ -8,6 +7,7 @@ import com.fasterxml.jackson.dataformat.csv.CsvMapper;
 import com.fasterxml.jackson.dataformat.csv.CsvParser;
 import com.fasterxml.jackson.dataformat.csv.CsvSchema;
 import io.autocircuit.data.Faults.Fault;
+import io.autocircuit.graph.Suggestions;
 import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.JsonFiles;
 import java.io.IOException;
@@ -16,7 +16,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /** Reads prompt pairs from tables: EAP-IG's data files, and others with the same columns. */
 final class CsvPrompts {
@@ -40,6 +42,9 @@ final class CsvPrompts {
   private static final List<List<String>> TEXT =
       List.of(List.of("answers", "wrong_answers"), List.of("answer", "wrong_answer"));
 
+  private static final Set<String> USUAL =
+      Set.of("", "clean", "corrupt", "corrupted", "corrupted_hard", "label", "plural");
+
   private final String source;
   private final List<String> columns;
   private final List<String[]> rows;
@@ -56,7 +61,7 @@ final class CsvPrompts {
     String first = firstLine(text);
     return name.endsWith(".csv")
         || name.endsWith(".tsv")
-        || (first.matches("(?s).*[,;\t].*") && first.matches("(?s).*\\b(clean|corrupt\\w*)\\b.*"));
+        || (first.matches("(?s).*[,;\t].*") && first.matches("(?si).*\\b(clean|corrupt\\w*)\\b.*"));
   }
 
   private static String firstLine(String text) {
@@ -65,9 +70,10 @@ final class CsvPrompts {
     return end < 0 ? begin : begin.substring(0, end);
   }
 
-  static PromptDataset parse(String text, String source) {
+  static PromptDraft parse(String text, String source) {
     List<String[]> rows = rows(text, source);
-    List<String> columns = Arrays.stream(rows.get(0)).map(String::strip).toList();
+    List<String> columns =
+        Arrays.stream(rows.get(0)).map(name -> name.strip().toLowerCase(Locale.ROOT)).toList();
     CsvPrompts table = new CsvPrompts(source, columns, rows.subList(1, rows.size()));
     try {
       return table.dataset();
@@ -87,22 +93,51 @@ final class CsvPrompts {
         rows.add(lines.nextValue());
       }
     } catch (JsonProcessingException e) {
-      JsonLocation at = e.getLocation();
-      throw new DataException(
-          String.format(
-              "file=%s%s: the table cannot be read (%s); close every quote that is opened, and"
-                  + " double quotes within quotes",
-              source,
-              at == null ? "" : " line=" + at.getLineNr(),
-              DataException.quote(e.getOriginalMessage().replaceAll("(?s)\\s*\\(.*", ""))),
-          e);
+      throw new DataException(damage(text, separator, source), e);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
     return rows;
   }
 
-  private PromptDataset dataset() {
+  /** Where quotes go wrong in a table that cannot be read. */
+  private static String damage(String text, char separator, String source) {
+    int line = 1;
+    int opened = 0;
+    boolean fieldBegins = true;
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (opened == 0 && c == '"' && fieldBegins) {
+        opened = line;
+      } else if (opened > 0 && c == '"') {
+        if (i + 1 < text.length() && text.charAt(i + 1) == '"') {
+          i++;
+        } else if (i + 1 < text.length()
+            && text.charAt(i + 1) != separator
+            && !Character.isWhitespace(text.charAt(i + 1))) {
+          return String.format(
+              "file=%s line=%d: text follows the quote that closes a field (opened in line %d);"
+                  + " write quotes within a quoted field twice: \"\"",
+              source, line, opened);
+        } else {
+          opened = 0;
+        }
+      }
+      fieldBegins = c == separator || c == '\n' || (fieldBegins && Character.isWhitespace(c));
+      line += c == '\n' ? 1 : 0;
+    }
+    return opened > 0
+        ? String.format(
+            "file=%s: a quote opened in line %d is never closed; close it, and write quotes within"
+                + " a quoted field twice: \"\"",
+            source, opened)
+        : String.format(
+            "file=%s: the table cannot be read; close every quote that is opened, and write quotes"
+                + " within a quoted field twice: \"\"",
+            source);
+  }
+
+  private PromptDraft dataset() {
     int clean = required("clean");
     int corrupt = columns.contains("corrupt") ? columns.indexOf("corrupt") : required("corrupted");
     List<String> ids = present(IDS);
@@ -113,9 +148,9 @@ final class CsvPrompts {
     List<String> answers = texts != null ? texts : ids;
     int right = columns.indexOf(answers.get(0));
     int wrong = columns.indexOf(answers.get(1));
+    Faults faults = new Faults(source, rows.size());
     List<PromptPair> pairs =
         PromptFiles.each(
-            source,
             rows.size(),
             i -> {
               String where = "prompts[" + i + "]";
@@ -137,18 +172,24 @@ final class CsvPrompts {
                   new Wording.Text(row[corrupt]),
                   List.of(good),
                   List.of(answers(row[wrong], where + "." + answers.get(1), texts == null)));
-            });
-    return new PromptDataset(source, pairs, List.of(), new TreeMap<>(), List.of());
+            },
+            faults);
+    return new PromptDraft(source, pairs, List.of(), new TreeMap<>(), List.of(), faults);
   }
 
   private int required(String column) {
     int at = columns.indexOf(column);
     if (at < 0) {
       throw new Fault(
-          "columns=" + shown() + " has none named " + column,
+          "columns=" + shown() + " has none named " + column + near(column),
           "give a first line with clean, corrupted, and columns of answers");
     }
     return at;
+  }
+
+  private String near(String column) {
+    List<String> near = Suggestions.nearest(column, columns, 1);
+    return near.isEmpty() ? "" : " (did you mean " + Faults.quote(near.get(0)) + "?)";
   }
 
   private List<String> present(List<List<String>> names) {
@@ -174,9 +215,30 @@ final class CsvPrompts {
       }
     }
     return new Fault(
-        "columns=" + shown() + " do not say answers and wrong answers" + example,
+        "columns=" + shown() + " do not say answers and wrong answers" + example + misspelt(),
         "add columns correct_idx and incorrect_idx (token ids), or answers and wrong_answers (text,"
             + " or JSON lists such as [\"43\", \"44\"])");
+  }
+
+  /** Columns of answers that some of the columns may mean. */
+  private String misspelt() {
+    List<String> pairs = new ArrayList<>();
+    for (List<String> names : Stream.concat(TEXT.stream(), IDS.stream()).toList()) {
+      List<String> lacking = names.stream().filter(n -> !columns.contains(n)).toList();
+      List<String> others =
+          columns.stream().filter(c -> !USUAL.contains(c) && !names.contains(c)).toList();
+      List<String> meant = new ArrayList<>();
+      for (String name : lacking) {
+        Suggestions.nearest(name, others, 1).stream()
+            .filter(other -> Math.abs(other.length() - name.length()) <= 3)
+            .forEach(other -> meant.add(Faults.quote(other) + " as " + name));
+      }
+      if (meant.size() == lacking.size()) {
+        pairs.addAll(meant);
+        break;
+      }
+    }
+    return pairs.isEmpty() ? "" : " (did you mean " + String.join(" and ", pairs) + "?)";
   }
 
   private List<Wording> answers(String cell, String where, boolean ids) {

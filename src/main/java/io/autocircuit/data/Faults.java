@@ -2,31 +2,64 @@ package io.autocircuit.data;
 
 import io.autocircuit.tensor.DataException;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
+import java.util.BitSet;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
  * What is wrong with prompts, gathered so that one message names all that is wrong: how many
- * prompts, the faults of the first ten, and what to do. The message stays short whatever the file
- * holds.
+ * prompts, the first faults of each kind, and what to do about that kind. The message stays short
+ * whatever the file holds.
  */
 final class Faults {
   private static final int LISTED = 10;
   private static final int LISTED_OF_ONE = 2;
   private static final int LONGEST_LIST = 1100;
   private static final int LONGEST_FAULT = 300;
-  private static final int CURES = 3;
+  private static final int KINDS = 6;
 
   private final String source;
   private final int prompts;
-  private final List<String> what = new ArrayList<>();
-  private final Set<Integer> faulty = new LinkedHashSet<>();
-  private final Set<String> cures = new LinkedHashSet<>();
-  private final Set<Integer> shown = new LinkedHashSet<>();
-  private int ofPrompt;
-  private int length;
+  private final BitSet faulty = new BitSet();
+  private final Map<String, Kind> kinds = new LinkedHashMap<>();
+
+  /** Faults that one thing cures. */
+  private static final class Kind {
+    private final BitSet faulty = new BitSet();
+    private final List<Listed> listed = new ArrayList<>();
+    private int ofPrompt;
+
+    void add(int prompt, String what) {
+      ofPrompt = faulty.get(prompt) ? ofPrompt + 1 : 1;
+      faulty.set(prompt);
+      if (faulty.cardinality() <= LISTED && ofPrompt <= LISTED_OF_ONE) {
+        listed.add(new Listed(prompt, cut(what, LONGEST_FAULT)));
+      }
+    }
+
+    /** The first faults, at most some prompts and characters of them, and how many more. */
+    String list(int atMost, int longest) {
+      BitSet shown = new BitSet();
+      List<String> parts = new ArrayList<>();
+      int length = 0;
+      for (Listed fault : listed) {
+        if (length < longest && (shown.get(fault.prompt()) || shown.cardinality() < atMost)) {
+          shown.set(fault.prompt());
+          parts.add(fault.what());
+          length += fault.what().length();
+        }
+      }
+      int more = faulty.cardinality() - shown.cardinality();
+      if (more > 0) {
+        parts.add("and " + more + (more == 1 ? " more prompt" : " more prompts"));
+      }
+      return String.join("; ", parts);
+    }
+  }
+
+  private record Listed(int prompt, String what) {}
 
   /** A fault of one prompt: what is wrong, and what to do. */
   static final class Fault extends RuntimeException {
@@ -57,16 +90,8 @@ final class Faults {
 
   /** Adds one. */
   void add(int prompt, String fault, String cure) {
-    ofPrompt = faulty.add(prompt) ? 1 : ofPrompt + 1;
-    if (faulty.size() <= LISTED && ofPrompt <= LISTED_OF_ONE && length < LONGEST_LIST) {
-      shown.add(prompt);
-      String cut = cut(fault, LONGEST_FAULT);
-      what.add(cut);
-      length += cut.length();
-      if (cures.size() < CURES) {
-        cures.add(cure);
-      }
-    }
+    faulty.set(prompt);
+    kinds.computeIfAbsent(cure, c -> new Kind()).add(prompt, fault);
   }
 
   /** Runs something for a prompt and adds the fault that it throws, if it does. */
@@ -84,23 +109,40 @@ final class Faults {
    * @throws DataException if anything was
    */
   void throwIfAny() {
-    if (what.isEmpty()) {
+    if (faulty.isEmpty()) {
       return;
     }
-    String cure = String.join("; ", cures);
-    if (what.size() == 1 && faulty.size() == 1) {
-      throw new DataException("file=" + source + ": " + what.get(0) + "; " + cure);
+    String begin = "file=" + source + ": ";
+    String count = faulty.cardinality() + " of " + prompts + " prompts cannot be used: ";
+    if (kinds.size() == 1) {
+      Map.Entry<String, Kind> only = kinds.entrySet().iterator().next();
+      throw new DataException(
+          begin
+              + (only.getValue().listed.size() == 1 && faulty.cardinality() == 1 ? "" : count)
+              + only.getValue().list(LISTED, LONGEST_LIST)
+              + "; "
+              + only.getKey());
     }
-    int more = faulty.size() - shown.size();
+    int shown = Math.min(kinds.size(), KINDS);
+    List<String> groups = new ArrayList<>();
+    BitSet others = (BitSet) faulty.clone();
+    for (Map.Entry<String, Kind> kind : kinds.entrySet()) {
+      if (groups.size() < shown) {
+        others.andNot(kind.getValue().faulty);
+        groups.add(
+            String.format(
+                "(%d) %s; %s",
+                groups.size() + 1,
+                kind.getValue().list(Math.max(2, LISTED / shown), LONGEST_LIST / shown),
+                kind.getKey()));
+      }
+    }
+    int more = others.cardinality();
     throw new DataException(
-        String.format(
-            "file=%s: %d of %d prompts cannot be used: %s%s; %s",
-            source,
-            faulty.size(),
-            prompts,
-            String.join("; ", what),
-            more > 0 ? "; and " + more + " more prompts" : "",
-            cure));
+        begin
+            + count
+            + String.join(" ", groups)
+            + (more > 0 ? " and " + more + " more prompts with other faults" : ""));
   }
 
   /** Untrusted text for a list: quoted, at most 40 characters. */

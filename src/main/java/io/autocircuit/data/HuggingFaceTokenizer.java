@@ -106,8 +106,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
       throw new DataException(
           String.format(
               "file=%s: its post-processor puts tokens=%s after every prompt, where the answer"
-                  + " belongs; remove them from post_processor, or give --bos never"
-                  + " (BosPolicy.NEVER)",
+                  + " belongs; remove them from post_processor, or give --bos never",
               file, full.spellings().subList(at + plain.ids().length, full.spellings().size())));
     }
     return new Prefix(
@@ -145,8 +144,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
     if (bos.ids().length != 1) {
       throw new DataException(
           String.format(
-              "file=%s: bos_token=%s is not one token but %s; correct it, or give --bos never"
-                  + " (BosPolicy.NEVER)",
+              "file=%s: bos_token=%s is not one token but %s; correct it, or give --bos never",
               config, DataException.quote(content), Faults.tokens(bos.spellings())));
     }
     return new Prefix(bos.ids(), bos.spellings(), false);

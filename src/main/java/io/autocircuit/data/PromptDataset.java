@@ -73,7 +73,26 @@ public record PromptDataset(
    *     where, for the first ten prompts that are wrong
    */
   public static PromptDataset read(Path file) {
+    return draft(file).dataset();
+  }
+
+  private static PromptDraft draft(Path file) {
     return PromptFiles.parse(JsonFiles.text(file, JsonFiles.LARGEST), file.toString());
+  }
+
+  /**
+   * Reads a file, turns its texts into token ids as {@link #tokenize(Tokenizer, MultiTokenAnswers)}
+   * does, and checks that a model takes them, so that one message names whatever is wrong.
+   *
+   * @param tokenizer may be null when the file holds no text
+   * @param several what becomes of answers of several tokens
+   * @param limits what the model takes
+   * @throws DataException if the file cannot be read, or some of its prompts cannot be used; the
+   *     first ten of each kind of fault are named
+   */
+  public static TokenizedDataset readTokens(
+      Path file, Tokenizer tokenizer, MultiTokenAnswers several, PromptLimits limits) {
+    return new PromptTokens(draft(file), tokenizer, several, limits).dataset();
   }
 
   /**
@@ -85,7 +104,7 @@ public record PromptDataset(
    * @throws DataException if it is in none of the forms; the message says where
    */
   public static PromptDataset parse(String text, String sourceName) {
-    return PromptFiles.parse(text, sourceName);
+    return PromptFiles.parse(text, sourceName).dataset();
   }
 
   /** Like {@link #tokenize(Tokenizer, MultiTokenAnswers)}, refusing answers of several tokens. */
@@ -112,6 +131,6 @@ public record PromptDataset(
    *     word positions are given; the first ten are named
    */
   public TokenizedDataset tokenize(Tokenizer tokenizer, MultiTokenAnswers several) {
-    return new PromptTokens(this, tokenizer, several).dataset();
+    return new PromptTokens(PromptDraft.of(this), tokenizer, several, null).dataset();
   }
 }

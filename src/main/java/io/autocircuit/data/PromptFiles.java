@@ -20,7 +20,7 @@ final class PromptFiles {
    * @param source what messages call it
    * @throws DataException if it has none of the forms that {@link PromptDataset} lists
    */
-  static PromptDataset parse(String text, String source) {
+  static PromptDraft parse(String text, String source) {
     boolean mark = !text.isEmpty() && text.charAt(0) == BYTE_ORDER_MARK;
     String content = mark ? text.substring(1) : text;
     String begin = content.stripLeading();
@@ -49,15 +49,24 @@ final class PromptFiles {
       value.forEach(pairs::add);
       return list(pairs, reader, source);
     }
-    return value.isObject() && !value.has("prompts") && PromptReader.looksLikePair(value)
+    if (!value.isObject()) {
+      throw new DataException(
+          "file="
+              + source
+              + ": it holds nothing but the value "
+              + Faults.quote(value.asText())
+              + "; give an object with the field prompts, a list of pairs, or one pair a line");
+    }
+    return !value.has("prompts") && PromptReader.looksLikePair(value)
         ? list(values, reader, source)
         : reader.dataset(value);
   }
 
-  private static PromptDataset list(List<JsonNode> pairs, PromptReader reader, String source) {
+  private static PromptDraft list(List<JsonNode> pairs, PromptReader reader, String source) {
     List<String> remarks = new ArrayList<>();
-    List<PromptPair> read = reader.pairs(pairs, remarks);
-    return new PromptDataset(source, read, List.of(), new TreeMap<>(), remarks);
+    Faults faults = new Faults(source, pairs.size());
+    List<PromptPair> read = reader.pairs(pairs, remarks, faults);
+    return new PromptDraft(source, read, List.of(), new TreeMap<>(), remarks, faults);
   }
 
   /**
@@ -65,15 +74,16 @@ final class PromptFiles {
    *
    * @param count how many there are
    * @param read reads one; throws {@link Faults.Fault}
+   * @param faults gets what it throws
+   * @return one for each, null where there was a fault
    */
-  static List<PromptPair> each(String source, int count, IntFunction<PromptPair> read) {
-    Faults faults = new Faults(source, count);
+  static List<PromptPair> each(int count, IntFunction<PromptPair> read, Faults faults) {
     List<PromptPair> pairs = new ArrayList<>(count);
     for (int i = 0; i < count; i++) {
       int prompt = i;
-      faults.during(i, () -> pairs.add(read.apply(prompt)));
+      pairs.add(null);
+      faults.during(i, () -> pairs.set(prompt, read.apply(prompt)));
     }
-    faults.throwIfAny();
     return pairs;
   }
 }

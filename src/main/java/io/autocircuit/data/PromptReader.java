@@ -25,7 +25,7 @@ record PromptReader(String source) {
   }
 
   /** The object at the root of a file. */
-  PromptDataset dataset(JsonNode json) {
+  PromptDraft dataset(JsonNode json) {
     try {
       JsonNode prompts = field(json, "prompts", "the file");
       if (!prompts.isArray()) {
@@ -34,9 +34,15 @@ record PromptReader(String source) {
       List<JsonNode> nodes = new ArrayList<>(prompts.size());
       prompts.forEach(nodes::add);
       List<String> remarks = new ArrayList<>();
-      List<PromptPair> pairs = pairs(nodes, remarks);
-      return new PromptDataset(
-          source, pairs, labels(json.path("seq_labels")), words(json.path("word_idxs")), remarks);
+      Faults faults = new Faults(source, nodes.size());
+      List<PromptPair> pairs = pairs(nodes, remarks, faults);
+      return new PromptDraft(
+          source,
+          pairs,
+          labels(json.path("seq_labels")),
+          words(json.path("word_idxs")),
+          remarks,
+          faults);
     } catch (Fault e) {
       throw e.in(source);
     }
@@ -46,8 +52,10 @@ record PromptReader(String source) {
    * Pairs, in one of the forms of {@link PromptDataset}.
    *
    * @param remarks gets what had to be decided
+   * @param faults gets what is wrong
+   * @return one for each node, null where something is wrong
    */
-  List<PromptPair> pairs(List<JsonNode> nodes, List<String> remarks) {
+  List<PromptPair> pairs(List<JsonNode> nodes, List<String> remarks, Faults faults) {
     boolean numbers =
         nodes.stream()
             .flatMap(node -> ANSWERS.stream().map(node::path))
@@ -55,7 +63,7 @@ record PromptReader(String source) {
     ForeignPairs foreign = new ForeignPairs();
     List<PromptPair> pairs =
         PromptFiles.each(
-            source, nodes.size(), i -> pair(nodes.get(i), "prompts[" + i + "]", numbers, foreign));
+            nodes.size(), i -> pair(nodes.get(i), "prompts[" + i + "]", numbers, foreign), faults);
     remarks.addAll(foreign.remarks());
     return pairs;
   }
@@ -106,8 +114,10 @@ record PromptReader(String source) {
     if (value == null) {
       List<String> names = new ArrayList<>();
       json.fieldNames().forEachRemaining(names::add);
+      List<String> near = Suggestions.nearest(name, names, 1);
       throw new Fault(
-          where + " has no field " + name + " (" + Suggestions.among(name, names) + ")", "add it");
+          where + " has no field " + name + " (" + Suggestions.among(name, names) + ")",
+          near.isEmpty() ? "add the field" : "rename or add the field");
     }
     return value;
   }

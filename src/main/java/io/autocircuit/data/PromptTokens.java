@@ -20,7 +20,8 @@ final class PromptTokens {
   /** The label of the position before the first that the file labels. */
   private static final String BOS_LABEL = "<|BOS|>";
 
-  private final PromptDataset dataset;
+  private final PromptDraft dataset;
+  private final PromptLimits limits;
   private final Tokenizer tokenizer;
   private final AnswerReader answers;
   private final OptionalInt unknown;
@@ -29,8 +30,16 @@ final class PromptTokens {
   private final List<Integer> unknownWords = new ArrayList<>();
   private String firstBos;
 
-  PromptTokens(PromptDataset dataset, Tokenizer tokenizer, MultiTokenAnswers several) {
+  /**
+   * Nothing tokenised yet.
+   *
+   * @param dataset those of its prompts that could be read are tokenised
+   * @param limits what every pair is checked for; null for nothing
+   */
+  PromptTokens(
+      PromptDraft dataset, Tokenizer tokenizer, MultiTokenAnswers several, PromptLimits limits) {
     this.dataset = dataset;
+    this.limits = limits;
     this.tokenizer = tokenizer;
     this.unknown = tokenizer == null ? OptionalInt.empty() : unknown(tokenizer);
     this.answers = new AnswerReader(tokenizer, several, unknown);
@@ -50,14 +59,20 @@ final class PromptTokens {
 
   TokenizedDataset dataset() {
     List<PromptPair> prompts = dataset.prompts();
-    long texts = prompts.stream().filter(p -> p.clean() instanceof Wording.Text).count();
-    Faults faults = new Faults(dataset.source(), prompts.size());
+    long texts =
+        prompts.stream().filter(p -> p != null && p.clean() instanceof Wording.Text).count();
+    Faults faults = dataset.faults();
     List<TokenizedPair> pairs = new ArrayList<>();
     for (int i = 0; i < prompts.size(); i++) {
       int index = i;
-      faults.during(i, () -> pairs.add(pair(index, faults)));
+      if (prompts.get(i) != null) {
+        faults.during(i, () -> pairs.add(pair(index, faults)));
+      }
     }
     faults.throwIfAny();
+    if (pairs.isEmpty()) {
+      dataset.dataset(); // says that there are none
+    }
     int shift = tokenizer == null || texts == 0 ? 0 : tokenizer.leadingSpecialTokens();
     boolean named = !dataset.seqLabels().isEmpty() || !dataset.wordIdxs().isEmpty();
     if (named && shift > 0 && texts < prompts.size()) {
@@ -134,23 +149,42 @@ final class PromptTokens {
     if (Stream.concat(pair.answers().stream(), pair.wrongAnswers().stream())
         .flatMap(List::stream)
         .anyMatch(answer -> answer instanceof Wording.Value)) {
-      return new TokenizedPair(
-          i,
-          clean.ids(),
-          corrupt.ids(),
-          new int[positions][0],
-          new int[positions][0],
-          new Numbers(numbers(pair.answers(), where), numbers(pair.wrongAnswers(), where)));
+      return fits(
+          new TokenizedPair(
+              i,
+              clean.ids(),
+              corrupt.ids(),
+              new int[positions][0],
+              new int[positions][0],
+              new Numbers(numbers(pair.answers(), where), numbers(pair.wrongAnswers(), where))),
+          faults);
     }
-    AnswerReader.Read read = answers.read(i, pair, clean, faults);
+    AnswerReader.Read read = null;
+    try {
+      read = answers.read(i, pair, clean, faults);
+    } finally {
+      if (read == null) {
+        // what is wrong with the prompts is said as well
+        fits(new TokenizedPair(i, clean.ids(), corrupt.ids(), new int[0][], new int[0][]), faults);
+      }
+    }
     return read == null
         ? null
-        : new TokenizedPair(
-            i,
-            read.behind(clean.ids()),
-            read.behind(corrupt.ids()),
-            read.answers(),
-            read.wrongAnswers());
+        : fits(
+            new TokenizedPair(
+                i,
+                read.behind(clean.ids()),
+                read.behind(corrupt.ids()),
+                read.answers(),
+                read.wrongAnswers()),
+            faults);
+  }
+
+  private TokenizedPair fits(TokenizedPair pair, Faults faults) {
+    if (limits != null) {
+      TokenizedDataset.fits(pair, limits, faults);
+    }
+    return pair;
   }
 
   private boolean endsInSpaceToken(String text, Encoded encoded) {
@@ -176,7 +210,12 @@ final class PromptTokens {
   private Encoded prompt(Wording wording, String where, int index) {
     Encoded encoded;
     if (wording instanceof Wording.Text text) {
-      encoded = AnswerReader.needed(tokenizer, where, text).encodePrompt(text.text());
+      Tokenizer given = AnswerReader.needed(tokenizer, where, text);
+      try {
+        encoded = given.encodePrompt(text.text());
+      } catch (DataException e) {
+        throw RefusedText.at(where, text.text(), e);
+      }
       int special = tokenizer.leadingSpecialTokens();
       if (text.text().isBlank() && encoded.ids().length > 0) {
         blank.add(index);

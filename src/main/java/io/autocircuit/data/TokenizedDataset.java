@@ -33,6 +33,8 @@ public record TokenizedDataset(
     String beginning,
     List<String> remarks) {
 
+  private static final String PAIR_CURE = "make them equally long, or pad them (--pad)";
+
   /** Copies the collections. */
   public TokenizedDataset {
     prompts = List.copyOf(prompts);
@@ -110,18 +112,9 @@ public record TokenizedDataset(
    * @throws DataException if not, naming the prompt
    */
   public TokenizedDataset requireFits(int vocabulary, int answerVocabulary, int contextLength) {
+    PromptLimits limits = new PromptLimits(vocabulary, answerVocabulary, contextLength, false);
     Faults faults = faults();
-    for (TokenizedPair pair : prompts) {
-      String where = "prompts[" + pair.index() + "].";
-      fits(pair.index(), pair.clean(), where + "clean", vocabulary, contextLength, faults);
-      fits(pair.index(), pair.corrupt(), where + "corrupt", vocabulary, contextLength, faults);
-      for (int[] answers : pair.answers()) {
-        known(pair.index(), answers, where + "answers", answerVocabulary, faults);
-      }
-      for (int[] answers : pair.wrongAnswers()) {
-        known(pair.index(), answers, where + "wrong_answers", answerVocabulary, faults);
-      }
-    }
+    prompts.forEach(pair -> fits(pair, limits, faults));
     faults.throwIfAny();
     return this;
   }
@@ -154,29 +147,50 @@ public record TokenizedDataset(
   }
 
   /**
-   * Checks that clean and corrupt of every pair have the same number of tokens.
+   * Checks that clean and corrupt of every pair have the same number of tokens, as {@link
+   * Batches#byLength} needs; {@link Batches#padded} does not.
    *
    * @return this
    * @throws DataException if not, naming such prompts and both lengths
    */
   public TokenizedDataset requirePairedLengths() {
-    return requirePairedLengths("make them equally long, or pad them (--pad, Batches.padded)");
+    return requirePairedLengths(PAIR_CURE);
   }
 
   private TokenizedDataset requirePairedLengths(String cure) {
     Faults faults = faults();
-    for (TokenizedPair pair : prompts) {
-      if (pair.clean().length != pair.corrupt().length) {
-        faults.add(
-            pair.index(),
-            String.format(
-                "prompts[%d] has clean tokens=%d but corrupt tokens=%d",
-                pair.index(), pair.clean().length, pair.corrupt().length),
-            cure);
-      }
-    }
+    prompts.forEach(pair -> paired(pair, cure, faults));
     faults.throwIfAny();
     return this;
+  }
+
+  private static void paired(TokenizedPair pair, String cure, Faults faults) {
+    if (pair.clean().length != pair.corrupt().length) {
+      faults.add(
+          pair.index(),
+          String.format(
+              "prompts[%d] has clean tokens=%d but corrupt tokens=%d",
+              pair.index(), pair.clean().length, pair.corrupt().length),
+          cure);
+    }
+  }
+
+  /** Adds what a model does not take of a pair. */
+  static void fits(TokenizedPair pair, PromptLimits limits, Faults faults) {
+    int index = pair.index();
+    String where = "prompts[" + index + "].";
+    int context = limits.contextLength();
+    fits(index, pair.clean(), where + "clean", limits.vocabulary(), context, faults);
+    fits(index, pair.corrupt(), where + "corrupt", limits.vocabulary(), context, faults);
+    for (int[] answers : pair.answers()) {
+      known(index, answers, where + "answers", limits.answerVocabulary(), faults);
+    }
+    for (int[] answers : pair.wrongAnswers()) {
+      known(index, answers, where + "wrong_answers", limits.answerVocabulary(), faults);
+    }
+    if (limits.paired()) {
+      paired(pair, PAIR_CURE, faults);
+    }
   }
 
   /**

@@ -90,17 +90,18 @@ final class TokenizerLibrary implements AutoCloseable {
    */
   Encoded encode(String text, boolean special) {
     if (text.length() > longestText) {
-      throw new DataException(
+      throw RefusedText.of(
+          file,
+          text,
           String.format(
-              "file=%s: text=%s has length=%d, more than the limit=%d of this tokenizer;"
-                  + " shorten it",
-              file, DataException.quote(text), text.length(), longestText));
+              "has length=%d, more than the limit=%d of this tokenizer",
+              text.length(), longestText),
+          "shorten it",
+          null);
     }
     if (TokenizerValues.halfSurrogate(text)) {
-      throw new DataException(
-          String.format(
-              "file=%s: text=%s has half of a surrogate pair, which is not text; correct it",
-              file, DataException.quote(text)));
+      throw RefusedText.of(
+          file, text, "has half of a surrogate pair, which is not text", "correct it", null);
     }
     Encoding encoding =
         limited(() -> library.encode(text, special, false), "text=" + DataException.quote(text));

@@ -290,9 +290,14 @@ public final class ComputationGraph {
               + position
               + " of edge \""
               + name
-              + "\" does not fit a graph with positions="
-              + positions
-              + (positions == 0 ? "; give no position" : "; give one in 0.." + (positions - 1)));
+              + "\" does not fit: "
+              + (positions == 0
+                  ? "this graph has one edge for all positions; leave seq_idx out, or give"
+                      + " --token-positions"
+                  : "this graph has positions="
+                      + positions
+                      + "; give one in 0.."
+                      + (positions - 1)));
     }
     return edge(firstIndex(name) + Math.max(0, position));
   }

@@ -4,6 +4,7 @@ import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.HuggingFaceTokenizer;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.data.PromptDataset;
+import io.autocircuit.data.PromptLimits;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.Tokenizer;
 import io.autocircuit.model.ModelLoader;
@@ -37,10 +38,16 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
    * @throws io.autocircuit.tensor.DataException if one of them cannot be used; the message says why
    */
   public static Task load(Path modelDirectory, Path promptFile) {
-    PromptDataset prompts = PromptDataset.read(promptFile);
     Transformer model = ModelLoader.load(modelDirectory);
     try {
-      return new Task(model, tokenize(prompts, modelDirectory, BosPolicy.AUTO));
+      return new Task(
+          model,
+          tokenize(
+              promptFile,
+              modelDirectory,
+              BosPolicy.AUTO,
+              MultiTokenAnswers.REFUSE,
+              limits(model, false)));
     } catch (RuntimeException e) {
       model.close();
       throw e;
@@ -67,11 +74,47 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
    */
   public static TokenizedDataset tokenize(
       PromptDataset prompts, Path modelDirectory, BosPolicy bos, MultiTokenAnswers several) {
-    boolean has =
-        modelDirectory != null && Files.isRegularFile(modelDirectory.resolve("tokenizer.json"));
-    try (Tokenizer tokenizer = has ? HuggingFaceTokenizer.load(modelDirectory, bos) : null) {
+    try (Tokenizer tokenizer = tokenizer(modelDirectory, bos)) {
       return prompts.tokenize(tokenizer, several);
     }
+  }
+
+  /**
+   * Reads a prompt file, turns it into token ids with the tokenizer of a model directory, if it has
+   * one, and checks what the model takes, so that one message names whatever is wrong.
+   *
+   * @param modelDirectory where {@code tokenizer.json} may lie; null for nowhere
+   * @param bos whether text begins with the model's BOS
+   * @param several what becomes of answers of several tokens
+   * @param limits what the model takes
+   * @throws io.autocircuit.tensor.DataException if the file cannot be read, there is text and no
+   *     tokenizer, or a prompt cannot be used
+   */
+  public static TokenizedDataset tokenize(
+      Path promptFile,
+      Path modelDirectory,
+      BosPolicy bos,
+      MultiTokenAnswers several,
+      PromptLimits limits) {
+    try (Tokenizer tokenizer = tokenizer(modelDirectory, bos)) {
+      return PromptDataset.readTokens(promptFile, tokenizer, several, limits);
+    }
+  }
+
+  private static Tokenizer tokenizer(Path modelDirectory, BosPolicy bos) {
+    boolean has =
+        modelDirectory != null && Files.isRegularFile(modelDirectory.resolve("tokenizer.json"));
+    return has ? HuggingFaceTokenizer.load(modelDirectory, bos) : null;
+  }
+
+  /**
+   * What a model takes.
+   *
+   * @param paired whether clean and corrupt prompts of a pair must have one length: without padding
+   */
+  public static PromptLimits limits(Transformer model, boolean paired) {
+    TransformerConfig c = model.config();
+    return new PromptLimits(c.vocabulary(), c.outputs(), c.contextLength(), paired);
   }
 
   @Override

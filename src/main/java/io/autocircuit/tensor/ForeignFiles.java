@@ -58,16 +58,52 @@ final class ForeignFiles {
   }
 
   /**
-   * Whether a JSON file begins as UTF-16 or UTF-32 does.
+   * What the first bytes of a text file are, if they are not UTF-8.
    *
    * @param start its first bytes
+   * @return for the end of a sentence; null if they may be UTF-8
    */
-  static boolean wideText(byte[] start) {
-    int a = start.length > 0 ? start[0] & 0xFF : -1;
-    int b = start.length > 1 ? start[1] & 0xFF : -1;
-    return (a == 0xFF && b == 0xFE)
-        || (a == 0xFE && b == 0xFF)
-        || (a == 0 && b >= 0)
-        || (a > 0 && b == 0);
+  static String notUtf8(byte[] start) {
+    if (wide(start, 4)) {
+      return "it is not UTF-8 but UTF-32 text; save it as UTF-8";
+    }
+    if (wide(start, 2)) {
+      return "it is not UTF-8 but UTF-16 text; save it as UTF-8";
+    }
+    int controls = 0;
+    for (byte b : start) {
+      controls += (b >= 0 && b < '\t') || (b > '\r' && b < ' ') ? 1 : 0;
+    }
+    return controls * 10 > start.length && controls > 2
+        ? "it is no text but binary data; is this the right file?"
+        : null;
+  }
+
+  /** Whether it begins with a byte order mark of that width, or with ASCII so wide. */
+  private static boolean wide(byte[] start, int width) {
+    if (start.length < width) {
+      return false;
+    }
+    int zeroLast = 0;
+    int zeroFirst = 0;
+    int looked = Math.min(start.length / width, 4);
+    for (int i = 0; i < looked; i++) {
+      boolean low = true;
+      boolean high = true;
+      for (int j = 0; j < width; j++) {
+        byte b = start[i * width + j];
+        low &= j == 0 ? b > 0 : b == 0;
+        high &= j == width - 1 ? b > 0 : b == 0;
+      }
+      zeroLast += low ? 1 : 0;
+      zeroFirst += high ? 1 : 0;
+    }
+    boolean little = start[0] == (byte) 0xFF && start[1] == (byte) 0xFE;
+    boolean big = start[width - 2] == (byte) 0xFE && start[width - 1] == (byte) 0xFF;
+    for (int j = 2; j < width; j++) {
+      little &= start[j] == 0;
+      big &= start[j - 2] == 0;
+    }
+    return little || big || zeroLast == looked || zeroFirst == looked;
   }
 }

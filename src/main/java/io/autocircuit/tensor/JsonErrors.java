@@ -94,7 +94,7 @@ final class JsonErrors {
       return at(parser) + "a number is not written as JSON's are (01, +1, 1., .5 and 1e are not)";
     }
     if (said.startsWith("Unexpected character")) {
-      return at(parser) + "unexpected character " + character(said) + needed(said);
+      return at(parser) + unexpected(character(said), said, parser);
     }
     return at(parser) + "it is not JSON here";
   }
@@ -129,6 +129,23 @@ final class JsonErrors {
         + (python
             ? " (it writes true, false and null)"
             : " (texts stand in double quotes; without are true, false, null and numbers)");
+  }
+
+  private static String unexpected(String character, String said, JsonParser parser) {
+    boolean value = said.contains("a valid value");
+    if ((character.equals("\"]\"") && value && parser.getParsingContext().inArray())
+        || (character.equals("\"}\"") && said.contains("double-quote"))) {
+      return "there is a comma before the closing bracket "
+          + character
+          + ", where JSON allows none; remove the comma";
+    }
+    if (character.equals("\",\"") && parser.getParsingContext().inRoot()) {
+      return "there is a comma after a value that stands by itself; end JSON lines without commas,"
+          + " or make them one list: [ , ]";
+    }
+    return "unexpected character "
+        + character
+        + (character.equals("\"#\"") ? " (JSON has no comments)" : needed(said));
   }
 
   private static String needed(String said) {

@@ -101,9 +101,9 @@ public final class JsonFiles {
       byte[] start = in.readNBytes(ForeignFiles.LOOKED_AT);
       in.reset();
       ForeignFiles.require(file, start, size);
-      if (ForeignFiles.wideText(start)) {
-        throw new DataException(
-            "file=" + file + ": invalid JSON: it is not UTF-8 but UTF-16 text; save it as UTF-8");
+      String other = ForeignFiles.notUtf8(start);
+      if (other != null) {
+        throw new DataException("file=" + file + ": " + other);
       }
       accepted = true;
       return in;

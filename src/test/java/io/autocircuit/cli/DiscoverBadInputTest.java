@@ -325,7 +325,7 @@ class DiscoverBadInputTest {
   void padIsNotAdvisedWhereItCannotHelp() throws IOException {
     List<Object> words =
         new ArrayList<>(prompts(p -> ((ArrayNode) p.get(2).get("clean")).remove(1)));
-    bad(words, "or pad them (--pad, Batches.padded)");
+    bad(words, "or pad them (--pad)");
     words.addAll(List.of("--pad", "--token-positions"));
     bad(words, "prompts[2] has clean tokens=15 but corrupt tokens=16; make them equally long");
   }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.autocircuit.tensor.DataException;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -266,6 +267,117 @@ class AnswerTokensTest {
     assertTrue(message.contains("more prompts;"), message);
     assertFalse(message.contains("\n"), message);
     assertTrue(message.length() < 2000, () -> "length=" + message.length());
+  }
+
+  @Test
+  void textsThatTheTokenizerRefusesAreFaultsOfThePromptFile() {
+    String half = "\\ud83d";
+    String file =
+        pairs(
+                pair("drink to", "went to", List.of(" Mary"), List.of(" John")),
+                pair("drink to", "went to", List.of("HALF"), List.of(" John")),
+                pair("HALF", "went to", List.of(" Mary"), List.of(" John")),
+                pair("drink to", "a".repeat(300_000), List.of(" Mary"), List.of(" John")),
+                pair("drink to", "went to", List.of(" Jonathan"), List.of(" John")))
+            .replace("HALF", half);
+    assertMessage(
+        gpt,
+        file,
+        "file=d.json: 4 of 5 prompts cannot be used",
+        "prompts[1].answers[0]=\"",
+        "\" has half of a surrogate pair, which is not text",
+        "prompts[2].clean=\"",
+        "prompts[3].corrupt=\"aaa",
+        "has length=300000, more than the limit=",
+        "prompts[4].answers[0]=\" Jonathan\" is not one token");
+  }
+
+  @Test
+  void anEmptyAnswerIsNamedAsSuchWhateverIsAllowed() {
+    String file = pairs(pair("drink to", "went to", List.of(""), List.of(" John")));
+    for (MultiTokenAnswers several : MultiTokenAnswers.values()) {
+      DataException e = assertThrows(DataException.class, () -> tokenize(llama, file, several));
+      assertEquals(
+          "file=d.json: prompts[0].answers[0]=\"\" is empty; give a token", e.getMessage());
+    }
+  }
+
+  @Test
+  void behindAnEmptyPromptAnAnswerIsAWord() {
+    String spaced = pairs(pair("", "", List.of(" Mary"), List.of(" John")));
+    String plain = pairs(pair("", "", List.of("Mary"), List.of("John")));
+    for (MultiTokenAnswers several : MultiTokenAnswers.values()) {
+      for (String file : List.of(spaced, plain)) {
+        TokenizedPair pair = tokenize(llama, file, several).prompts().get(0);
+        assertArrayEquals(new int[][] {{id(llama, "▁Mary")}}, pair.answers());
+        assertArrayEquals(new int[][] {{id(llama, "▁John")}}, pair.wrongAnswers());
+      }
+    }
+    assertAnswers(gpt, spaced, "ĠMary", "ĠJohn");
+  }
+
+  @Test
+  void faultsOfReadingAndOfTokenisingAreListedTogetherEachWithItsCure() throws IOException {
+    Path file = directory.resolve("d.json");
+    Object good = pair("drink to", "drunk to", List.of(" Mary"), List.of(" John"));
+    Files.writeString(
+        file,
+        JSON.writeValueAsString(
+            List.of(
+                pair("drink to", "drunk to", List.of(" Jonathan"), List.of(" John")),
+                5,
+                pair("drink to", "drink to to", List.of(" Mary"), List.of(" John")),
+                good,
+                Map.of("clean", "drink to"),
+                pair(new int[] {1, 9999}, new int[] {1, 1}, List.of(" Mary"), List.of(" John")),
+                pair(" to".repeat(600), " to".repeat(600), List.of(" Mary"), List.of(" John")),
+                "x",
+                pair("drink to", "went", List.of(" Jonathan"), List.of(" John")))));
+    PromptLimits limits = new PromptLimits(1000, 1000, 512, true);
+    DataException e;
+    try (Tokenizer tokenizer = HuggingFaceTokenizer.load(gpt)) {
+      e =
+          assertThrows(
+              DataException.class,
+              () -> PromptDataset.readTokens(file, tokenizer, MultiTokenAnswers.REFUSE, limits));
+    }
+    String message = e.getMessage();
+    for (String part :
+        List.of(
+            "8 of 9 prompts cannot be used: (1) ",
+            "prompts[1]=\"5\"; prompts[7]=\"x\"; give an object (2) ",
+            "prompts[4] has no field corrupt",
+            "prompts[0].answers[0]=\" Jonathan\" is not one token",
+            "first_differing (",
+            "prompts[5].clean has token id=9999",
+            "prompts[2] has clean tokens=",
+            "prompts[8] has clean tokens=",
+            "pad them (--pad)",
+            "prompts[6].clean has tokens=")) {
+      assertTrue(message.contains(part), () -> part + " in " + message);
+    }
+    assertFalse(message.contains("prompts[3]"), message);
+    assertTrue(message.length() < 2500, () -> "length=" + message.length());
+  }
+
+  @Test
+  void aFileWithoutFaultsIsReadAndTokenisedInOne() throws IOException {
+    Path file = directory.resolve("d.json");
+    String text = pairs(pair("drink to", "drunk to", List.of(" Mary"), List.of(" John")));
+    Files.writeString(file, text);
+    PromptLimits limits = new PromptLimits(1000, 1000, 512, true);
+    try (Tokenizer tokenizer = HuggingFaceTokenizer.load(gpt)) {
+      TokenizedDataset read =
+          PromptDataset.readTokens(file, tokenizer, MultiTokenAnswers.REFUSE, limits);
+      assertArrayEquals(
+          tokenize(gpt, text).prompts().get(0).clean(), read.prompts().get(0).clean());
+      Files.writeString(file, "[]");
+      DataException e =
+          assertThrows(
+              DataException.class,
+              () -> PromptDataset.readTokens(file, tokenizer, MultiTokenAnswers.REFUSE, limits));
+      assertTrue(e.getMessage().contains("holds no prompts"), e.getMessage());
+    }
   }
 
   // ---- what begins the prompts, and what looks wrong with them

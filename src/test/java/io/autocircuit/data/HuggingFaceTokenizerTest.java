@@ -159,7 +159,7 @@ class HuggingFaceTokenizerTest {
     assertBegin("a cat", 1, 3, 4);
     assertBegin("</s> a cat", 1, 3, 4);
     config("{\"bos_token\": \"cat sat\"}");
-    rejects(BosPolicy.AUTO, "give --bos never (BosPolicy.NEVER)");
+    rejects(BosPolicy.AUTO, "give --bos never");
   }
 
   @Test
@@ -196,7 +196,7 @@ class HuggingFaceTokenizerTest {
   void specialTokensAfterThePrompt() throws IOException {
     model(EOS_POST);
     rejects(BosPolicy.TOKENIZER, "puts tokens=[</s>] after every prompt, where the answer belongs");
-    rejects(BosPolicy.AUTO, "give --bos never (BosPolicy.NEVER)");
+    rejects(BosPolicy.AUTO, "give --bos never");
     try (Tokenizer tokenizer = HuggingFaceTokenizer.load(directory, BosPolicy.NEVER)) {
       assertArrayEquals(new int[] {3, 4}, tokenizer.encodePrompt("a cat").ids());
     }

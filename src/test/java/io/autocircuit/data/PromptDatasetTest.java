@@ -199,7 +199,9 @@ class PromptDatasetTest {
         new Words(1),
         "prompts[0].wrong_answers[1][0]=\"a b c\" is not one token but 3");
     failsToTokenize(
-        pair("\"a\"", "\"b\"", "[\"\"]", "[]"), new Words(1), "\"\" is not one token but 0: []");
+        pair("\"a\"", "\"b\"", "[\"\"]", "[]"),
+        new Words(1),
+        "prompts[0].answers[0]=\"\" is empty; give a token");
   }
 
   @Test

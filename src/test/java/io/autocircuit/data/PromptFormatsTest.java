@@ -150,11 +150,44 @@ class PromptFormatsTest {
     rejects(head + "a,b,3\n", "prompts[0] has fields=3 where the first line has columns=4");
     rejects(head + "a,b,\"[]\",4\n", "prompts[0].correct_idx holds no answers");
     rejects(head + "a,b,-3,4\n", "prompts[0].correct_idx=\"-3\"");
-    rejects(head + "\"a,b,3,4\n", "the table cannot be read");
+    rejects(head + "\"a,b,3,4\n", "file=d.txt: a quote opened in line 2 is never closed;");
+    rejects(
+        head + "\"a\n1\",b,3,4\n\"c \"\"d\"\"\ne,f,3,4\nx,y,3,4\n",
+        "a quote opened in line 4 is never closed;");
+    rejects(head + "\"a\"b\",b,3,4\n", "file=d.txt line=2: text follows the quote");
     rejects(head, "holds no prompts");
   }
 
+  @Test
+  void columnsInAnyCase() {
+    assertPairs(
+        parse("Clean,CORRUPTED,Answer,Wrong_Answer\na to,b to,x,y\n"), 1, "a to", "b to", "x", "y");
+    rejects(
+        "clean,corupted,answer,wrong_answer\na,b,x,y\n",
+        "has none named corrupted (did you mean \"corupted\"?)");
+    rejects(
+        "clean,corrupted,anwser,wrong_anwser\na,b,x,y\n",
+        "(did you mean ",
+        "\"wrong_anwser\" as wrong_answer");
+  }
+
   // ---- what is wrong
+
+  @Test
+  void linesThatEndInCommasAndRootsOfOtherKinds() {
+    rejects(PAIR + ",\n" + PAIR + ",\n", "end JSON lines without commas");
+    for (String root : List.of("null", "42", "\"x\"", "true")) {
+      rejects(root, "give an object with the field prompts, a list of pairs, or one pair a line");
+    }
+  }
+
+  @Test
+  void aMisspeltFieldIsToBeRenamed() {
+    rejects(
+        "{\"prompts\": [" + PAIR.replace("clean", "Clean") + "]}",
+        "prompts[0] has no field clean (did you mean \"Clean\"?); rename or add the field");
+    rejects("[{\"clean\": \"a\", \"corrupt\": \"b\"}]", "has no field answers", "; add the field");
+  }
 
   @Test
   void allBadPairsAreListedAtOnce() {
@@ -188,7 +221,7 @@ class PromptFormatsTest {
         assertFalse(e.getMessage().contains(internal), e.getMessage());
       }
     }
-    rejects("{\"prompts\": [NaN]}", "'NaN' is not a number of JSON");
+    rejects("{\"prompts\": [NaN]}", "\"NaN\": JSON has neither NaN nor infinity");
   }
 
   @Test

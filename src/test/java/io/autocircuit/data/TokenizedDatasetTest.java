@@ -136,11 +136,11 @@ class TokenizedDatasetTest {
     rejects(
         () -> dataset.requireFits(9, 3), "prompts[1].clean has tokens=4, more than the model's");
     rejects(() -> dataset.requireFits(9, 3), "prompts[2].clean has token id=99, outside");
-    rejects(() -> dataset.requireFits(9, 3), "shorten the prompt; use ids from");
-    rejects(() -> dataset.requireFits(9, 3), "; and 16 more prompts;");
+    rejects(() -> dataset.requireFits(9, 3), "; and 8 more prompts; shorten the prompt (2) ");
+    rejects(() -> dataset.requireFits(9, 3), "; and 9 more prompts; use ids from");
     rejects(dataset::requirePairedLengths, "13 of 40 prompts cannot be used: prompts[1] has clean");
     rejects(dataset::requirePairedLengths, "prompts[4] has clean tokens=4 but corrupt tokens=3");
-    rejects(dataset::requirePairedLengths, "pad them (--pad, Batches.padded)");
+    rejects(dataset::requirePairedLengths, "pad them (--pad)");
     DataException e = assertThrows(DataException.class, dataset::requireEqualLengths);
     assertFalse(e.getMessage().contains("--pad"), e.getMessage());
   }

@@ -37,6 +37,21 @@ class OfficialCircuitTest {
     }
   }
 
+  @Test
+  void aPositionInAGraphWithoutPositionsNamesTheOption() {
+    Path path = file("[{\"name\": \"A0.1->MLP 0\", \"seq_idx\": 99}]");
+    String message =
+        assertThrows(DataException.class, () -> OfficialCircuit.read(path, GRAPH)).getMessage();
+    assertTrue(
+        message.contains(
+            "this graph has one edge for all positions; leave seq_idx out, or give"
+                + " --token-positions"),
+        message);
+    String other =
+        assertThrows(DataException.class, () -> OfficialCircuit.read(path, POSITIONS)).getMessage();
+    assertTrue(other.contains("this graph has positions="), other);
+  }
+
   private Set<String> read(String json, ComputationGraph graph) {
     Set<String> names = new TreeSet<>();
     for (Edge e : OfficialCircuit.read(file(json), graph).edges()) {

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -70,7 +71,12 @@ class JsonFilesTest {
   void extensionsOfJson() {
     rejects("{a: 1}", "unexpected character \"a\" (a name in double quotes is needed)");
     rejects("{'a': 1}", "unexpected character \"'\" (a name in double quotes is needed)");
-    rejects("[1,]", "at /1 unexpected character \"]\" (a value is needed)");
+    rejects("[1,]", "there is a comma before the closing bracket \"]\"", "remove the comma");
+    rejects("{\"a\": 1,\n}", "line=2", "there is a comma before the closing bracket \"}\"");
+    rejects("{\"a\": [{\"b\": 2},]}", "there is a comma before the closing bracket \"]\"");
+    rejects("{\"a\": }", "(a value is needed)");
+    rejects("# note\n[1]", "unexpected character \"#\" (JSON has no comments)");
+    rejects("[1, # note\n2]", "unexpected character \"#\" (JSON has no comments)");
     rejects("[1] // note", "there is more after the value's end");
     rejects("[1, // note", "unexpected character \"/\" (JSON has no comments)");
     rejects("[01]", "at /0 a number is not written as JSON's are");
@@ -119,6 +125,33 @@ class JsonFilesTest {
         e.getMessage().contains("it holds more than 100000 values, names and brackets"),
         e.getMessage());
     assertEquals(200_001, JsonFiles.read(file).size());
+  }
+
+  @Test
+  void bytesThatAreNotUtf8AreNamedForWhatTheyAre() throws IOException {
+    Path file = directory.resolve("p.json");
+    byte[] all = new byte[2560];
+    for (int i = 0; i < all.length; i++) {
+      all[i] = (byte) i;
+    }
+    byte[] random = new byte[1000];
+    new SplittableRandom(5).nextBytes(random);
+    random[0] = 'x';
+    for (byte[] bytes : List.of(all, random)) {
+      Files.write(file, bytes);
+      DataException e = assertThrows(DataException.class, () -> JsonFiles.text(file, 1 << 20));
+      assertTrue(e.getMessage().contains("it is no text but binary data"), e.getMessage());
+    }
+    for (String mark : List.of("", "\uFEFF")) {
+      for (String name : List.of("UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE")) {
+        Files.write(file, (mark + "{\"a\": 1}").getBytes(Charset.forName(name)));
+        DataException e = assertThrows(DataException.class, () -> JsonFiles.read(file));
+        String kind = name.substring(0, 6);
+        assertTrue(e.getMessage().contains("not UTF-8 but " + kind + " text"), e.getMessage());
+      }
+    }
+    Files.writeString(file, "{\"a\": \"é\"}");
+    assertEquals("é", JsonFiles.read(file).get("a").textValue());
   }
 
   @Test
