@@ -43,6 +43,7 @@ final class HuggingFaceLayout {
 
   static Layout read(String name, ConfigReader c, Safetensors files) {
     String type = c.text("model_type");
+    Architectures.check(c, type);
     return switch (type) {
       case "gpt2" -> new HuggingFaceLayout(c, files, Set.of("transformer", "model")).gpt2(name);
       case "gpt_neox" -> new HuggingFaceLayout(c, files, Set.of("gpt_neox", "model")).neox(name);

@@ -227,6 +227,19 @@ final class ModelDirectory {
     for (Map.Entry<String, JsonNode> e : map.properties()) {
       listed.computeIfAbsent(e.getValue().asText(), s -> new HashSet<>()).add(e.getKey());
     }
+    Path directory = files.source().toAbsolutePath().getParent();
+    List<String> beside =
+        entries(directory, n -> SHARD.matcher(n).matches() && !listed.containsKey(n)).stream()
+            .filter(n -> n.startsWith("model-"))
+            .toList();
+    if (!beside.isEmpty()) {
+      throw new DataException(
+          "file="
+              + files.source()
+              + ": the index does not list "
+              + listed(beside)
+              + " beside it; remove what does not belong to the model, or download the index again");
+    }
     for (String shard : new TreeSet<>(listed.keySet())) {
       List<String> left = new ArrayList<>();
       try (Safetensors one = Safetensors.open(files.source().resolveSibling(shard))) {

@@ -185,12 +185,17 @@ final class StoredWeights implements WeightSource {
   }
 
   /**
-   * Reads a tensor that belongs to no part; it is not taken by this.
+   * Reads of a tensor that belongs to no part; it is not taken by this.
    *
-   * @return its numbers, row by row
+   * @return {@code count} of its numbers from number {@code first} on, row by row
    */
-  float[] floats(String plain) {
-    return files.floats(names.stored(plain));
+  float[] floats(String plain, long first, long count) {
+    return files.floats(names.stored(plain), first, (int) count);
+  }
+
+  /** The element type in the file. */
+  String dtype(String plain) {
+    return files.dtype(names.stored(plain));
   }
 
   /**
