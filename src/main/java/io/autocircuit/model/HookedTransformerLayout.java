@@ -37,7 +37,7 @@ final class HookedTransformerLayout {
     return new StoredNames(
         "file=" + files.source(),
         files.names(),
-        Set.of("model"),
+        Set.of("model", "transformer", "gpt_neox"),
         n -> false,
         n -> GROUPED.matcher(n).replaceFirst("attn."));
   }
@@ -60,6 +60,11 @@ final class HookedTransformerLayout {
 
   private Layout read(String name) {
     TransformerConfig config = config(name);
+    if (w.has("wte.weight") || w.has("embed_tokens.weight") || w.has("embed_in.weight")) {
+      throw c.error(
+          "the settings are TransformerLens's, but the weights have the names of Hugging Face; give"
+              + " the config.json that they were saved with");
+    }
     w.put("embed.W_E", w.take("embed.W_E", config.vocabulary(), config.dModel()));
     if (config.positions() instanceof TransformerConfig.Learned) {
       need("pos_embed.W_pos", config.contextLength(), config.dModel());
