@@ -211,12 +211,47 @@ final class ConfigReader {
     return value;
   }
 
+  /** A number above 0 that scales something: {@code 1 / most} to {@code most}. */
+  double scale(String field, double most) {
+    double value = positive(field);
+    if (value < 1 / most || value > most) {
+      throw error(
+          path
+              + field
+              + "="
+              + value
+              + " is not usable; give a number in "
+              + 1 / most
+              + ".."
+              + most
+              + ", or the config.json that belongs to the weights");
+    }
+    return value;
+  }
+
+  double scale(String field, double absent, double most) {
+    return has(field) ? scale(field, most) : absent;
+  }
+
   double positive(String field, double absent) {
     return has(field) ? positive(field) : absent;
   }
 
+  /**
+   * A flag.
+   *
+   * @param absent its value where it is not given; null is that too, unless it is true: Python
+   *     takes null for false, so what was meant is not clear
+   */
   boolean flag(String field, boolean absent) {
     if (!has(field)) {
+      if (absent && json.has(field)) {
+        throw error(
+            path
+                + field
+                + "=null is not clear: it is true where it is not given, but Python takes null for"
+                + " false; give true or false");
+      }
       return absent;
     }
     if (!json.get(field).isBoolean()) {

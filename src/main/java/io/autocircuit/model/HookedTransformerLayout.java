@@ -5,6 +5,7 @@ import io.autocircuit.model.ModelLoader.Layout;
 import io.autocircuit.model.TransformerConfig.Activation;
 import io.autocircuit.model.TransformerConfig.Positions;
 import io.autocircuit.model.TransformerConfig.Rotary;
+import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.Safetensors;
 import java.util.List;
 import java.util.Set;
@@ -13,35 +14,30 @@ import java.util.stream.Stream;
 
 /** TransformerLens's own names and configuration fields. */
 final class HookedTransformerLayout {
-  /** What TransformerLens computes anew from its configuration. */
-  private static final Pattern BUFFER =
-      Pattern.compile("blocks\\.\\d+\\.attn\\.(mask|IGNORE|rotary_sin|rotary_cos)");
-
   /** TransformerLens stores grouped keys and values under a leading underscore. */
   private static final Pattern GROUPED = Pattern.compile("attn\\._(?=[Wb]_[KV]$)");
 
   private static final List<String> FIELDS =
       List.of("d_model", "n_heads", "d_head", "n_layers", "d_vocab");
   private static final int ENOUGH_FIELDS = 3;
-
-  /** Rounding of angles in bfloat16 stays below this. */
-  private static final float SAME_ANGLE = 0.02f;
-
-  private static final int COMPARED_POSITIONS = 64;
+  private static final double LARGEST_SCALE = 1e6;
+  private static final double LARGEST_FACTOR = 1000;
 
   private final ConfigReader c;
   private final StoredWeights w;
+  private final HookedBiases biases;
 
   private HookedTransformerLayout(ConfigReader c, Safetensors files) {
     this.c = c;
     this.w = new StoredWeights(files, c, names(files));
+    this.biases = new HookedBiases(w);
   }
 
   private static StoredNames names(Safetensors files) {
     return new StoredNames(
         "file=" + files.source(),
         files.names(),
-        Set.of("model"),
+        Set.of("model", "transformer", "gpt_neox"),
         n -> false,
         n -> GROUPED.matcher(n).replaceFirst("attn."));
   }
@@ -64,6 +60,11 @@ final class HookedTransformerLayout {
 
   private Layout read(String name) {
     TransformerConfig config = config(name);
+    if (w.has("wte.weight") || w.has("embed_tokens.weight") || w.has("embed_in.weight")) {
+      throw c.error(
+          "the settings are TransformerLens's, but the weights have the names of Hugging Face; give"
+              + " the config.json that they were saved with");
+    }
     w.put("embed.W_E", w.take("embed.W_E", config.vocabulary(), config.dModel()));
     if (config.positions() instanceof TransformerConfig.Learned) {
       need("pos_embed.W_pos", config.contextLength(), config.dModel());
@@ -71,43 +72,41 @@ final class HookedTransformerLayout {
     for (int b = 0; b < config.blocks(); b++) {
       block(config, "blocks." + b + ".");
     }
-    boolean parameters = !normalizationType().endsWith("Pre");
-    affine("ln_final", config.finalNormalization(), config, parameters);
+    affine("ln_final", config.finalNormalization(), config);
     need("unembed.W_U", config.dModel(), config.outputs());
-    optional("unembed.b_U", config.outputs());
+    biases.take("unembed.b_U", config.outputs());
+    biases.check(c);
     w.requireAllTaken(
-        (n, shape) -> BUFFER.matcher(n).matches(),
+        (n, shape) -> HookedBuffers.isOne(n, config),
         "architecture=\"HookedTransformer\" and these settings",
         "n_layers",
         config.blocks());
-    requireSameAngles(config);
+    HookedBuffers.check(w, config);
     UnreadSettings.HOOKED.check(c, config);
     return new Layout(config, w);
   }
 
   private void block(TransformerConfig config, String p) {
     int d = config.dModel();
-    boolean parameters = !normalizationType().endsWith("Pre");
     need(p + "attn.W_Q", config.heads(), d, config.dHead());
-    optional(p + "attn.b_Q", config.heads(), config.dHead());
+    biases.take(p + "attn.b_Q", config.heads(), config.dHead());
     for (String part : new String[] {"K", "V"}) {
       long groups = groups(config, p + "attn.W_" + part);
       need(p + "attn.W_" + part, groups, d, config.dHead());
-      optional(p + "attn.b_" + part, groups, config.dHead());
+      biases.take(p + "attn.b_" + part, groups, config.dHead());
     }
     need(p + "attn.W_O", config.heads(), config.dHead(), d);
-    optional(p + "attn.b_O", d);
-    affine(p + "ln1", config.normalization(), config, parameters);
+    biases.take(p + "attn.b_O", d);
+    affine(p + "ln1", config.normalization(), config);
     if (!config.attentionOnly()) {
       need(p + "mlp.W_in", d, config.dMlp());
       need(p + "mlp.W_out", config.dMlp(), d);
-      optional(p + "mlp.b_in", config.dMlp());
-      optional(p + "mlp.b_out", d);
+      biases.take(p + "mlp.b_in", config.dMlp());
+      biases.take(p + "mlp.b_out", d);
       if (config.gatedMlp()) {
         need(p + "mlp.W_gate", d, config.dMlp());
-        optional(p + "mlp.b_gate", config.dMlp());
       }
-      affine(p + "ln2", config.normalization(), config, parameters);
+      affine(p + "ln2", config.normalization(), config);
     }
   }
 
@@ -115,17 +114,25 @@ final class HookedTransformerLayout {
     w.put(name, w.take(name, shape));
   }
 
-  private void optional(String name, long... shape) {
-    if (w.has(name)) {
-      need(name, shape);
+  /** Scale and shift; TransformerLens stores both for LN, the first for RMS, none if folded. */
+  private void affine(String norm, Normalization kind, TransformerConfig config) {
+    String type = normalizationType();
+    if (type.endsWith("Pre") || kind.kind() == Normalization.Kind.NONE) {
+      return;
     }
-  }
-
-  private void affine(
-      String norm, Normalization kind, TransformerConfig config, boolean parameters) {
-    if (parameters && kind.kind() != Normalization.Kind.NONE) {
-      optional(norm + ".w", config.dModel());
-      optional(norm + ".b", config.dModel());
+    boolean shifted = kind.kind() == Normalization.Kind.LAYER_NORM;
+    for (String name : shifted ? List.of(norm + ".w", norm + ".b") : List.of(norm + ".w")) {
+      if (!w.has(name)) {
+        throw w.error(
+            "tensor=\""
+                + name
+                + "\" is missing, which normalization_type="
+                + DataException.quote(type)
+                + " has; if it was folded into the weights, set \"normalization_type\": \""
+                + (type.startsWith("RMS") ? "RMSPre" : "LNPre")
+                + "\" in config.json, else get the weights again");
+      }
+      need(name, config.dModel());
     }
   }
 
@@ -152,10 +159,13 @@ final class HookedTransformerLayout {
             "use_yarn_rope",
             "use_qk_norm")
         .forEach(c::refuse);
-    // TransformerLens writes −1 for "no cap".
-    c.refuse("attn_scores_soft_cap", -1);
-    c.refuse("output_logits_soft_cap", -1);
-    if (c.has("num_experts")) {
+    // TransformerLens writes −1 for "no cap", and caps nothing up to 0
+    for (String cap : List.of("attn_scores_soft_cap", "output_logits_soft_cap")) {
+      if (c.number(cap, -1) > 0) {
+        c.refuse(cap, -1);
+      }
+    }
+    if (c.has("num_experts") && !(c.value("num_experts").asText().equals("0"))) {
       throw c.error(
           "num_experts="
               + ConfigReader.shown(c.value("num_experts"))
@@ -202,7 +212,9 @@ final class HookedTransformerLayout {
 
   /** TransformerLens writes −1 for "the square root of the head's width". */
   private double scale(int dHead) {
-    return c.number("attn_scale", -1) == -1 ? Math.sqrt(dHead) : c.positive("attn_scale");
+    return c.number("attn_scale", -1) == -1
+        ? Math.sqrt(dHead)
+        : c.scale("attn_scale", LARGEST_SCALE);
   }
 
   /** Null means none; TransformerLens's default for a field that is not there is LN. */
@@ -246,7 +258,7 @@ final class HookedTransformerLayout {
         Rotary.withBase(
             dimensions, c.positive("rotary_base", 10000), c.flag("rotary_adjacent_pairs", false));
     double[] frequencies = plain.inverseFrequencies();
-    double factor = c.positive("rotary_scaling_factor", 1);
+    double factor = c.scale("rotary_scaling_factor", 1, LARGEST_FACTOR);
     if (byParts) {
       if (factor != 1) {
         throw c.error(
@@ -274,47 +286,9 @@ final class HookedTransformerLayout {
     }
     return RotaryFrequencies.byParts(
         frequencies,
-        c.positive("NTK_by_parts_factor", 8),
+        c.scale("NTK_by_parts_factor", 8, LARGEST_FACTOR),
         low,
         high,
         c.positive("NTK_original_ctx_len", 8192));
-  }
-
-  /** Where the file holds the angles that the model was used with, they must be ours. */
-  private void requireSameAngles(TransformerConfig config) {
-    String name = "blocks.0.attn.rotary_cos";
-    if (!(config.positions() instanceof Rotary r) || !w.has(name)) {
-      return;
-    }
-    long[] shape = w.shape(name);
-    if (shape.length != 2 || shape[1] != r.dimensions()) {
-      throw w.error(
-          "tensor=\""
-              + name
-              + "\" is not a table of rotary_dim="
-              + r.dimensions()
-              + " cosines for each position; check that config.json belongs to the weights");
-    }
-    float[] stored = w.floats(name);
-    int half = r.dimensions() / 2;
-    int positions = (int) Math.min(COMPARED_POSITIONS, Math.min(shape[0], config.contextLength()));
-    for (int t = 0; t < positions; t++) {
-      for (int i = 0; i < r.dimensions(); i++) {
-        int pair = r.adjacentPairs() ? i / 2 : i % half;
-        double mine = Math.cos(t * r.inverseFrequencies()[pair]);
-        if (!(Math.abs(stored[t * r.dimensions() + i] - mine) <= SAME_ANGLE)) {
-          throw w.error(
-              "tensor=\""
-                  + name
-                  + "\" has "
-                  + stored[t * r.dimensions() + i]
-                  + " at position "
-                  + t
-                  + ", but the rotary settings of config.json give "
-                  + (float) mine
-                  + "; check that they are the ones that the model was used with");
-        }
-      }
-    }
   }
 }

@@ -3,9 +3,12 @@ package io.autocircuit.model;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.ModelLoader.Layout;
 import io.autocircuit.model.StoredWeights.Recipe;
+import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.Tensors;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.BiPredicate;
 import java.util.regex.Pattern;
 import org.bytedeco.pytorch.Scalar;
@@ -43,12 +46,35 @@ final class HuggingFaceLayout {
 
   static Layout read(String name, ConfigReader c, Safetensors files) {
     String type = c.text("model_type");
+    Architectures.check(c, type);
+    requireFamily(c, type, files);
     return switch (type) {
       case "gpt2" -> new HuggingFaceLayout(c, files, Set.of("transformer", "model")).gpt2(name);
       case "gpt_neox" -> new HuggingFaceLayout(c, files, Set.of("gpt_neox", "model")).neox(name);
       case "llama" -> new HuggingFaceLayout(c, files, Set.of("model")).llama(name);
       default -> throw unsupported(c, type);
     };
+  }
+
+  /** The name of the embedding tells families apart. */
+  private static void requireFamily(ConfigReader c, String type, Safetensors files) {
+    Map<String, String> embeddings =
+        Map.of("wte.weight", "gpt2", "embed_in.weight", "gpt_neox", "embed_tokens.weight", "llama");
+    Set<String> found = new TreeSet<>();
+    for (String name : files.names()) {
+      String last = name.replaceFirst("^.*\\.(?=\\w+\\.weight$)", "");
+      if (embeddings.containsKey(last)) {
+        found.add(embeddings.get(last));
+      }
+    }
+    if (found.size() == 1 && !found.contains(type)) {
+      throw c.error(
+          "model_type="
+              + DataException.quote(type)
+              + ", but the weights have the names of model_type=\""
+              + found.iterator().next()
+              + "\"; correct model_type, or give the config.json that belongs to the weights");
+    }
   }
 
   /** Refuses a {@code model_type} that is none of ours. */
@@ -168,6 +194,7 @@ final class HuggingFaceLayout {
             rotary.rotary(),
             scale(dHead, rotary));
     boolean biased = c.flag("attention_bias", true);
+    requireBiases(biased, blocks, "attention.query_key_value", "attention.dense");
     embed("embed_in.weight", "embed_out.weight", vocabulary, d, false);
     for (int b = 0; b < blocks; b++) {
       String h = "layers." + b + ".";
@@ -243,6 +270,13 @@ final class HuggingFaceLayout {
             rotary.rotary(),
             scale(dHead, rotary));
     boolean biased = c.flag("attention_bias", false);
+    requireBiases(
+        biased,
+        blocks,
+        "self_attn.q_proj",
+        "self_attn.k_proj",
+        "self_attn.v_proj",
+        "self_attn.o_proj");
     boolean mlpBiased = c.flag("mlp_bias", false);
     embed("embed_tokens.weight", "lm_head.weight", vocabulary, d, false);
     for (int b = 0; b < blocks; b++) {
@@ -269,6 +303,21 @@ final class HuggingFaceLayout {
     }
     norm("ln_final", "norm", d, false);
     return finished(config, "llama", "num_hidden_layers", UnreadSettings.LLAMA);
+  }
+
+  /** Weights without any bias of attention belong to a model without them. */
+  private void requireBiases(boolean biased, int blocks, String... modules) {
+    for (int b = 0; b < blocks; b++) {
+      for (String module : modules) {
+        if (!biased || w.has("layers." + b + "." + module + ".bias")) {
+          return;
+        }
+      }
+    }
+    throw c.error(
+        (c.has("attention_bias") ? "attention_bias=true" : "attention_bias is not given (so true)")
+            + ", but the weights have no biases of attention; set \"attention_bias\": false, or get"
+            + " the weights again");
   }
 
   private Layout finished(

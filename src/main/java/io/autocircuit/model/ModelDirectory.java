@@ -33,7 +33,7 @@ final class ModelDirectory {
       Pattern.compile("(.+)-(\\d{5,6})-of-(\\d{5,6})\\.safetensors");
   private static final Pattern OTHER_WEIGHTS =
       Pattern.compile(
-          "pytorch_model.*\\.bin|model\\.bin|.*\\.(gguf|h5|pth|pt|ckpt|msgpack|onnx|npz)");
+          "pytorch_model.*\\.bin|model\\.bin|.*\\.(gguf|h5|pth|pt|ckpt|msgpack|onnx|npz|pkl|ot)");
   private static final int SHOWN = 4;
   private static final int MOST_ENTRIES = 10_000;
 
@@ -46,6 +46,27 @@ final class ModelDirectory {
    * @throws DataException if there is none, if it is not clear which, or if it holds an adapter
    */
   static Path resolve(Path given) {
+    if (given.toString().isEmpty()) {
+      throw new DataException("model directory=\"\" is empty" + NEEDED);
+    }
+    if (given.toString().matches("https?:/.*")) {
+      throw new DataException(
+          "model directory="
+              + given
+              + " is an address; nothing is downloaded: download it (hf download NAME --local-dir"
+              + " DIR) and give that directory");
+    }
+    if (Files.isRegularFile(given) && given.toString().matches(".*\\.(safetensors|json)")) {
+      throw new DataException(
+          "model directory="
+              + given
+              + " is a file; give the directory that it lies in, "
+              + given.toAbsolutePath().getParent());
+    }
+    for (String name :
+        List.of("config.json", "model.safetensors", "model.safetensors.index.json")) {
+      requireTarget(given.resolve(name));
+    }
     if (!Files.isDirectory(given)) {
       boolean exists = Files.exists(given);
       throw new DataException(
@@ -79,7 +100,8 @@ final class ModelDirectory {
             given,
             n ->
                 Files.isRegularFile(given.resolve(n).resolve("config.json"))
-                    || n.startsWith("models--"));
+                    || n.startsWith("models--")
+                    || n.equals("hub") && Files.isDirectory(given.resolve(n)));
     throw new DataException(
         "model directory="
             + given
@@ -87,6 +109,17 @@ final class ModelDirectory {
             + (inner.isEmpty()
                 ? NEEDED
                 : "; its folders have: give one of " + listed(given, inner)));
+  }
+
+  /** A link must lead to something. */
+  private static void requireTarget(Path file) {
+    if (Files.isSymbolicLink(file) && !Files.exists(file)) {
+      throw new DataException(
+          "file="
+              + file
+              + " is a link whose target is missing; copy the directory with cp -rL, or download"
+              + " the model again");
+    }
   }
 
   private static void refuseAdapter(Path directory) {
@@ -164,12 +197,36 @@ final class ModelDirectory {
    *     list all that they hold
    */
   static Safetensors weights(Path directory) {
+    requireTarget(directory.resolve("model.safetensors"));
+    requireTarget(directory.resolve("model.safetensors.index.json"));
     boolean index = Files.exists(directory.resolve("model.safetensors.index.json"));
     if (Files.exists(directory.resolve("model.safetensors"))) {
       return Safetensors.open(directory);
     }
     if (!index) {
       throw new DataException("model directory=" + directory + instead(directory));
+    }
+    Path indexFile = directory.resolve("model.safetensors.index.json");
+    if (!Files.isRegularFile(indexFile)) {
+      throw new DataException(
+          "file=" + indexFile + " is not a regular file; give the index as it was downloaded");
+    }
+    JsonNode map = JsonFiles.read(indexFile).path("weight_map");
+    if (map.isObject() && map.isEmpty()) {
+      throw new DataException(
+          "file=" + indexFile + ": weight_map={} lists no tensors; download the index again");
+    }
+    for (JsonNode shard : map) {
+      if (shard.asText().endsWith(".bin")) {
+        throw new DataException(
+            "file="
+                + indexFile
+                + ": it lists "
+                + DataException.quote(shard.asText())
+                + ", and only safetensors are read; convert the model in Python:"
+                + " AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR,"
+                + " safe_serialization=True)");
+      }
     }
     Safetensors files = Safetensors.open(directory);
     try {
@@ -183,11 +240,27 @@ final class ModelDirectory {
 
   /** What is there instead of {@code model.safetensors}, and what to do. */
   private static String instead(Path directory) {
+    List<String> adapters = entries(directory, n -> n.startsWith("adapter_model."));
+    if (!adapters.isEmpty()) {
+      return " holds "
+          + DataException.quote(adapters.get(0))
+          + " but no model.safetensors: it is a LoRA (or another) adapter"
+          + MERGE;
+    }
+    List<String> unfinished = entries(directory, n -> n.matches(".*\\.(incomplete|part)"));
     List<String> tensors = entries(directory, n -> n.endsWith(".safetensors"));
+    if (tensors.isEmpty() && !unfinished.isEmpty()) {
+      return " holds "
+          + DataException.quote(unfinished.get(0))
+          + " but no model.safetensors: the download has not finished; download the model again";
+    }
     for (String name : tensors) {
       Matcher m = SHARD.matcher(name);
       if (m.matches()) {
         int count = Integer.parseInt(m.group(3));
+        if (count == 1 && tensors.size() == 1) {
+          break; // the whole model
+        }
         long there =
             tensors.stream().filter(n -> n.endsWith("-of-" + m.group(3) + ".safetensors")).count();
         return " holds "
@@ -226,6 +299,19 @@ final class ModelDirectory {
     Map<String, Set<String>> listed = new HashMap<>();
     for (Map.Entry<String, JsonNode> e : map.properties()) {
       listed.computeIfAbsent(e.getValue().asText(), s -> new HashSet<>()).add(e.getKey());
+    }
+    Path directory = files.source().toAbsolutePath().getParent();
+    List<String> beside =
+        entries(directory, n -> SHARD.matcher(n).matches() && !listed.containsKey(n)).stream()
+            .filter(n -> n.startsWith("model-"))
+            .toList();
+    if (!beside.isEmpty()) {
+      throw new DataException(
+          "file="
+              + files.source()
+              + ": the index does not list "
+              + listed(beside)
+              + " beside it; remove what does not belong to the model, or download the index again");
     }
     for (String shard : new TreeSet<>(listed.keySet())) {
       List<String> left = new ArrayList<>();

@@ -66,6 +66,13 @@ public final class ModelLoader {
       }
       Quantisation.refuse(files);
       boolean hooked = declared || looks;
+      if (!hooked && HookedTransformerLayout.looksLikeOne(files)) {
+        throw reader.error(
+            "model_type="
+                + DataException.quote(reader.text("model_type"))
+                + ", but the weights have the names of TransformerLens; give the settings that they"
+                + " were saved with, with \"architecture\": \"HookedTransformer\"");
+      }
       Layout layout =
           hooked
               ? HookedTransformerLayout.read(name, reader, files)

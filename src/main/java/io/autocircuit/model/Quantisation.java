@@ -20,15 +20,17 @@ final class Quantisation {
   private static final Pattern PARTS =
       Pattern.compile(
           ".*\\.(qweight|qzeros|scales|g_idx|SCB|weight_format|absmax|nested_absmax|quant_map"
-              + "|nested_quant_map|weight_scale|weight_scale_inv|weight_scale_2|input_scale"
+              + "|nested_quant_map|weight_scale|weight_scales|weight_scale_inv|weight_scale_2"
+              + "|qscale|codes|codebooks|centroids|res_centroids|indices|input_scale"
               + "|weight_zero_point|weight_packed|weight_shape|weight_g_idx|quant_state\\..*"
-              + "|weight\\.(absmax|nested_absmax|quant_map|nested_quant_map|quant_state.*))");
+              + "|weight\\.(_data|_scale|_zeropoint|_shift|absmax|nested_absmax|quant_map|nested_quant_map|quant_state.*))");
 
   private static final Pattern WEIGHT = Pattern.compile(".*(\\.weight|\\.W_\\w+|\\._W_\\w+)");
 
   private static final Pattern ADAPTER =
       Pattern.compile(
-          ".*(\\.|^)(lora_(A|B|embedding_A|embedding_B|magnitude_vector)|base_layer)\\b.*");
+          ".*(\\.|^)(lora_(A|B|embedding_A|embedding_B|magnitude_vector)|base_layer|ia3_l"
+              + "|modules_to_save|original_module)\\b.*");
 
   private Quantisation() {}
 
@@ -38,9 +40,12 @@ final class Quantisation {
    * @throws DataException if the weights are quantised
    */
   static void refuse(ConfigReader c) {
-    for (String field : new String[] {"quantization_config", "compression_config"}) {
+    for (String field :
+        new String[] {"quantization_config", "compression_config", "quantization"}) {
       JsonNode value = c.value(field);
-      if (c.has(field) && !(value.isContainerNode() && value.isEmpty())) {
+      if (c.has(field)
+          && !(value.isContainerNode() && value.isEmpty())
+          && !(value.isBoolean() && !value.booleanValue())) {
         String method = value.path("quant_method").asText("");
         throw c.error(
             field

@@ -17,6 +17,7 @@ record RotarySettings(Rotary rotary, double attentionFactor) {
   private static final String SHARE = "partial_rotary_factor";
   private static final String ORIGINAL = "original_max_position_embeddings";
   private static final double BASE = 10000;
+  private static final double LARGEST_FACTOR = 1000;
 
   /** How a family calls its settings at the top level, and its default share. */
   private record Names(String base, String share, double standardShare) {}
@@ -143,10 +144,14 @@ record RotarySettings(Rotary rotary, double attentionFactor) {
     switch (type) {
       case "default" -> {}
       // up to max_position_embeddings, which no prompt exceeds here, the base stays as it is
-      case "dynamic" -> s.positive("factor");
-      case "linear" -> frequencies = RotaryFrequencies.linear(frequencies, s.positive("factor"));
+      case "dynamic" -> s.scale("factor", LARGEST_FACTOR);
+      case "linear" ->
+          frequencies = RotaryFrequencies.linear(frequencies, s.scale("factor", LARGEST_FACTOR));
       case "llama3" -> frequencies = llama3(c, s, frequencies, context);
       case "yarn" -> {
+        if (base == 1) {
+          throw c.error("rotary base=1 with rope_type=\"yarn\" is not usable; correct it");
+        }
         frequencies = yarn(c, s, context).apply(frequencies, base);
         attentionFactor = attentionFactor(s);
         if (attentionFactor != 1 && plain.dimensions() != dHead) {
@@ -162,7 +167,7 @@ record RotarySettings(Rotary rotary, double attentionFactor) {
 
   private static double[] llama3(
       ConfigReader c, ConfigReader s, double[] frequencies, int context) {
-    double factor = s.positive("factor");
+    double factor = s.scale("factor", LARGEST_FACTOR);
     double low = s.positive("low_freq_factor");
     double high = s.positive("high_freq_factor");
     if (low >= high) {
@@ -179,16 +184,16 @@ record RotarySettings(Rotary rotary, double attentionFactor) {
   private static Yarn yarn(ConfigReader c, ConfigReader s, int context) {
     double original = original(c, s, context);
     return new Yarn(
-        s.positive("factor"),
-        orStandard(s.number("beta_fast", 0), 32),
-        orStandard(s.number("beta_slow", 0), 1),
+        s.scale("factor", LARGEST_FACTOR),
+        turns(s, "beta_fast", 32),
+        turns(s, "beta_slow", 1),
         original,
         s.flag("truncate", true));
   }
 
   /** transformers takes 0 for "not given". */
-  private static double orStandard(double value, double standard) {
-    return value == 0 ? standard : value;
+  private static double turns(ConfigReader s, String field, double standard) {
+    return s.number(field, 0) == 0 ? standard : s.positive(field);
   }
 
   /** The length before scaling; transformers takes the whole context where none is given. */
@@ -208,11 +213,11 @@ record RotarySettings(Rotary rotary, double attentionFactor) {
   }
 
   private static double attentionFactor(ConfigReader s) {
-    double factor = s.positive("factor");
+    double factor = s.scale("factor", LARGEST_FACTOR);
     double m = s.number("mscale", 0);
     double all = s.number("mscale_all_dim", 0);
     if (s.has("attention_factor")) {
-      return s.positive("attention_factor");
+      return s.scale("attention_factor", LARGEST_FACTOR);
     }
     return m != 0 && all != 0
         ? magnitude(factor, m) / magnitude(factor, all)

@@ -27,6 +27,10 @@ import org.bytedeco.pytorch.Tensor;
 final class StoredWeights implements WeightSource {
   private static final Set<String> FLOATS = Set.of("F16", "BF16", "F32", "F64");
   private static final Pattern BLOCK = Pattern.compile("(?:h|layers|blocks)\\.(\\d{1,9})\\..*");
+  private static final Pattern HEAD =
+      Pattern.compile(
+          "(.*\\.)?(v_head|score|classifier|qa_outputs|multiple_choice_head|value_head"
+              + "|medusa_head|prompt_embeddings|prompt_encoder)(\\..*)?");
   private static final int SHOWN = 4;
 
   /** Makes a tensor of what is in the file. */
@@ -185,12 +189,17 @@ final class StoredWeights implements WeightSource {
   }
 
   /**
-   * Reads a tensor that belongs to no part; it is not taken by this.
+   * Reads of a tensor that belongs to no part; it is not taken by this.
    *
-   * @return its numbers, row by row
+   * @return {@code count} of its numbers from number {@code first} on, row by row
    */
-  float[] floats(String plain) {
-    return files.floats(names.stored(plain));
+  float[] floats(String plain, long first, long count) {
+    return files.floats(names.stored(plain), first, (int) count);
+  }
+
+  /** The element type in the file. */
+  String dtype(String plain) {
+    return files.dtype(names.stored(plain));
   }
 
   /**
@@ -217,6 +226,15 @@ final class StoredWeights implements WeightSource {
     }
     if (left.isEmpty()) {
       return;
+    }
+    if (left.stream().allMatch(n -> HEAD.matcher(n).matches())) {
+      throw error(
+          "it holds what a language model with "
+              + family
+              + " does not read: "
+              + listed(left)
+              + ", of another head or of prompt tuning; remove these tensors if the model is to be"
+              + " used without them");
     }
     String what = left.size() + (left.size() == 1 ? " tensor" : " tensors");
     if (allBeyond) {

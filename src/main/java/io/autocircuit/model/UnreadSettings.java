@@ -13,7 +13,8 @@ import java.util.TreeMap;
 /**
  * What is done with the settings that a layout does not read: some never change what the model
  * computes, some do so unless they have a certain value and are refused then, and of the rest the
- * user is told. A setting that is null, false or empty does nothing.
+ * user is told. A setting that is null or empty does nothing; one that is false does nothing where
+ * it switches on something that is known, and else is as unknown as any other value.
  *
  * @param neutral settings that may have any value
  * @param variants settings of variants that are not computed, with the value that leaves the model
@@ -40,7 +41,21 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
           + " exponential_decay_length_penalty suppress_tokens begin_suppress_tokens"
           + " remove_invalid_values chunk_size_feed_forward torchscript tf_legacy_loss"
           + " use_bfloat16 gradient_checkpointing unsloth_version unsloth_fixed pretraining_tp"
-          + " max_window_layers num_experts_per_tok resid_pdrop";
+          + " max_window_layers num_experts_per_tok resid_pdrop is_llama_config"
+          + " transformers.js_config _num_labels output_past xla_device max_sequence_length"
+          + " custom_pipelines use_return_dict is_composition renormalize_logits"
+          + " _flash_attn_2_enabled use_flash_attention use_flash_attn tokenizer_padding_side"
+          + " tokenizer_model_max_length model_max_length cache_implementation"
+          + " transformers_weights tie_encoder_decoder cross_attention_hidden_size device_map"
+          + " low_cpu_mem_usage trust_remote_code fp16 bf16 torch_compile neftune_noise_alpha"
+          + " rope_scaling.finetuned rope_parameters.finetuned";
+
+  /** What no model of these families does, if it is false. */
+  private static final Set<String> OFF =
+      words(
+          "scale_attn_by_inverse_layer_idx mup use_mup moe use_moe output_router_logits"
+              + " sliding_window is_layer_norm_activation use_headwise_qkv_input"
+              + " rmsnorm_uses_offset");
 
   /**
    * Settings of other families and of variants: what they would change is not computed. They are
@@ -99,16 +114,13 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
     Map<String, Double> v = new TreeMap<>();
     for (String never :
         List.of(
-            "attn_logit_softcapping",
-            "final_logit_softcapping",
-            "attn_logit_softcap",
-            "final_logit_softcap",
-            "logits_soft_cap",
             "query_pre_attn_scalar",
             "attention_multiplier",
             "scale_depth",
             "dim_model_base",
             "clip_qkv",
+            "use_bidirectional_attention",
+            "bidirectional",
             "window_size",
             "attention_window",
             "no_rope_layers",
@@ -143,6 +155,11 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
     }
     for (String zero :
         List.of(
+            "attn_logit_softcapping",
+            "final_logit_softcapping",
+            "attn_logit_softcap",
+            "final_logit_softcap",
+            "logits_soft_cap",
             "num_experts",
             "num_local_experts",
             "n_routed_experts",
@@ -166,10 +183,15 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
     c.unread()
         .forEach(
             (field, value) -> {
-              if (!says(value) || isNeutral(field)) {
+              if (isNothing(value) || isNeutral(field)) {
                 return;
               }
-              if (field.equals("sliding_window") || field.equals("layer_types")) {
+              boolean off = value.isBoolean() && !value.booleanValue();
+              if (field.equals("is_causal")) {
+                requireCausal(c, value);
+              } else if (off && (variants.containsKey(field) || OFF.contains(field))) {
+                return;
+              } else if (field.equals("sliding_window") || field.equals("layer_types")) {
                 requireWholeContext(c, field, value, config);
               } else if (!variants.containsKey(field)) {
                 unknown.add(shown(field) + "=" + ConfigReader.shown(value));
@@ -197,12 +219,20 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
     return field.matches("[\\w.]{1,60}") ? field : DataException.quote(field);
   }
 
-  /** Whether a value is anything but null, false, or empty. */
-  private static boolean says(JsonNode value) {
-    return !(value.isNull()
-        || value.isBoolean() && !value.booleanValue()
+  /** Whether a value is null or empty. */
+  private static boolean isNothing(JsonNode value) {
+    return value.isNull()
         || value.isTextual() && value.textValue().isEmpty()
-        || value.isContainerNode() && value.isEmpty());
+        || value.isContainerNode() && value.isEmpty();
+  }
+
+  private static void requireCausal(ConfigReader c, JsonNode value) {
+    if (!(value.isBoolean() && value.booleanValue())) {
+      throw c.error(
+          "is_causal="
+              + ConfigReader.shown(value)
+              + " is not supported: no position sees later ones here; use a model without it");
+    }
   }
 
   private boolean isNeutral(String field) {

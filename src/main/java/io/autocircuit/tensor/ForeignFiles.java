@@ -27,10 +27,32 @@ final class ForeignFiles {
     }
   }
 
+  /**
+   * Like {@link #require} for a file that is no text.
+   *
+   * @throws DataException also if it begins with printable text
+   */
+  static void requireBinary(Path file, byte[] start, long size) {
+    require(file, start, size);
+    String text = new String(start, StandardCharsets.ISO_8859_1);
+    if (!text.isEmpty() && text.matches("[\\x20-\\x7e\\s]+")) {
+      throw new DataException(
+          "file="
+              + file
+              + " (size="
+              + size
+              + " bytes) is not the file: it is text: "
+              + DataException.quote(text.strip().substring(0, Math.min(60, text.strip().length())))
+              + "; download the file again");
+    }
+  }
+
   private static String kind(byte[] start) {
     String text = new String(start, StandardCharsets.ISO_8859_1);
     String words = text.stripLeading().toLowerCase(Locale.ROOT);
-    if (text.startsWith("version https://git-lfs")) {
+    if (text.startsWith("version https://git-lfs")
+        || text.startsWith("version https://hawser")
+        || text.startsWith("version http://git-media")) {
       return "is a Git LFS pointer and not the file itself; fetch the file with `git lfs pull`";
     }
     if (words.startsWith("<!doctype") || words.startsWith("<html") || words.startsWith("<?xml")) {

@@ -19,6 +19,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -280,6 +281,25 @@ public final class Safetensors implements AutoCloseable {
     Entry entry = entry(name);
     float[] values = new float[arrayLength(name, entry)];
     read(entry, (bytes, first, count) -> convert(entry.dtype(), bytes, values, (int) first, count));
+    return values;
+  }
+
+  /**
+   * Reads a part of a tensor as Java floats, row-major, converted to float32.
+   *
+   * @param first the number of the first element wanted
+   * @param count how many, all within the tensor
+   * @return that many numbers
+   * @throws DataException if there is no such tensor, or the file cannot be read any more
+   */
+  public float[] floats(String name, long first, int count) {
+    Entry whole = entry(name);
+    Objects.checkFromIndexSize(first, count, whole.count());
+    long begin = whole.begin() + first * whole.dtype().bytes;
+    float[] values = new float[count];
+    read(
+        new Entry(whole.shard(), whole.dtype(), new long[] {count}, count, begin),
+        (bytes, at, n) -> convert(whole.dtype(), bytes, values, (int) at, n));
     return values;
   }
 

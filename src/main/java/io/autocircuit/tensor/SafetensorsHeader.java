@@ -58,13 +58,13 @@ final class SafetensorsHeader {
     byte[] start = new byte[(int) Math.min(size, ForeignFiles.LOOKED_AT)];
     Safetensors.readFully(shard, ByteBuffer.wrap(start), 0);
     if (size < 8) {
-      ForeignFiles.require(file, start, size);
+      ForeignFiles.requireBinary(file, start, size);
       throw Safetensors.wrong(
           file, "size=" + size + " bytes is too short for the 8-byte header length");
     }
     long length = ByteBuffer.wrap(start).order(ByteOrder.LITTLE_ENDIAN).getLong(0);
     if (length < 2 || length > LARGEST || length > size - 8) {
-      ForeignFiles.require(file, start, size);
+      ForeignFiles.requireBinary(file, start, size);
       throw Safetensors.wrong(
           file,
           String.format(

@@ -105,7 +105,7 @@ class UnreadSettingsTest {
       assertEquals(
           List.of(
               "file=M/config.json: settings not known to this library and not read:"
-                  + " residual_alpha=0.5, kind=\"a\\nb\", deep=an object, on=true; if one of them"
+                  + " residual_alpha=0.5, kind=\"a\\nb\", deep=an object, on=true, off=false; if one of them"
                   + " changes what the model computes, its numbers are wrong"),
           notices(with(base, json), directory));
     }

@@ -62,12 +62,12 @@ class UnreadTensorsTest {
   void oneStrangeTensorInAnyLayout() throws IOException {
     for (Map.Entry<String, Supplier<Draft>> layout : layouts().entrySet()) {
       Draft m = layout.getValue().get();
-      m.put("score.weight", 2, D);
+      m.put("strange.weight", 2, D);
       assertContains(
           complaint(m, directory),
           "1 tensor that a model with ",
           layout.getKey(),
-          " does not read: \"score.weight\"; ");
+          " does not read: \"strange.weight\"; ");
     }
   }
 
@@ -87,6 +87,14 @@ class UnreadTensorsTest {
     assertContains(complaint(attentionOnly, directory), "\"blocks.0.mlp.W_in\"");
   }
 
+  private static float[] causalMask() {
+    float[] mask = new float[T * T];
+    for (int i = 0; i < mask.length; i++) {
+      mask[i] = i % T <= i / T ? 1 : 0;
+    }
+    return mask;
+  }
+
   @Test
   void buffersThatAreComputedAnew() throws IOException {
     Draft gpt2 = ModelDirectories.gpt2();
@@ -100,7 +108,9 @@ class UnreadTensorsTest {
       neox.put("gpt_neox.layers." + b + ".attention.masked_bias");
       neox.put("gpt_neox.layers." + b + ".attention.rotary_emb.inv_freq", 1);
       llama.put("model.layers." + b + ".self_attn.rotary_emb.inv_freq", 4);
-      hooked.put("blocks." + b + ".attn.mask", T, T);
+      hooked
+          .weights()
+          .put("blocks." + b + ".attn.mask", new Array(new long[] {T, T}, causalMask()));
       hooked
           .weights()
           .put(
