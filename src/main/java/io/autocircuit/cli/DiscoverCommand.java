@@ -8,7 +8,6 @@ import io.autocircuit.cli.DiscoverOptions.Precision;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
 import io.autocircuit.data.Batches;
 import io.autocircuit.data.PromptBatch;
-import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.Discovery;
@@ -411,10 +410,16 @@ final class DiscoverCommand implements Callable<Integer> {
     TokenizedDataset data;
     if (input.dataset == null && input.randomWeights != null) {
       data = randomPrompts(c);
+    } else if (input.dataset == null) {
+      data = Task.tokenize(EmbeddedTask.prompts(), input.model, input.bos, input.multiTokenAnswers);
     } else {
-      PromptDataset prompts =
-          input.dataset == null ? EmbeddedTask.prompts() : PromptDataset.read(input.dataset);
-      data = Task.tokenize(prompts, input.model, input.bos, input.multiTokenAnswers);
+      data =
+          Task.tokenize(
+              input.dataset,
+              input.model,
+              input.bos,
+              input.multiTokenAnswers,
+              Task.limits(model, !input.pad));
     }
     if (scoring.tokenPositions) {
       data.requireEqualLengths();

@@ -165,7 +165,7 @@ final class HookedTransformerLayout {
         c.refuse(cap, -1);
       }
     }
-    if (c.has("num_experts") && !(c.value("num_experts").asText().equals("0"))) {
+    if (c.has("num_experts") && !c.value("num_experts").asText().equals("0")) {
       throw c.error(
           "num_experts="
               + ConfigReader.shown(c.value("num_experts"))
