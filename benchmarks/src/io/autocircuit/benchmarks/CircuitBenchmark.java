@@ -47,7 +47,7 @@ public class CircuitBenchmark {
   @Setup
   public void setUp() {
     engine = new Engine(shape);
-    circuit = io.autocircuit.experiment.Benchmark.randomWalks(engine.graph, edges, SEED);
+    circuit = io.autocircuit.benchmark.Benchmark.randomWalks(engine.graph, edges, SEED);
     BitSet without = circuit.edgeSet();
     without.clear(circuit.edges().get(edges / 2).index());
     neighbour = Circuit.of(engine.graph, without);

@@ -38,6 +38,7 @@ record ArchitectureRules(String root) {
   static final List<String> ARROW =
       List.of(
           "graph",
+          "files",
           "tensor",
           "kernels",
           "data",
@@ -48,6 +49,7 @@ record ArchitectureRules(String root) {
           "prune",
           "metric",
           "experiment",
+          "benchmark",
           "report",
           "cli");
 

@@ -1,6 +1,6 @@
 package io.autocircuit.cli;
 
-import io.autocircuit.prune.Progress;
+import io.autocircuit.patch.Progress;
 import java.io.Console;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;

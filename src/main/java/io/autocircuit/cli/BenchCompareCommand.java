@@ -1,11 +1,11 @@
 package io.autocircuit.cli;
 
-import io.autocircuit.experiment.BenchmarkComparison;
-import io.autocircuit.experiment.BenchmarkComparison.Row;
-import io.autocircuit.experiment.BenchmarkComparison.Verdict;
-import io.autocircuit.experiment.BenchmarkFigures;
-import io.autocircuit.experiment.BenchmarkFigures.Quantity;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.benchmark.BenchmarkComparison;
+import io.autocircuit.benchmark.BenchmarkComparison.Row;
+import io.autocircuit.benchmark.BenchmarkComparison.Verdict;
+import io.autocircuit.benchmark.BenchmarkFigures;
+import io.autocircuit.benchmark.BenchmarkFigures.Quantity;
+import io.autocircuit.files.DataException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;

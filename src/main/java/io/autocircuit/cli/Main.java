@@ -2,6 +2,7 @@ package io.autocircuit.cli;
 
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
+import io.autocircuit.files.DataException;
 import io.autocircuit.graph.Suggestions;
 import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.kernels.NativeTuning;
@@ -9,7 +10,6 @@ import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.MaskGradient;
-import io.autocircuit.tensor.DataException;
 import java.io.PrintWriter;
 import java.util.Collection;
 import java.util.List;

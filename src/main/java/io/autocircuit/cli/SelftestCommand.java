@@ -2,11 +2,11 @@ package io.autocircuit.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import io.autocircuit.files.AtomicFile;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.KernelCheck;
 import io.autocircuit.kernels.KernelTimes;
 import io.autocircuit.kernels.KernelsProvider;
-import io.autocircuit.tensor.AtomicFile;
 import io.autocircuit.tensor.Device;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;

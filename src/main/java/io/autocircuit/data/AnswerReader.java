@@ -2,7 +2,7 @@ package io.autocircuit.data;
 
 import io.autocircuit.data.Faults.Fault;
 import io.autocircuit.data.Tokenizer.Encoded;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

@@ -2,8 +2,8 @@ package io.autocircuit.data;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
-import io.autocircuit.tensor.DataException;
-import io.autocircuit.tensor.JsonFiles;
+import io.autocircuit.files.DataException;
+import io.autocircuit.files.JsonFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;

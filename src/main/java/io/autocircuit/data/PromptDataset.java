@@ -1,7 +1,7 @@
 package io.autocircuit.data;
 
-import io.autocircuit.tensor.DataException;
-import io.autocircuit.tensor.JsonFiles;
+import io.autocircuit.files.DataException;
+import io.autocircuit.files.JsonFiles;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;

@@ -38,7 +38,7 @@ record PromptDraft(
   /**
    * The dataset.
    *
-   * @throws io.autocircuit.tensor.DataException if there are faults, or no prompts
+   * @throws io.autocircuit.files.DataException if there are faults, or no prompts
    */
   PromptDataset dataset() {
     faults.throwIfAny();

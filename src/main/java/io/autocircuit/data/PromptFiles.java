@@ -1,8 +1,8 @@
 package io.autocircuit.data;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.autocircuit.tensor.DataException;
-import io.autocircuit.tensor.JsonFiles;
+import io.autocircuit.files.DataException;
+import io.autocircuit.files.JsonFiles;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeMap;

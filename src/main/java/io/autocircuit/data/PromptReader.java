@@ -2,8 +2,8 @@ package io.autocircuit.data;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.data.Faults.Fault;
+import io.autocircuit.files.DataException;
 import io.autocircuit.graph.Suggestions;
-import io.autocircuit.tensor.DataException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;

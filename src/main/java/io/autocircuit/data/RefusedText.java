@@ -1,6 +1,6 @@
 package io.autocircuit.data;
 
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 
 /**
  * Why a tokenizer does not take a text: the cause of its exception, for readers of prompts, who

@@ -1,6 +1,6 @@
 package io.autocircuit.data;
 
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;

@@ -1,6 +1,6 @@
 package io.autocircuit.data;
 
-import io.autocircuit.tensor.UnpackedFiles;
+import io.autocircuit.files.UnpackedFiles;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URL;

@@ -3,7 +3,7 @@ package io.autocircuit.data;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;

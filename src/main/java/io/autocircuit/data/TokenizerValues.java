@@ -1,7 +1,7 @@
 package io.autocircuit.data;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import java.util.Set;
 
 /** Checks of single values of a {@code tokenizer.json}. */

@@ -19,7 +19,7 @@
  *       that nothing is padded and every number is exact.
  *   <li><b>Answers</b> belong to the last position of a prompt, or to its last P positions when the
  *       file nests them. An answer that is text is the token that it adds to its prompt.
- *   <li>Whatever is wrong with a file is a {@link io.autocircuit.tensor.DataException} that says
+ *   <li>Whatever is wrong with a file is a {@link io.autocircuit.files.DataException} that says
  *       which prompts; what only looks like a mistake is a line of {@link
  *       io.autocircuit.data.TokenizedDataset#notices}.
  * </ul>

@@ -4,7 +4,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.PatchableModel;
-import io.autocircuit.prune.Progress;
+import io.autocircuit.patch.Progress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;

@@ -1,7 +1,7 @@
 package io.autocircuit.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;

@@ -1,10 +1,10 @@
 package io.autocircuit.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.TransformerConfig.Activation;
 import io.autocircuit.model.TransformerConfig.Rotary;
-import io.autocircuit.tensor.DataException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;

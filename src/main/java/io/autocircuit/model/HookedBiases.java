@@ -31,7 +31,7 @@ final class HookedBiases {
   /**
    * Looks at what was missing.
    *
-   * @throws io.autocircuit.tensor.DataException if only some blocks lack a bias
+   * @throws io.autocircuit.files.DataException if only some blocks lack a bias
    */
   void check(ConfigReader c) {
     List<String> lost = missing.stream().filter(n -> present.contains(kind(n))).toList();

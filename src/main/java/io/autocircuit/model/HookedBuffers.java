@@ -33,7 +33,7 @@ final class HookedBuffers {
   /**
    * Compares.
    *
-   * @throws io.autocircuit.tensor.DataException if a table of angles or a mask is another
+   * @throws io.autocircuit.files.DataException if a table of angles or a mask is another
    */
   static void check(StoredWeights w, TransformerConfig config) {
     for (int b = 0; b < config.blocks(); b++) {

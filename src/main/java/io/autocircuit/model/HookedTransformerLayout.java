@@ -1,11 +1,11 @@
 package io.autocircuit.model;
 
+import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.ModelLoader.Layout;
 import io.autocircuit.model.TransformerConfig.Activation;
 import io.autocircuit.model.TransformerConfig.Positions;
 import io.autocircuit.model.TransformerConfig.Rotary;
-import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.Safetensors;
 import java.util.List;
 import java.util.Set;

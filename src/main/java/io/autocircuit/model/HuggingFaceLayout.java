@@ -1,9 +1,9 @@
 package io.autocircuit.model;
 
+import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.ModelLoader.Layout;
 import io.autocircuit.model.StoredWeights.Recipe;
-import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.Tensors;
 import java.util.Map;

@@ -1,8 +1,8 @@
 package io.autocircuit.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.autocircuit.tensor.DataException;
-import io.autocircuit.tensor.JsonFiles;
+import io.autocircuit.files.DataException;
+import io.autocircuit.files.JsonFiles;
 import io.autocircuit.tensor.Safetensors;
 import java.io.IOException;
 import java.nio.file.Files;

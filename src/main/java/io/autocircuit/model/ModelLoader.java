@@ -1,7 +1,7 @@
 package io.autocircuit.model;
 
-import io.autocircuit.tensor.DataException;
-import io.autocircuit.tensor.JsonFiles;
+import io.autocircuit.files.DataException;
+import io.autocircuit.files.JsonFiles;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
 import java.nio.file.Path;

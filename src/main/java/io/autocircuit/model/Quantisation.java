@@ -1,7 +1,7 @@
 package io.autocircuit.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import io.autocircuit.tensor.Safetensors;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,6 +1,6 @@
 package io.autocircuit.model;
 
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;

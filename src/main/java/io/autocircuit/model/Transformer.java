@@ -116,7 +116,7 @@ public final class Transformer implements AutoCloseable {
    * @param weights under TransformerLens's names ({@code blocks.0.attn.W_Q [heads, dModel, dHead]},
    *     …), as {@link WeightCheck} requires
    * @param type float32 or float64
-   * @throws io.autocircuit.tensor.DataException if a tensor is missing or has another shape
+   * @throws io.autocircuit.files.DataException if a tensor is missing or has another shape
    */
   public Transformer(TransformerConfig config, Map<String, Tensor> weights, ScalarType type) {
     this(config, checked(config, weights), type, List.of());

@@ -1,7 +1,7 @@
 package io.autocircuit.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -175,7 +175,7 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
    * Looks at what was not read.
    *
    * @param config the model as it was understood
-   * @throws io.autocircuit.tensor.DataException if a setting says that the model computes something
+   * @throws io.autocircuit.files.DataException if a setting says that the model computes something
    *     else
    */
   void check(ConfigReader c, TransformerConfig config) {

@@ -1,7 +1,7 @@
 package io.autocircuit.model;
 
+import io.autocircuit.files.DataException;
 import io.autocircuit.graph.Suggestions;
-import io.autocircuit.tensor.DataException;
 import java.util.Arrays;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;

@@ -22,8 +22,8 @@
  *
  * <p><b>A model directory is untrusted.</b> Whatever is wrong with it (a field that is missing or
  * absurd, an architecture, activation or rotary variant that we do not compute, a tensor that is
- * missing, misshapen or not finite) is a {@link io.autocircuit.tensor.DataException} that names
- * file and field, and nothing is computed with settings that were not understood. Sizes in a {@code
+ * missing, misshapen or not finite) is a {@link io.autocircuit.files.DataException} that names file
+ * and field, and nothing is computed with settings that were not understood. Sizes in a {@code
  * config.json} reserve no memory: tensors are compared with them first. What is not read is not
  * ignored either: tensors that nothing takes are refused, settings that nobody asks for are known
  * to change nothing, refused, or told of ({@link io.autocircuit.model.Transformer#notices}).

@@ -12,6 +12,7 @@ import io.autocircuit.patch.Evaluations.Direction;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.Tensors;
 import java.util.ArrayList;

@@ -9,6 +9,7 @@ import io.autocircuit.patch.Evaluations;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;

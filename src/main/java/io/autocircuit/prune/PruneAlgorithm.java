@@ -3,6 +3,7 @@ package io.autocircuit.prune;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
 import java.util.List;
 import java.util.Optional;

@@ -2,8 +2,8 @@ package io.autocircuit.report;
 
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.ResultFiles;
-import io.autocircuit.tensor.DataException;
-import io.autocircuit.tensor.FileSet;
+import io.autocircuit.files.DataException;
+import io.autocircuit.files.FileSet;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;

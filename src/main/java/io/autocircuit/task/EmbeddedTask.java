@@ -1,10 +1,10 @@
 package io.autocircuit.task;
 
 import io.autocircuit.data.PromptDataset;
+import io.autocircuit.files.DataException;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.WeightProcessing;
-import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.NativeCache;
 import java.io.IOException;
 import java.io.InputStream;

@@ -1,11 +1,11 @@
 package io.autocircuit.task;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.files.DataException;
+import io.autocircuit.files.JsonFiles;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.patch.Circuit;
-import io.autocircuit.tensor.DataException;
-import io.autocircuit.tensor.JsonFiles;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

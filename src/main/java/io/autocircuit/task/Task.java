@@ -24,7 +24,7 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
    * Checks that the model can read the prompts and say the answers, and that clean and corrupt
    * differ somewhere.
    *
-   * @throws io.autocircuit.tensor.DataException if not
+   * @throws io.autocircuit.files.DataException if not
    */
   public Task {
     TransformerConfig c = model.config();
@@ -35,7 +35,7 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
    * Reads a model directory, in float32 with its layout's default weight processing, and a prompt
    * file; {@code tokenizer.json} in the model directory turns text into token ids.
    *
-   * @throws io.autocircuit.tensor.DataException if one of them cannot be used; the message says why
+   * @throws io.autocircuit.files.DataException if one of them cannot be used; the message says why
    */
   public static Task load(Path modelDirectory, Path promptFile) {
     Transformer model = ModelLoader.load(modelDirectory);
@@ -69,7 +69,7 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
    * @param modelDirectory where {@code tokenizer.json} may lie; null for nowhere
    * @param bos whether text begins with the model's BOS
    * @param several what becomes of answers of several tokens
-   * @throws io.autocircuit.tensor.DataException if there is text and no tokenizer, or an answer
+   * @throws io.autocircuit.files.DataException if there is text and no tokenizer, or an answer
    *     cannot be used
    */
   public static TokenizedDataset tokenize(
@@ -87,7 +87,7 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
    * @param bos whether text begins with the model's BOS
    * @param several what becomes of answers of several tokens
    * @param limits what the model takes
-   * @throws io.autocircuit.tensor.DataException if the file cannot be read, there is text and no
+   * @throws io.autocircuit.files.DataException if the file cannot be read, there is text and no
    *     tokenizer, or a prompt cannot be used
    */
   public static TokenizedDataset tokenize(

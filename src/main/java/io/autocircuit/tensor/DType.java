@@ -1,5 +1,6 @@
 package io.autocircuit.tensor;
 
+import io.autocircuit.files.DataException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.Arrays;

@@ -1,5 +1,7 @@
 package io.autocircuit.tensor;
 
+import io.autocircuit.files.DataException;
+import io.autocircuit.files.UnpackedFiles;
 import java.io.IOException;
 import java.net.URL;
 import java.nio.file.Files;

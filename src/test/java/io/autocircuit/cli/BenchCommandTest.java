@@ -4,10 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.autocircuit.experiment.BenchmarkComparison;
-import io.autocircuit.experiment.BenchmarkComparison.Verdict;
-import io.autocircuit.experiment.BenchmarkFigures;
-import io.autocircuit.tensor.JsonFiles;
+import io.autocircuit.benchmark.BenchmarkComparison;
+import io.autocircuit.benchmark.BenchmarkComparison.Verdict;
+import io.autocircuit.benchmark.BenchmarkFigures;
+import io.autocircuit.files.JsonFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;

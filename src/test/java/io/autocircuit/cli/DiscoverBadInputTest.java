@@ -8,7 +8,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import io.autocircuit.tensor.Safetensors;
 import java.io.IOException;
 import java.nio.ByteBuffer;

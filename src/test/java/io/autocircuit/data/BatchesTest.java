@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.TreeMap;

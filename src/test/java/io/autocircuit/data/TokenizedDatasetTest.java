@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;

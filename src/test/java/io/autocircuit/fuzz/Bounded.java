@@ -1,7 +1,7 @@
 package io.autocircuit.fuzz;
 
 import com.sun.management.ThreadMXBean;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import java.lang.management.ManagementFactory;
 
 /** What must hold whenever untrusted bytes are read. */

@@ -3,7 +3,7 @@ package io.autocircuit.fuzz;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.Tokenizer;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.DataException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;

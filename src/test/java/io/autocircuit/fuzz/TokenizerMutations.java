@@ -5,7 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.data.GoodTokenizers;
-import io.autocircuit.tensor.JsonFiles;
+import io.autocircuit.files.JsonFiles;
 import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.Collections;

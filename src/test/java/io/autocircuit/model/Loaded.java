@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.files.DataException;
 import io.autocircuit.model.ModelDirectories.Draft;
-import io.autocircuit.tensor.DataException;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.io.IOException;

@@ -13,7 +13,6 @@ import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.prune.MaskGradient;
-import io.autocircuit.prune.Progress;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;

@@ -16,6 +16,7 @@ import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.Evaluation;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.Progress;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;

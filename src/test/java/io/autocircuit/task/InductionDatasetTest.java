@@ -7,7 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.PromptPair;
 import io.autocircuit.data.Wording;
-import io.autocircuit.tensor.JsonFiles;
+import io.autocircuit.files.JsonFiles;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;

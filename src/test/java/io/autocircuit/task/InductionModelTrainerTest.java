@@ -7,8 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.data.PromptDataset;
-import io.autocircuit.tensor.DataException;
-import io.autocircuit.tensor.JsonFiles;
+import io.autocircuit.files.DataException;
+import io.autocircuit.files.JsonFiles;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
 import java.io.IOException;

@@ -5,9 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.autocircuit.files.DataException;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
-import io.autocircuit.tensor.DataException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.autocircuit.Forked;
+import io.autocircuit.files.DataException;
 import io.autocircuit.fuzz.Bounded;
 import java.io.IOException;
 import java.nio.ByteBuffer;

@@ -1,7 +1,7 @@
 package io.autocircuit.kernels.cuda;
 
-import io.autocircuit.tensor.AtomicFile;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.files.AtomicFile;
+import io.autocircuit.files.DataException;
 import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;

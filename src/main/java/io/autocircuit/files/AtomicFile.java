@@ -1,4 +1,4 @@
-package io.autocircuit.tensor;
+package io.autocircuit.files;
 
 import java.io.BufferedOutputStream;
 import java.io.IOException;

@@ -1,13 +1,13 @@
-package io.autocircuit.tensor;
+package io.autocircuit.files;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Locale;
 
 /** Files that are often found under the name of another kind, known by their first bytes. */
-final class ForeignFiles {
+public final class ForeignFiles {
   /** How many bytes {@link #require} wants to see, where the file has them. */
-  static final int LOOKED_AT = 256;
+  public static final int LOOKED_AT = 256;
 
   private ForeignFiles() {}
 
@@ -20,7 +20,7 @@ final class ForeignFiles {
    * @throws DataException if it begins like a Git LFS pointer, a web page, an archive or one of the
    *     binary formats that models come in; otherwise nothing happens
    */
-  static void require(Path file, byte[] start, long size) {
+  public static void require(Path file, byte[] start, long size) {
     String what = kind(start);
     if (what != null) {
       throw new DataException("file=" + file + " (size=" + size + " bytes) " + what);
@@ -32,7 +32,7 @@ final class ForeignFiles {
    *
    * @throws DataException also if it begins with printable text
    */
-  static void requireBinary(Path file, byte[] start, long size) {
+  public static void requireBinary(Path file, byte[] start, long size) {
     require(file, start, size);
     String text = new String(start, StandardCharsets.ISO_8859_1);
     if (!text.isEmpty() && text.matches("[\\x20-\\x7e\\s]+")) {

@@ -1,4 +1,4 @@
-package io.autocircuit.tensor;
+package io.autocircuit.files;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -97,7 +97,7 @@ public final class UnpackedFiles {
    *     null if it is neither in a jar nor a file
    * @throws IOException if the files cannot be read or written
    */
-  static Path below(
+  public static Path below(
       Path root, boolean flat, URL resource, String prefix, Map<String, String> secondNames)
       throws IOException {
     JarURLConnection connection = connection(resource);

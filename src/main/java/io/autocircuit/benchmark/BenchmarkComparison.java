@@ -1,8 +1,8 @@
-package io.autocircuit.experiment;
+package io.autocircuit.benchmark;
 
-import io.autocircuit.experiment.BenchmarkFigures.Figure;
-import io.autocircuit.experiment.BenchmarkFigures.Quantity;
-import io.autocircuit.tensor.DataException;
+import io.autocircuit.benchmark.BenchmarkFigures.Figure;
+import io.autocircuit.benchmark.BenchmarkFigures.Quantity;
+import io.autocircuit.files.DataException;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;

@@ -1,4 +1,4 @@
-package io.autocircuit.tensor;
+package io.autocircuit.files;
 
 import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonParser;
@@ -10,7 +10,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** What is wrong with a JSON text, in words of our own. */
-final class JsonErrors {
+public final class JsonErrors {
   private static final Pattern CODE = Pattern.compile("code (\\d+)");
   private static final Pattern QUOTED = Pattern.compile("(?s)^[^']*'(.*)'");
   private static final Pattern EXPLANATION =
@@ -26,7 +26,7 @@ final class JsonErrors {
    * @param parser where it stopped
    * @param e what the parser says
    */
-  static DataException syntax(String source, JsonParser parser, JsonProcessingException e) {
+  public static DataException syntax(String source, JsonParser parser, JsonProcessingException e) {
     return invalid(source, e.getLocation(), parser, words(e, parser), e);
   }
 
@@ -44,7 +44,7 @@ final class JsonErrors {
   }
 
   /** The exception for bytes that are not UTF-8. */
-  static DataException encoding(String source, CharacterCodingException e) {
+  public static DataException encoding(String source, CharacterCodingException e) {
     return new DataException(
         "file=" + source + ": invalid JSON: it is not UTF-8 text; save it as UTF-8", e);
   }

@@ -1,4 +1,4 @@
-package io.autocircuit.experiment;
+package io.autocircuit.benchmark;
 
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
@@ -17,9 +17,9 @@ import io.autocircuit.patch.Evaluation;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.SourceOutputs;
 import io.autocircuit.prune.MaskGradient;
-import io.autocircuit.prune.Progress;
 import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.Placement;

@@ -1,4 +1,4 @@
-package io.autocircuit.prune;
+package io.autocircuit.patch;
 
 /** Told how far a long computation has come. */
 @FunctionalInterface

@@ -1,4 +1,4 @@
-package io.autocircuit.experiment;
+package io.autocircuit.benchmark;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -6,10 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.autocircuit.experiment.BenchmarkComparison.Row;
-import io.autocircuit.experiment.BenchmarkComparison.Verdict;
-import io.autocircuit.tensor.DataException;
-import io.autocircuit.tensor.JsonFiles;
+import io.autocircuit.benchmark.BenchmarkComparison.Row;
+import io.autocircuit.benchmark.BenchmarkComparison.Verdict;
+import io.autocircuit.files.DataException;
+import io.autocircuit.files.JsonFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,4 +1,4 @@
-package io.autocircuit.tensor;
+package io.autocircuit.files;
 
 import java.io.IOException;
 import java.nio.file.AtomicMoveNotSupportedException;

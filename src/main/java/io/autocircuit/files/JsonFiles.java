@@ -1,4 +1,4 @@
-package io.autocircuit.tensor;
+package io.autocircuit.files;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
@@ -201,7 +201,7 @@ public final class JsonFiles {
    * @param text see {@link #utf8}
    * @param largest the bytes whose 16th part is the largest number of tokens
    */
-  static JsonParser parser(Reader text, long largest) throws IOException {
+  public static JsonParser parser(Reader text, long largest) throws IOException {
     long tokens = Math.max(FEWEST_TOKENS, largest / BYTES_PER_TOKEN);
     return JsonFactory.builder()
         .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
@@ -222,7 +222,7 @@ public final class JsonFiles {
    *
    * @throws DataException if something does
    */
-  static void requireEnd(JsonParser parser, String sourceName) throws IOException {
+  public static void requireEnd(JsonParser parser, String sourceName) throws IOException {
     try {
       if (parser.nextToken() != null) {
         throw JsonErrors.trailing(sourceName, parser, null);
@@ -233,7 +233,7 @@ public final class JsonFiles {
   }
 
   /** UTF-8 as characters; a byte order mark is skipped, anything else is an error when read. */
-  static Reader utf8(InputStream in) throws IOException {
+  public static Reader utf8(InputStream in) throws IOException {
     BufferedInputStream bytes = new BufferedInputStream(in, 1 << 16);
     bytes.mark(3);
     byte[] mark = bytes.readNBytes(3);
@@ -244,7 +244,7 @@ public final class JsonFiles {
   }
 
   /** The exception for a file that the file system does not hand out. */
-  static DataException unreadable(Path file, IOException e) {
+  public static DataException unreadable(Path file, IOException e) {
     if (e instanceof NoSuchFileException) {
       return new DataException("file=" + file + " does not exist; check the path", e);
     }

@@ -1,4 +1,4 @@
-package io.autocircuit.tensor;
+package io.autocircuit.files;
 
 /**
  * Input that cannot be used: a damaged or lying file, a missing field, a tensor that is not there.
@@ -49,7 +49,7 @@ public final class DataException extends RuntimeException {
   }
 
   /** {@code text} on one line, cut after {@code limit} characters, control characters escaped. */
-  static String printable(String text, int limit) {
+  public static String printable(String text, int limit) {
     StringBuilder line = new StringBuilder();
     int end = Math.min(text.length(), limit);
     for (int i = 0; i < end; i++) {

@@ -1,4 +1,4 @@
-package io.autocircuit.tensor;
+package io.autocircuit.files;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
