@@ -6,14 +6,11 @@ import io.autocircuit.cli.DiscoverOptions.Output;
 import io.autocircuit.cli.DiscoverOptions.Patching;
 import io.autocircuit.cli.DiscoverOptions.Precision;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
-import io.autocircuit.data.Batches;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
-import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.Discovery;
-import io.autocircuit.experiment.ResultFiles;
-import io.autocircuit.files.DataException;
-import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.experiment.DiscoveryBuilder;
+import io.autocircuit.experiment.PromptSplit;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.kernels.DeviceChoice;
@@ -29,8 +26,8 @@ import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.MemoryBudget;
+import io.autocircuit.patch.Parallelism;
 import io.autocircuit.patch.PatchType;
-import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.Acdc;
 import io.autocircuit.prune.ExactPatching;
@@ -45,12 +42,12 @@ import io.autocircuit.report.ReportData;
 import io.autocircuit.report.ResultDirectory;
 import io.autocircuit.task.EmbeddedTask;
 import io.autocircuit.task.OfficialCircuit;
+import io.autocircuit.task.RandomPrompts;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.NativeThreads;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -58,7 +55,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -80,7 +76,6 @@ import picocli.CommandLine.Command;
 final class DiscoverCommand implements Callable<Integer> {
   private static final String SAVED = "saved";
   private static final double DEFAULT_TAU = 0.001;
-  private static final long SMALL_PRODUCT = 32_000_000;
 
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
@@ -127,63 +122,40 @@ final class DiscoverCommand implements Callable<Integer> {
                   ? ""
                   : on.device().isCuda() ? " (of the device)" : " (of this machine)"));
     }
-    TokenizedDataset data = task.prompts();
-    int positions = scoring.tokenPositions ? data.lengths().get(0) : 0;
-    PatchableModel model =
-        PatchableModel.of(task.model(), scoring.separateQkv, positions, slice(), kernels.kernels())
-            .withMemory(memory);
-    int edges = model.graph().edgeCount();
-    EdgeCounts counts = usage(() -> edgeCounts(edges));
-    if (scoring.circuitSize > edges) {
-      throw usage("--circuit-size=" + scoring.circuitSize + " exceeds the graph's edges=" + edges);
-    }
-    TokenizedDataset train = data;
-    TokenizedDataset test = data;
-    if (input.train != null || input.test != null) {
-      int further = input.test == null ? 0 : input.test;
-      int n = input.train != null ? input.train : data.size() - further;
-      if (n < 1) {
-        throw usage(
-            "--test="
-                + further
-                + " leaves none of prompts="
-                + data.size()
-                + " to score the edges on; choose fewer, or leave --test away to judge on the"
-                + " prompts that score");
-      }
-      TokenizedDataset.Split split = split(data, n, further);
-      train = split.train();
-      test = input.test == null ? train : split.test();
-    }
-    List<PromptBatch> trainBatches = batches(train);
-    List<PromptBatch> testBatches = input.test == null ? trainBatches : batches(test);
-    Circuit official =
-        scoring.official == null ? null : OfficialCircuit.read(scoring.official, model.graph());
-    boolean small = small(task.model().config(), trainBatches);
-    int prompts = trainBatches.stream().mapToInt(b -> b.clean().batchSize()).max().orElse(1);
-    Discovery discovery =
-        new Discovery(
-            small ? model.withWorkers(Math.min(threads(), Math.max(1, prompts / 8))) : model,
-            trainBatches,
-            testBatches,
-            scoring.scores == null ? algorithm(official) : saved(model.graph()),
-            new CircuitRuns(patchType(), circuitAblation(), judging.reverse),
-            counts,
-            judging.ties,
-            metrics(),
-            official,
-            data.notices());
     int threads = threads();
+    DiscoveryBuilder builder =
+        Discovery.builder(task, null)
+            .kernels(kernels.kernels())
+            .separateQkv(scoring.separateQkv)
+            .tokenPositions(scoring.tokenPositions)
+            .slice(slice())
+            .batchSize(input.batchSize)
+            .padded(input.pad)
+            .split(split())
+            .runs(new CircuitRuns(patchType(), circuitAblation(), judging.reverse))
+            .sizes(edgeCounts())
+            .ties(judging.ties)
+            .metrics(metrics())
+            .memory(memory)
+            .threads(threads);
+    Circuit official =
+        scoring.official == null ? null : OfficialCircuit.read(scoring.official, builder.graph());
+    PruneAlgorithm algorithm =
+        scoring.scores == null
+            ? algorithm(official)
+            : SavedScores.read(scoring.scores, builder.graph());
+    Discovery discovery = usage(() -> builder.algorithm(algorithm).official(official).build());
+    Parallelism parallel = Parallelism.of(task.model().config(), discovery.train(), threads);
     Printout printout = new Printout(out, judging.metrics != null);
     printout.before(
         discovery,
         datasetName(task.prompts()),
-        data.beginning(),
+        task.prompts().beginning(),
         output.verbose && on.expected() ? on + " (" + on.reason() + ")" : on.toString());
     Discovery.Result result;
-    try (NativeThreads used = NativeThreads.use(small ? 1 : threads);
+    try (NativeThreads used = NativeThreads.use(parallel.nativeThreads());
         Bars bars = Bars.onTerminal()) {
-      result = discovery.judge(scaled(discovery.score(bars), trainBatches), bars);
+      result = discovery.judge(scaled(discovery.score(bars), discovery.train()), bars);
     }
     ResultDirectory.write(output.out, result, report(task, result, threads, on.device()));
     printout.after(result);
@@ -235,12 +207,12 @@ final class DiscoverCommand implements Callable<Integer> {
     }
   }
 
-  private TokenizedDataset.Split split(TokenizedDataset data, int train, int test) {
-    try {
-      return data.select(train, test, !input.noShuffle, input.seed);
-    } catch (DataException tooMany) {
-      throw usage("--train, --test: " + tooMany.getMessage());
-    }
+  private PromptSplit split() {
+    return new PromptSplit(
+        input.train == null ? 0 : input.train,
+        input.test == null ? 0 : input.test,
+        !input.noShuffle,
+        input.seed);
   }
 
   /** Refuses a list option of which nothing is left between the commas. */
@@ -319,7 +291,7 @@ final class DiscoverCommand implements Callable<Integer> {
     scoreAblation();
     processing();
     metrics();
-    edgeCounts(Integer.MAX_VALUE);
+    edgeCounts();
     if (!algorithmKey().equals("ground-truth") && scoring.scores == null) {
       algorithm(null);
     }
@@ -381,35 +353,14 @@ final class DiscoverCommand implements Callable<Integer> {
     if (input.processing == null) {
       return null;
     }
-    List<String> known =
-        List.of(
-            "fold_ln",
-            "center_writing_weights",
-            "center_unembed",
-            "fold_value_biases",
-            "all",
-            "none");
-    List<String> steps = input.processing.stream().map(DiscoverCommand::lower).toList();
-    for (String step : steps) {
-      if (!known.contains(step)) {
-        throw new UnknownNameException("processing step", step, known);
-      }
-    }
-    if (steps.contains("all")) {
-      return WeightProcessing.DEFAULT;
-    }
-    return new WeightProcessing(
-        steps.contains("fold_ln"),
-        steps.contains("center_writing_weights"),
-        steps.contains("center_unembed"),
-        steps.contains("fold_value_biases"));
+    return WeightProcessing.parse(input.processing);
   }
 
   private TokenizedDataset data(Transformer model) {
     TransformerConfig c = model.config();
     TokenizedDataset data;
     if (input.dataset == null && input.randomWeights != null) {
-      data = randomPrompts(c);
+      data = usage(() -> randomPrompts().of(c, input.seed));
     } else if (input.dataset == null) {
       data = Task.tokenize(EmbeddedTask.prompts(), input.model, input.bos, input.multiTokenAnswers);
     } else {
@@ -421,89 +372,21 @@ final class DiscoverCommand implements Callable<Integer> {
               input.multiTokenAnswers,
               Task.limits(model, !input.pad));
     }
-    if (scoring.tokenPositions) {
-      data.requireEqualLengths();
-    }
-    if (!input.pad) {
-      data.requirePairedLengths();
-    }
-    requireAnswers(data);
     return data;
   }
 
-  /** That every prompt has the answers that the slice and the algorithm look at. */
-  private void requireAnswers(TokenizedDataset data) {
-    boolean gradient = List.of("eap", "ig", "exact").contains(algorithmKey());
-    String wrongFor =
-        gradient && scoring.answerFunction == MaskGradient.AnswerFunction.AVG_DIFF
-            ? "--answer-function avg_diff compares answers with them"
-            : algorithmKey().equals("sp")
-                    && List.of("wrong_answer", "logit_diff_percent").contains(lower(scoring.target))
-                ? "--target " + lower(scoring.target) + " looks at them"
-                : null;
+  private RandomPrompts randomPrompts() {
     try {
-      data.requireAnswerPositions(
-          length -> length - slice().first(length), "--slice " + lower(judging.slice.name()));
-    } catch (DataException e) {
+      return RandomPrompts.parse(input.randomPrompts);
+    } catch (IllegalArgumentException e) {
       throw usage(e.getMessage());
     }
-    if (gradient && scoring.answerFunction != MaskGradient.AnswerFunction.MSE) {
-      data.requireTokens(
-          "--answer-function " + lower(scoring.answerFunction.name()), "--answer-function mse");
-    }
-    if (algorithmKey().equals("sp") && !List.of("kl_div", "mse").contains(lower(scoring.target))) {
-      data.requireTokens("--target " + lower(scoring.target), "--target mse");
-    }
-    if (wrongFor != null) {
-      data.requireWrongAnswers(
-          wrongFor, gradient ? "--answer-function avg_val" : "another --target");
-    }
-  }
-
-  private TokenizedDataset randomPrompts(TransformerConfig c) {
-    String[] size = input.randomPrompts.split("x", -1);
-    int n;
-    int t;
-    try {
-      n = Integer.parseInt(size[0]);
-      t = Integer.parseInt(size[1]);
-    } catch (RuntimeException e) {
-      throw usage("--random-prompts=" + input.randomPrompts + " is not NxT, such as 32x16");
-    }
-    if (n < 1 || t < 2 || t > c.contextLength()) {
-      throw usage(
-          "--random-prompts="
-              + input.randomPrompts
-              + ": at least one prompt of 2.."
-              + c.contextLength()
-              + " tokens");
-    }
-    SplittableRandom random = new SplittableRandom(input.seed);
-    List<TokenizedPair> pairs = new ArrayList<>();
-    for (int i = 0; i < n; i++) {
-      int[] clean = random.ints(t, 0, c.vocabulary()).toArray();
-      int[] corrupt = random.ints(t, 0, c.vocabulary()).toArray();
-      int answer = random.nextInt(c.outputs());
-      int wrong = (answer + 1 + random.nextInt(c.outputs() - 1)) % c.outputs();
-      pairs.add(
-          new TokenizedPair(i, clean, corrupt, new int[][] {{answer}}, new int[][] {{wrong}}));
-    }
-    return new TokenizedDataset("random prompts", pairs, List.of(), new java.util.TreeMap<>());
-  }
-
-  private List<PromptBatch> batches(TokenizedDataset data) {
-    return input.pad
-        ? Batches.padded(data, input.batchSize, 0)
-        : Batches.byLength(data, input.batchSize);
   }
 
   private MemoryBudget memory(Transformer model, DeviceChoice on) {
-    if (input.memory != null) {
-      return MemoryBudget.parse(input.memory);
-    }
-    return on.device().isCuda()
-        ? MemoryBudget.ofDevice(on.memoryBytes(), model.bytes())
-        : MemoryBudget.ofMachine();
+    return input.memory != null
+        ? MemoryBudget.parse(input.memory)
+        : MemoryBudget.standard(on, model);
   }
 
   private OutputSlice slice() {
@@ -520,13 +403,6 @@ final class DiscoverCommand implements Callable<Integer> {
 
   private String algorithmKey() {
     return scoring.scores != null ? SAVED : lower(scoring.algorithm);
-  }
-
-  private PruneAlgorithm saved(ComputationGraph graph) {
-    String by = ResultFiles.scoresMetadata(scoring.scores).getOrDefault("algorithm", "unknown");
-    return new SavedScores(
-        ResultFiles.readScores(scoring.scores, graph),
-        DataException.quote(by).replace("\"", "") + ", " + scoring.scores.getFileName());
   }
 
   private Ablation circuitAblation() {
@@ -547,61 +423,12 @@ final class DiscoverCommand implements Callable<Integer> {
         : judging.metrics.stream().map(Metric::of).distinct().toList();
   }
 
-  private EdgeCounts edgeCounts(int edges) {
-    if (judging.edges == null) {
-      return sizes(EdgeCounts.Mode.AUTO);
+  private EdgeCounts edgeCounts() {
+    try {
+      return EdgeCounts.parse(judging.edges == null ? List.of("auto") : judging.edges);
+    } catch (IllegalArgumentException e) {
+      throw usage("--edges: " + e.getMessage());
     }
-    if (judging.edges.size() == 1) {
-      switch (lower(judging.edges.get(0))) {
-        case "all" -> {
-          return sizes(EdgeCounts.Mode.ALL);
-        }
-        case "log" -> {
-          return sizes(EdgeCounts.Mode.LOGARITHMIC);
-        }
-        case "groups" -> {
-          return sizes(EdgeCounts.Mode.GROUPS);
-        }
-        case "auto" -> {
-          return sizes(EdgeCounts.Mode.AUTO);
-        }
-        default -> {
-          // a single size
-        }
-      }
-    }
-    List<EdgeCounts.Value> values = new ArrayList<>();
-    for (String text : judging.edges) {
-      if (text.equalsIgnoreCase("all")) {
-        values.add(new EdgeCounts.Value(1, true));
-        continue;
-      }
-      try {
-        boolean share = text.contains(".");
-        double number = Double.parseDouble(text);
-        if (share ? !(number >= 0 && number <= 1) : number != Math.rint(number) || number < 0) {
-          throw usage(
-              "--edges: size="
-                  + text
-                  + " is neither a whole number from 0 nor a share from 0.0 to 1.0");
-        }
-        if (!share && number > edges) {
-          throw usage("--edges: size=" + text + " exceeds the graph's edges=" + edges);
-        }
-        values.add(new EdgeCounts.Value(number, share));
-      } catch (NumberFormatException e) {
-        if (List.of("log", "groups", "auto").contains(lower(text))) {
-          throw usage("--edges: \"" + text + "\" stands alone; only numbers and all may be mixed");
-        }
-        throw usage("--edges: \"" + text + "\" is neither a number nor all, log, groups or auto");
-      }
-    }
-    return new EdgeCounts(EdgeCounts.Mode.LIST, values, null, null);
-  }
-
-  /** Sizes of a mode, always with the empty and the full circuit. */
-  private static EdgeCounts sizes(EdgeCounts.Mode mode) {
-    return new EdgeCounts(mode, List.of(), true, true);
   }
 
   private PruneAlgorithm algorithm(Circuit official) {
@@ -672,20 +499,6 @@ final class DiscoverCommand implements Callable<Integer> {
 
   private int threads() {
     return input.threads == null ? Runtime.getRuntime().availableProcessors() : input.threads;
-  }
-
-  /**
-   * Whether native threads would only wait for each other; then parts of a batch are computed by
-   * threads of their own instead.
-   */
-  private static boolean small(TransformerConfig c, List<PromptBatch> batches) {
-    long rows =
-        batches.stream()
-            .mapToLong(b -> (long) b.clean().batchSize() * b.clean().length())
-            .max()
-            .orElse(0);
-    long width = Math.max(3L * c.heads() * c.dHead(), c.dMlp());
-    return rows * c.dModel() * width < SMALL_PRODUCT;
   }
 
   private ReportData report(Task task, Discovery.Result result, int threads, Device on) {

@@ -1,6 +1,8 @@
 package io.autocircuit.prune;
 
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
@@ -40,6 +42,11 @@ public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
   @Override
   public String title() {
     return "Exact patching of every edge";
+  }
+
+  @Override
+  public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    measure.requireFit(graph, prompts);
   }
 
   @Override

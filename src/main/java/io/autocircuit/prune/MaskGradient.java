@@ -1,6 +1,8 @@
 package io.autocircuit.prune;
 
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.objective.Answers;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.objective.LossFunction;
@@ -169,6 +171,19 @@ public record MaskGradient(
     }
     Tensor d = v.sub(Placement.of(v).tensor(target, b, positions, n));
     return d.mul(d).mean(new long[] {1, 2}, false, null);
+  }
+
+  @Override
+  public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    if (answerFunction != AnswerFunction.MSE) {
+      prompts.requireTokens(
+          "--answer-function " + answerFunction.name().toLowerCase(java.util.Locale.ROOT),
+          "--answer-function mse");
+    }
+    if (answerFunction == AnswerFunction.AVG_DIFF) {
+      prompts.requireWrongAnswers(
+          "--answer-function avg_diff compares answers with them", "--answer-function avg_val");
+    }
   }
 
   @Override

@@ -1,6 +1,8 @@
 package io.autocircuit.prune;
 
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
@@ -43,6 +45,17 @@ public interface PruneAlgorithm {
   default List<Found> found(PruneScores scores) {
     return List.of();
   }
+
+  /**
+   * Checks that it can be run, before any work: that the prompts have the answers that it looks at,
+   * and that its settings fit the graph.
+   *
+   * @param graph the model's graph
+   * @param prompts all prompts, those that score among them
+   * @throws io.autocircuit.files.DataException if the prompts do not have them, naming the prompts
+   * @throws IllegalArgumentException if a setting does not fit the graph
+   */
+  default void requireFit(ComputationGraph graph, TokenizedDataset prompts) {}
 
   /**
    * Scores every edge.

@@ -1,6 +1,7 @@
 package io.autocircuit.prune;
 
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.objective.Answers;
 import io.autocircuit.objective.Divergence;
@@ -135,6 +136,25 @@ public record SubnetworkProbing(
       return ablation;
     }
     return patchType == PatchType.TREE_PATCH ? Ablation.TOKENWISE_MEAN_CORRUPT : Ablation.RESAMPLE;
+  }
+
+  @Override
+  public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    if (circuitSize > graph.edgeCount()) {
+      throw new IllegalArgumentException(
+          "--circuit-size="
+              + circuitSize
+              + " exceeds the graph's edges="
+              + graph.edgeCount()
+              + "; choose a smaller one, or 0 for none");
+    }
+    String name = "--target " + target.name().toLowerCase(java.util.Locale.ROOT);
+    if (target != Target.KL_DIV && target != Target.MSE) {
+      prompts.requireTokens(name, "--target mse");
+    }
+    if (target == Target.WRONG_ANSWER || target == Target.LOGIT_DIFF_PERCENT) {
+      prompts.requireWrongAnswers(name + " looks at them", "another --target");
+    }
   }
 
   /** The faithfulness loss of each prompt; its reference is the full model's clean logits. */

@@ -81,7 +81,7 @@ public final class ResultDirectory {
         files ->
             files.replace(
                 fresh -> {
-                  ResultFiles.writeScores(fresh.resolve(SCORES), result.scores(), metadata);
+                  result.scores().write(fresh.resolve(SCORES), metadata);
                   ResultFiles.writeEdges(fresh.resolve(EDGES), result.scores());
                   ResultFiles.writeMeasurements(fresh.resolve(MEASUREMENTS), result);
                   HtmlReport.write(fresh.resolve(REPORT), report);
