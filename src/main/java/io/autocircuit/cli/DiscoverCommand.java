@@ -1,18 +1,18 @@
 package io.autocircuit.cli;
 
+import io.autocircuit.catalogue.Setting;
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Output;
 import io.autocircuit.cli.DiscoverOptions.Patching;
 import io.autocircuit.cli.DiscoverOptions.Precision;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
-import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.DiscoveryBuilder;
 import io.autocircuit.experiment.PromptSplit;
 import io.autocircuit.graph.EdgeCounts;
-import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.Metric;
@@ -28,15 +28,10 @@ import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.Parallelism;
 import io.autocircuit.patch.PatchType;
-import io.autocircuit.patch.PruneScores;
-import io.autocircuit.prune.Acdc;
-import io.autocircuit.prune.ExactPatching;
-import io.autocircuit.prune.GroundTruth;
-import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.prune.PruneAlgorithm;
-import io.autocircuit.prune.RandomScores;
+import io.autocircuit.prune.PruneAlgorithmProvider;
+import io.autocircuit.prune.PruneContext;
 import io.autocircuit.prune.SavedScores;
-import io.autocircuit.prune.SubnetworkProbing;
 import io.autocircuit.report.DiscoveryReport;
 import io.autocircuit.report.ReportData;
 import io.autocircuit.report.ResultDirectory;
@@ -54,6 +49,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
@@ -67,6 +63,7 @@ import picocli.CommandLine.Command;
     name = "discover",
     mixinStandardHelpOptions = true,
     sortOptions = false,
+    modelTransformer = AlgorithmOptions.Adder.class,
     customSynopsis = "autocircuit discover [OPTIONS]",
     description = {
       "Scores the edges of a model on prompt pairs, evaluates circuits of growing size, and writes"
@@ -74,24 +71,24 @@ import picocli.CommandLine.Command;
       "Without --model and --dataset it runs the embedded induction model."
     })
 final class DiscoverCommand implements Callable<Integer> {
-  private static final String SAVED = "saved";
-  private static final double DEFAULT_TAU = 0.001;
-
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
-  @ArgGroup(validate = false, heading = "%nWhat is run:%n")
+  @ArgGroup(validate = false, order = 1, heading = "%nWhat is run:%n")
   private final Input input = new Input();
 
-  @ArgGroup(validate = false, heading = "%nHow edges are scored:%n")
+  @ArgGroup(validate = false, order = 2, heading = "%nHow edges are scored:%n")
   private final Scoring scoring = new Scoring();
 
-  @ArgGroup(validate = false, heading = "%nHow circuits are judged:%n")
+  @ArgGroup(validate = false, order = 4, heading = "%nHow circuits are judged:%n")
   private final Judging judging = new Judging();
 
-  @ArgGroup(validate = false, heading = "%nOutput:%n")
+  @ArgGroup(validate = false, order = 5, heading = "%nOutput:%n")
   private final Output output = new Output();
 
   @CommandLine.Mixin private DeviceOption device;
+
+  /** Set when the options are added. */
+  AlgorithmOptions options;
 
   @Override
   public Integer call() {
@@ -155,14 +152,14 @@ final class DiscoverCommand implements Callable<Integer> {
     Discovery.Result result;
     try (NativeThreads used = NativeThreads.use(parallel.nativeThreads());
         Bars bars = Bars.onTerminal()) {
-      result = discovery.judge(scaled(discovery.score(bars), discovery.train()), bars);
+      result = discovery.run(bars);
     }
     ResultDirectory.write(output.out, result, report(task, result, threads, on.device()));
     printout.after(result);
     result.notices().stream()
         .filter(n -> !discovery.knownNotices().contains(n)) // printed before
         .forEach(n -> out.println("note: " + n));
-    unused().forEach(n -> out.println("note: " + n));
+    options.unused(chosen(), parsed()).forEach(n -> out.println("note: " + n));
     out.println("report: " + output.out.resolve("report.html"));
   }
 
@@ -227,9 +224,6 @@ final class DiscoverCommand implements Callable<Integer> {
     requireItems("--edges", judging.edges);
     requireItems("--metrics", judging.metrics);
     requireItems("--processing", input.processing);
-    if (scoring.tau != null && scoring.tau.length == 0) {
-      throw usage("--tau has no number; give one or more thresholds, separated by commas");
-    }
     if (output.out.toString().isEmpty()) {
       throw usage("--out is empty; give a directory, . for the current one");
     }
@@ -254,46 +248,23 @@ final class DiscoverCommand implements Callable<Integer> {
     if (input.memory != null) {
       MemoryBudget.parse(input.memory);
     }
-    atLeast("--samples", scoring.samples, 1);
-    atLeast("--epochs", scoring.epochs, 1);
-    atLeast("--circuit-size", scoring.circuitSize, 0);
-    range("--mask-value", scoring.maskValue, Double.isFinite(scoring.maskValue), "a finite number");
-    range(
-        "--learning-rate",
-        scoring.learningRate,
-        scoring.learningRate > 0 && Double.isFinite(scoring.learningRate),
-        "a number above 0");
-    range(
-        "--lambda",
-        scoring.lambda,
-        scoring.lambda >= 0 && Double.isFinite(scoring.lambda),
-        "a number from 0");
-    range(
-        "--dropout",
-        scoring.dropout,
-        scoring.dropout >= 0 && scoring.dropout < 1,
-        "a number from 0 to below 1");
-    for (double tau : taus()) {
-      range("--tau", tau, tau > 0 && Double.isFinite(tau), "numbers above 0");
+    if (scoring.scores != null && given("--algorithm")) {
+      throw usage("give --algorithm or --scores, not both: saved scores are only judged");
     }
-    if (scoring.scores != null) {
-      if (given("--algorithm")) {
-        throw usage("give --algorithm or --scores, not both: saved scores are only judged");
-      }
-    } else if (!Algorithms.DESCRIPTIONS.containsKey(algorithmKey())) {
-      throw new UnknownNameException(
-          "algorithm", scoring.algorithm, Algorithms.DESCRIPTIONS.keySet());
-    }
-    if (algorithmKey().equals("ground-truth") && scoring.official == null) {
-      throw usage("--algorithm ground-truth needs --official FILE");
+    PruneAlgorithmProvider algorithm = chosen();
+    if (algorithm != null && algorithm.needsOfficial() && scoring.official == null) {
+      throw usage("--algorithm " + algorithm.key() + " needs --official FILE");
     }
     circuitAblation();
-    scoreAblation();
     processing();
     metrics();
     edgeCounts();
-    if (!algorithmKey().equals("ground-truth") && scoring.scores == null) {
+    if (algorithm == null) {
+      options.requireAllowed(parsed());
+    } else if (!algorithm.needsOfficial()) {
       algorithm(null);
+    } else {
+      settings();
     }
   }
 
@@ -311,22 +282,17 @@ final class DiscoverCommand implements Callable<Integer> {
     return spec.commandLine().getParseResult().hasMatchedOption(option);
   }
 
-  private double[] taus() {
-    return scoring.tau == null ? new double[] {DEFAULT_TAU} : scoring.tau;
+  private CommandLine.ParseResult parsed() {
+    return spec.commandLine().getParseResult();
   }
 
-  /** A sentence for each option that was given but belongs to other algorithms. */
-  private List<String> unused() {
-    return Algorithms.OPTIONS.entrySet().stream()
-        .filter(e -> given(e.getKey()) && !e.getValue().contains(algorithmKey()))
-        .map(
-            e ->
-                e.getKey()
-                    + " has no effect on "
-                    + (scoring.scores == null ? algorithmKey() : "saved scores")
-                    + "; it belongs to "
-                    + String.join(", ", e.getValue()))
-        .toList();
+  /** The algorithm that scores the edges; null for saved scores. */
+  private PruneAlgorithmProvider chosen() {
+    return scoring.scores != null ? null : options.algorithms().get(scoring.algorithm);
+  }
+
+  private Settings settings() {
+    return options.settings(chosen(), parsed(), scoring.ablation);
   }
 
   private Task task(ScalarType type, Device on) {
@@ -401,20 +367,8 @@ final class DiscoverCommand implements Callable<Integer> {
     return judging.patchType == Patching.TREE ? PatchType.TREE_PATCH : PatchType.EDGE_PATCH;
   }
 
-  private String algorithmKey() {
-    return scoring.scores != null ? SAVED : lower(scoring.algorithm);
-  }
-
   private Ablation circuitAblation() {
-    return scoring.ablation == null
-        ? Ablation.RESAMPLE
-        : named(Ablation.values(), scoring.ablation, "ablation");
-  }
-
-  /** The ablation while edges are scored; null where the algorithm's own default holds. */
-  private Ablation scoreAblation() {
-    String name = scoring.scoreAblation == null ? scoring.ablation : scoring.scoreAblation;
-    return name == null ? null : named(Ablation.values(), name, "ablation");
+    return scoring.ablation == null ? Ablation.RESAMPLE : Ablation.of(scoring.ablation);
   }
 
   private List<Metric> metrics() {
@@ -432,69 +386,9 @@ final class DiscoverCommand implements Callable<Integer> {
   }
 
   private PruneAlgorithm algorithm(Circuit official) {
-    Ablation given = scoreAblation();
-    Ablation ablation = given == null ? Ablation.RESAMPLE : given;
-    MaskGradient gradient =
-        new MaskGradient(
-            scoring.gradFunction,
-            scoring.answerFunction,
-            scoring.maskValue,
-            algorithmKey().equals("ig") ? scoring.samples : 0,
-            ablation,
-            MaskGradient.PatchSource.CORRUPT);
-    return switch (algorithmKey()) {
-      case "eap" -> gradient;
-      case "ig" -> gradient;
-      case "exact" -> new ExactPatching(gradient);
-      case "acdc" ->
-          new Acdc(
-              Arrays.stream(taus()).boxed().toList(),
-              named(Acdc.Target.values(), scoring.target, "acdc target"),
-              ablation);
-      case "sp" ->
-          new SubnetworkProbing(
-              scoring.learningRate,
-              scoring.epochs,
-              scoring.lambda,
-              scoring.maskFunction,
-              patchType(),
-              given,
-              named(SubnetworkProbing.Target.values(), scoring.target, "sp target"),
-              scoring.circuitSize,
-              scoring.dropout,
-              null,
-              1,
-              input.seed);
-      case "random" -> new RandomScores(input.seed);
-      case "ground-truth" -> new GroundTruth(official);
-      default ->
-          throw new UnknownNameException(
-              "algorithm", scoring.algorithm, Algorithms.DESCRIPTIONS.keySet());
-    };
-  }
-
-  private static <E extends Enum<E>> E named(E[] values, String name, String kind) {
-    for (E e : values) {
-      if (e.name().equalsIgnoreCase(name)) {
-        return e;
-      }
-    }
-    throw new UnknownNameException(
-        kind, name, Arrays.stream(values).map(e -> lower(e.name())).toList());
-  }
-
-  /** AutoCircuit's sums, where asked for: over batches of means over prompts, and over samples. */
-  private PruneScores scaled(PruneScores scores, List<PromptBatch> batches) {
-    boolean gradient = algorithmKey().equals("eap") || algorithmKey().equals("ig");
-    if (!scoring.sum || !gradient) {
-      return scores;
-    }
-    float factor = batches.size() * (algorithmKey().equals("ig") ? scoring.samples + 1f : 1f);
-    float[] values = scores.values().clone();
-    for (int i = 0; i < values.length; i++) {
-      values[i] *= factor;
-    }
-    return new PruneScores(scores.graph(), values);
+    return chosen()
+        .create(
+            settings(), new PruneContext(input.seed, patchType(), Optional.ofNullable(official)));
   }
 
   private int threads() {
@@ -510,22 +404,22 @@ final class DiscoverCommand implements Callable<Integer> {
     for (CommandLine.Model.OptionSpec o : spec.options()) {
       if (!o.usageHelp() && !o.versionHelp() && !o.longestName().equals("--verbose")) {
         Object value = o.getValue();
-        if (value != null && !unusedOption(o.longestName())) {
+        if (value != null && !options.contains(o.longestName())) {
           settings.put(o.longestName().substring(2), text(value));
         }
       }
     }
+    result
+        .discovery()
+        .algorithm()
+        .settings()
+        .values()
+        .forEach((key, v) -> settings.put(key.replace('_', '-'), Setting.text(v)));
     settings.put("device", on.toString());
     settings.put("threads", String.valueOf(threads));
     settings.put("kernels", result.discovery().model().kernels().name());
     ReportData data = DiscoveryReport.of("Circuit of " + name, result, summary, settings);
     return scoring.tokenPositions ? data.withPositionLabels(task.prompts().seqLabels()) : data;
-  }
-
-  /** Whether the option belongs to other algorithms only. */
-  private boolean unusedOption(String option) {
-    List<String> users = Algorithms.OPTIONS.get(option);
-    return users != null && !users.contains(algorithmKey());
   }
 
   private String datasetName(TokenizedDataset data) {
