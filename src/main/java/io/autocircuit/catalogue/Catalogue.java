@@ -37,7 +37,7 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
    * @param kind what an entry is, in the singular, such as {@code algorithm}
    * @param entries the entries, in order
    * @return the catalogue
-   * @throws IllegalStateException if two have the same key, or one has an unusable text
+   * @throws CatalogueException if two have the same key, or one has an unusable text
    */
   public static <E extends Entry> Catalogue<E> of(String kind, List<? extends E> entries) {
     Map<String, E> byKey = new LinkedHashMap<>();
@@ -45,7 +45,7 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
       check(kind, e);
       E before = byKey.putIfAbsent(lower(e.key()), e);
       if (before != null) {
-        throw new IllegalStateException(
+        throw new CatalogueException(
             kind
                 + "="
                 + e.key()
@@ -53,7 +53,8 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
                 + before.getClass().getName()
                 + " and by "
                 + e.getClass().getName()
-                + "; give one of them another key, or leave it out of the class path");
+                + "; give one of them another key, or leave it out of the class path",
+            null);
       }
     }
     return new Catalogue<>(kind, byKey);
@@ -68,7 +69,7 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
    * @param kind what an entry is, in the singular, such as {@code algorithm}
    * @param type the interface
    * @return the catalogue
-   * @throws IllegalStateException if an entry cannot be made, two have the same key, or one has an
+   * @throws CatalogueException if an entry cannot be made, two have the same key, or one has an
    *     unusable text
    */
   public static <E extends Entry> Catalogue<E> load(String kind, Class<E> type) {
@@ -83,7 +84,7 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
    * @param type the interface
    * @param given the entries that are there without registration
    * @return the catalogue
-   * @throws IllegalStateException if an entry cannot be made, two have the same key, or one has an
+   * @throws CatalogueException if an entry cannot be made, two have the same key, or one has an
    *     unusable text
    */
   public static <E extends Entry> Catalogue<E> load(
@@ -102,7 +103,7 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
         }
       } catch (ServiceConfigurationError e) {
         Throwable cause = e.getCause() == null ? e : e.getCause();
-        throw new IllegalStateException(
+        throw new CatalogueException(
             "catalogue="
                 + kind
                 + ": "
@@ -138,7 +139,7 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
       Texts.requireLine("description", e.description());
       Settings.defaults(e.settings());
     } catch (RuntimeException wrong) {
-      throw new IllegalStateException(
+      throw new CatalogueException(
           kind + " of " + e.getClass().getName() + ": " + wrong.getMessage(), wrong);
     }
   }
@@ -200,7 +201,7 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
    *
    * @param more entries to add at the end
    * @return a new catalogue
-   * @throws IllegalStateException if a key is there twice, or one has an unusable text
+   * @throws CatalogueException if a key is there twice, or one has an unusable text
    */
   public Catalogue<E> with(List<? extends E> more) {
     return of(kind, Stream.concat(entries.values().stream(), more.stream()).toList());

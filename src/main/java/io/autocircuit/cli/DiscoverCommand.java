@@ -9,18 +9,17 @@ import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.UnfitSettingException;
 import io.autocircuit.files.DataException;
-import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.patch.MemoryBudget;
+import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.report.DiscoveryReport;
 import io.autocircuit.report.ResultDirectory;
 import java.io.PrintWriter;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -34,6 +33,7 @@ import picocli.CommandLine.Command;
     name = "discover",
     mixinStandardHelpOptions = true,
     sortOptions = false,
+    modelTransformer = AlgorithmOptions.Adder.class,
     customSynopsis = "autocircuit discover [OPTIONS]",
     description = {
       "Scores the edges of a model on prompt pairs, evaluates circuits of growing size, and writes"
@@ -41,24 +41,24 @@ import picocli.CommandLine.Command;
       "Without --model and --dataset it runs the embedded induction model."
     })
 final class DiscoverCommand implements Callable<Integer> {
-  private static final String SAVED = "saved";
-  private static final double DEFAULT_TAU = 0.001;
-
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
-  @ArgGroup(validate = false, heading = "%nWhat is run:%n")
+  @ArgGroup(validate = false, order = 1, heading = "%nWhat is run:%n")
   private final Input input = new Input();
 
-  @ArgGroup(validate = false, heading = "%nHow edges are scored:%n")
+  @ArgGroup(validate = false, order = 2, heading = "%nHow edges are scored:%n")
   private final Scoring scoring = new Scoring();
 
-  @ArgGroup(validate = false, heading = "%nHow circuits are judged:%n")
+  @ArgGroup(validate = false, order = 4, heading = "%nHow circuits are judged:%n")
   private final Judging judging = new Judging();
 
-  @ArgGroup(validate = false, heading = "%nOutput:%n")
+  @ArgGroup(validate = false, order = 5, heading = "%nOutput:%n")
   private final Output output = new Output();
 
   @CommandLine.Mixin private DeviceOption device;
+
+  /** Set when the options are added. */
+  AlgorithmOptions options;
 
   @Override
   public Integer call() {
@@ -66,7 +66,7 @@ final class DiscoverCommand implements Callable<Integer> {
         usage(
             () -> {
               check();
-              return new RunOptions(input, scoring, judging, parsed()).spec();
+              return new RunOptions(input, scoring, judging, options, parsed()).spec();
             });
     DeviceChoice on = device(wanted);
     ResultDirectory.requireWritable(output.out);
@@ -124,7 +124,9 @@ final class DiscoverCommand implements Callable<Integer> {
     result.notices().stream()
         .filter(n -> !discovery.knownNotices().contains(n)) // printed before
         .forEach(n -> out.println("note: " + n));
-    unused().forEach(n -> out.println("note: " + n));
+    if (input.run == null) {
+      options.unused(chosen(), parsed()).forEach(n -> out.println("note: " + n));
+    }
     out.println("report: " + output.out.resolve("report.html"));
   }
 
@@ -196,9 +198,6 @@ final class DiscoverCommand implements Callable<Integer> {
     requireItems("--edges", judging.edges);
     requireItems("--metrics", judging.metrics);
     requireItems("--processing", input.processing);
-    if (scoring.tau != null && scoring.tau.length == 0) {
-      throw usage("--tau has no number; give one or more thresholds, separated by commas");
-    }
     if (output.out.toString().isEmpty()) {
       throw usage("--out is empty; give a directory, . for the current one");
     }
@@ -226,38 +225,14 @@ final class DiscoverCommand implements Callable<Integer> {
     atLeast("--batch-size", input.batchSize, 1);
     atLeast("--train", input.train, 1);
     atLeast("--test", input.test, 1);
-    atLeast("--samples", scoring.samples, 1);
-    atLeast("--epochs", scoring.epochs, 1);
-    atLeast("--circuit-size", scoring.circuitSize, 0);
-    range("--mask-value", scoring.maskValue, Double.isFinite(scoring.maskValue), "a finite number");
-    range(
-        "--learning-rate",
-        scoring.learningRate,
-        scoring.learningRate > 0 && Double.isFinite(scoring.learningRate),
-        "a number above 0");
-    range(
-        "--lambda",
-        scoring.lambda,
-        scoring.lambda >= 0 && Double.isFinite(scoring.lambda),
-        "a number from 0");
-    range(
-        "--dropout",
-        scoring.dropout,
-        scoring.dropout >= 0 && scoring.dropout < 1,
-        "a number from 0 to below 1");
-    for (double tau : taus()) {
-      range("--tau", tau, tau > 0 && Double.isFinite(tau), "numbers above 0");
+    if (scoring.scores != null && given("--algorithm")) {
+      throw usage("give --algorithm or --scores, not both: saved scores are only judged");
     }
-    if (scoring.scores != null) {
-      if (given("--algorithm")) {
-        throw usage("give --algorithm or --scores, not both: saved scores are only judged");
-      }
-    } else if (!Algorithms.DESCRIPTIONS.containsKey(algorithmKey())) {
-      throw new UnknownNameException(
-          "algorithm", scoring.algorithm, Algorithms.DESCRIPTIONS.keySet());
-    }
-    if (algorithmKey().equals("ground-truth") && scoring.official == null) {
-      throw usage("--algorithm ground-truth needs --official FILE");
+    PruneAlgorithmProvider algorithm = chosen();
+    if (algorithm == null) {
+      options.requireAllowed(parsed());
+    } else if (algorithm.needsOfficial() && scoring.official == null) {
+      throw usage("--algorithm " + algorithm.key() + " needs --official FILE");
     }
   }
 
@@ -275,29 +250,10 @@ final class DiscoverCommand implements Callable<Integer> {
     return spec.commandLine().getParseResult().hasMatchedOption(option);
   }
 
-  private double[] taus() {
-    return scoring.tau == null ? new double[] {DEFAULT_TAU} : scoring.tau;
-  }
-
-  /** A sentence for each option that was given but belongs to other algorithms. */
-  private List<String> unused() {
-    return Algorithms.OPTIONS.entrySet().stream()
-        .filter(e -> given(e.getKey()) && !e.getValue().contains(algorithmKey()))
-        .map(
-            e ->
-                e.getKey()
-                    + " has no effect on "
-                    + (scoring.scores == null ? algorithmKey() : "saved scores")
-                    + "; it belongs to "
-                    + String.join(", ", e.getValue()))
-        .toList();
-  }
-
-  private String algorithmKey() {
-    return scoring.scores != null ? SAVED : lower(scoring.algorithm);
-  }
-
-  private static String lower(String name) {
-    return name.toLowerCase(Locale.ROOT);
+  /** The algorithm that scores the edges; null for saved scores, and for a recorded run. */
+  private PruneAlgorithmProvider chosen() {
+    return scoring.scores != null || input.run != null
+        ? null
+        : options.algorithms().get(scoring.algorithm);
   }
 }

@@ -1,6 +1,5 @@
 package io.autocircuit.cli;
 
-import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
@@ -19,11 +18,10 @@ import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.prune.PruneAlgorithmProvider;
+import io.autocircuit.prune.PruneContext;
 import io.autocircuit.task.RandomPrompts;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import picocli.CommandLine.Model.OptionSpec;
@@ -36,9 +34,11 @@ import picocli.CommandLine.ParseResult;
  * @param input which model and prompts
  * @param scoring which algorithm
  * @param judging which circuits
+ * @param options the settings of the algorithms
  * @param parsed all that was typed
  */
-record RunOptions(Input input, Scoring scoring, Judging judging, ParseResult parsed) {
+record RunOptions(
+    Input input, Scoring scoring, Judging judging, AlgorithmOptions options, ParseResult parsed) {
   /** What may be given beside {@code --run}: where to write and how to compute. */
   private static final Set<String> BESIDE_RUN =
       Set.of("--run", "--out", "--verbose", "--device", "--threads", "--memory");
@@ -169,9 +169,7 @@ record RunOptions(Input input, Scoring scoring, Judging judging, ParseResult par
     }
     return new RunSpec.Judging(
         new CircuitRuns(
-            judging.patchType == DiscoverOptions.Patching.TREE
-                ? PatchType.TREE_PATCH
-                : PatchType.EDGE_PATCH,
+            patchType(),
             scoring.ablation == null ? Ablation.RESAMPLE : Ablation.of(scoring.ablation),
             judging.reverse),
         sizes,
@@ -190,24 +188,17 @@ record RunOptions(Input input, Scoring scoring, Judging judging, ParseResult par
     if (scoring.scores != null) {
       return new RunSpec.Saved(StoredFile.at(scoring.scores));
     }
-    PruneAlgorithmProvider entry = PruneAlgorithmProvider.catalogue().get(scoring.algorithm);
-    return new RunSpec.Algorithm(entry.key(), settings(entry));
+    PruneAlgorithmProvider entry = options.algorithms().get(scoring.algorithm);
+    Settings settings = options.settings(entry, parsed, scoring.ablation);
+    if (!entry.needsOfficial()) { // settings that do not go together are refused before the work
+      entry.create(settings, new PruneContext(input.seed, patchType(), Optional.empty()));
+    }
+    return new RunSpec.Algorithm(entry.key(), settings);
   }
 
-  /** The algorithm's settings that were typed, and defaults. */
-  private Settings settings(PruneAlgorithmProvider entry) {
-    Map<String, Object> given = new LinkedHashMap<>();
-    for (Setting s : entry.settings()) {
-      OptionSpec option = parsed.matchedOption(s.option());
-      if (option != null) {
-        given.put(s.name(), option.getValue());
-      } else if (s.name().equals(PruneAlgorithmProvider.SCORE_ABLATION)
-          && scoring.ablation != null) {
-        given.put(s.name(), scoring.ablation);
-      }
-    }
-    given.computeIfPresent(
-        PruneAlgorithmProvider.SCORE_ABLATION, (name, key) -> Ablation.of(String.valueOf(key)));
-    return Settings.of(entry.settings(), given);
+  private PatchType patchType() {
+    return judging.patchType == DiscoverOptions.Patching.TREE
+        ? PatchType.TREE_PATCH
+        : PatchType.EDGE_PATCH;
   }
 }

@@ -1,5 +1,6 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
@@ -47,6 +48,11 @@ public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
   @Override
   public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
     measure.requireFit(graph, prompts);
+  }
+
+  @Override
+  public Settings settings() {
+    return Settings.of(ExactPatchingProvider.SETTINGS, GradientSettings.values(measure));
   }
 
   @Override

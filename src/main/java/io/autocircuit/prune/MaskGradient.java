@@ -1,5 +1,6 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
@@ -17,6 +18,7 @@ import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.Placement;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 
@@ -184,6 +186,17 @@ public record MaskGradient(
       prompts.requireWrongAnswers(
           "--answer-function avg_diff compares answers with them", "--answer-function avg_val");
     }
+  }
+
+  @Override
+  public Settings settings() {
+    Map<String, Object> values = GradientSettings.values(this);
+    if (samples > 0) {
+      values.put("samples", samples);
+      return Settings.of(IntegratedGradientsProvider.SETTINGS, values);
+    }
+    values.put("mask_value", maskValue);
+    return Settings.of(EapProvider.SETTINGS, values);
   }
 
   @Override

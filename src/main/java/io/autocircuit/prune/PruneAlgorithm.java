@@ -1,5 +1,6 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
@@ -17,6 +18,15 @@ public interface PruneAlgorithm {
 
   /** Its name for people. */
   String title();
+
+  /**
+   * Its settings, as a {@link PruneAlgorithmProvider} declares them; results show them.
+   *
+   * @return none unless overridden
+   */
+  default Settings settings() {
+    return Settings.none();
+  }
 
   /**
    * What ablated sources are replaced by while edges are scored.

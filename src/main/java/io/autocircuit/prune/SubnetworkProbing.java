@@ -1,5 +1,6 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
@@ -18,7 +19,9 @@ import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Scalar;
@@ -185,6 +188,20 @@ public record SubnetworkProbing(
   /** Whether a run has a mask of its own for each prompt. */
   private boolean perPrompt() {
     return maskFunction.samples() || dropout > 0;
+  }
+
+  @Override
+  public Settings settings() {
+    Map<String, Object> values = new LinkedHashMap<>();
+    values.put("epochs", epochs);
+    values.put("learning_rate", learningRate);
+    values.put("lambda", lambda);
+    values.put("mask_fn", maskFunction);
+    values.put("target", target);
+    values.put("circuit_size", circuitSize);
+    values.put("dropout", dropout);
+    values.put(PruneAlgorithmProvider.SCORE_ABLATION, ablation);
+    return Settings.of(SubnetworkProbingProvider.SETTINGS, values);
   }
 
   @Override

@@ -251,7 +251,8 @@ class RunSpecTest {
             + "\"answer_function\":\"avg_diff\",\"grad_function\":\"logit\",\"mask_value\":1e-7,"
             + "\"score_ablation\":\"resample\",\"sum\":false}},\"seed\":7,\"version\":\"1.2.3\"}",
         fixed().identity());
-    assertEquals("655059021b886ff9802fcb76c5289c5355c5193b0bcb0f0be6ec76c039dcb1a6", fixed().hash());
+    assertEquals(
+        "655059021b886ff9802fcb76c5289c5355c5193b0bcb0f0be6ec76c039dcb1a6", fixed().hash());
   }
 
   @Test
