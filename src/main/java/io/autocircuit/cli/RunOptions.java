@@ -8,6 +8,8 @@ import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.Precision;
 import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.PromptSplit;
+import io.autocircuit.experiment.RunJudging;
+import io.autocircuit.experiment.RunPrompts;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.StoredFile;
 import io.autocircuit.graph.EdgeCounts;
@@ -140,14 +142,14 @@ record RunOptions(
     return input.model == null ? ModelSource.embedded() : ModelSource.at(input.model);
   }
 
-  private RunSpec.Prompts prompts() {
+  private RunPrompts prompts() {
     PromptSource source =
         input.dataset != null
             ? PromptSource.at(input.dataset)
             : input.randomWeights != null
                 ? new PromptSource.Random(RandomPrompts.parse(input.randomPrompts))
                 : PromptSource.embedded();
-    return new RunSpec.Prompts(
+    return new RunPrompts(
         source,
         Optional.empty(),
         input.bos,
@@ -160,14 +162,14 @@ record RunOptions(
             !input.noShuffle));
   }
 
-  private RunSpec.Judging judged() {
+  private RunJudging judged() {
     EdgeCounts sizes;
     try {
       sizes = EdgeCounts.parse(judging.edges == null ? List.of("auto") : judging.edges);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("--edges: " + e.getMessage(), e);
     }
-    return new RunSpec.Judging(
+    return new RunJudging(
         new CircuitRuns(
             patchType(),
             scoring.ablation == null ? Ablation.RESAMPLE : Ablation.of(scoring.ablation),

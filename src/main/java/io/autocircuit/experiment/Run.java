@@ -2,7 +2,6 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Machine;
-import io.autocircuit.experiment.RunSpec.Prompts;
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.DeviceChoice;
@@ -203,7 +202,7 @@ public final class Run implements AutoCloseable {
         spec.model().load(spec.processing().orElse(null), spec.precision().type(), spec.seed());
     Transformer model = loaded.to(on.device());
     try {
-      Prompts prompts = spec.prompts();
+      RunPrompts prompts = spec.prompts();
       return new Task(
           model,
           prompts

@@ -2,19 +2,11 @@ package io.autocircuit.experiment;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.catalogue.Settings;
-import io.autocircuit.data.BosPolicy;
-import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.CanonicalJson;
 import io.autocircuit.files.Fingerprint;
 import io.autocircuit.files.JsonFiles;
-import io.autocircuit.graph.EdgeCounts;
-import io.autocircuit.metric.Metric;
-import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightProcessing;
-import io.autocircuit.patch.Ablation;
-import io.autocircuit.patch.CircuitRuns;
-import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.Progress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -52,10 +44,10 @@ public record RunSpec(
     ModelSource model,
     Optional<WeightProcessing> processing,
     Precision precision,
-    Prompts prompts,
+    RunPrompts prompts,
     Graph graph,
     Scoring scoring,
-    Judging judging,
+    RunJudging judging,
     Optional<StoredFile> official,
     long seed,
     Optional<Machine> machine) {
@@ -78,81 +70,6 @@ public record RunSpec(
     Objects.requireNonNull(judging, "judging");
     Objects.requireNonNull(official, "official");
     Objects.requireNonNull(machine, "machine");
-  }
-
-  /**
-   * The prompts and how they are read.
-   *
-   * @param source where they come from
-   * @param tokenizer the SHA-256 of the tokenizer's files, {@code none} if the model has none;
-   *     empty where they have not been read yet
-   * @param bos whether text begins with the model's BOS
-   * @param multiTokenAnswers what becomes of answers of several tokens
-   * @param padded whether prompts of different length are padded, instead of batched by length
-   * @param batchSize the largest number of prompts in a batch, at least 1
-   * @param split which score and which judge
-   */
-  public record Prompts(
-      PromptSource source,
-      Optional<String> tokenizer,
-      BosPolicy bos,
-      MultiTokenAnswers multiTokenAnswers,
-      boolean padded,
-      int batchSize,
-      PromptSplit split) {
-    /** How many prompts a batch has where nobody says. */
-    public static final int BATCH_SIZE = 32;
-
-    /**
-     * Checks the batch size.
-     *
-     * @throws IllegalArgumentException if it is not positive
-     */
-    public Prompts {
-      Objects.requireNonNull(source, "source");
-      Objects.requireNonNull(split, "split");
-      if (batchSize < 1) {
-        throw new IllegalArgumentException(
-            "--batch-size=" + batchSize + " is out of range; give a whole number from 1");
-      }
-    }
-
-    /**
-     * Prompts read in the usual way, all of which score and judge.
-     *
-     * @param source where they come from
-     * @return the prompts
-     */
-    public static Prompts of(PromptSource source) {
-      return new Prompts(
-          source,
-          Optional.empty(),
-          BosPolicy.AUTO,
-          MultiTokenAnswers.REFUSE,
-          false,
-          BATCH_SIZE,
-          PromptSplit.ALL);
-    }
-
-    /**
-     * Other prompts, read in the same way.
-     *
-     * @param other where they come from
-     * @return with it
-     */
-    public Prompts withSource(PromptSource other) {
-      return new Prompts(other, tokenizer, bos, multiTokenAnswers, padded, batchSize, split);
-    }
-
-    /**
-     * The same prompts with another split.
-     *
-     * @param which which score and which judge
-     * @return with it
-     */
-    public Prompts withSplit(PromptSplit which) {
-      return new Prompts(source, tokenizer, bos, multiTokenAnswers, padded, batchSize, which);
-    }
   }
 
   /**
@@ -183,42 +100,6 @@ public record RunSpec(
    * @param file {@code scores.safetensors}
    */
   public record Saved(StoredFile file) implements Scoring {}
-
-  /**
-   * How circuits are judged.
-   *
-   * @param runs patch type, ablation and direction
-   * @param sizes the sizes of the circuits
-   * @param ties whether a circuit includes all edges that tie with its last
-   * @param metrics what is measured; those that do not apply to the prompts are left out
-   * @param slice positions whose logits are looked at
-   */
-  public record Judging(
-      CircuitRuns runs, EdgeCounts sizes, boolean ties, List<Metric> metrics, OutputSlice slice) {
-    /**
-     * Keeps an unmodifiable copy.
-     *
-     * @throws IllegalStateException if the sizes are none that {@link EdgeCounts#parse} makes
-     */
-    public Judging {
-      metrics = List.copyOf(metrics);
-      sizes.texts();
-    }
-
-    /**
-     * Tree patching with resampling, a choice of sizes, every metric, the last position.
-     *
-     * @return the usual way
-     */
-    public static Judging usual() {
-      return new Judging(
-          CircuitRuns.of(PatchType.TREE_PATCH, Ablation.RESAMPLE),
-          EdgeCounts.parse(List.of("auto")),
-          false,
-          List.of(Metric.values()),
-          OutputSlice.LAST_SEQ);
-    }
-  }
 
   /**
    * Where a run was computed, and how. No part of a run's hash: these change numbers by rounding
@@ -259,10 +140,10 @@ public record RunSpec(
         model,
         Optional.empty(),
         Precision.FLOAT32,
-        Prompts.of(prompts),
+        RunPrompts.of(prompts),
         Graph.USUAL,
         scoring,
-        Judging.usual(),
+        RunJudging.usual(),
         Optional.empty(),
         SEED,
         Optional.empty());
@@ -368,14 +249,7 @@ public record RunSpec(
         model.pinned(),
         processing,
         precision,
-        new Prompts(
-            prompts.source.pinned(),
-            Optional.of(model.tokenizer()),
-            prompts.bos,
-            prompts.multiTokenAnswers,
-            prompts.padded,
-            prompts.batchSize,
-            prompts.split),
+        prompts.pinned(model.tokenizer()),
         graph,
         scores,
         judging,
@@ -457,7 +331,7 @@ public record RunSpec(
    * @param other the prompts
    * @return the spec
    */
-  public RunSpec withPrompts(Prompts other) {
+  public RunSpec withPrompts(RunPrompts other) {
     return new RunSpec(
         version,
         model,
@@ -520,7 +394,7 @@ public record RunSpec(
    * @param other how circuits are judged
    * @return the spec
    */
-  public RunSpec withJudging(Judging other) {
+  public RunSpec withJudging(RunJudging other) {
     return new RunSpec(
         version,
         model,

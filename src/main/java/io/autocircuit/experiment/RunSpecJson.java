@@ -8,9 +8,7 @@ import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Graph;
-import io.autocircuit.experiment.RunSpec.Judging;
 import io.autocircuit.experiment.RunSpec.Machine;
-import io.autocircuit.experiment.RunSpec.Prompts;
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.experiment.RunSpec.Scoring;
 import io.autocircuit.files.DataException;
@@ -100,7 +98,7 @@ final class RunSpecJson {
     node.put("config_sha256", contents.map(ModelSource.Contents::config).orElse(null));
   }
 
-  private static ObjectNode prompts(Prompts prompts, boolean places) {
+  private static ObjectNode prompts(RunPrompts prompts, boolean places) {
     ObjectNode node = NODES.objectNode();
     if (prompts.source() instanceof PromptSource.File f) {
       node.put("kind", "file").setAll(file(f.file(), places));
@@ -132,7 +130,7 @@ final class RunSpecJson {
     return node;
   }
 
-  private static ObjectNode judging(Judging judging) {
+  private static ObjectNode judging(RunJudging judging) {
     CircuitRuns runs = judging.runs();
     ObjectNode node = NODES.objectNode();
     node.put("patch_type", runs.patchType().key());
@@ -331,7 +329,7 @@ final class RunSpecJson {
     }
   }
 
-  private Prompts prompts(JsonFields node) {
+  private RunPrompts prompts(JsonFields node) {
     PromptSource from =
         switch (node.text("kind")) {
           case "file" -> new PromptSource.File(file(node));
@@ -339,7 +337,7 @@ final class RunSpecJson {
           default -> new PromptSource.Random(node.as("size", RandomPrompts::parse));
         };
     JsonFields split = node.object("split", "train", "test", "shuffle");
-    return new Prompts(
+    return new RunPrompts(
         from,
         node.isNull("tokenizer_sha256")
             ? Optional.empty()
@@ -370,7 +368,7 @@ final class RunSpecJson {
     return RunAlgorithms.read(node);
   }
 
-  private Judging judging(JsonFields node) {
+  private RunJudging judging(JsonFields node) {
     List<Metric> metrics = new ArrayList<>();
     for (String key : node.texts("metrics")) {
       try {
@@ -379,7 +377,7 @@ final class RunSpecJson {
         throw node.error("metrics", "cannot be used: " + e.getMessage());
       }
     }
-    return new Judging(
+    return new RunJudging(
         new CircuitRuns(
             node.as("patch_type", PatchType::of),
             node.constant("ablation", Ablation.values()),

@@ -4,6 +4,8 @@ import io.autocircuit.catalogue.Setting;
 import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.PromptSplit;
+import io.autocircuit.experiment.RunJudging;
+import io.autocircuit.experiment.RunPrompts;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.WeightProcessing;
@@ -85,7 +87,7 @@ final class RunSettings {
     return processing.steps().isEmpty() ? "none" : String.join(", ", processing.steps());
   }
 
-  private void prompts(RunSpec.Prompts prompts) {
+  private void prompts(RunPrompts prompts) {
     if (prompts.source() instanceof PromptSource.File f) {
       put("dataset", last(f.file().path()));
       f.file().sha256().ifPresent(hash -> put("dataset sha256", hash));
@@ -130,7 +132,7 @@ final class RunSettings {
             });
   }
 
-  private void judging(RunSpec.Judging judging) {
+  private void judging(RunJudging judging) {
     put("patch-type", judging.runs().patchType().key());
     put("ablation", lower(judging.runs().ablation()));
     put("reverse-clean-corrupt", judging.runs().reverseCleanCorrupt());

@@ -14,6 +14,7 @@ import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.PromptSplit;
 import io.autocircuit.experiment.Run;
+import io.autocircuit.experiment.RunJudging;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.StoredFile;
 import io.autocircuit.graph.EdgeCounts;
@@ -356,7 +357,7 @@ class RepeatedRunTest {
     spec =
         spec.withPrompts(spec.prompts().withSplit(new PromptSplit(30, 20, true)))
             .withJudging(
-                new RunSpec.Judging(
+                new RunJudging(
                     CircuitRuns.of(PatchType.TREE_PATCH, Ablation.ZERO),
                     EdgeCounts.parse(List.of("0", "9", "all")),
                     false,

@@ -151,7 +151,7 @@ class RunSpecFilesTest {
         "/judging/edges|\"some\"|neither a number nor all, log, groups or auto",
         "/scoring/algorithm|\"epa\"|unknown algorithm \"epa\": did you mean \"eap\"",
         "/scoring/settings/mask_value|\"x\"|mask_value",
-        "/model/kind|\"dir\"|did you mean \"directory\"",
+        "/model/kind|\"dirctory\"|did you mean \"directory\"",
         "/model/precision|\"float16\"|did you mean \"float32\"",
         "/model/weights_sha256|\"abc\"|is no SHA-256; give 64 hexadecimal digits",
         "/model/config_sha256|null|only one of weights and config",

@@ -128,7 +128,7 @@ class RunSpecTest {
                 new WeightProcessing(
                     r.nextBoolean(), r.nextBoolean(), r.nextBoolean(), r.nextBoolean())),
         one(r, List.of(Precision.values())),
-        new RunSpec.Prompts(
+        new RunPrompts(
             prompts,
             r.nextBoolean() ? Optional.of("none") : hash(r),
             one(r, List.of(BosPolicy.values())),
@@ -138,7 +138,7 @@ class RunSpecTest {
             new PromptSplit(r.nextInt(100), r.nextInt(100), r.nextBoolean())),
         new RunSpec.Graph(r.nextBoolean(), r.nextBoolean()),
         scoring(r),
-        new RunSpec.Judging(
+        new RunJudging(
             new CircuitRuns(
                 one(r, List.of(PatchType.values())),
                 one(r, List.of(Ablation.values())),
@@ -205,7 +205,7 @@ class RunSpecTest {
             Optional.of(new ModelSource.Contents("a".repeat(64), "b".repeat(64)))),
         Optional.of(WeightProcessing.DEFAULT),
         Precision.FLOAT32,
-        new RunSpec.Prompts(
+        new RunPrompts(
             new PromptSource.File(new StoredFile(Path.of("/p/ioi.json"), Optional.of(zeros))),
             Optional.of("c".repeat(64)),
             BosPolicy.AUTO,
@@ -215,7 +215,7 @@ class RunSpecTest {
             new PromptSplit(100, 50, true)),
         RunSpec.Graph.USUAL,
         new RunSpec.Algorithm("eap", Settings.of(eap.settings(), Map.of("mask_value", 1e-7))),
-        new RunSpec.Judging(
+        new RunJudging(
             CircuitRuns.of(PatchType.TREE_PATCH, Ablation.ZERO),
             EdgeCounts.parse(List.of("0", "0.1", "all")),
             false,
