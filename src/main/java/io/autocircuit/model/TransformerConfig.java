@@ -1,5 +1,7 @@
 package io.autocircuit.model;
 
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.ComputationGraph.Wiring;
 import io.autocircuit.kernels.Normalization;
 
 /**
@@ -127,5 +129,29 @@ public record TransformerConfig(
   /** Whether the model has no MLPs. */
   public boolean attentionOnly() {
     return dMlp == 0;
+  }
+
+  /**
+   * How the parts of a block are connected.
+   *
+   * @return what {@link #attentionOnly} and {@link #parallel} say
+   */
+  public Wiring wiring() {
+    if (attentionOnly()) {
+      return Wiring.ATTENTION_ONLY;
+    }
+    return parallel ? Wiring.PARALLEL : Wiring.SEQUENTIAL;
+  }
+
+  /**
+   * The factorized graph of such a model.
+   *
+   * @param separateQkv whether queries, keys and values have inputs of their own
+   * @param positions 0 for one edge at all positions, else the number of positions
+   * @return the graph
+   * @throws IllegalArgumentException if there are too many edges
+   */
+  public ComputationGraph graph(boolean separateQkv, int positions) {
+    return ComputationGraph.factorized(blocks, heads, wiring(), separateQkv, positions);
   }
 }
