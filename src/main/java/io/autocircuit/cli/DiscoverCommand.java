@@ -373,7 +373,7 @@ final class DiscoverCommand implements Callable<Integer> {
 
   private List<Metric> metrics() {
     return judging.metrics == null
-        ? List.of(Metric.values())
+        ? Metric.all()
         : judging.metrics.stream().map(Metric::of).distinct().toList();
   }
 
