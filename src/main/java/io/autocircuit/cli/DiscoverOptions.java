@@ -35,6 +35,15 @@ final class DiscoverOptions {
   /** Model and prompts. */
   static final class Input {
     @Option(
+        names = "--run",
+        paramLabel = "FILE",
+        description =
+            "Repeat a run: the run.json that lies beside its results. Beside it only --out,"
+                + " --verbose, how to compute (--device, --threads, --memory), and new places of its"
+                + " files (--model, --dataset, --official, --scores).")
+    Path run;
+
+    @Option(
         names = "--model",
         paramLabel = "DIR",
         description =

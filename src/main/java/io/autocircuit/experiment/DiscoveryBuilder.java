@@ -30,7 +30,7 @@ import java.util.function.Consumer;
  * <pre>{@code
  * Discovery d =
  *     Discovery.builder(task, Acdc.kl(0.01))
- *         .split(new PromptSplit(32, 32, true, 1))
+ *         .split(new PromptSplit(32, 32, true), 1)
  *         .sizes(EdgeCounts.exactly(0, 10, 20))
  *         .ablation(Ablation.ZERO)
  *         .build();
@@ -48,6 +48,7 @@ public final class DiscoveryBuilder {
   private int batchSize = BATCH_SIZE;
   private boolean padded;
   private PromptSplit split = PromptSplit.ALL;
+  private long seed;
   private CircuitRuns runs = CircuitRuns.of(PatchType.TREE_PATCH, Ablation.RESAMPLE);
   private EdgeCounts sizes = EdgeCounts.parse(List.of("auto"));
   private boolean ties;
@@ -71,6 +72,7 @@ public final class DiscoveryBuilder {
     b.batchSize = batchSize;
     b.padded = padded;
     b.split = split;
+    b.seed = seed;
     b.runs = runs;
     b.sizes = sizes;
     b.ties = ties;
@@ -157,10 +159,15 @@ public final class DiscoveryBuilder {
    * Which prompts score the edges and which judge circuits.
    *
    * @param which default: all do both
+   * @param shuffleSeed of the shuffling, where prompts are shuffled
    * @return a builder with it
    */
-  public DiscoveryBuilder split(PromptSplit which) {
-    return with(b -> b.split = Objects.requireNonNull(which, "split"));
+  public DiscoveryBuilder split(PromptSplit which, long shuffleSeed) {
+    return with(
+        b -> {
+          b.split = Objects.requireNonNull(which, "split");
+          b.seed = shuffleSeed;
+        });
   }
 
   /**
@@ -290,7 +297,7 @@ public final class DiscoveryBuilder {
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("--edges: " + e.getMessage(), e);
     }
-    TokenizedDataset.Split parts = split.of(data);
+    TokenizedDataset.Split parts = split.of(data, seed);
     List<PromptBatch> train = batches(parts.train());
     List<PromptBatch> test = parts.test() == parts.train() ? train : batches(parts.test());
     int workers =

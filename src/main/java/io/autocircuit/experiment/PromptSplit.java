@@ -10,11 +10,10 @@ import io.autocircuit.files.DataException;
  * @param test how many further ones judge; 0 for those that score
  * @param shuffle whether prompts are shuffled by the seed before they are taken, as CPython's
  *     {@code random.shuffle} does it; else they are taken in the order of the file
- * @param seed of the shuffling
  */
-public record PromptSplit(int train, int test, boolean shuffle, long seed) {
-  /** All prompts, in their order, do both. */
-  public static final PromptSplit ALL = new PromptSplit(0, 0, false, 0);
+public record PromptSplit(int train, int test, boolean shuffle) {
+  /** All prompts do both. */
+  public static final PromptSplit ALL = new PromptSplit(0, 0, true);
 
   /**
    * Checks the numbers.
@@ -32,10 +31,11 @@ public record PromptSplit(int train, int test, boolean shuffle, long seed) {
    * Splits.
    *
    * @param data all prompts
+   * @param seed of the shuffling
    * @return those that score and those that judge; the same object where they are the same
    * @throws IllegalArgumentException if there are not so many prompts
    */
-  public TokenizedDataset.Split of(TokenizedDataset data) {
+  public TokenizedDataset.Split of(TokenizedDataset data, long seed) {
     if (train == 0 && test == 0) {
       return new TokenizedDataset.Split(data, data);
     }

@@ -15,6 +15,7 @@ import io.autocircuit.metric.Measurement;
 import io.autocircuit.patch.PruneScores;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Optional;
 
 /** Writes results; every file appears whole or not at all. */
 public final class ResultFiles {
@@ -82,7 +83,7 @@ public final class ResultFiles {
    * positive rate, true positive rate],…]}. {@code score_ablation} is null where scoring ablates
    * nothing.
    */
-  public static void writeMeasurements(Path file, Discovery.Result result) {
+  public static void writeMeasurements(Path file, Discovery.Result result, Optional<RunSpec> run) {
     JsonNodeFactory f = JsonNodeFactory.instance;
     ObjectNode root = f.objectNode();
     Discovery d = result.discovery();
@@ -94,6 +95,7 @@ public final class ResultFiles {
     root.put("patch_type", lower(d.runs().patchType().name()).replace("_patch", ""));
     root.put("n_edges", d.model().graph().edgeCount());
     root.put("prompts", d.prompts());
+    settings(root, d, run);
     ArrayNode found = root.putArray("found");
     result
         .found()
@@ -125,6 +127,26 @@ public final class ResultFiles {
             out.write(
                 (JSON.writeValueAsString(root) + "\n")
                     .getBytes(java.nio.charset.StandardCharsets.UTF_8)));
+  }
+
+  /** What was set, beside what stands before it. */
+  private static void settings(ObjectNode root, Discovery d, Optional<RunSpec> run) {
+    root.put("score_prompts", d.trainPrompts());
+    root.set("settings", d.algorithm().settings().json());
+    root.put("separate_qkv", d.model().graph().separateQkv());
+    root.put("token_positions", d.model().graph().positions() > 0);
+    root.put("slice", d.model().slice().key());
+    root.put("reverse_clean_corrupt", d.runs().reverseCleanCorrupt());
+    root.put("ties", d.ties());
+    root.put("precision", Precision.of(d.model().model().type()).key());
+    root.put("kernels", d.model().kernels().name());
+    root.put("device", d.model().model().placement().device().toString());
+    root.put("version", RunSpec.libraryVersion());
+    run.ifPresent(
+        spec -> {
+          root.put("seed", spec.seed());
+          root.put("run", spec.hash());
+        });
   }
 
   private static String lower(String name) {

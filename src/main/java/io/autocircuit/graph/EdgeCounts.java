@@ -86,6 +86,17 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
         return new EdgeCounts(mode, List.of(), true, true);
       }
     }
+    return listed(texts);
+  }
+
+  /**
+   * Sizes of a list, in which {@code all} is the full graph also where it stands alone.
+   *
+   * @param texts numbers of edges, shares, or {@code all}
+   * @return exactly these sizes
+   * @throws IllegalArgumentException if one is none of these; the message names it
+   */
+  public static EdgeCounts listed(List<String> texts) {
     return new EdgeCounts(Mode.LIST, texts.stream().map(EdgeCounts::size).toList(), null, null);
   }
 
@@ -108,7 +119,10 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
       throw new IllegalArgumentException(
           "size=" + text + " is neither a whole number from 0 nor a share from 0.0 to 1.0");
     }
-    return new Value(number, share);
+    if (!share && number > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException("size=" + text + " exceeds the edges of every graph");
+    }
+    return number == 0 ? new Value(0, false) : new Value(number, share);
   }
 
   /**
@@ -136,7 +150,8 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
           .map(Map.Entry::getKey)
           .toList();
     }
-    return values.stream().map(EdgeCounts::text).toList();
+    boolean alone = values.size() == 1; // where "all" means every size
+    return values.stream().map(v -> alone && v.share() ? "" + v.number() : text(v)).toList();
   }
 
   private static boolean yes(Boolean b) {
@@ -147,7 +162,7 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
     if (!v.share()) {
       return String.valueOf((long) v.number());
     }
-    return v.number() == 1 ? "all" : new java.math.BigDecimal(v.number()).toPlainString();
+    return v.number() == 1 ? "all" : Double.toString(v.number());
   }
 
   /**

@@ -56,10 +56,11 @@ class DiscoverCommandTest {
   }
 
   @Test
-  void writesFourFilesAndNothingElse() throws IOException {
+  void writesFiveFilesAndNothingElse() throws IOException {
     try (Stream<Path> files = Files.list(eap.directory())) {
       assertEquals(
-          Set.of("scores.safetensors", "edges.json", "measurements.json", "report.html"),
+          Set.of(
+              "scores.safetensors", "edges.json", "measurements.json", "report.html", "run.json"),
           new TreeSet<>(files.map(f -> f.getFileName().toString()).toList()));
     }
     assertEquals("", ran.err());
@@ -535,7 +536,7 @@ class DiscoverCommandTest {
     Results r = Results.discover(out, "--edges", "0,9");
     assertEquals(Set.of(0, 9), r.metric("kl_div").keySet());
     try (Stream<Path> files = Files.list(out)) {
-      assertEquals(5, files.count());
+      assertEquals(6, files.count());
     }
   }
 
