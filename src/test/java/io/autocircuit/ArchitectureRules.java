@@ -39,6 +39,7 @@ record ArchitectureRules(String root) {
       List.of(
           "graph",
           "files",
+          "catalogue",
           "tensor",
           "kernels",
           "data",

@@ -1,6 +1,5 @@
 package io.autocircuit.experiment;
 
-import io.autocircuit.data.Batches;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.EdgeCounts;
@@ -11,13 +10,10 @@ import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Measurements;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
-import io.autocircuit.model.OutputSlice;
-import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.MemoryEstimate;
 import io.autocircuit.patch.MicroBatch;
-import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
@@ -101,8 +97,6 @@ public record Discovery(
     }
   }
 
-  private static final int BATCH_SIZE = 32;
-
   /** Keeps unmodifiable copies. */
   public Discovery {
     train = List.copyOf(train);
@@ -151,18 +145,18 @@ public record Discovery(
    * @throws DataException if clean and corrupt of a pair differ in length
    */
   public static Discovery of(Task task, PruneAlgorithm algorithm, Kernels kernels) {
-    List<PromptBatch> batches = Batches.byLength(task.prompts(), BATCH_SIZE);
-    return new Discovery(
-        PatchableModel.of(task.model(), true, 0, OutputSlice.LAST_SEQ, kernels),
-        batches,
-        batches,
-        algorithm,
-        CircuitRuns.of(PatchType.TREE_PATCH, Ablation.RESAMPLE),
-        new EdgeCounts(EdgeCounts.Mode.AUTO, List.of(), true, true),
-        false,
-        List.of(Metric.values()),
-        null,
-        task.prompts().notices());
+    return builder(task, algorithm).kernels(kernels).build();
+  }
+
+  /**
+   * A builder for discoveries that are not the usual one.
+   *
+   * @param task the model and its prompts
+   * @param algorithm scores the edges
+   * @return a builder of {@link #of(Task, PruneAlgorithm)}
+   */
+  public static DiscoveryBuilder builder(Task task, PruneAlgorithm algorithm) {
+    return new DiscoveryBuilder(task, algorithm);
   }
 
   /** Runs it, silently. */

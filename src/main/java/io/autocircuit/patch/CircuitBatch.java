@@ -61,6 +61,17 @@ record CircuitBatch(List<CircuitPlan> plans, List<BitSet> edges) {
     return used;
   }
 
+  /** As {@link #used}, counting only the first {@code limit} sources. */
+  int usedBelow(CopyRange r, Stage stage, int row, int limit) {
+    int used = 0;
+    for (int c = r.first(); c < r.end(); c++) {
+      for (int s : kept(c, stage, row)) {
+        used = s < limit ? Math.max(used, s + 1) : used;
+      }
+    }
+    return used;
+  }
+
   /** A circuit's edges where they differ by position, else null. */
   BitSet edges(int copy) {
     return edges == null ? null : edges.get(copy);

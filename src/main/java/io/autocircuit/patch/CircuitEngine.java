@@ -9,9 +9,7 @@ import io.autocircuit.patch.CircuitMasks.Destination;
 import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -22,9 +20,9 @@ import org.bytedeco.pytorch.global.torch;
  * <p>With P_d the input of a destination when every source is ablated (it depends on the batch
  * alone), its input in a circuit is {@code P_d − Σ_{s kept} Δ_s}. Only live nodes are computed, at
  * the positions at which they are read (see {@link CircuitPlan}). Every query, key and value column
- * and every Δ is kept with the list of what it was computed from ({@link Provenance}); where that
- * has not changed since the last circuit, it is not computed again. So circuits that differ little
- * cost little, one after another: the trials of ACDC, and the growing circuits of a sweep.
+ * and every Δ is kept with the list of what it was computed from ({@link Holdings}); where that has
+ * not changed since the last circuit, it is not computed again. So circuits that differ little cost
+ * little, one after another: the trials of ACDC, and the growing circuits of a sweep.
  *
  * <p>Several circuits can be evaluated in one run: the batch is then a number of copies of the
  * prompts ({@link PromptCopies}), one for each circuit, with a mask for each copy. A node is
@@ -45,15 +43,13 @@ final class CircuitEngine implements AutoCloseable {
   private final CircuitMasks masks;
 
   /** What each copy holds. */
-  private final Provenance[] held;
+  private final Holdings held;
 
   /** The logits of each copy's last circuit; null where not known. */
   private final Tensor[] logits;
 
   /** The logits when every source is ablated for the end: the same for every such circuit. */
   private Tensor constantLogits;
-
-  private long clock;
 
   /**
    * Makes the working memory of so many copies.
@@ -71,23 +67,18 @@ final class CircuitEngine implements AutoCloseable {
     this.d = in.width();
     copies = new PromptCopies(in, count);
     masks = new CircuitMasks(graph, place, prompts, length);
-    held =
-        IntStream.range(0, count)
-            .mapToObj(c -> new Provenance(graph, ++clock))
-            .toArray(Provenance[]::new);
+    held = new Holdings(graph, count);
     logits = new Tensor[count];
   }
 
   /** How many circuits can be evaluated in one run. */
   int capacity() {
-    return held.length;
+    return held.count();
   }
 
   /** Forgets what was computed, but for what is the same for every circuit. */
   void forget() {
-    for (Provenance p : held) {
-      p.forget();
-    }
+    held.forget();
   }
 
   /**
@@ -114,12 +105,7 @@ final class CircuitEngine implements AutoCloseable {
 
   private Tensor ends(CircuitBatch g) {
     Stage end = graph.end();
-    CopyRange stale = CopyRange.NONE;
-    for (int c = 0; c < g.size(); c++) {
-      if (g.kept(c, end, 0).length > 0 && !held[c].endIs(inputs(g, c, end, 0, CircuitPlan.SLICE))) {
-        stale = stale.with(c);
-      }
-    }
+    CopyRange stale = held.staleEnd(g);
     if (!stale.isEmpty()) {
       try (TensorScope scope = new TensorScope()) {
         Tensor made = end(g, stale);
@@ -129,7 +115,7 @@ final class CircuitEngine implements AutoCloseable {
               stale.size() == 1
                   ? made
                   : made.narrow(0, (long) (c - stale.first()) * prompts, prompts).clone());
-          held[c].setEnd(inputs(g, c, end, 0, CircuitPlan.SLICE));
+          held.wroteEnd(g, c);
         }
       }
     }
@@ -162,11 +148,6 @@ final class CircuitEngine implements AutoCloseable {
     Stage end = graph.end();
     Tensor x = patched(copies.base(end, r), 0, end, g, r, in.firstSliced());
     return model.unembed(model.affine(end).apply(x.select(0, 0)));
-  }
-
-  /** What a destination's input is computed from: how much, its sources and their versions. */
-  private long[] inputs(CircuitBatch g, int copy, Stage stage, int row, byte need) {
-    return held[copy].input(need, g.kept(copy, stage, row), stage, row, g.edges(copy));
   }
 
   /**
@@ -207,89 +188,11 @@ final class CircuitEngine implements AutoCloseable {
       return;
     }
     for (byte need : new byte[] {CircuitPlan.EVERYTHING, CircuitPlan.SLICE}) {
-      project(g, stage, staleParts(g, stage, need), need);
+      project(g, stage, held.staleParts(g, stage, need), need);
     }
     for (byte need : new byte[] {CircuitPlan.EVERYTHING, CircuitPlan.SLICE}) {
-      mix(stage, staleHeads(g, stage, need), need);
+      mix(stage, held.staleHeads(g, stage, need), need);
     }
-  }
-
-  /**
-   * What has to be computed again, and for which copies.
-   *
-   * @param which parts or heads of a stage
-   */
-  private record Stale(List<Integer> which, CopyRange copies) {}
-
-  /** The parts that are read as {@code need} says, in the circuit that reads most of them. */
-  private Stale staleParts(CircuitBatch g, Stage stage, byte need) {
-    int heads = stage.written();
-    List<Integer> which = new ArrayList<>();
-    CopyRange range = CopyRange.NONE;
-    for (int h = 0; h < heads; h++) {
-      int source = stage.firstWritten() + h;
-      byte most = g.need(source);
-      for (int part = h; most != CircuitPlan.NOTHING && part < stage.parts(); part += heads) {
-        boolean query = part < heads;
-        if ((query ? most : CircuitPlan.EVERYTHING) != need) {
-          continue;
-        }
-        int row = stage.row(part);
-        CopyRange stale = CopyRange.NONE;
-        for (int c = 0; c < g.size(); c++) {
-          byte own = g.need(c, source);
-          byte at = query || own == CircuitPlan.NOTHING ? own : CircuitPlan.EVERYTHING;
-          if (at != CircuitPlan.NOTHING
-              && !held[c].partCovers(stage, part, inputs(g, c, stage, row, at))) {
-            stale = stale.with(c);
-          }
-        }
-        if (!stale.isEmpty()) {
-          which.add(part);
-          range = range.with(stale);
-        }
-      }
-    }
-    for (int part : which) {
-      int source = stage.firstWritten() + part % heads;
-      for (int c = range.first(); c < range.end(); c++) {
-        boolean unread = g.need(c, source) == CircuitPlan.NOTHING;
-        held[c].setPart(
-            stage, part, unread ? null : inputs(g, c, stage, stage.row(part), need), ++clock);
-      }
-    }
-    return new Stale(which, range);
-  }
-
-  private Stale staleHeads(CircuitBatch g, Stage stage, byte need) {
-    List<Integer> which = new ArrayList<>();
-    CopyRange range = CopyRange.NONE;
-    for (int h = 0; h < stage.written(); h++) {
-      int source = stage.firstWritten() + h;
-      if (g.need(source) != need) {
-        continue;
-      }
-      CopyRange stale = CopyRange.NONE;
-      for (int c = 0; c < g.size(); c++) {
-        byte own = g.need(c, source);
-        if (own != CircuitPlan.NOTHING
-            && !held[c].sourceCovers(source, held[c].head(own, stage, h))) {
-          stale = stale.with(c);
-        }
-      }
-      if (!stale.isEmpty()) {
-        which.add(h);
-        range = range.with(stale);
-      }
-    }
-    for (int h : which) {
-      int source = stage.firstWritten() + h;
-      for (int c = range.first(); c < range.end(); c++) {
-        boolean unread = g.need(c, source) == CircuitPlan.NOTHING;
-        held[c].setSource(source, unread ? null : held[c].head(need, stage, h));
-      }
-    }
-    return new Stale(which, range);
   }
 
   /** The first position that is computed for a need. */
@@ -297,59 +200,11 @@ final class CircuitEngine implements AutoCloseable {
     return need == CircuitPlan.SLICE ? in.firstSliced() : in.prefix;
   }
 
-  /** The stage that reads what attention reads and what it has written; null if there is none. */
-  private Stage follower(Stage attention) {
-    Stage next = graph.stages().get(attention.index() + 1);
-    return next.kind() == Stage.Kind.MLP && !attention.streamReadAgain() ? next : null;
-  }
-
-  /**
-   * What the follower of a stage reads in some copies from the sources that attention reads too.
-   *
-   * @return one list for each copy; null if nothing in any of them
-   */
-  private long[][] carried(CircuitBatch g, CopyRange r, Stage attention) {
-    Stage next = follower(attention);
-    byte need = next == null ? CircuitPlan.NOTHING : g.need(next.firstWritten());
-    if (need == CircuitPlan.NOTHING) {
-      return null;
-    }
-    long[][] lists = new long[r.size()][];
-    boolean any = false;
-    for (int i = 0; i < lists.length; i++) {
-      int c = r.first() + i;
-      int[] early =
-          Arrays.stream(g.kept(c, next, 0)).filter(s -> s < attention.sources()).toArray();
-      any |= early.length > 0;
-      lists[i] = held[c].input(need, early, next, 0, g.edges(c));
-    }
-    return any ? lists : null;
-  }
-
-  private boolean carriesCover(Stage attention, CopyRange r, long[][] early) {
-    for (int i = 0; i < early.length; i++) {
-      if (!held[r.first() + i].carryCovers(attention, early[i])) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  /** Whether two parts have the same inputs in all of some copies. */
-  private boolean sameInputs(Stage stage, int part, int other, CopyRange r) {
-    for (int c = r.first(); c < r.end(); c++) {
-      if (!held[c].sameInput(stage, part, other)) {
-        return false;
-      }
-    }
-    return true;
-  }
-
   /**
    * Computes queries, keys and values at the positions of {@code need}, and on the way what the
    * follower reads from the same sources.
    */
-  private void project(CircuitBatch g, Stage stage, Stale stale, byte need) {
+  private void project(CircuitBatch g, Stage stage, Holdings.Stale stale, byte need) {
     List<Integer> parts = stale.which();
     CopyRange r = stale.copies();
     if (parts.isEmpty()) {
@@ -365,7 +220,7 @@ final class CircuitEngine implements AutoCloseable {
     for (int i = 0; i < inputs.length; i++) {
       int part = parts.get(i);
       int known = 0;
-      while (known < unique.size() && !sameInputs(stage, part, unique.get(known), r)) {
+      while (known < unique.size() && !held.sameInputs(stage, part, unique.get(known), r)) {
         known++;
       }
       if (known == unique.size()) {
@@ -376,14 +231,14 @@ final class CircuitEngine implements AutoCloseable {
       inputs[i] = known;
     }
     int count = destinations.size();
-    long[][] early = carried(g, r, stage);
+    long[][] early = held.carried(g, r, stage);
     boolean carry =
-        early != null && first == from((byte) early[0][0]) && !carriesCover(stage, r, early);
+        early != null && first == from((byte) early[0][0]) && !held.carriesCover(stage, r, early);
     Tensor carried = null;
     if (carry) {
-      Stage next = follower(stage);
+      Stage next = held.follower(stage);
       destinations.add(new Destination(next, 0));
-      used = Math.max(used, usedBelow(g, r, next, stage.sources()));
+      used = Math.max(used, g.usedBelow(r, next, 0, stage.sources()));
       carried =
           positions == length
               ? copies.rows(copies.carry(stage), 0, r)
@@ -404,25 +259,12 @@ final class CircuitEngine implements AutoCloseable {
       if (positions < length) {
         copies.rows(copies.carry(stage), 0, r).narrow(1, first, positions).copy_(carried);
       }
-      for (int i = 0; i < early.length; i++) {
-        held[r.first() + i].setCarry(stage, early[i]);
-      }
+      held.wroteCarry(stage, r, early);
     }
-  }
-
-  /** How many leading sources, of the first {@code limit}, a stage's one destination reads. */
-  private static int usedBelow(CircuitBatch g, CopyRange r, Stage stage, int limit) {
-    int used = 0;
-    for (int c = r.first(); c < r.end(); c++) {
-      for (int s : g.kept(c, stage, 0)) {
-        used = s < limit ? Math.max(used, s + 1) : used;
-      }
-    }
-    return used;
   }
 
   /** Attention of some heads at the positions of {@code need}, and their Δ. */
-  private void mix(Stage stage, Stale stale, byte need) {
+  private void mix(Stage stage, Holdings.Stale stale, byte need) {
     CopyRange r = stale.copies();
     if (stale.which().isEmpty()) {
       return;
@@ -454,11 +296,7 @@ final class CircuitEngine implements AutoCloseable {
                 .narrow(2, first, positions),
             delta(r, source, heads).narrow(2, first, positions),
             null));
-    for (int h : some) {
-      for (int c = r.first(); c < r.end(); c++) {
-        held[c].setSourceVersion(source + h, ++clock);
-      }
-    }
+    held.wroteHeads(stage, some, r);
   }
 
   private static Tensor pick(Tensor columns, int[] some, int heads, int dHead) {
@@ -472,24 +310,17 @@ final class CircuitEngine implements AutoCloseable {
     if (need == CircuitPlan.NOTHING) {
       return;
     }
-    CopyRange r = CopyRange.NONE;
-    for (int c = 0; c < g.size(); c++) {
-      byte own = g.need(c, source);
-      if (own != CircuitPlan.NOTHING
-          && !held[c].sourceCovers(source, inputs(g, c, stage, 0, own))) {
-        r = r.with(c);
-      }
-    }
+    CopyRange r = held.staleOutput(g, stage);
     if (r.isEmpty()) {
       return;
     }
     int first = from(need);
     int positions = length - first;
     Stage before = graph.stages().get(stage.index() - 1);
-    long[][] early = carried(g, r, before);
+    long[][] early = held.carried(g, r, before);
     Tensor base = copies.base(stage, r);
     int from = 0;
-    if (early != null && carriesCover(before, r, early)) {
+    if (early != null && held.carriesCover(before, r, early)) {
       base = base.add(copies.rows(copies.carry(before), 0, r));
       from = before.firstWritten();
     }
@@ -501,11 +332,7 @@ final class CircuitEngine implements AutoCloseable {
         delta(r, source, 1).select(0, 0).narrow(1, first, positions),
         copies.rows(copies.ablations, 1, r).select(0, source).narrow(1, first, positions),
         out.view(rows, positions, d));
-    for (int c = r.first(); c < r.end(); c++) {
-      boolean unread = g.need(c, source) == CircuitPlan.NOTHING;
-      held[c].setSource(source, unread ? null : inputs(g, c, stage, 0, need));
-      held[c].setSourceVersion(source, ++clock);
-    }
+    held.wroteOutput(g, stage, need, r);
   }
 
   /** Frees the working memory. */

@@ -1,5 +1,6 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestNode;
@@ -20,6 +21,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.ToIntFunction;
 import org.bytedeco.pytorch.Tensor;
@@ -137,6 +139,14 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     boolean near(double rise, double margin) {
       return thresholds.stream().anyMatch(t -> Math.abs(rise - t) <= margin);
     }
+  }
+
+  @Override
+  public Settings settings() {
+    return Settings.of(
+        AcdcProvider.SETTINGS,
+        Map.of(
+            "tau", thresholds, "target", target, PruneAlgorithmProvider.SCORE_ABLATION, ablation));
   }
 
   @Override

@@ -1,6 +1,9 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.objective.Answers;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.objective.LossFunction;
@@ -15,6 +18,7 @@ import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.Placement;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 
@@ -169,6 +173,30 @@ public record MaskGradient(
     }
     Tensor d = v.sub(Placement.of(v).tensor(target, b, positions, n));
     return d.mul(d).mean(new long[] {1, 2}, false, null);
+  }
+
+  @Override
+  public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    if (answerFunction != AnswerFunction.MSE) {
+      prompts.requireTokens(
+          "--answer-function " + answerFunction.name().toLowerCase(java.util.Locale.ROOT),
+          "--answer-function mse");
+    }
+    if (answerFunction == AnswerFunction.AVG_DIFF) {
+      prompts.requireWrongAnswers(
+          "--answer-function avg_diff compares answers with them", "--answer-function avg_val");
+    }
+  }
+
+  @Override
+  public Settings settings() {
+    Map<String, Object> values = GradientSettings.values(this);
+    if (samples > 0) {
+      values.put("samples", samples);
+      return Settings.of(IntegratedGradientsProvider.SETTINGS, values);
+    }
+    values.put("mask_value", maskValue);
+    return Settings.of(EapProvider.SETTINGS, values);
   }
 
   @Override

@@ -1,6 +1,9 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
@@ -15,6 +18,15 @@ public interface PruneAlgorithm {
 
   /** Its name for people. */
   String title();
+
+  /**
+   * Its settings, as a {@link PruneAlgorithmProvider} declares them; results show them.
+   *
+   * @return none unless overridden
+   */
+  default Settings settings() {
+    return Settings.none();
+  }
 
   /**
    * What ablated sources are replaced by while edges are scored.
@@ -43,6 +55,17 @@ public interface PruneAlgorithm {
   default List<Found> found(PruneScores scores) {
     return List.of();
   }
+
+  /**
+   * Checks that it can be run, before any work: that the prompts have the answers that it looks at,
+   * and that its settings fit the graph.
+   *
+   * @param graph the model's graph
+   * @param prompts all prompts, those that score among them
+   * @throws io.autocircuit.files.DataException if the prompts do not have them, naming the prompts
+   * @throws IllegalArgumentException if a setting does not fit the graph
+   */
+  default void requireFit(ComputationGraph graph, TokenizedDataset prompts) {}
 
   /**
    * Scores every edge.

@@ -1,6 +1,8 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.objective.Answers;
 import io.autocircuit.objective.Divergence;
@@ -17,7 +19,9 @@ import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Scalar;
@@ -137,6 +141,25 @@ public record SubnetworkProbing(
     return patchType == PatchType.TREE_PATCH ? Ablation.TOKENWISE_MEAN_CORRUPT : Ablation.RESAMPLE;
   }
 
+  @Override
+  public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    if (circuitSize > graph.edgeCount()) {
+      throw new IllegalArgumentException(
+          "--circuit-size="
+              + circuitSize
+              + " exceeds the graph's edges="
+              + graph.edgeCount()
+              + "; choose a smaller one, or 0 for none");
+    }
+    String name = "--target " + target.name().toLowerCase(java.util.Locale.ROOT);
+    if (target != Target.KL_DIV && target != Target.MSE) {
+      prompts.requireTokens(name, "--target mse");
+    }
+    if (target == Target.WRONG_ANSWER || target == Target.LOGIT_DIFF_PERCENT) {
+      prompts.requireWrongAnswers(name + " looks at them", "another --target");
+    }
+  }
+
   /** The faithfulness loss of each prompt; its reference is the full model's clean logits. */
   public LossFunction loss() {
     return (logits, batch, reference) ->
@@ -165,6 +188,20 @@ public record SubnetworkProbing(
   /** Whether a run has a mask of its own for each prompt. */
   private boolean perPrompt() {
     return maskFunction.samples() || dropout > 0;
+  }
+
+  @Override
+  public Settings settings() {
+    Map<String, Object> values = new LinkedHashMap<>();
+    values.put("epochs", epochs);
+    values.put("learning_rate", learningRate);
+    values.put("lambda", lambda);
+    values.put("mask_fn", maskFunction);
+    values.put("target", target);
+    values.put("circuit_size", circuitSize);
+    values.put("dropout", dropout);
+    values.put(PruneAlgorithmProvider.SCORE_ABLATION, ablation);
+    return Settings.of(SubnetworkProbingProvider.SETTINGS, values);
   }
 
   @Override
