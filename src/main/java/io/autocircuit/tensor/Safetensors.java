@@ -71,6 +71,8 @@ public final class Safetensors implements AutoCloseable {
    * Opens a safetensors file, the index of a sharded model, or a directory that holds {@code
    * model.safetensors} or else {@code model.safetensors.index.json}.
    *
+   * @param fileOrIndex a file, an index, or a directory
+   * @return the checked view; the caller closes it
    * @throws DataException if there is no such file or anything about it is wrong
    */
   public static Safetensors open(Path fileOrIndex) {
@@ -201,22 +203,39 @@ public final class Safetensors implements AutoCloseable {
 
   // ---- what is in it ----
 
-  /** The file, or the index file, that was opened. */
+  /**
+   * The file, or the index file, that was opened.
+   *
+   * @return as it was given to {@link #open}, or found in the directory given
+   */
   public Path source() {
     return source;
   }
 
-  /** The names of all tensors, sorted. */
+  /**
+   * The names of all tensors, sorted.
+   *
+   * @return unmodifiable
+   */
   public Set<String> names() {
     return entries.keySet();
   }
 
-  /** Whether there is a tensor of this name. */
+  /**
+   * Whether there is a tensor of this name.
+   *
+   * @param name of a tensor
+   * @return false for names in the metadata
+   */
   public boolean contains(String name) {
     return entries.containsKey(name);
   }
 
-  /** The free-form strings in the header (of all shards), sorted by key. */
+  /**
+   * The free-form strings in the header (of all shards), sorted by key.
+   *
+   * @return unmodifiable; empty where the header has none
+   */
   public Map<String, String> metadata() {
     return metadata;
   }
@@ -224,6 +243,8 @@ public final class Safetensors implements AutoCloseable {
   /**
    * The shape of a tensor.
    *
+   * @param name of a tensor
+   * @return the length of each axis; none for a scalar
    * @throws DataException if there is no such tensor
    */
   public long[] shape(String name) {
@@ -233,6 +254,8 @@ public final class Safetensors implements AutoCloseable {
   /**
    * The element type in the file: {@code F32}, {@code BF16}, {@code I64}, ….
    *
+   * @param name of a tensor
+   * @return its name in the header
    * @throws DataException if there is no such tensor
    */
   public String dtype(String name) {
@@ -242,6 +265,7 @@ public final class Safetensors implements AutoCloseable {
   /**
    * Reads a tensor, converted to float32 (rounding to nearest; a bool becomes 0 or 1).
    *
+   * @param name of a tensor
    * @return a fresh contiguous float32 tensor on the CPU, owned by the current {@link TensorScope}
    * @throws DataException if there is no such tensor or the file cannot be read any more
    */
@@ -269,6 +293,8 @@ public final class Safetensors implements AutoCloseable {
   /**
    * Reads a tensor as Java floats, row-major, converted to float32.
    *
+   * @param name of a tensor
+   * @return all elements
    * @throws DataException if there is no such tensor, it has more than 2^31-9 elements, or the file
    *     cannot be read any more
    */
@@ -285,6 +311,7 @@ public final class Safetensors implements AutoCloseable {
   /**
    * Reads a part of a tensor as Java floats, row-major, converted to float32.
    *
+   * @param name of a tensor
    * @param first the number of the first element wanted
    * @param count how many, all within the tensor
    * @return that many numbers
@@ -304,6 +331,8 @@ public final class Safetensors implements AutoCloseable {
   /**
    * Reads a tensor as Java doubles, row-major, exactly (but for 64-bit integers beyond 2^53).
    *
+   * @param name of a tensor
+   * @return all elements
    * @throws DataException if there is no such tensor, it has more than 2^31-9 elements, or the file
    *     cannot be read any more
    */
@@ -324,6 +353,7 @@ public final class Safetensors implements AutoCloseable {
   /**
    * Checks that every element is a finite float32.
    *
+   * @param name of a tensor
    * @throws DataException if one is NaN or infinite (or becomes so as float32), saying where; or if
    *     there is no such tensor
    */
@@ -419,6 +449,8 @@ public final class Safetensors implements AutoCloseable {
     /**
      * Checks that {@code shape} and {@code data} agree.
      *
+     * @param shape the length of each axis; none for a scalar
+     * @param data the elements, row-major
      * @throws IllegalArgumentException if they do not
      */
     public Array {
@@ -442,6 +474,7 @@ public final class Safetensors implements AutoCloseable {
   /**
    * Writes float32 tensors, whole or not at all. The same arguments give the same bytes.
    *
+   * @param file what is written, or replaced; its directory exists
    * @param tensors by name; written in the order of their names
    * @param metadata free-form strings for the header; may be empty
    * @throws IllegalArgumentException if a tensor has the reserved name {@code __metadata__}
