@@ -47,12 +47,23 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
     void accept(int circuit, Evaluations.Part part, Tensor logits);
   }
 
-  /** Clean and corrupt in their usual places. */
+  /**
+   * Clean and corrupt in their usual places.
+   *
+   * @param patchType what is ablated
+   * @param ablation what ablated sources are replaced by
+   * @return runs that are not reversed
+   */
   public static CircuitRuns of(PatchType patchType, Ablation ablation) {
     return new CircuitRuns(patchType, ablation, false);
   }
 
-  /** Which prompts are run and which are patched from. */
+  /**
+   * Which prompts are run and which are patched from.
+   *
+   * @return corrupt into clean for {@link PatchType#TREE_PATCH}, clean into corrupt for {@link
+   *     PatchType#EDGE_PATCH}; reversed, the other one
+   */
   public Evaluations.Direction direction() {
     return (patchType == PatchType.TREE_PATCH) == reverseCleanCorrupt
         ? Evaluations.Direction.CLEAN_INTO_CORRUPT
@@ -87,7 +98,13 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
    * workers ({@link PatchableModel#withWorkers}) each takes a micro-batch, and the visitor is
    * called by several threads at once.
    *
-   * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget
+   * @param model the patchable model
+   * @param batches the prompts that are run; dataset means are taken over them too
+   * @param circuits of the model's graph
+   * @param visitor called once for each circuit and micro-batch, in a scope that is closed
+   *     afterwards
+   * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget, a
+   *     circuit is of another graph, or there are no prompts to take a mean over
    */
   public void forEachPart(
       PatchableModel model,
@@ -130,7 +147,12 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
    * whole batch are handed out together; where the memory budget cuts the batch, {@link
    * #forEachPart} is faster.
    *
-   * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget
+   * @param model the patchable model
+   * @param batches the prompts that are run; dataset means are taken over them too
+   * @param circuits of the model's graph
+   * @param visitor called by this thread, once for each circuit and batch, in order
+   * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget, a
+   *     circuit is of another graph, or there are no prompts to take a mean over
    */
   public void forEach(
       PatchableModel model, List<PromptBatch> batches, List<Circuit> circuits, Visitor visitor) {

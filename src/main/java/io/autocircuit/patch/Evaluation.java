@@ -12,8 +12,16 @@ import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Patched runs of one model on one batch with one set of ablation values, one after another. Holds
- * the working memory that they share; not for use by several threads at once (make one for each).
+ * Patched runs of one model on one batch with one set of ablation values, one after another. This
+ * is activation patching along edges (Heimersheim and Nanda 2024, "How to use and interpret
+ * activation patching", arXiv:2404.15255; along paths Goldowsky-Dill et al. 2023, "Localizing model
+ * behavior with path patching", arXiv:2304.05969): destination d reads {@code stream + Σ_s m_sd
+ * (p_s − c_s)}, where c_s is what source s writes in this very run, p_s its ablation value and m_sd
+ * the mask of the edge.
+ *
+ * <p>Holds the working memory that the runs share; not for use by several threads at once (make one
+ * for each). Shapes: B prompts, T positions, P of them in the output slice, V outputs, S sources, D
+ * the width of the stream.
  *
  * <p>Memory: Δ of every source, {@code S·B·T·D} numbers, and the inputs of one block's
  * destinations, up to {@code 3H·B·T·D}; gradients keep each block's inputs, queries, keys, values
@@ -50,7 +58,9 @@ public final class Evaluation implements AutoCloseable {
   /**
    * Runs the model with that mask.
    *
+   * @param mask one for all prompts, or one for each prompt of the batch
    * @return the sliced logits, {@code [B,P,V]}, in the current scope
+   * @throws IllegalArgumentException if it is for another graph or another number of prompts
    */
   public Tensor logits(PatchMask mask) {
     return logitsFrom(mask, 0);
@@ -61,7 +71,11 @@ public final class Evaluation implements AutoCloseable {
    * circuit run before. ({@link PatchType#EDGE_PATCH} ablates the circuit's edges: it runs the
    * circuit's complement.)
    *
+   * @param circuit of this model's graph
+   * @param type whether its edges are ablated or all others; the prompts that are run must fit it
+   *     ({@link CircuitRuns#direction})
    * @return the sliced logits, {@code [B,P,V]}, in the current scope
+   * @throws IllegalArgumentException if the circuit is for another graph
    */
   public Tensor logits(Circuit circuit, PatchType type) {
     try (TensorScope scope = new TensorScope()) {
@@ -74,7 +88,8 @@ public final class Evaluation implements AutoCloseable {
    * another, but for rounding. Takes the memory of an evaluation for each ({@link
    * MemoryEstimate#of(PatchableModel, MemoryEstimate.Work, Ablation, int, int)}).
    *
-   * @param circuits one or more
+   * @param circuits one or more, of this model's graph
+   * @param type whether their edges are ablated or all others
    * @return the sliced logits, {@code [circuits,B,P,V]}, in the current scope
    * @throws IllegalArgumentException if there is none, or one is for another graph
    */
@@ -127,6 +142,11 @@ public final class Evaluation implements AutoCloseable {
   /**
    * The operations that a circuit needs, over those of the plain forward: multiplications and
    * additions of its live nodes at the positions at which they are read, and of its live edges.
+   *
+   * @param circuit of this model's graph
+   * @param type whether its edges are ablated or all others
+   * @return 0 where nothing is left to compute; may exceed 1 for nearly full circuits, as edges are
+   *     work too
    */
   public double liveShare(Circuit circuit, PatchType type) {
     boolean last = in.patchable.slice() == OutputSlice.LAST_SEQ;
@@ -141,10 +161,13 @@ public final class Evaluation implements AutoCloseable {
 
   /**
    * Runs from a block on, taking what comes before from the unpatched run. Exact when the mask is
-   * zero on every edge into an earlier block.
+   * zero on every edge into an earlier block, which is not checked.
    *
-   * @param firstBlock the first block to compute; the number of blocks computes the end alone
+   * @param mask one for all prompts, or one for each prompt of the batch
+   * @param firstBlock the first block to compute, from 0; the number of blocks computes the end
+   *     alone
    * @return the sliced logits, {@code [B,P,V]}, in the current scope
+   * @throws IllegalArgumentException if the mask is for another graph or another number of prompts
    */
   public Tensor logitsFrom(PatchMask mask, int firstBlock) {
     check(mask);
@@ -165,13 +188,16 @@ public final class Evaluation implements AutoCloseable {
   }
 
   /**
-   * The gradient of a loss with respect to every mask value.
+   * The gradient of a loss with respect to every mask value. At mask 0, with resampled ablation
+   * values, that is edge attribution patching (Syed et al. 2023, arXiv:2310.10348): {@code
+   * ⟨∂L/∂x_d, p_s − c_s⟩} for each edge, the product over prompts, positions and D.
    *
-   * @param mask where the gradient is taken
+   * @param mask where the gradient is taken; one for all prompts, or one for each
    * @param loss the loss of each prompt
    * @param prompts passed to the loss
-   * @param reference passed to the loss, {@code [B,P,V]} or null
-   * @return losses and gradients
+   * @param reference passed to the loss, {@code [B,P,V]} or null; stays the caller's
+   * @return losses and gradients, as plain numbers
+   * @throws IllegalArgumentException if the mask is for another graph or another number of prompts
    */
   public Gradient gradient(
       PatchMask mask, LossFunction loss, PromptBatch prompts, Tensor reference) {
@@ -181,12 +207,13 @@ public final class Evaluation implements AutoCloseable {
   /**
    * What comes out when the gradient of a loss is taken by given rules.
    *
-   * @param mask where the gradient is taken
+   * @param mask where the gradient is taken; one for all prompts, or one for each
    * @param loss the loss of each prompt
    * @param prompts passed to the loss
-   * @param reference passed to the loss, {@code [B,P,V]} or null
+   * @param reference passed to the loss, {@code [B,P,V]} or null; stays the caller's
    * @param rules how it goes back through the model's functions
-   * @return losses, and what takes the place of their gradients
+   * @return losses, and what takes the place of their gradients, as plain numbers
+   * @throws IllegalArgumentException if the mask is for another graph or another number of prompts
    */
   public Gradient gradient(
       PatchMask mask,
@@ -222,7 +249,7 @@ public final class Evaluation implements AutoCloseable {
     return new Unread(l.losses(), gradients);
   }
 
-  /** Frees the working memory. */
+  /** Frees the working memory; logits that were handed out stay. */
   @Override
   public void close() {
     if (engine != null) {

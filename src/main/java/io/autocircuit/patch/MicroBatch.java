@@ -12,7 +12,11 @@ import java.util.List;
  * @param prompts the prompts, at the batch's length
  */
 public record MicroBatch(int batch, int first, PromptBatch prompts) {
-  /** Number of prompts. */
+  /**
+   * Number of prompts.
+   *
+   * @return b, of the batch's B
+   */
   public int size() {
     return prompts.clean().batchSize();
   }
@@ -22,7 +26,10 @@ public record MicroBatch(int batch, int first, PromptBatch prompts) {
    * by at most one.
    *
    * @param index of the batch in the list of batches
+   * @param batch the whole batch
    * @param size at least 1
+   * @return in the batch's order; one part that is the batch itself where it is small enough
+   * @throws IllegalArgumentException if {@code size} is less
    */
   public static List<MicroBatch> split(int index, PromptBatch batch, int size) {
     if (size < 1) {

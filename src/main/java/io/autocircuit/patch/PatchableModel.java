@@ -38,7 +38,14 @@ public record PatchableModel(
   /**
    * Checks that graph and model fit.
    *
-   * @throws IllegalArgumentException if they do not
+   * @param model any transformer; stays the caller's, who closes it after all that runs it
+   * @param graph of as many blocks and heads as the model, wired alike; with positions, every
+   *     prompt needs that length
+   * @param slice of the logits of every run
+   * @param kernels for the device where the model is
+   * @param memory for all runs, beside the model's weights; batches are cut to fit into it
+   * @param workers at least 1
+   * @throws IllegalArgumentException if graph and model do not fit, or there is no worker
    */
   public PatchableModel {
     if (workers < 1) {
@@ -61,13 +68,27 @@ public record PatchableModel(
     }
   }
 
-  /** With unlimited memory: every batch is run as a whole. */
+  /**
+   * With unlimited memory: every batch is run as a whole, by one worker.
+   *
+   * @param model any transformer; stays the caller's, who closes it after all that runs it
+   * @param graph of as many blocks and heads as the model, wired alike
+   * @param slice of the logits of every run
+   * @param kernels for the device where the model is
+   * @throws IllegalArgumentException if graph and model do not fit
+   */
   public PatchableModel(
       Transformer model, ComputationGraph graph, OutputSlice slice, Kernels kernels) {
     this(model, graph, slice, kernels, MemoryBudget.UNLIMITED, 1);
   }
 
-  /** The same model under another memory budget. Results do not depend on it. */
+  /**
+   * The same model under another memory budget. Results do not depend on it but for the rounding of
+   * micro-batches.
+   *
+   * @param budget for all runs, beside the model's weights; batches are cut to fit into it
+   * @return a new view of the same weights
+   */
   public PatchableModel withMemory(MemoryBudget budget) {
     return new PatchableModel(model, graph, slice, kernels, budget, workers);
   }
@@ -77,16 +98,26 @@ public record PatchableModel(
    * then cut each into that many micro-batches and compute them at the same time; results depend on
    * their number within the rounding of micro-batches, not on which worker is faster. Use one
    * native thread with several workers.
+   *
+   * @param count at least 1
+   * @return a new view of the same weights
+   * @throws IllegalArgumentException if it is less
    */
   public PatchableModel withWorkers(int count) {
     return new PatchableModel(model, graph, slice, kernels, memory, count);
   }
 
   /**
-   * The model with its factorized graph.
+   * The model with its factorized graph, unlimited memory and one worker.
    *
+   * @param model any transformer; stays the caller's, who closes it after all that runs it
    * @param separateQkv whether queries, keys and values have inputs of their own
-   * @param positions 0 for one mask for all positions, else the number of positions
+   * @param positions 0 for one mask for all positions, else the number of positions T, which every
+   *     prompt then needs
+   * @param slice of the logits of every run
+   * @param kernels for the device where the model is
+   * @return the patchable model
+   * @throws IllegalArgumentException if there are too many edges
    */
   public static PatchableModel of(
       Transformer model, boolean separateQkv, int positions, OutputSlice slice, Kernels kernels) {
@@ -100,6 +131,7 @@ public record PatchableModel(
    *
    * @param work what each is run for
    * @param ablation what ablated sources are replaced by
+   * @param batches whole batches, each of prompts of one length
    * @return for each batch, its micro-batches in order; one of all prompts where that fits
    * @throws IllegalArgumentException if one prompt alone exceeds the budget
    */
@@ -119,7 +151,13 @@ public record PatchableModel(
     return List.copyOf(all);
   }
 
-  /** The unpatched model's sliced logits, {@code [B,P,V]}, in the current scope. */
+  /**
+   * The unpatched model's sliced logits.
+   *
+   * @param tokens B prompts
+   * @return {@code [B,P,V]}, in the current scope
+   * @throws IllegalArgumentException if a token id or the length does not fit the model
+   */
   public Tensor logits(TokenBatch tokens) {
     return model.logits(tokens, slice);
   }
@@ -129,19 +167,25 @@ public record PatchableModel(
    *
    * @param input the prompts that are run
    * @param ablations what ablated sources are replaced by, {@code [S, 1 or B, 1 or T, D]}; see
-   *     {@link AblationValues}
+   *     {@link AblationValues}. The evaluation keeps a reference of its own
+   * @return an evaluation, which the caller closes
+   * @throws IllegalArgumentException if prompts or shapes do not fit model and graph
    */
   public Evaluation evaluation(TokenBatch input, Tensor ablations) {
     return new Evaluation(this, input, ablations, false, 0);
   }
 
   /**
-   * Starts evaluating patched runs on one batch.
+   * Starts evaluating patched runs on one batch. Where values are resampled from pairs that are
+   * padded alike, runs of circuits leave out what is the same in both prompts' runs: nodes that
+   * keep no edge, and in causal models the positions before the first different token.
    *
    * @param input the prompts that are run
-   * @param values what ablated sources are replaced by
+   * @param values what ablated sources are replaced by; may be closed before the evaluation is
    * @param from the prompts whose activations are patched in, as {@link AblationValues#of} takes
    *     them
+   * @return an evaluation, which the caller closes
+   * @throws IllegalArgumentException if prompts or shapes do not fit model and graph
    */
   public Evaluation evaluation(TokenBatch input, AblationValues values, TokenBatch from) {
     try (TensorScope scope = new TensorScope()) {
