@@ -190,7 +190,8 @@ public final class Evaluation implements AutoCloseable {
   /**
    * The gradient of a loss with respect to every mask value. At mask 0, with resampled ablation
    * values, that is edge attribution patching (Syed et al. 2023, arXiv:2310.10348): {@code
-   * ⟨∂L/∂x_d, p_s − c_s⟩} for each edge, the product over prompts, positions and D.
+   * ⟨∂L/∂x_d, p_s − c_s⟩} for each edge, the product over D and the prompts and positions that
+   * share its mask value.
    *
    * @param mask where the gradient is taken; one for all prompts, or one for each
    * @param loss the loss of each prompt

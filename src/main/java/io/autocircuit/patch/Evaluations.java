@@ -88,7 +88,7 @@ public final class Evaluations implements AutoCloseable {
     /**
      * Number of prompts.
      *
-     * @return b
+     * @return b, of the batch's B
      */
     public int size() {
       return micro.size();
@@ -106,7 +106,7 @@ public final class Evaluations implements AutoCloseable {
     /**
      * Runs them.
      *
-     * @return open during a visit; its owner closes it
+     * @return open during a visit; not the visitor's to close
      */
     public Evaluation run() {
       return run;
@@ -115,7 +115,7 @@ public final class Evaluations implements AutoCloseable {
     /**
      * The unpatched model's sliced logits on the clean prompts, computed when first asked for.
      *
-     * @return {@code [b,P,V]}, freed when the part is closed
+     * @return {@code [b,P,V]}; the part frees it, not the visitor
      */
     public Tensor clean() {
       if (clean == null) {
@@ -127,7 +127,7 @@ public final class Evaluations implements AutoCloseable {
     /**
      * The unpatched model's sliced logits on the corrupt prompts, computed when first asked for.
      *
-     * @return {@code [b,P,V]}, freed when the part is closed
+     * @return {@code [b,P,V]}; the part frees it, not the visitor
      */
     public Tensor corrupt() {
       if (corrupt == null) {
