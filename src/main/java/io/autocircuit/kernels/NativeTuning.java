@@ -52,7 +52,11 @@ public final class NativeTuning {
     return settings;
   }
 
-  /** Whether {@link #apply}, or the environment, asks OpenMP's idle threads to sleep. */
+  /**
+   * Whether {@link #apply}, or the environment, asks OpenMP's idle threads to sleep.
+   *
+   * @return whether they do
+   */
   public static boolean idleThreadsSleep() {
     return "passive".equalsIgnoreCase(NativeEnvironment.getenv(WAIT_POLICY));
   }

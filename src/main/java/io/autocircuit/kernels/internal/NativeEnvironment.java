@@ -23,6 +23,9 @@ public final class NativeEnvironment {
   /**
    * C's {@code setenv}.
    *
+   * @param name the variable's name
+   * @param value its value
+   * @param overwrite 0 to leave a value that is there
    * @return 0 if it worked
    */
   public static native int setenv(String name, String value, int overwrite);
@@ -30,11 +33,16 @@ public final class NativeEnvironment {
   /**
    * C's {@code getenv}.
    *
+   * @param name the variable's name
    * @return the value as the native libraries see it; null if it is not set
    */
   public static native String getenv(String name);
 
-  /** See {@code native/include/native_environment.h}. */
+  /**
+   * See {@code native/include/native_environment.h}.
+   *
+   * @return 1 on such a machine, else 0
+   */
   public static native int amd_with_avx512();
 
   /** See {@code native/include/native_environment.h}. */
