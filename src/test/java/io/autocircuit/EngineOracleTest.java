@@ -654,8 +654,10 @@ class EngineOracleTest {
         Transformer read = ModelLoader.load(dir, null, ScalarType.Double);
         Transformer processed =
             ModelLoader.load(dir, WeightProcessing.DEFAULT, ScalarType.Double)) {
-      assertEquals(a.scaled(), read.attentionAffine(0).weight() != null);
-      assertEquals(a.scaled() && a.biased(), read.finalAffine().bias() != null);
+      assertEquals(
+          a.scaled(), read.affine(read.config().graph(true, 0).stages(0).get(0)).weight() != null);
+      assertEquals(
+          a.scaled() && a.biased(), read.affine(read.config().graph(true, 0).end()).bias() != null);
       Tensor want = direct.logits(batch.clean(), OutputSlice.ALL);
       EXACT.check(a + ", read", want, read.logits(batch.clean(), OutputSlice.ALL));
       // weights are processed in the type of the file, float32

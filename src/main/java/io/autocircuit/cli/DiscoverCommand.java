@@ -3,65 +3,27 @@ package io.autocircuit.cli;
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Output;
-import io.autocircuit.cli.DiscoverOptions.Patching;
-import io.autocircuit.cli.DiscoverOptions.Precision;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
-import io.autocircuit.data.Batches;
-import io.autocircuit.data.PromptBatch;
-import io.autocircuit.data.TokenizedDataset;
-import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.Discovery;
-import io.autocircuit.experiment.ResultFiles;
+import io.autocircuit.experiment.Run;
+import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.experiment.UnfitSettingException;
 import io.autocircuit.files.DataException;
-import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.graph.EdgeCounts;
-import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.kernels.DeviceChoice;
-import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.metric.Metric;
-import io.autocircuit.model.ModelLoader;
-import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.RandomModels;
-import io.autocircuit.model.Transformer;
-import io.autocircuit.model.TransformerConfig;
-import io.autocircuit.model.WeightProcessing;
-import io.autocircuit.patch.Ablation;
-import io.autocircuit.patch.Circuit;
-import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.MemoryBudget;
-import io.autocircuit.patch.PatchType;
-import io.autocircuit.patch.PatchableModel;
-import io.autocircuit.patch.PruneScores;
-import io.autocircuit.prune.Acdc;
-import io.autocircuit.prune.ExactPatching;
-import io.autocircuit.prune.GroundTruth;
-import io.autocircuit.prune.MaskGradient;
-import io.autocircuit.prune.PruneAlgorithm;
-import io.autocircuit.prune.RandomScores;
-import io.autocircuit.prune.SavedScores;
-import io.autocircuit.prune.SubnetworkProbing;
+import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.report.DiscoveryReport;
-import io.autocircuit.report.ReportData;
 import io.autocircuit.report.ResultDirectory;
-import io.autocircuit.task.EmbeddedTask;
-import io.autocircuit.task.OfficialCircuit;
-import io.autocircuit.task.Task;
-import io.autocircuit.tensor.Device;
-import io.autocircuit.tensor.NativeThreads;
 import java.io.PrintWriter;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
-import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -71,127 +33,116 @@ import picocli.CommandLine.Command;
     name = "discover",
     mixinStandardHelpOptions = true,
     sortOptions = false,
+    modelTransformer = AlgorithmOptions.Adder.class,
     customSynopsis = "autocircuit discover [OPTIONS]",
     description = {
       "Scores the edges of a model on prompt pairs, evaluates circuits of growing size, and writes"
-          + " scores.safetensors, edges.json, measurements.json and report.html.",
+          + " scores.safetensors, edges.json, measurements.json, report.html and run.json.",
       "Without --model and --dataset it runs the embedded induction model."
     })
 final class DiscoverCommand implements Callable<Integer> {
-  private static final String SAVED = "saved";
-  private static final double DEFAULT_TAU = 0.001;
-  private static final long SMALL_PRODUCT = 32_000_000;
-
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
-  @ArgGroup(validate = false, heading = "%nWhat is run:%n")
+  @ArgGroup(validate = false, order = 1, heading = "%nWhat is run:%n")
   private final Input input = new Input();
 
-  @ArgGroup(validate = false, heading = "%nHow edges are scored:%n")
+  @ArgGroup(validate = false, order = 2, heading = "%nHow edges are scored:%n")
   private final Scoring scoring = new Scoring();
 
-  @ArgGroup(validate = false, heading = "%nHow circuits are judged:%n")
+  @ArgGroup(validate = false, order = 4, heading = "%nHow circuits are judged:%n")
   private final Judging judging = new Judging();
 
-  @ArgGroup(validate = false, heading = "%nOutput:%n")
+  @ArgGroup(validate = false, order = 5, heading = "%nOutput:%n")
   private final Output output = new Output();
 
   @CommandLine.Mixin private DeviceOption device;
 
+  /** Set when the options are added. */
+  AlgorithmOptions options;
+
   @Override
   public Integer call() {
-    usage(
-        () -> {
-          check();
-          return null;
-        });
-    DeviceChoice on = device.choose();
+    RunSpec wanted =
+        usage(
+            () -> {
+              check();
+              return new RunOptions(input, scoring, judging, options, parsed()).spec();
+            });
+    DeviceChoice on = device(wanted);
     ResultDirectory.requireWritable(output.out);
-    ScalarType type = input.precision == Precision.FLOAT32 ? ScalarType.Float : ScalarType.Double;
-    try (Task task = task(type, on.device());
-        KernelsProvider.Choice kernels = KernelsProvider.choose(on.device())) {
-      run(task, on, kernels);
+    Run.Means means =
+        new Run.Means(
+            Optional.of(on),
+            Optional.ofNullable(input.threads),
+            Optional.ofNullable(input.memory).map(MemoryBudget::parse));
+    try (Run run = open(wanted, means)) {
+      discover(run, on);
     }
     return 0;
   }
 
-  private void run(Task task, DeviceChoice on, KernelsProvider.Choice kernels) {
-    PrintWriter out = spec.commandLine().getOut();
-    MemoryBudget memory = memory(task.model(), on);
-    if (output.verbose) {
-      out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
-      out.println(
-          "memory for runs: "
-              + memory
-              + (input.memory != null
-                  ? ""
-                  : on.device().isCuda() ? " (of the device)" : " (of this machine)"));
-    }
-    TokenizedDataset data = task.prompts();
-    int positions = scoring.tokenPositions ? data.lengths().get(0) : 0;
-    PatchableModel model =
-        PatchableModel.of(task.model(), scoring.separateQkv, positions, slice(), kernels.kernels())
-            .withMemory(memory);
-    int edges = model.graph().edgeCount();
-    EdgeCounts counts = usage(() -> edgeCounts(edges));
-    if (scoring.circuitSize > edges) {
-      throw usage("--circuit-size=" + scoring.circuitSize + " exceeds the graph's edges=" + edges);
-    }
-    TokenizedDataset train = data;
-    TokenizedDataset test = data;
-    if (input.train != null || input.test != null) {
-      int further = input.test == null ? 0 : input.test;
-      int n = input.train != null ? input.train : data.size() - further;
-      if (n < 1) {
-        throw usage(
-            "--test="
-                + further
-                + " leaves none of prompts="
-                + data.size()
-                + " to score the edges on; choose fewer, or leave --test away to judge on the"
-                + " prompts that score");
+  private DeviceChoice device(RunSpec wanted) {
+    return given("--device") || wanted.machine().isEmpty()
+        ? device.choose()
+        : DeviceChoice.of(DeviceRequest.parse(wanted.machine().get().device()));
+  }
+
+  /** What does not fit is wrong usage, unless a file says it. */
+  private Run open(RunSpec wanted, Run.Means means) {
+    try {
+      return Run.open(wanted, means);
+    } catch (UnfitSettingException e) {
+      if (input.run != null) {
+        throw new DataException("file=" + input.run + ": " + e.getMessage(), e);
       }
-      TokenizedDataset.Split split = split(data, n, further);
-      train = split.train();
-      test = input.test == null ? train : split.test();
+      throw new CommandLine.ParameterException(spec.commandLine(), e.getMessage(), e);
     }
-    List<PromptBatch> trainBatches = batches(train);
-    List<PromptBatch> testBatches = input.test == null ? trainBatches : batches(test);
-    Circuit official =
-        scoring.official == null ? null : OfficialCircuit.read(scoring.official, model.graph());
-    boolean small = small(task.model().config(), trainBatches);
-    int prompts = trainBatches.stream().mapToInt(b -> b.clean().batchSize()).max().orElse(1);
-    Discovery discovery =
-        new Discovery(
-            small ? model.withWorkers(Math.min(threads(), Math.max(1, prompts / 8))) : model,
-            trainBatches,
-            testBatches,
-            scoring.scores == null ? algorithm(official) : saved(model.graph()),
-            new CircuitRuns(patchType(), circuitAblation(), judging.reverse),
-            counts,
-            judging.ties,
-            metrics(),
-            official,
-            data.notices());
-    int threads = threads();
-    Printout printout = new Printout(out, judging.metrics != null);
+  }
+
+  private void discover(Run run, DeviceChoice on) {
+    PrintWriter out = spec.commandLine().getOut();
+    if (output.verbose) {
+      out.println("run: " + run.spec().hash());
+      out.println(
+          "kernels: " + run.kernels().kernels().name() + " (" + run.kernels().reason() + ")");
+      out.println("memory for runs: " + run.memory() + memoryOf(run, on));
+    }
+    Discovery discovery = run.discovery();
+    boolean everyMetric = run.spec().judging().metrics().size() < Metric.all().size();
+    Printout printout = new Printout(out, everyMetric);
     printout.before(
         discovery,
-        datasetName(task.prompts()),
-        data.beginning(),
+        DiscoveryReport.dataset(run),
+        run.task().prompts().beginning(),
         output.verbose && on.expected() ? on + " (" + on.reason() + ")" : on.toString());
     Discovery.Result result;
-    try (NativeThreads used = NativeThreads.use(small ? 1 : threads);
-        Bars bars = Bars.onTerminal()) {
-      result = discovery.judge(scaled(discovery.score(bars), trainBatches), bars);
+    try (Bars bars = Bars.onTerminal()) {
+      result = run.run(bars);
     }
-    ResultDirectory.write(output.out, result, report(task, result, threads, on.device()));
+    ResultDirectory.write(output.out, run, result);
     printout.after(result);
     result.notices().stream()
         .filter(n -> !discovery.knownNotices().contains(n)) // printed before
         .forEach(n -> out.println("note: " + n));
-    unused().forEach(n -> out.println("note: " + n));
+    if (input.run == null) {
+      options.unused(chosen(), parsed()).forEach(n -> out.println("note: " + n));
+    }
     out.println("report: " + output.out.resolve("report.html"));
+  }
+
+  /** Where the memory budget comes from, unless it was typed. */
+  private String memoryOf(Run run, DeviceChoice on) {
+    if (input.memory != null) {
+      return "";
+    }
+    if (input.run != null && run.notices().isEmpty()) {
+      return " (as recorded)";
+    }
+    return on.device().isCuda() ? " (of the device)" : " (of this machine)";
+  }
+
+  private CommandLine.ParseResult parsed() {
+    return spec.commandLine().getParseResult();
   }
 
   private CommandLine.ParameterException usage(String message) {
@@ -235,14 +186,6 @@ final class DiscoverCommand implements Callable<Integer> {
     }
   }
 
-  private TokenizedDataset.Split split(TokenizedDataset data, int train, int test) {
-    try {
-      return data.select(train, test, !input.noShuffle, input.seed);
-    } catch (DataException tooMany) {
-      throw usage("--train, --test: " + tooMany.getMessage());
-    }
-  }
-
   /** Refuses a list option of which nothing is left between the commas. */
   private void requireItems(String option, List<String> items) {
     if (items != null && (items.isEmpty() || items.stream().anyMatch(String::isBlank))) {
@@ -255,14 +198,18 @@ final class DiscoverCommand implements Callable<Integer> {
     requireItems("--edges", judging.edges);
     requireItems("--metrics", judging.metrics);
     requireItems("--processing", input.processing);
-    if (scoring.tau != null && scoring.tau.length == 0) {
-      throw usage("--tau has no number; give one or more thresholds, separated by commas");
-    }
     if (output.out.toString().isEmpty()) {
       throw usage("--out is empty; give a directory, . for the current one");
     }
     if (input.model != null && input.randomWeights != null) {
       throw usage("give --model or --random-weights, not both");
+    }
+    atLeast("--threads", input.threads, 1);
+    if (input.memory != null) {
+      MemoryBudget.parse(input.memory);
+    }
+    if (input.run != null) {
+      return;
     }
     if (input.model != null && input.dataset == null) {
       throw usage(
@@ -278,50 +225,14 @@ final class DiscoverCommand implements Callable<Integer> {
     atLeast("--batch-size", input.batchSize, 1);
     atLeast("--train", input.train, 1);
     atLeast("--test", input.test, 1);
-    atLeast("--threads", input.threads, 1);
-    if (input.memory != null) {
-      MemoryBudget.parse(input.memory);
+    if (scoring.scores != null && given("--algorithm")) {
+      throw usage("give --algorithm or --scores, not both: saved scores are only judged");
     }
-    atLeast("--samples", scoring.samples, 1);
-    atLeast("--epochs", scoring.epochs, 1);
-    atLeast("--circuit-size", scoring.circuitSize, 0);
-    range("--mask-value", scoring.maskValue, Double.isFinite(scoring.maskValue), "a finite number");
-    range(
-        "--learning-rate",
-        scoring.learningRate,
-        scoring.learningRate > 0 && Double.isFinite(scoring.learningRate),
-        "a number above 0");
-    range(
-        "--lambda",
-        scoring.lambda,
-        scoring.lambda >= 0 && Double.isFinite(scoring.lambda),
-        "a number from 0");
-    range(
-        "--dropout",
-        scoring.dropout,
-        scoring.dropout >= 0 && scoring.dropout < 1,
-        "a number from 0 to below 1");
-    for (double tau : taus()) {
-      range("--tau", tau, tau > 0 && Double.isFinite(tau), "numbers above 0");
-    }
-    if (scoring.scores != null) {
-      if (given("--algorithm")) {
-        throw usage("give --algorithm or --scores, not both: saved scores are only judged");
-      }
-    } else if (!Algorithms.DESCRIPTIONS.containsKey(algorithmKey())) {
-      throw new UnknownNameException(
-          "algorithm", scoring.algorithm, Algorithms.DESCRIPTIONS.keySet());
-    }
-    if (algorithmKey().equals("ground-truth") && scoring.official == null) {
-      throw usage("--algorithm ground-truth needs --official FILE");
-    }
-    circuitAblation();
-    scoreAblation();
-    processing();
-    metrics();
-    edgeCounts(Integer.MAX_VALUE);
-    if (!algorithmKey().equals("ground-truth") && scoring.scores == null) {
-      algorithm(null);
+    PruneAlgorithmProvider algorithm = chosen();
+    if (algorithm == null) {
+      options.requireAllowed(parsed());
+    } else if (algorithm.needsOfficial() && scoring.official == null) {
+      throw usage("--algorithm " + algorithm.key() + " needs --official FILE");
     }
   }
 
@@ -339,400 +250,10 @@ final class DiscoverCommand implements Callable<Integer> {
     return spec.commandLine().getParseResult().hasMatchedOption(option);
   }
 
-  private double[] taus() {
-    return scoring.tau == null ? new double[] {DEFAULT_TAU} : scoring.tau;
-  }
-
-  /** A sentence for each option that was given but belongs to other algorithms. */
-  private List<String> unused() {
-    return Algorithms.OPTIONS.entrySet().stream()
-        .filter(e -> given(e.getKey()) && !e.getValue().contains(algorithmKey()))
-        .map(
-            e ->
-                e.getKey()
-                    + " has no effect on "
-                    + (scoring.scores == null ? algorithmKey() : "saved scores")
-                    + "; it belongs to "
-                    + String.join(", ", e.getValue()))
-        .toList();
-  }
-
-  private Task task(ScalarType type, Device on) {
-    Transformer model = model(type).to(on);
-    try {
-      return new Task(model, data(model));
-    } catch (RuntimeException e) {
-      model.close();
-      throw e;
-    }
-  }
-
-  private Transformer model(ScalarType type) {
-    WeightProcessing processing = processing();
-    if (input.randomWeights != null) {
-      return RandomModels.of(RandomModels.shape(input.randomWeights), input.seed, type);
-    }
-    return input.model == null
-        ? EmbeddedTask.model(processing, type)
-        : ModelLoader.load(input.model, processing, type);
-  }
-
-  private WeightProcessing processing() {
-    if (input.processing == null) {
-      return null;
-    }
-    List<String> known =
-        List.of(
-            "fold_ln",
-            "center_writing_weights",
-            "center_unembed",
-            "fold_value_biases",
-            "all",
-            "none");
-    List<String> steps = input.processing.stream().map(DiscoverCommand::lower).toList();
-    for (String step : steps) {
-      if (!known.contains(step)) {
-        throw new UnknownNameException("processing step", step, known);
-      }
-    }
-    if (steps.contains("all")) {
-      return WeightProcessing.DEFAULT;
-    }
-    return new WeightProcessing(
-        steps.contains("fold_ln"),
-        steps.contains("center_writing_weights"),
-        steps.contains("center_unembed"),
-        steps.contains("fold_value_biases"));
-  }
-
-  private TokenizedDataset data(Transformer model) {
-    TransformerConfig c = model.config();
-    TokenizedDataset data;
-    if (input.dataset == null && input.randomWeights != null) {
-      data = randomPrompts(c);
-    } else if (input.dataset == null) {
-      data = Task.tokenize(EmbeddedTask.prompts(), input.model, input.bos, input.multiTokenAnswers);
-    } else {
-      data =
-          Task.tokenize(
-              input.dataset,
-              input.model,
-              input.bos,
-              input.multiTokenAnswers,
-              Task.limits(model, !input.pad));
-    }
-    if (scoring.tokenPositions) {
-      data.requireEqualLengths();
-    }
-    if (!input.pad) {
-      data.requirePairedLengths();
-    }
-    requireAnswers(data);
-    return data;
-  }
-
-  /** That every prompt has the answers that the slice and the algorithm look at. */
-  private void requireAnswers(TokenizedDataset data) {
-    boolean gradient = List.of("eap", "ig", "exact").contains(algorithmKey());
-    String wrongFor =
-        gradient && scoring.answerFunction == MaskGradient.AnswerFunction.AVG_DIFF
-            ? "--answer-function avg_diff compares answers with them"
-            : algorithmKey().equals("sp")
-                    && List.of("wrong_answer", "logit_diff_percent").contains(lower(scoring.target))
-                ? "--target " + lower(scoring.target) + " looks at them"
-                : null;
-    try {
-      data.requireAnswerPositions(
-          length -> length - slice().first(length), "--slice " + lower(judging.slice.name()));
-    } catch (DataException e) {
-      throw usage(e.getMessage());
-    }
-    if (gradient && scoring.answerFunction != MaskGradient.AnswerFunction.MSE) {
-      data.requireTokens(
-          "--answer-function " + lower(scoring.answerFunction.name()), "--answer-function mse");
-    }
-    if (algorithmKey().equals("sp") && !List.of("kl_div", "mse").contains(lower(scoring.target))) {
-      data.requireTokens("--target " + lower(scoring.target), "--target mse");
-    }
-    if (wrongFor != null) {
-      data.requireWrongAnswers(
-          wrongFor, gradient ? "--answer-function avg_val" : "another --target");
-    }
-  }
-
-  private TokenizedDataset randomPrompts(TransformerConfig c) {
-    String[] size = input.randomPrompts.split("x", -1);
-    int n;
-    int t;
-    try {
-      n = Integer.parseInt(size[0]);
-      t = Integer.parseInt(size[1]);
-    } catch (RuntimeException e) {
-      throw usage("--random-prompts=" + input.randomPrompts + " is not NxT, such as 32x16");
-    }
-    if (n < 1 || t < 2 || t > c.contextLength()) {
-      throw usage(
-          "--random-prompts="
-              + input.randomPrompts
-              + ": at least one prompt of 2.."
-              + c.contextLength()
-              + " tokens");
-    }
-    SplittableRandom random = new SplittableRandom(input.seed);
-    List<TokenizedPair> pairs = new ArrayList<>();
-    for (int i = 0; i < n; i++) {
-      int[] clean = random.ints(t, 0, c.vocabulary()).toArray();
-      int[] corrupt = random.ints(t, 0, c.vocabulary()).toArray();
-      int answer = random.nextInt(c.outputs());
-      int wrong = (answer + 1 + random.nextInt(c.outputs() - 1)) % c.outputs();
-      pairs.add(
-          new TokenizedPair(i, clean, corrupt, new int[][] {{answer}}, new int[][] {{wrong}}));
-    }
-    return new TokenizedDataset("random prompts", pairs, List.of(), new java.util.TreeMap<>());
-  }
-
-  private List<PromptBatch> batches(TokenizedDataset data) {
-    return input.pad
-        ? Batches.padded(data, input.batchSize, 0)
-        : Batches.byLength(data, input.batchSize);
-  }
-
-  private MemoryBudget memory(Transformer model, DeviceChoice on) {
-    if (input.memory != null) {
-      return MemoryBudget.parse(input.memory);
-    }
-    return on.device().isCuda()
-        ? MemoryBudget.ofDevice(on.memoryBytes(), model.bytes())
-        : MemoryBudget.ofMachine();
-  }
-
-  private OutputSlice slice() {
-    return switch (judging.slice) {
-      case LAST -> OutputSlice.LAST_SEQ;
-      case NOT_FIRST -> OutputSlice.NOT_FIRST_SEQ;
-      case ALL -> OutputSlice.ALL;
-    };
-  }
-
-  private PatchType patchType() {
-    return judging.patchType == Patching.TREE ? PatchType.TREE_PATCH : PatchType.EDGE_PATCH;
-  }
-
-  private String algorithmKey() {
-    return scoring.scores != null ? SAVED : lower(scoring.algorithm);
-  }
-
-  private PruneAlgorithm saved(ComputationGraph graph) {
-    String by = ResultFiles.scoresMetadata(scoring.scores).getOrDefault("algorithm", "unknown");
-    return new SavedScores(
-        ResultFiles.readScores(scoring.scores, graph),
-        DataException.quote(by).replace("\"", "") + ", " + scoring.scores.getFileName());
-  }
-
-  private Ablation circuitAblation() {
-    return scoring.ablation == null
-        ? Ablation.RESAMPLE
-        : named(Ablation.values(), scoring.ablation, "ablation");
-  }
-
-  /** The ablation while edges are scored; null where the algorithm's own default holds. */
-  private Ablation scoreAblation() {
-    String name = scoring.scoreAblation == null ? scoring.ablation : scoring.scoreAblation;
-    return name == null ? null : named(Ablation.values(), name, "ablation");
-  }
-
-  private List<Metric> metrics() {
-    return judging.metrics == null
-        ? List.of(Metric.values())
-        : judging.metrics.stream().map(Metric::of).distinct().toList();
-  }
-
-  private EdgeCounts edgeCounts(int edges) {
-    if (judging.edges == null) {
-      return sizes(EdgeCounts.Mode.AUTO);
-    }
-    if (judging.edges.size() == 1) {
-      switch (lower(judging.edges.get(0))) {
-        case "all" -> {
-          return sizes(EdgeCounts.Mode.ALL);
-        }
-        case "log" -> {
-          return sizes(EdgeCounts.Mode.LOGARITHMIC);
-        }
-        case "groups" -> {
-          return sizes(EdgeCounts.Mode.GROUPS);
-        }
-        case "auto" -> {
-          return sizes(EdgeCounts.Mode.AUTO);
-        }
-        default -> {
-          // a single size
-        }
-      }
-    }
-    List<EdgeCounts.Value> values = new ArrayList<>();
-    for (String text : judging.edges) {
-      if (text.equalsIgnoreCase("all")) {
-        values.add(new EdgeCounts.Value(1, true));
-        continue;
-      }
-      try {
-        boolean share = text.contains(".");
-        double number = Double.parseDouble(text);
-        if (share ? !(number >= 0 && number <= 1) : number != Math.rint(number) || number < 0) {
-          throw usage(
-              "--edges: size="
-                  + text
-                  + " is neither a whole number from 0 nor a share from 0.0 to 1.0");
-        }
-        if (!share && number > edges) {
-          throw usage("--edges: size=" + text + " exceeds the graph's edges=" + edges);
-        }
-        values.add(new EdgeCounts.Value(number, share));
-      } catch (NumberFormatException e) {
-        if (List.of("log", "groups", "auto").contains(lower(text))) {
-          throw usage("--edges: \"" + text + "\" stands alone; only numbers and all may be mixed");
-        }
-        throw usage("--edges: \"" + text + "\" is neither a number nor all, log, groups or auto");
-      }
-    }
-    return new EdgeCounts(EdgeCounts.Mode.LIST, values, null, null);
-  }
-
-  /** Sizes of a mode, always with the empty and the full circuit. */
-  private static EdgeCounts sizes(EdgeCounts.Mode mode) {
-    return new EdgeCounts(mode, List.of(), true, true);
-  }
-
-  private PruneAlgorithm algorithm(Circuit official) {
-    Ablation given = scoreAblation();
-    Ablation ablation = given == null ? Ablation.RESAMPLE : given;
-    MaskGradient gradient =
-        new MaskGradient(
-            scoring.gradFunction,
-            scoring.answerFunction,
-            scoring.maskValue,
-            algorithmKey().equals("ig") ? scoring.samples : 0,
-            ablation,
-            MaskGradient.PatchSource.CORRUPT);
-    return switch (algorithmKey()) {
-      case "eap" -> gradient;
-      case "ig" -> gradient;
-      case "exact" -> new ExactPatching(gradient);
-      case "acdc" ->
-          new Acdc(
-              Arrays.stream(taus()).boxed().toList(),
-              named(Acdc.Target.values(), scoring.target, "acdc target"),
-              ablation);
-      case "sp" ->
-          new SubnetworkProbing(
-              scoring.learningRate,
-              scoring.epochs,
-              scoring.lambda,
-              scoring.maskFunction,
-              patchType(),
-              given,
-              named(SubnetworkProbing.Target.values(), scoring.target, "sp target"),
-              scoring.circuitSize,
-              scoring.dropout,
-              null,
-              1,
-              input.seed);
-      case "random" -> new RandomScores(input.seed);
-      case "ground-truth" -> new GroundTruth(official);
-      default ->
-          throw new UnknownNameException(
-              "algorithm", scoring.algorithm, Algorithms.DESCRIPTIONS.keySet());
-    };
-  }
-
-  private static <E extends Enum<E>> E named(E[] values, String name, String kind) {
-    for (E e : values) {
-      if (e.name().equalsIgnoreCase(name)) {
-        return e;
-      }
-    }
-    throw new UnknownNameException(
-        kind, name, Arrays.stream(values).map(e -> lower(e.name())).toList());
-  }
-
-  /** AutoCircuit's sums, where asked for: over batches of means over prompts, and over samples. */
-  private PruneScores scaled(PruneScores scores, List<PromptBatch> batches) {
-    boolean gradient = algorithmKey().equals("eap") || algorithmKey().equals("ig");
-    if (!scoring.sum || !gradient) {
-      return scores;
-    }
-    float factor = batches.size() * (algorithmKey().equals("ig") ? scoring.samples + 1f : 1f);
-    float[] values = scores.values().clone();
-    for (int i = 0; i < values.length; i++) {
-      values[i] *= factor;
-    }
-    return new PruneScores(scores.graph(), values);
-  }
-
-  private int threads() {
-    return input.threads == null ? Runtime.getRuntime().availableProcessors() : input.threads;
-  }
-
-  /**
-   * Whether native threads would only wait for each other; then parts of a batch are computed by
-   * threads of their own instead.
-   */
-  private static boolean small(TransformerConfig c, List<PromptBatch> batches) {
-    long rows =
-        batches.stream()
-            .mapToLong(b -> (long) b.clean().batchSize() * b.clean().length())
-            .max()
-            .orElse(0);
-    long width = Math.max(3L * c.heads() * c.dHead(), c.dMlp());
-    return rows * c.dModel() * width < SMALL_PRODUCT;
-  }
-
-  private ReportData report(Task task, Discovery.Result result, int threads, Device on) {
-    String name = task.model().config().name();
-    Map<String, String> summary = new LinkedHashMap<>();
-    summary.put("Model", name);
-    summary.put("Dataset", datasetName(task.prompts()));
-    Map<String, String> settings = new LinkedHashMap<>();
-    for (CommandLine.Model.OptionSpec o : spec.options()) {
-      if (!o.usageHelp() && !o.versionHelp() && !o.longestName().equals("--verbose")) {
-        Object value = o.getValue();
-        if (value != null && !unusedOption(o.longestName())) {
-          settings.put(o.longestName().substring(2), text(value));
-        }
-      }
-    }
-    settings.put("device", on.toString());
-    settings.put("threads", String.valueOf(threads));
-    settings.put("kernels", result.discovery().model().kernels().name());
-    ReportData data = DiscoveryReport.of("Circuit of " + name, result, summary, settings);
-    return scoring.tokenPositions ? data.withPositionLabels(task.prompts().seqLabels()) : data;
-  }
-
-  /** Whether the option belongs to other algorithms only. */
-  private boolean unusedOption(String option) {
-    List<String> users = Algorithms.OPTIONS.get(option);
-    return users != null && !users.contains(algorithmKey());
-  }
-
-  private String datasetName(TokenizedDataset data) {
-    return input.dataset == null ? data.source() : String.valueOf(input.dataset.getFileName());
-  }
-
-  private static String text(Object value) {
-    if (value instanceof Path p) {
-      return String.valueOf(p.getFileName());
-    }
-    if (value instanceof double[] d) {
-      return Arrays.toString(d);
-    }
-    if (value instanceof Enum<?> e) {
-      return lower(e.name());
-    }
-    return String.valueOf(value);
-  }
-
-  private static String lower(String name) {
-    return name.toLowerCase(Locale.ROOT);
+  /** The algorithm that scores the edges; null for saved scores, and for a recorded run. */
+  private PruneAlgorithmProvider chosen() {
+    return scoring.scores != null || input.run != null
+        ? null
+        : options.algorithms().get(scoring.algorithm);
   }
 }

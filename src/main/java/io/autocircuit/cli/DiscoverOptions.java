@@ -2,15 +2,15 @@ package io.autocircuit.cli;
 
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
-import io.autocircuit.objective.LogitFunction;
-import io.autocircuit.prune.MaskFunction;
-import io.autocircuit.prune.MaskGradient;
 import java.nio.file.Path;
 import java.util.List;
 import picocli.CommandLine.Option;
 
 /** The options of {@code discover}, in groups as its help shows them. */
 final class DiscoverOptions {
+  /** Where the algorithms' settings stand among the groups. */
+  static final int SETTINGS = 3;
+
   private DiscoverOptions() {}
 
   /** Positions that are looked at. */
@@ -34,6 +34,15 @@ final class DiscoverOptions {
 
   /** Model and prompts. */
   static final class Input {
+    @Option(
+        names = "--run",
+        paramLabel = "FILE",
+        description =
+            "Repeat a run: the run.json that lies beside its results. Beside it only --out,"
+                + " --verbose, how to compute (--device, --threads, --memory), and new places of its"
+                + " files (--model, --dataset, --official, --scores).")
+    Path run;
+
     @Option(
         names = "--model",
         paramLabel = "DIR",
@@ -165,9 +174,10 @@ final class DiscoverOptions {
         names = "--algorithm",
         paramLabel = "NAME",
         defaultValue = "eap",
+        completionCandidates = AlgorithmOptions.Keys.class,
         description =
-            "What scores the edges: eap, ig, exact, acdc, sp, random or ground-truth; see 'list"
-                + " algorithms' (default: ${DEFAULT-VALUE}).")
+            "What scores the edges: ${COMPLETION-CANDIDATES}; see 'list algorithms' (default:"
+                + " ${DEFAULT-VALUE}).")
     String algorithm;
 
     @Option(
@@ -202,116 +212,6 @@ final class DiscoverOptions {
                 + " --score-ablation says otherwise, when edges are scored; see 'list ablations'."
                 + " Default: resample.")
     String ablation;
-
-    @Option(
-        names = "--score-ablation",
-        paramLabel = "KIND",
-        description =
-            "What ablated sources are replaced by when edges are scored. Default: that of"
-                + " --ablation; without either resample, and tokenwise_mean_corrupt for learning"
-                + " tree masks with sp.")
-    String scoreAblation;
-
-    @Option(
-        names = "--grad-function",
-        paramLabel = "NAME",
-        defaultValue = "logit",
-        description =
-            "eap, ig, exact: what is done to the logits: logit (nothing), prob, logprob or"
-                + " logit_exp (default: ${DEFAULT-VALUE}).")
-    LogitFunction gradFunction;
-
-    @Option(
-        names = "--answer-function",
-        paramLabel = "NAME",
-        defaultValue = "avg_diff",
-        description =
-            "eap, ig, exact: what is then measured: avg_diff (answers minus wrong answers), avg_val"
-                + " (answers) or mse (outputs against the answers' numbers) (default:"
-                + " ${DEFAULT-VALUE}).")
-    MaskGradient.AnswerFunction answerFunction;
-
-    @Option(
-        names = "--mask-value",
-        paramLabel = "X",
-        defaultValue = "0",
-        description = "eap: the masks where the gradient is taken (default: ${DEFAULT-VALUE}).")
-    double maskValue;
-
-    @Option(
-        names = "--samples",
-        paramLabel = "N",
-        defaultValue = "5",
-        description =
-            "ig: gradients are averaged over N + 1 mask values 0, 1/N, …, 1 (default:"
-                + " ${DEFAULT-VALUE}).")
-    int samples;
-
-    @Option(
-        names = "--sum",
-        description =
-            "eap, ig: AutoCircuit's sums over batches and samples instead of means, for comparison.")
-    boolean sum;
-
-    @Option(
-        names = "--tau",
-        split = ",",
-        paramLabel = "X",
-        description = "acdc: one or more thresholds (default: 0.001).")
-    double[] tau;
-
-    @Option(
-        names = "--target",
-        paramLabel = "NAME",
-        defaultValue = "kl_div",
-        description =
-            "acdc: kl_div or mse; sp: kl_div, mse, answer, wrong_answer or logit_diff_percent"
-                + " (default: ${DEFAULT-VALUE}).")
-    String target;
-
-    @Option(
-        names = "--epochs",
-        paramLabel = "N",
-        defaultValue = "20",
-        description = "sp: passes over the prompts (default: ${DEFAULT-VALUE}).")
-    int epochs;
-
-    @Option(
-        names = "--learning-rate",
-        paramLabel = "X",
-        defaultValue = "0.1",
-        description = "sp: Adam's step (default: ${DEFAULT-VALUE}).")
-    double learningRate;
-
-    @Option(
-        names = "--lambda",
-        paramLabel = "X",
-        defaultValue = "10",
-        description = "sp: weight of the size penalty (default: ${DEFAULT-VALUE}).")
-    double lambda;
-
-    @Option(
-        names = "--mask-fn",
-        paramLabel = "NAME",
-        defaultValue = "hard_concrete",
-        description =
-            "sp: what makes a mask of a learned number: none, sigmoid or hard_concrete (default:"
-                + " ${DEFAULT-VALUE}).")
-    MaskFunction maskFunction;
-
-    @Option(
-        names = "--circuit-size",
-        paramLabel = "K",
-        defaultValue = "0",
-        description = "sp: wanted number of edges; 0 for none (default: ${DEFAULT-VALUE}).")
-    int circuitSize;
-
-    @Option(
-        names = "--dropout",
-        paramLabel = "P",
-        defaultValue = "0",
-        description = "sp: probability that a mask value is dropped (default: ${DEFAULT-VALUE}).")
-    double dropout;
 
     @Option(
         names = "--official",

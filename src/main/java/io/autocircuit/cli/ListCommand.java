@@ -5,6 +5,7 @@ import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.patch.Ablation;
+import io.autocircuit.prune.PruneAlgorithmProvider;
 import java.io.PrintWriter;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -50,9 +51,10 @@ final class ListCommand implements Runnable {
     PrintWriter out = spec.commandLine().getOut();
     Map<String, String> rows = new LinkedHashMap<>();
     switch (what) {
-      case ALGORITHMS -> Algorithms.DESCRIPTIONS.forEach(rows::put);
+      case ALGORITHMS ->
+          PruneAlgorithmProvider.catalogue().forEach(a -> rows.put(a.key(), a.description()));
       case METRICS -> {
-        for (Metric m : Metric.values()) {
+        for (Metric m : Metric.all()) {
           rows.put(m.key(), m.title() + (m.lowerIsBetter() ? " (lower is better)" : ""));
         }
       }

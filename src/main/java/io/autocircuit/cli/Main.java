@@ -1,15 +1,13 @@
 package io.autocircuit.cli;
 
+import io.autocircuit.catalogue.CatalogueException;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.Suggestions;
 import io.autocircuit.kernels.DeviceRequest;
-import io.autocircuit.kernels.NativeTuning;
 import io.autocircuit.kernels.cuda.CudaException;
-import io.autocircuit.objective.LogitFunction;
-import io.autocircuit.prune.MaskFunction;
-import io.autocircuit.prune.MaskGradient;
+import io.autocircuit.tensor.NativeTuning;
 import java.io.PrintWriter;
 import java.util.Collection;
 import java.util.List;
@@ -64,7 +62,11 @@ public final class Main implements Runnable {
   private static final Set<String> NATIVE_FREE =
       Set.of("-h", "--help", "-V", "--version", "help", "list", "bench-compare");
 
-  /** Runs the command line and ends the process with its exit code. */
+  /**
+   * Runs the command line and ends the process with its exit code.
+   *
+   * @param args the words of the command line
+   */
   public static void main(String[] args) {
     if (args.length > 0 && !NATIVE_FREE.contains(args[0])) {
       try {
@@ -92,15 +94,20 @@ public final class Main implements Runnable {
    * @return the exit code: 0 done, 1 bad data or no such device, 2 wrong usage
    */
   static int run(String[] args, PrintWriter out, PrintWriter err) {
+    try {
+      return line(args, out, err).execute(args);
+    } catch (CatalogueException | OutOfMemoryError | LinkageError | StackOverflowError e) {
+      return failure(e, args, err);
+    }
+  }
+
+  private static CommandLine line(String[] args, PrintWriter out, PrintWriter err) {
     CommandLine line = new CommandLine(new Main());
     line.setOut(out);
     line.setErr(err);
     line.setUsageHelpAutoWidth(true);
     register(line, BosPolicy.values());
     register(line, MultiTokenAnswers.values());
-    register(line, LogitFunction.values());
-    register(line, MaskFunction.values());
-    register(line, MaskGradient.AnswerFunction.values());
     register(line, DiscoverOptions.Patching.values());
     register(line, DiscoverOptions.Precision.values());
     register(line, DiscoverOptions.Slice.values());
@@ -108,11 +115,7 @@ public final class Main implements Runnable {
     line.registerConverter(DeviceRequest.class, Main::device);
     line.setParameterExceptionHandler(Main::usage);
     line.setExecutionExceptionHandler((e, command, parsed) -> failure(e, args, err));
-    try {
-      return line.execute(args);
-    } catch (OutOfMemoryError | LinkageError | StackOverflowError e) {
-      return failure(e, args, err);
-    }
+    return line;
   }
 
   /** Names of an enumeration in any case, and a message with the nearest ones. */
@@ -204,6 +207,7 @@ public final class Main implements Runnable {
       return "out of memory (" + firstLine(message) + "); " + MemoryAdvice.of(e);
     }
     if (e instanceof DataException
+        || e instanceof CatalogueException
         || e instanceof CudaException
         || e instanceof IllegalArgumentException) {
       return message;

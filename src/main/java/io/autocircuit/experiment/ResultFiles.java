@@ -10,18 +10,12 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.files.AtomicFile;
-import io.autocircuit.files.DataException;
-import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.patch.PruneScores;
-import io.autocircuit.tensor.Safetensors;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Arrays;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.Optional;
 
 /** Writes results; every file appears whole or not at all. */
 public final class ResultFiles {
@@ -39,70 +33,12 @@ public final class ResultFiles {
   private ResultFiles() {}
 
   /**
-   * {@code scores.safetensors}: one float32 tensor per destination module under TransformerLens's
-   * hook names, {@code [positions?][heads?][sources]} (AutoCircuit's names and shapes).
-   */
-  public static void writeScores(Path file, PruneScores scores, Map<String, String> metadata) {
-    Map<String, Safetensors.Array> arrays = new LinkedHashMap<>();
-    for (DestModule m : scores.graph().modules()) {
-      arrays.put(m.name(), new Safetensors.Array(scores.graph().maskShape(m), scores.module(m)));
-    }
-    Safetensors.write(file, arrays, metadata);
-  }
-
-  /**
-   * Scores as {@link #writeScores} or AutoCircuit's tensors by module wrote them.
-   *
-   * @param file a safetensors file with a tensor for each destination module, named by its hook
-   * @param graph the graph that they belong to
-   * @throws DataException if it cannot be read, lacks a module of the graph or has one that the
-   *     graph has not, or a tensor has another shape or holds NaN
-   */
-  public static PruneScores readScores(Path file, ComputationGraph graph) {
-    try (Safetensors in = Safetensors.open(file)) {
-      for (String name : in.names()) {
-        try {
-          graph.module(name);
-        } catch (IllegalArgumentException unknown) {
-          throw new DataException("file=" + file + ": " + unknown.getMessage(), unknown);
-        }
-      }
-      Map<String, float[]> modules = new LinkedHashMap<>();
-      for (DestModule m : graph.modules()) {
-        long[] shape = graph.maskShape(m);
-        if (!in.contains(m.name()) || !Arrays.equals(in.shape(m.name()), shape)) {
-          throw new DataException(
-              "file="
-                  + file
-                  + ": scores of module "
-                  + m.name()
-                  + (in.contains(m.name())
-                      ? " have shape=" + Arrays.toString(in.shape(m.name()))
-                      : " are missing")
-                  + ", this graph needs shape="
-                  + Arrays.toString(shape)
-                  + "; give the scores of this model, with the same --separate-qkv and"
-                  + " --token-positions");
-        }
-        modules.put(m.name(), in.floats(m.name()));
-      }
-      return PruneScores.fromModules(graph, modules);
-    } catch (IllegalArgumentException damaged) {
-      throw new DataException("file=" + file + ": " + damaged.getMessage(), damaged);
-    }
-  }
-
-  /** The free-form strings beside saved scores: {@code algorithm}, {@code model}. */
-  public static Map<String, String> scoresMetadata(Path file) {
-    try (Safetensors in = Safetensors.open(file)) {
-      return in.metadata();
-    }
-  }
-
-  /**
    * {@code edges.json}: {@code [{"name","seq_idx","score"}]} by descending |score|; {@code seq_idx}
    * is null when one edge stands for all positions, an infinite score is the string "Infinity".
    * Scores with tie breaks have {@code "tie_break"} too.
+   *
+   * @param file where to
+   * @param scores the scores
    */
   public static void writeEdges(Path file, PruneScores scores) {
     // streamed: token graphs have millions of edges
@@ -143,14 +79,16 @@ public final class ResultFiles {
   }
 
   /**
-   * {@code measurements.json}: {@code
-   * {"algorithm","title","score_ablation","ablation","patch_type",
-   * "n_edges","prompts","found":[{"what","edges"},…],"live_edges":[[edges,live],…],
-   * "metrics":{key:[[edges,value],…]}}} and, with an official circuit, {@code "roc":[[false
-   * positive rate, true positive rate],…]}. {@code score_ablation} is null where scoring ablates
-   * nothing.
+   * {@code measurements.json}: what was run and set, {@code "found":[{"what","edges"},…]}, {@code
+   * "live_edges":[[edges,live],…]}, {@code "metrics":{key:[[edges,value],…]}} and, with an official
+   * circuit, {@code "roc":[[false positive rate, true positive rate],…]}; {@code docs/cli.md} has
+   * all fields. {@code score_ablation} is null where scoring ablates nothing.
+   *
+   * @param file where to
+   * @param result the discovery
+   * @param run the run that it is, whose seed and hash are written; empty for none
    */
-  public static void writeMeasurements(Path file, Discovery.Result result) {
+  public static void writeMeasurements(Path file, Discovery.Result result, Optional<RunSpec> run) {
     JsonNodeFactory f = JsonNodeFactory.instance;
     ObjectNode root = f.objectNode();
     Discovery d = result.discovery();
@@ -162,6 +100,7 @@ public final class ResultFiles {
     root.put("patch_type", lower(d.runs().patchType().name()).replace("_patch", ""));
     root.put("n_edges", d.model().graph().edgeCount());
     root.put("prompts", d.prompts());
+    settings(root, d, run);
     ArrayNode found = root.putArray("found");
     result
         .found()
@@ -193,6 +132,26 @@ public final class ResultFiles {
             out.write(
                 (JSON.writeValueAsString(root) + "\n")
                     .getBytes(java.nio.charset.StandardCharsets.UTF_8)));
+  }
+
+  /** What was set, beside what stands before it. */
+  private static void settings(ObjectNode root, Discovery d, Optional<RunSpec> run) {
+    root.put("score_prompts", d.trainPrompts());
+    root.set("settings", d.algorithm().settings().json());
+    root.put("separate_qkv", d.model().graph().separateQkv());
+    root.put("token_positions", d.model().graph().positions() > 0);
+    root.put("slice", d.model().slice().key());
+    root.put("reverse_clean_corrupt", d.runs().reverseCleanCorrupt());
+    root.put("ties", d.ties());
+    root.put("precision", Precision.of(d.model().model().type()).key());
+    root.put("kernels", d.model().kernels().name());
+    root.put("device", d.model().model().placement().device().toString());
+    root.put("version", RunSpec.libraryVersion());
+    run.ifPresent(
+        spec -> {
+          root.put("seed", spec.seed());
+          root.put("run", spec.hash());
+        });
   }
 
   private static String lower(String name) {

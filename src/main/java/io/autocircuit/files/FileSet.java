@@ -45,6 +45,7 @@ public final class FileSet {
 
   private final Path directory;
   private final List<String> names;
+  private final List<String> optional;
   private final Runnable step;
 
   /** Writes the files. */
@@ -54,6 +55,7 @@ public final class FileSet {
      * Writes all files into a directory, which is moved afterwards.
      *
      * @param directory empty
+     * @throws IOException if one cannot be written; then none of them shows
      */
     void into(Path directory) throws IOException;
   }
@@ -65,17 +67,29 @@ public final class FileSet {
    * @param names of the files
    */
   public FileSet(Path directory, List<String> names) {
-    this(directory, names, () -> {});
+    this(directory, names, List.of(), () -> {});
   }
 
   /**
-   * Like {@link #FileSet(Path, List)}.
+   * Files in a directory, some of which need not be written.
+   *
+   * @param directory exists when they are replaced
+   * @param names of the files that are written each time
+   * @param optional of further files; an old one goes where no new one is written
+   */
+  public FileSet(Path directory, List<String> names, List<String> optional) {
+    this(directory, names, optional, () -> {});
+  }
+
+  /**
+   * Like {@link #FileSet(Path, List, List)}.
    *
    * @param step run before each change of what the directory shows
    */
-  FileSet(Path directory, List<String> names, Runnable step) {
+  FileSet(Path directory, List<String> names, List<String> optional, Runnable step) {
     this.directory = directory;
     this.names = List.copyOf(names);
+    this.optional = List.copyOf(optional);
     this.step = step;
   }
 
@@ -132,16 +146,28 @@ public final class FileSet {
         throw new IOException("file=" + name + " was not written");
       }
     }
+    List<String> all = new ArrayList<>(names);
+    for (String name : optional) {
+      if (Files.exists(hidden.resolve(NEW).resolve(name))
+          || Files.exists(directory.resolve(name), LinkOption.NOFOLLOW_LINKS)) {
+        all.add(name);
+      }
+    }
     if (!links(hidden)) {
-      for (String name : names) {
-        move(hidden.resolve(NEW).resolve(name), directory.resolve(name));
+      for (String name : all) {
+        if (Files.exists(hidden.resolve(NEW).resolve(name))) {
+          move(hidden.resolve(NEW).resolve(name), directory.resolve(name));
+        } else {
+          step.run();
+          Files.delete(directory.resolve(name));
+        }
       }
       return;
     }
-    for (String name : names) {
+    for (String name : all) {
       keep(directory.resolve(name), hidden.resolve(OLD).resolve(name));
     }
-    for (String name : names) {
+    for (String name : all) {
       Path link = hidden.resolve("link-" + name);
       Files.createSymbolicLink(
           link, directory.getFileSystem().getPath(hidden.getFileName().toString(), CURRENT, name));

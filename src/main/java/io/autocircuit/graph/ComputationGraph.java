@@ -1,8 +1,6 @@
 package io.autocircuit.graph;
 
-import io.autocircuit.graph.DestNode.Input;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -10,7 +8,8 @@ import java.util.stream.IntStream;
 
 /**
  * The factorized graph of a transformer: every source, every destination, and an edge from each
- * source to each destination of a strictly greater layer.
+ * source to each destination of a strictly greater layer; and the {@link Stage}s in which a run
+ * computes them.
  *
  * <p>Edges are not materialised: a graph of GPT-2 small at 15 positions has half a million. They
  * are addressed by their canonical index, and {@link #edge(int)} makes the object when one is
@@ -28,44 +27,38 @@ public final class ComputationGraph {
     ATTENTION_ONLY
   }
 
-  private final int blocks;
-  private final int heads;
-  private final Wiring wiring;
-  private final boolean separateQkv;
-  private final int positions;
+  private final Shape shape;
   private final List<SrcNode> sources;
   private final List<DestModule> modules;
+  private final List<Stage> stages;
   private final Map<String, DestModule> moduleByName = new LinkedHashMap<>();
   private final Map<String, SrcNode> sourceByName = new LinkedHashMap<>();
   private final Map<String, DestNode> destinationByName = new LinkedHashMap<>();
+
+  /** The stage of each module, and the row of its first destination there. */
+  private final Map<String, Stage> stageByModule = new LinkedHashMap<>();
+
   private final int edgeCount;
 
-  private ComputationGraph(
-      int blocks, int heads, Wiring wiring, boolean separateQkv, int positions) {
-    this.blocks = blocks;
-    this.heads = heads;
-    this.wiring = wiring;
-    this.separateQkv = separateQkv;
-    this.positions = positions;
-    this.sources = List.copyOf(sources(blocks, heads, wiring));
-    List<DestModule> found = new ArrayList<>();
-    long offset = 0;
-    for (DestModule m : modulesInCanonicalOrder()) {
-      found.add(new DestModule(m.name(), m.nodes(), m.sources(), (int) offset, m.perHead()));
-      offset += (long) m.nodes().size() * m.sources() * Math.max(1, positions);
-      if (offset > Integer.MAX_VALUE - 8) {
-        throw new IllegalArgumentException(
-            "the graph has more than 2^31 edges: blocks="
-                + blocks
-                + ", heads="
-                + heads
-                + ", positions="
-                + positions
-                + "; use one mask for all positions or joint Q/K/V inputs");
-      }
+  /** What a factorized graph follows from. */
+  record Shape(
+      int blocks, int heads, int keyValueHeads, Wiring wiring, boolean separateQkv, int positions) {
+    int positionCopies() {
+      return Math.max(1, positions);
     }
-    this.modules = List.copyOf(found);
-    this.edgeCount = (int) offset;
+  }
+
+  private ComputationGraph(Shape shape) {
+    this.shape = shape;
+    FactorizedGraph made = FactorizedGraph.of(shape);
+    this.stages = made.stages();
+    this.modules = made.modules();
+    this.sources =
+        stages.stream()
+            .filter(s -> s.writes() != null)
+            .flatMap(s -> s.writes().nodes().stream())
+            .toList();
+    this.edgeCount = made.edgeCount();
     for (SrcNode s : sources) {
       sourceByName.put(s.name(), s);
     }
@@ -75,137 +68,168 @@ public final class ComputationGraph {
         destinationByName.put(d.name(), d);
       }
     }
+    for (Stage s : stages) {
+      s.reads().forEach(m -> stageByModule.put(m.name(), s));
+    }
   }
 
   /**
-   * The factorized graph.
+   * The factorized graph of a model whose heads all have keys and values of their own.
    *
    * @param blocks number of blocks L, at least 1
-   * @param heads number of (query) heads H per block, at least 1
+   * @param heads number of heads H per block, at least 1
    * @param wiring how the parts of a block are connected
    * @param separateQkv one destination for each of a head's query, key and value inputs, instead of
    *     one for all three
    * @param positions 0 for one edge at all positions, else the number of token positions T, each
    *     with its own copy of every edge
+   * @return the graph
    * @throws IllegalArgumentException if an argument is out of range or there are too many edges
    */
   public static ComputationGraph factorized(
       int blocks, int heads, Wiring wiring, boolean separateQkv, int positions) {
+    return factorized(blocks, heads, heads, wiring, separateQkv, positions);
+  }
+
+  /**
+   * The factorized graph, in which groups of neighbouring heads may share one key and one value
+   * input.
+   *
+   * @param blocks number of blocks L, at least 1
+   * @param heads number of query heads H per block, at least 1
+   * @param keyValueHeads number of key inputs, and of value inputs, per block; divides H. With one
+   *     input for queries, keys and values it must be H
+   * @param wiring how the parts of a block are connected
+   * @param separateQkv one destination for each of a head's query, key and value inputs, instead of
+   *     one for all three
+   * @param positions 0 for one edge at all positions, else the number of token positions T, each
+   *     with its own copy of every edge
+   * @return the graph
+   * @throws IllegalArgumentException if an argument is out of range or there are too many edges
+   */
+  public static ComputationGraph factorized(
+      int blocks, int heads, int keyValueHeads, Wiring wiring, boolean separateQkv, int positions) {
     if (blocks < 1 || heads < 1 || positions < 0) {
       throw new IllegalArgumentException(
           "blocks=" + blocks + ", heads=" + heads + ", positions=" + positions + " out of range");
     }
-    return new ComputationGraph(blocks, heads, wiring, separateQkv, positions);
-  }
-
-  private static int attentionLayer(Wiring wiring, int block) {
-    return wiring == Wiring.SEQUENTIAL ? 2 * block + 1 : block + 1;
-  }
-
-  private static int mlpLayer(Wiring wiring, int block) {
-    return wiring == Wiring.SEQUENTIAL ? 2 * block + 2 : block + 1;
-  }
-
-  private static List<SrcNode> sources(int blocks, int heads, Wiring wiring) {
-    List<SrcNode> list = new ArrayList<>();
-    list.add(new SrcNode("Resid Start", "blocks.0.hook_resid_pre", 0, 0, -1, -1));
-    for (int b = 0; b < blocks; b++) {
-      int layer = attentionLayer(wiring, b);
-      for (int h = 0; h < heads; h++) {
-        list.add(
-            new SrcNode(
-                "A" + b + "." + h, "blocks." + b + ".attn.hook_result", layer, list.size(), b, h));
-      }
-      if (wiring != Wiring.ATTENTION_ONLY) {
-        list.add(
-            new SrcNode(
-                "MLP " + b,
-                "blocks." + b + ".hook_mlp_out",
-                mlpLayer(wiring, b),
-                list.size(),
-                b,
-                -1));
-      }
+    if (keyValueHeads < 1
+        || heads % keyValueHeads != 0
+        || (!separateQkv && keyValueHeads != heads)) {
+      throw new IllegalArgumentException(
+          "keyValueHeads="
+              + keyValueHeads
+              + " does not fit heads="
+              + heads
+              + ", separateQkv="
+              + separateQkv
+              + "; give a divisor of heads, and heads itself where inputs are not separate");
     }
-    return list;
+    return new ComputationGraph(
+        new Shape(blocks, heads, keyValueHeads, wiring, separateQkv, positions));
   }
 
-  private List<DestModule> modulesInCanonicalOrder() {
-    List<DestModule> list = new ArrayList<>();
-    for (int b = 0; b < blocks; b++) {
-      int layer = attentionLayer(wiring, b);
-      if (separateQkv) {
-        list.add(attentionModule(b, layer, Input.Q, "hook_q_input", ".Q"));
-        list.add(attentionModule(b, layer, Input.K, "hook_k_input", ".K"));
-        list.add(attentionModule(b, layer, Input.V, "hook_v_input", ".V"));
-      } else {
-        list.add(attentionModule(b, layer, Input.ATTENTION, "hook_attn_in", ""));
-      }
-      if (wiring != Wiring.ATTENTION_ONLY) {
-        list.add(
-            single("MLP " + b, "blocks." + b + ".hook_mlp_in", Input.MLP, mlpLayer(wiring, b), b));
-      }
-    }
-    int endLayer = attentionLayer(wiring, blocks);
-    String endModule = "blocks." + (blocks - 1) + ".hook_resid_post";
-    list.add(single("Resid End", endModule, Input.END, endLayer, blocks));
-    list.sort(
-        Comparator.comparingInt((DestModule m) -> -m.nodes().get(0).layer())
-            .thenComparing(DestModule::name));
-    return list;
-  }
-
-  private DestModule attentionModule(
-      int block, int layer, Input input, String hook, String suffix) {
-    String module = "blocks." + block + "." + hook;
-    int n = sourcesBelow(layer);
-    List<DestNode> nodes =
-        IntStream.range(0, heads)
-            .mapToObj(
-                h ->
-                    new DestNode("A" + block + "." + h + suffix, module, input, layer, n, block, h))
-            .toList();
-    return new DestModule(module, nodes, n, 0, true);
-  }
-
-  private DestModule single(String name, String module, Input input, int layer, int block) {
-    int n = sourcesBelow(layer);
-    DestNode node = new DestNode(name, module, input, layer, n, block, -1);
-    return new DestModule(module, List.of(node), n, 0, false);
-  }
-
-  private int sourcesBelow(int layer) {
-    return (int) sources.stream().filter(s -> s.layer() < layer).count();
-  }
-
-  /** Number of blocks L. */
+  /**
+   * Number of blocks L.
+   *
+   * @return at least 1
+   */
   public int blocks() {
-    return blocks;
+    return shape.blocks();
   }
 
-  /** Number of heads H per block. */
+  /**
+   * Number of query heads H per block.
+   *
+   * @return at least 1
+   */
   public int heads() {
-    return heads;
+    return shape.heads();
   }
 
-  /** How the parts of a block are connected. */
+  /**
+   * Number of key inputs, and of value inputs, per block.
+   *
+   * @return H, or a divisor of it where groups of heads share them
+   */
+  public int keyValueHeads() {
+    return shape.keyValueHeads();
+  }
+
+  /**
+   * How the parts of a block are connected.
+   *
+   * @return the wiring of every block
+   */
   public Wiring wiring() {
-    return wiring;
+    return shape.wiring();
   }
 
-  /** Whether queries, keys and values have inputs of their own. */
+  /**
+   * Whether queries, keys and values have inputs of their own.
+   *
+   * @return false if each head has one input for all three
+   */
   public boolean separateQkv() {
-    return separateQkv;
+    return shape.separateQkv();
   }
 
-  /** The number of positions with edges of their own; 0 when one edge stands for all positions. */
+  /**
+   * The number of positions with edges of their own.
+   *
+   * @return 0 when one edge stands for all positions
+   */
   public int positions() {
-    return positions;
+    return shape.positions();
   }
 
-  /** Copies of each edge: {@code max(1, positions)}. */
+  /**
+   * Copies of each edge.
+   *
+   * @return {@code max(1, positions)}
+   */
   public int positionCopies() {
-    return Math.max(1, positions);
+    return shape.positionCopies();
+  }
+
+  /**
+   * What a run does, in order: the embedding, attention and MLP of each block, the end.
+   *
+   * @return every stage; {@code stages().get(i).index() == i}
+   */
+  public List<Stage> stages() {
+    return stages;
+  }
+
+  /**
+   * The stage that a module's destinations belong to.
+   *
+   * @param module of this graph
+   * @return the stage that reads it
+   */
+  public Stage stage(DestModule module) {
+    return stageByModule.get(module.name());
+  }
+
+  /**
+   * The last stage, which reads the end of the stream.
+   *
+   * @return the stage of kind {@link Stage.Kind#END}
+   */
+  public Stage end() {
+    return stages.get(stages.size() - 1);
+  }
+
+  /**
+   * The stages of a block, in order.
+   *
+   * @param block 0 to {@code blocks() − 1}
+   * @return attention, and the MLP where there is one
+   */
+  public List<Stage> stages(int block) {
+    return stages.stream()
+        .filter(s -> s.kind() != Stage.Kind.EMBEDDING && s.block() == block)
+        .toList();
   }
 
   /** The sources by index. */
@@ -257,7 +281,7 @@ public final class ComputationGraph {
     DestModule m = modules.get(lo);
     int within = index - m.offset();
     int copies = positionCopies();
-    int position = positions == 0 ? -1 : within % copies;
+    int position = positions() == 0 ? -1 : within % copies;
     int row = within / copies;
     return new Edge(
         sources.get(row % m.sources()), m.nodes().get(row / m.sources()), position, index);
@@ -283,6 +307,7 @@ public final class ComputationGraph {
    * @throws IllegalArgumentException if the position does not fit the graph
    */
   public Edge edge(String name, int position) {
+    int positions = positions();
     boolean fits = positions == 0 ? position == -1 : position >= 0 && position < positions;
     if (!fits) {
       throw new IllegalArgumentException(
@@ -332,49 +357,50 @@ public final class ComputationGraph {
    * The shape of a module's mask in AutoCircuit's layout: {@code [positions?][heads?][sources]}.
    */
   public long[] maskShape(DestModule module) {
-    List<Long> shape = new ArrayList<>();
-    if (positions > 0) {
-      shape.add((long) positions);
+    List<Long> axes = new ArrayList<>();
+    if (positions() > 0) {
+      axes.add((long) positions());
     }
     if (module.perHead()) {
-      shape.add((long) heads);
+      axes.add((long) module.nodes().size());
     }
-    shape.add((long) module.sources());
-    return shape.stream().mapToLong(Long::longValue).toArray();
+    axes.add((long) module.sources());
+    return axes.stream().mapToLong(Long::longValue).toArray();
   }
 
-  /** The same graph with another number of positions (0: one edge for all). */
+  /**
+   * The same graph with another number of positions.
+   *
+   * @param newPositions 0: one edge for all
+   * @return the graph
+   */
   public ComputationGraph withPositions(int newPositions) {
-    return factorized(blocks, heads, wiring, separateQkv, newPositions);
+    return factorized(blocks(), heads(), keyValueHeads(), wiring(), separateQkv(), newPositions);
   }
 
   @Override
   public boolean equals(Object o) {
-    return o instanceof ComputationGraph g
-        && g.blocks == blocks
-        && g.heads == heads
-        && g.wiring == wiring
-        && g.separateQkv == separateQkv
-        && g.positions == positions;
+    return o instanceof ComputationGraph g && g.shape.equals(shape);
   }
 
   @Override
   public int hashCode() {
-    return java.util.Objects.hash(blocks, heads, wiring, separateQkv, positions);
+    return shape.hashCode();
   }
 
   @Override
   public String toString() {
     return "ComputationGraph[blocks="
-        + blocks
+        + blocks()
         + ", heads="
-        + heads
+        + heads()
+        + (keyValueHeads() == heads() ? "" : ", keyValueHeads=" + keyValueHeads())
         + ", wiring="
-        + wiring
+        + wiring()
         + ", separateQkv="
-        + separateQkv
+        + separateQkv()
         + ", positions="
-        + positions
+        + positions()
         + ", edges="
         + edgeCount
         + "]";

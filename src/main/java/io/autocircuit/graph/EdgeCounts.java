@@ -1,7 +1,10 @@
 package io.autocircuit.graph;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.TreeSet;
 
 /**
@@ -40,23 +43,162 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
    */
   public record Value(double number, boolean share) {}
 
-  /** Keeps an unmodifiable copy. */
+  /**
+   * Keeps an unmodifiable copy.
+   *
+   * @param mode how sizes are chosen
+   * @param values for {@link Mode#LIST}: sizes as whole numbers, or shares of all edges for values
+   *     that are given as a fraction; empty otherwise
+   * @param zeroEdges whether the empty circuit is included; null: as listed, or in the other modes
+   *     iff there are more than two sizes
+   * @param allEdges whether the full graph is included; null: likewise
+   */
   public EdgeCounts {
     values = List.copyOf(values);
   }
 
+  private static final Map<String, Mode> WORDS =
+      Map.of("auto", Mode.AUTO, "all", Mode.ALL, "log", Mode.LOGARITHMIC, "groups", Mode.GROUPS);
+
   /** The default choice. */
   public static final EdgeCounts AUTO = of(Mode.AUTO);
 
-  /** A mode without given sizes. */
+  /**
+   * A mode without given sizes.
+   *
+   * @param mode any but {@link Mode#LIST}
+   * @return sizes by that rule, with the empty and the full circuit where there are more than two
+   */
   public static EdgeCounts of(Mode mode) {
     return new EdgeCounts(mode, List.of(), null, null);
   }
 
-  /** Exactly the given numbers of edges, nothing added. */
+  /**
+   * Exactly the given numbers of edges, nothing added.
+   *
+   * @param counts numbers of edges, in any order
+   * @return those sizes
+   */
   public static EdgeCounts exactly(int... counts) {
     return new EdgeCounts(
         Mode.LIST, Arrays.stream(counts).mapToObj(c -> new Value(c, false)).toList(), null, null);
+  }
+
+  /**
+   * Reads sizes as people write them: one of the words {@code auto}, {@code all}, {@code log},
+   * {@code groups}, each with the empty and the full circuit; or numbers of edges such as {@code
+   * 10}, shares of all edges such as {@code 0.1}, and {@code all} among them for the full graph.
+   *
+   * @param texts one word, or one text for each size; words in any case
+   * @return the sizes
+   * @throws IllegalArgumentException if there is none, or one is none of these; the message names
+   *     it
+   */
+  public static EdgeCounts parse(List<String> texts) {
+    if (texts.isEmpty()) {
+      throw new IllegalArgumentException(
+          "sizes=[] is empty; give numbers, or all, log, groups or auto");
+    }
+    if (texts.size() == 1) {
+      Mode mode = WORDS.get(texts.get(0).toLowerCase(Locale.ROOT));
+      if (mode != null) {
+        return new EdgeCounts(mode, List.of(), true, true);
+      }
+    }
+    return listed(texts);
+  }
+
+  /**
+   * Sizes of a list, in which {@code all} is the full graph also where it stands alone.
+   *
+   * @param texts numbers of edges, shares, or {@code all}
+   * @return exactly these sizes
+   * @throws IllegalArgumentException if one is none of these; the message names it
+   */
+  public static EdgeCounts listed(List<String> texts) {
+    return new EdgeCounts(Mode.LIST, texts.stream().map(EdgeCounts::size).toList(), null, null);
+  }
+
+  private static Value size(String text) {
+    if (text.equalsIgnoreCase("all")) {
+      return new Value(1, true);
+    }
+    double number;
+    try {
+      number = Double.parseDouble(text);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(
+          WORDS.containsKey(text.toLowerCase(Locale.ROOT))
+              ? "\"" + text + "\" stands alone; only numbers and all may be mixed"
+              : "\"" + text + "\" is neither a number nor all, log, groups or auto",
+          e);
+    }
+    boolean share = text.contains(".");
+    if (share ? !(number >= 0 && number <= 1) : number != Math.rint(number) || number < 0) {
+      throw new IllegalArgumentException(
+          "size=" + text + " is neither a whole number from 0 nor a share from 0.0 to 1.0");
+    }
+    if (!share && number > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException("size=" + text + " exceeds the edges of every graph");
+    }
+    return number == 0 ? new Value(0, false) : new Value(number, share);
+  }
+
+  /**
+   * The texts that {@link #parse} makes these sizes of.
+   *
+   * @return one word, or one text for each size
+   * @throws IllegalStateException if there are none: a word always adds the empty and the full
+   *     circuit, and a list never adds one
+   */
+  public List<String> texts() {
+    boolean list = mode == Mode.LIST;
+    if (list ? zeroEdges != null || allEdges != null : !yes(zeroEdges) || !yes(allEdges)) {
+      throw new IllegalStateException(
+          "sizes mode="
+              + mode
+              + " zeroEdges="
+              + zeroEdges
+              + " allEdges="
+              + allEdges
+              + " cannot be written; use EdgeCounts.parse or EdgeCounts.exactly");
+    }
+    if (!list) {
+      return WORDS.entrySet().stream()
+          .filter(e -> e.getValue() == mode)
+          .map(Map.Entry::getKey)
+          .toList();
+    }
+    boolean alone = values.size() == 1; // where "all" means every size
+    return values.stream().map(v -> alone && v.share() ? "" + v.number() : text(v)).toList();
+  }
+
+  private static boolean yes(Boolean b) {
+    return b != null && b;
+  }
+
+  private static String text(Value v) {
+    if (!v.share()) {
+      return String.valueOf((long) v.number());
+    }
+    return v.number() == 1 ? "all" : Double.toString(v.number());
+  }
+
+  /**
+   * Checks that a graph has that many edges.
+   *
+   * @param edges number of edges of the graph
+   * @return this
+   * @throws IllegalArgumentException if a size exceeds it
+   */
+  public EdgeCounts requireWithin(int edges) {
+    for (Value v : values) {
+      if (!v.share() && v.number() > edges) {
+        throw new IllegalArgumentException(
+            "size=" + text(v) + " exceeds the graph's edges=" + edges + "; choose a smaller one");
+      }
+    }
+    return this;
   }
 
   /**
@@ -65,6 +207,8 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
    * @param edges the number of edges n of the graph
    * @param scores the scores, one per edge; null if there are none yet
    * @param trueEdgeCount the size of the official circuit, added if missing; −1 if there is none
+   * @return numbers of edges from 0 to n; none if all scores are equal and groups of scores are
+   *     asked for
    * @throws IllegalArgumentException if a size lies outside 0..n, or GROUPS lacks scores
    */
   public int[] resolve(int edges, float[] scores, int trueEdgeCount) {
@@ -140,7 +284,7 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
       sorted[i] = Math.abs(scores[i]);
     }
     Arrays.sort(sorted);
-    List<Integer> ends = new java.util.ArrayList<>();
+    List<Integer> ends = new ArrayList<>();
     for (int i = sorted.length - 1; i >= 0; i--) {
       if (i == 0 || sorted[i - 1] != sorted[i]) {
         ends.add(sorted.length - i);

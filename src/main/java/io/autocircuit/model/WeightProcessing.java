@@ -1,10 +1,17 @@
 package io.autocircuit.model;
 
+import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.tensor.TensorScope;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -34,6 +41,47 @@ public record WeightProcessing(
 
   /** No step. */
   public static final WeightProcessing NONE = new WeightProcessing(false, false, false, false);
+
+  private static final List<String> STEPS =
+      List.of("fold_ln", "center_writing_weights", "center_unembed", "fold_value_biases");
+
+  /**
+   * Reads steps by their names.
+   *
+   * @param steps {@code all}, {@code none}, or some of {@code fold_ln}, {@code
+   *     center_writing_weights}, {@code center_unembed}, {@code fold_value_biases}; in any case
+   * @return the processing with these steps
+   * @throws UnknownNameException if one is none of these
+   */
+  public static WeightProcessing parse(List<String> steps) {
+    Set<String> names = new HashSet<>();
+    for (String step : steps) {
+      String name = step.toLowerCase(Locale.ROOT);
+      if (!STEPS.contains(name) && !name.equals("all") && !name.equals("none")) {
+        List<String> known = new ArrayList<>(STEPS);
+        known.addAll(List.of("all", "none"));
+        throw new UnknownNameException("processing step", name, known);
+      }
+      names.add(name);
+    }
+    return names.contains("all")
+        ? DEFAULT
+        : new WeightProcessing(
+            names.contains(STEPS.get(0)),
+            names.contains(STEPS.get(1)),
+            names.contains(STEPS.get(2)),
+            names.contains(STEPS.get(3)));
+  }
+
+  /**
+   * The names of the steps, as {@link #parse} takes them.
+   *
+   * @return in order; empty for none
+   */
+  public List<String> steps() {
+    boolean[] on = {foldLayerNorm, centerWritingWeights, centerUnembed, foldValueBiases};
+    return IntStream.range(0, on.length).filter(i -> on[i]).mapToObj(STEPS::get).toList();
+  }
 
   /**
    * Processes a state dictionary under TransformerLens's names.

@@ -1,5 +1,9 @@
 package io.autocircuit.patch;
 
+import io.autocircuit.graph.UnknownNameException;
+import java.util.Arrays;
+import java.util.Locale;
+
 /** What an ablated source is replaced by; a_s(i,t) is its activation at prompt i, position t. */
 public enum Ablation {
   /** a_s(i,t) of the other (clean or corrupt) prompt. */
@@ -22,6 +26,25 @@ public enum Ablation {
 
   Ablation(String description) {
     this.description = description;
+  }
+
+  /**
+   * The ablation of that name.
+   *
+   * @param key in any case, such as {@code resample}
+   * @return the ablation
+   * @throws UnknownNameException if there is none
+   */
+  public static Ablation of(String key) {
+    for (Ablation a : values()) {
+      if (a.name().equalsIgnoreCase(key)) {
+        return a;
+      }
+    }
+    throw new UnknownNameException(
+        "ablation",
+        key,
+        Arrays.stream(values()).map(a -> a.name().toLowerCase(Locale.ROOT)).toList());
   }
 
   /** A phrase for help texts. */

@@ -2,7 +2,8 @@ package io.autocircuit.patch;
 
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestModule;
-import io.autocircuit.graph.DestNode.Input;
+import io.autocircuit.graph.DestNode;
+import io.autocircuit.graph.Stage;
 import io.autocircuit.model.TransformerConfig;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -26,9 +27,11 @@ final class CircuitPlan {
   /** Every position. */
   static final byte EVERYTHING = 2;
 
+  private static final int[] NO_SOURCES = {};
+
   private final ComputationGraph graph;
 
-  /** The kept sources of each destination, by [module][head]; ascending. */
+  /** The kept sources of each destination, by [stage][row]; ascending. */
   private final int[][][] kept;
 
   /** How much of each source is read. */
@@ -49,24 +52,14 @@ final class CircuitPlan {
   static CircuitPlan of(Circuit circuit, boolean constantsAreAblations, boolean sliceIsLast) {
     ComputationGraph graph = circuit.graph();
     BitSet edges = circuit.edgeSet();
-    int copies = graph.positionCopies();
-    int modules = graph.modules().size();
-    int[][][] kept = new int[modules][][];
-    for (int m = 0; m < modules; m++) {
-      DestModule module = graph.modules().get(m);
-      int heads = module.nodes().size();
-      kept[m] = new int[heads][];
-      for (int h = 0; h < heads; h++) {
-        int start = module.offset() + h * module.sources() * copies;
-        int end = start + module.sources() * copies;
-        int[] list = new int[module.sources()];
-        int n = 0;
-        for (int e = edges.nextSetBit(start); e >= 0 && e < end; ) {
-          int s = (e - start) / copies;
-          list[n++] = s;
-          e = edges.nextSetBit(start + (s + 1) * copies);
+    int[][][] kept = new int[graph.stages().size()][][];
+    for (Stage stage : graph.stages()) {
+      kept[stage.index()] = new int[stage.rows()][];
+      int row = 0;
+      for (DestModule module : stage.reads()) {
+        for (int node = 0; node < module.nodes().size(); node++) {
+          kept[stage.index()][row++] = kept(graph, edges, module, node);
         }
-        kept[m][h] = Arrays.copyOf(list, n);
       }
     }
     CircuitPlan all = new CircuitPlan(graph, kept, new byte[graph.sources().size()]);
@@ -77,55 +70,44 @@ final class CircuitPlan {
     return all;
   }
 
+  private static int[] kept(ComputationGraph graph, BitSet edges, DestModule module, int node) {
+    int copies = graph.positionCopies();
+    int start = graph.index(module, node, 0, 0);
+    int end = start + module.sources() * copies;
+    int[] list = new int[module.sources()];
+    int n = 0;
+    for (int e = edges.nextSetBit(start); e >= 0 && e < end; ) {
+      int s = (e - start) / copies;
+      list[n++] = s;
+      e = edges.nextSetBit(start + (s + 1) * copies);
+    }
+    return n == 0 ? NO_SOURCES : Arrays.copyOf(list, n);
+  }
+
   private void dropConstants() {
     boolean[] varies = new boolean[graph.sources().size()];
-    varies[0] = true;
-    // forward: modules from the last in canonical order to the first, attention before the MLP
-    for (int b = 0; b < graph.blocks(); b++) {
-      for (boolean mlp : new boolean[] {false, true}) {
-        for (int m = 0; m < kept.length; m++) {
-          DestModule module = graph.modules().get(m);
-          if (module.block() != b || (module.input() == Input.MLP) != mlp) {
-            continue;
-          }
-          for (int h = 0; h < kept[m].length; h++) {
-            kept[m][h] = Arrays.stream(kept[m][h]).filter(s -> varies[s]).toArray();
-            if (kept[m][h].length > 0) {
-              varies[sourceOf(module, h)] = true;
-            }
-          }
+    for (Stage stage : graph.stages()) {
+      if (stage.kind() == Stage.Kind.EMBEDDING) {
+        Arrays.fill(varies, stage.firstWritten(), stage.firstWritten() + stage.written(), true);
+      }
+      int[][] rows = kept[stage.index()];
+      for (int row = 0; row < rows.length; row++) {
+        rows[row] = Arrays.stream(rows[row]).filter(s -> varies[s]).toArray();
+        if (rows[row].length > 0) {
+          int first = stage.firstFed(row);
+          Arrays.fill(varies, first, first + stage.fed(row), true);
         }
       }
     }
-    int end = 0;
-    kept[end][0] = Arrays.stream(kept[end][0]).filter(s -> varies[s]).toArray();
-  }
-
-  /** The source index of the node that a destination belongs to. */
-  int sourceOf(DestModule module, int head) {
-    int perBlock =
-        graph.heads() + (graph.wiring() == ComputationGraph.Wiring.ATTENTION_ONLY ? 0 : 1);
-    int first = 1 + module.block() * perBlock;
-    return module.input() == Input.MLP ? first + graph.heads() : first + head;
   }
 
   private void spreadNeed(byte end) {
-    raise(kept[0][0], end);
-    for (int b = graph.blocks() - 1; b >= 0; b--) {
-      // an MLP may read the heads of its own block, so it comes first
-      for (boolean mlp : new boolean[] {true, false}) {
-        for (int m = 0; m < kept.length; m++) {
-          DestModule module = graph.modules().get(m);
-          if (module.block() != b || (module.input() == Input.MLP) != mlp) {
-            continue;
-          }
-          for (int h = 0; h < kept[m].length; h++) {
-            byte own = need[sourceOf(module, h)];
-            if (own != NOTHING) {
-              boolean local = module.input() == Input.Q || module.input() == Input.MLP;
-              raise(kept[m][h], local ? own : EVERYTHING);
-            }
-          }
+    for (int i = graph.stages().size() - 1; i >= 0; i--) {
+      Stage stage = graph.stages().get(i);
+      for (int row = 0; row < kept[i].length; row++) {
+        byte own = stage.kind() == Stage.Kind.END ? end : need(stage, row);
+        if (own != NOTHING) {
+          raise(kept[i][row], stage.readEverywhere(row) ? EVERYTHING : own);
         }
       }
     }
@@ -137,15 +119,24 @@ final class CircuitPlan {
     }
   }
 
+  /** How much is read of the sources that depend on a destination. */
+  private byte need(Stage stage, int row) {
+    byte most = NOTHING;
+    int first = stage.firstFed(row);
+    for (int s = first; s < first + stage.fed(row); s++) {
+      most = (byte) Math.max(most, need[s]);
+    }
+    return most;
+  }
+
   /** The sources kept for a destination. */
-  int[] kept(int module, int head) {
-    return kept[module][head];
+  int[] kept(Stage stage, int row) {
+    return kept[stage.index()][row];
   }
 
   /** Whether anybody reads the node that a destination belongs to; the end is always read. */
-  boolean read(int module, int head) {
-    DestModule m = graph.modules().get(module);
-    return m.input() == Input.END || need[sourceOf(m, head)] != NOTHING;
+  boolean read(Stage stage, int row) {
+    return stage.kind() == Stage.Kind.END || need(stage, row) != NOTHING;
   }
 
   /**
@@ -154,13 +145,9 @@ final class CircuitPlan {
    * @param edge canonical index of an edge of the graph
    */
   boolean reads(int edge) {
-    for (int m = graph.modules().size() - 1; m >= 0; m--) {
-      DestModule module = graph.modules().get(m);
-      if (module.offset() <= edge) {
-        return read(m, (edge - module.offset()) / (module.sources() * graph.positionCopies()));
-      }
-    }
-    throw new IllegalArgumentException("edge index=" + edge + " is negative");
+    DestNode destination = graph.edge(edge).destination();
+    Stage stage = graph.stage(graph.module(destination.module()));
+    return read(stage, stage.row(destination));
   }
 
   /**
@@ -172,13 +159,12 @@ final class CircuitPlan {
   BitSet live(BitSet edges) {
     BitSet live = new BitSet();
     int copies = graph.positionCopies();
-    for (int m = 0; m < kept.length; m++) {
-      DestModule module = graph.modules().get(m);
-      for (int h = 0; h < kept[m].length; h++) {
-        if (read(m, h)) {
-          int row = module.offset() + h * module.sources() * copies;
-          for (int s : kept[m][h]) {
-            live.set(row + s * copies, row + (s + 1) * copies);
+    for (Stage stage : graph.stages()) {
+      for (int row = 0; row < stage.rows(); row++) {
+        if (read(stage, row)) {
+          int start = graph.index(stage.module(row), stage.node(row), 0, 0);
+          for (int s : kept(stage, row)) {
+            live.set(start + s * copies, start + (s + 1) * copies);
           }
         }
       }
@@ -209,23 +195,28 @@ final class CircuitPlan {
     double mlp = 2.0 * c.dModel() * c.dMlp() * (c.gatedMlp() ? 3 : 2);
     double unembed = 2.0 * few * c.dModel() * c.outputs();
     double plain = c.blocks() * full * (c.heads() * (4 * head + mix) + mlp) + unembed;
-    double live = kept[0][0].length == 0 ? 0 : unembed + 2 * few * c.dModel() * kept[0][0].length;
-    for (int m = 1; m < kept.length; m++) {
-      DestModule module = graph.modules().get(m);
-      for (int h = 0; h < kept[m].length; h++) {
-        byte n = need[sourceOf(module, h)];
+    double live = 0;
+    for (Stage stage : graph.stages()) {
+      for (int row = 0; row < stage.rows(); row++) {
+        int count = kept(stage, row).length;
+        if (stage.kind() == Stage.Kind.END) {
+          live += count == 0 ? 0 : unembed + 2 * few * c.dModel() * count;
+          continue;
+        }
+        byte n = need(stage, row);
         if (n == NOTHING) {
           continue;
         }
+        DestNode.Input input = stage.module(row).input();
         boolean everywhere =
-            n == EVERYTHING || module.input() == Input.K || module.input() == Input.V;
+            n == EVERYTHING || input == DestNode.Input.K || input == DestNode.Input.V;
         double rows = everywhere ? all : few;
-        live += 2 * rows * c.dModel() * kept[m][h].length;
+        live += 2 * rows * c.dModel() * count;
         double own = n == EVERYTHING ? all : few;
         live +=
-            switch (module.input()) {
+            switch (input) {
               case Q -> rows * head + own * (mix + head);
-              case K, V -> rows * head;
+              case K, V -> stage.fed(row) * rows * head;
               case ATTENTION -> all * 2 * head + own * (2 * head + mix);
               case MLP -> own * mlp;
               case END -> 0;

@@ -1,5 +1,7 @@
 package io.autocircuit.patch;
 
+import io.autocircuit.kernels.DeviceChoice;
+import io.autocircuit.model.Transformer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -82,6 +84,17 @@ public record MemoryBudget(long bytes) {
    */
   public static MemoryBudget ofDevice(long bytes, long weights) {
     return new MemoryBudget((long) Math.max(1, SHARE * (bytes - weights)));
+  }
+
+  /**
+   * The budget where nobody asks for one: half of what is available where the model lies.
+   *
+   * @param on where the model lies
+   * @param model the model
+   * @return {@link #ofMachine} on the processor, else {@link #ofDevice}
+   */
+  public static MemoryBudget standard(DeviceChoice on, Transformer model) {
+    return on.device().isCuda() ? ofDevice(on.memoryBytes(), model.bytes()) : ofMachine();
   }
 
   /**

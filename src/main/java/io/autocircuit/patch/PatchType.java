@@ -1,5 +1,8 @@
 package io.autocircuit.patch;
 
+import io.autocircuit.graph.UnknownNameException;
+import java.util.List;
+
 /** What is ablated, seen from the circuit. */
 public enum PatchType {
   /**
@@ -11,5 +14,30 @@ public enum PatchType {
    * Every edge outside the circuit is patched into the clean run (from corrupt): the empty circuit
    * has everything ablated.
    */
-  TREE_PATCH
+  TREE_PATCH;
+
+  /**
+   * Its name in files and on the command line.
+   *
+   * @return {@code tree} or {@code edge}
+   */
+  public String key() {
+    return this == TREE_PATCH ? "tree" : "edge";
+  }
+
+  /**
+   * The patch type of that key.
+   *
+   * @param key in any case
+   * @return the patch type
+   * @throws UnknownNameException if there is none
+   */
+  public static PatchType of(String key) {
+    for (PatchType t : values()) {
+      if (t.key().equalsIgnoreCase(key)) {
+        return t;
+      }
+    }
+    throw new UnknownNameException("patch type", key, List.of(TREE_PATCH.key(), EDGE_PATCH.key()));
+  }
 }

@@ -3,7 +3,9 @@ package io.autocircuit.patch;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
+import io.autocircuit.model.Affine;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
@@ -43,7 +45,9 @@ public record PatchableModel(
       throw new IllegalArgumentException("workers=" + workers + " must be at least 1");
     }
     TransformerConfig c = model.config();
-    if (graph.blocks() != c.blocks() || graph.heads() != c.heads() || graph.wiring() != wiring(c)) {
+    if (graph.blocks() != c.blocks()
+        || graph.heads() != c.heads()
+        || graph.wiring() != c.wiring()) {
       throw new IllegalArgumentException(
           graph
               + " does not fit the model "
@@ -53,7 +57,7 @@ public record PatchableModel(
               + ", heads="
               + c.heads()
               + ", wiring="
-              + wiring(c));
+              + c.wiring());
     }
   }
 
@@ -86,9 +90,7 @@ public record PatchableModel(
    */
   public static PatchableModel of(
       Transformer model, boolean separateQkv, int positions, OutputSlice slice, Kernels kernels) {
-    TransformerConfig c = model.config();
-    ComputationGraph graph =
-        ComputationGraph.factorized(c.blocks(), c.heads(), wiring(c), separateQkv, positions);
+    ComputationGraph graph = model.config().graph(separateQkv, positions);
     return new PatchableModel(model, graph, slice, kernels);
   }
 
@@ -115,13 +117,6 @@ public record PatchableModel(
       all.add(MicroBatch.split(b, batch, size));
     }
     return List.copyOf(all);
-  }
-
-  private static ComputationGraph.Wiring wiring(TransformerConfig c) {
-    if (c.attentionOnly()) {
-      return ComputationGraph.Wiring.ATTENTION_ONLY;
-    }
-    return c.parallel() ? ComputationGraph.Wiring.PARALLEL : ComputationGraph.Wiring.SEQUENTIAL;
   }
 
   /** The unpatched model's sliced logits, {@code [B,P,V]}, in the current scope. */
@@ -191,11 +186,12 @@ public record PatchableModel(
   /**
    * Queries, keys and values of a block from its patched inputs; see {@link Kernels.PatchProject}.
    *
+   * @param stage of attention
    * @param inputs the input of each part of the joint query, key and value matrix that is computed
    * @param columns which parts those are
    */
   void project(
-      int block,
+      Stage stage,
       Tensor resid,
       Tensor delta,
       Tensor mask,
@@ -204,20 +200,19 @@ public record PatchableModel(
       int[] columns,
       Tensor out,
       Tensor carry) {
-    TransformerConfig c = model.config();
-    Transformer.Affine affine = model.attentionAffine(block);
+    Affine affine = model.affine(stage);
     kernels.patchProject(
         new Kernels.PatchProject(
             resid,
             delta,
             mask,
             count,
-            c.normalization(),
+            model.normalization(stage),
             affine.weight(),
             affine.bias(),
-            model.qkvWeight(block),
-            model.qkvBias(block),
-            c.dHead(),
+            model.qkvWeight(stage),
+            model.qkvBias(stage),
+            model.config().dHead(),
             inputs,
             columns,
             out,

@@ -1,9 +1,13 @@
 package io.autocircuit.patch;
 
+import io.autocircuit.files.DataException;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.tensor.Safetensors;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -71,7 +75,7 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
       long bits = Float.floatToRawIntBits(Math.abs(values[i])) & 0xffffffffL;
       keys[i] = ((0x7fffffffL - bits) << 32) | i;
     }
-    java.util.Arrays.parallelSort(keys);
+    Arrays.parallelSort(keys);
     int[] order = new int[keys.length];
     for (int i = 0; i < keys.length; i++) {
       order[i] = (int) keys[i];
@@ -200,6 +204,80 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
       }
     }
     return new PruneScores(graph, values);
+  }
+
+  /**
+   * Writes {@code scores.safetensors}: one float32 tensor for each destination module under
+   * TransformerLens's hook names, {@code [positions?][heads?][sources]} (AutoCircuit's names and
+   * shapes). Tie breaks are not stored.
+   *
+   * @param file where to
+   * @param metadata free-form strings beside the scores, such as {@code algorithm} and {@code
+   *     model}
+   * @throws DataException if the file cannot be written
+   */
+  public void write(Path file, Map<String, String> metadata) {
+    Map<String, Safetensors.Array> arrays = new LinkedHashMap<>();
+    for (DestModule m : graph.modules()) {
+      arrays.put(m.name(), new Safetensors.Array(graph.maskShape(m), module(m)));
+    }
+    Safetensors.write(file, arrays, metadata);
+  }
+
+  /**
+   * Reads scores as {@link #write} or AutoCircuit's tensors by module wrote them.
+   *
+   * @param file a safetensors file with a tensor for each destination module, named by its hook
+   * @param graph the graph that they belong to
+   * @return the scores
+   * @throws DataException if it cannot be read, lacks a module of the graph or has one that the
+   *     graph has not, or a tensor has another shape or holds NaN
+   */
+  public static PruneScores read(Path file, ComputationGraph graph) {
+    try (Safetensors in = Safetensors.open(file)) {
+      for (String name : in.names()) {
+        try {
+          graph.module(name);
+        } catch (IllegalArgumentException unknown) {
+          throw new DataException("file=" + file + ": " + unknown.getMessage(), unknown);
+        }
+      }
+      Map<String, float[]> modules = new LinkedHashMap<>();
+      for (DestModule m : graph.modules()) {
+        long[] shape = graph.maskShape(m);
+        if (!in.contains(m.name()) || !Arrays.equals(in.shape(m.name()), shape)) {
+          throw new DataException(
+              "file="
+                  + file
+                  + ": scores of module "
+                  + m.name()
+                  + (in.contains(m.name())
+                      ? " have shape=" + Arrays.toString(in.shape(m.name()))
+                      : " are missing")
+                  + ", this graph needs shape="
+                  + Arrays.toString(shape)
+                  + "; give the scores of this model, with the same --separate-qkv and"
+                  + " --token-positions");
+        }
+        modules.put(m.name(), in.floats(m.name()));
+      }
+      return fromModules(graph, modules);
+    } catch (IllegalArgumentException damaged) {
+      throw new DataException("file=" + file + ": " + damaged.getMessage(), damaged);
+    }
+  }
+
+  /**
+   * The free-form strings beside saved scores: {@code algorithm}, {@code model}.
+   *
+   * @param file a safetensors file
+   * @return by name
+   * @throws DataException if it cannot be read
+   */
+  public static Map<String, String> metadata(Path file) {
+    try (Safetensors in = Safetensors.open(file)) {
+      return in.metadata();
+    }
   }
 
   /** A scored edge. */

@@ -1,9 +1,11 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
+import io.autocircuit.model.PromptContext;
 import io.autocircuit.model.Transformer;
-import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import java.util.stream.IntStream;
@@ -16,61 +18,92 @@ public final class SourceOutputs {
   /**
    * Runs the model and records what every source writes into the residual stream.
    *
+   * @param patchable the model and its graph
+   * @param tokens the prompts
    * @return {@code [S,B,T,D]} by source index, in the current scope
    */
   public static Tensor of(PatchableModel patchable, TokenBatch tokens) {
     Transformer model = patchable.model();
-    TransformerConfig c = model.config();
+    ComputationGraph graph = patchable.graph();
     Placement place = model.placement();
     try (TensorScope scope = new TensorScope()) {
-      Transformer.Context context = model.context(tokens);
-      Kernels.AttentionPattern pattern = model.attentionPattern(context);
+      PromptContext context = model.context(tokens);
       int n = context.rows();
-      int d = c.dModel();
-      int sources = patchable.graph().sources().size();
-      long width = (long) c.heads() * c.dHead();
-      Tensor all = place.empty(sources, n, d);
-      Tensor x = model.embed(tokens).view(n, d).clone();
-      all.select(0, 0).copy_(x);
-      Tensor qkv = place.empty(n, 3 * width);
-      Tensor z = place.empty(n, width);
-      int[] heads = IntStream.range(0, c.heads()).toArray();
-      int s = 1;
-      for (int b = 0; b < c.blocks(); b++) {
+      int d = model.config().dModel();
+      long width = (long) model.config().heads() * model.config().dHead();
+      Tensor all = place.empty(graph.sources().size(), n, d);
+      Tensor stream = model.embed(tokens).view(n, d).clone();
+      Attention attention =
+          new Attention(
+              patchable,
+              context,
+              model.attentionPattern(context),
+              place.empty(n, 3 * width),
+              place.empty(n, width));
+      all.select(0, graph.stages().get(0).firstWritten()).copy_(stream);
+      for (int b = 0; b < graph.blocks(); b++) {
         try (TensorScope inner = new TensorScope()) {
-          Tensor read = model.attentionAffine(b).apply(Transformer.normalize(c.normalization(), x));
-          Tensor parallelRead = c.parallel() ? x.clone() : null;
-          model.projectQkv(b, read, qkv, 0, 3 * c.heads());
-          patchable
-              .kernels()
-              .attention(new Kernels.Attention(qkv, context.batchSize(), pattern, z));
-          long bs = context.batchSize();
-          long t = context.length();
-          patchable
-              .kernels()
-              .headOutputs(
-                  new Kernels.HeadOutputs(
-                      z.view(bs, t, width),
-                      model.attentionOutput(b),
-                      c.dHead(),
-                      heads,
-                      null,
-                      all.narrow(0, s, c.heads()).view(c.heads(), bs, t, d),
-                      x.view(bs, t, d)));
-          s += c.heads();
-          x.add_(model.attentionOutputBias(b));
-          if (!c.attentionOnly()) {
-            Tensor mlpRead = c.parallel() ? parallelRead : x;
-            Tensor out = all.select(0, s++);
-            model.mlp(
-                b,
-                model.mlpAffine(b).apply(Transformer.normalize(c.normalization(), mlpRead)),
-                out);
-            x.add_(out);
+          Tensor earlier = null;
+          for (Stage stage : graph.stages(b)) {
+            Tensor read = earlier == null ? stream : earlier;
+            Tensor input = model.read(stage, read);
+            earlier = stage.streamReadAgain() ? stream.clone() : null;
+            Tensor written = all.narrow(0, stage.firstWritten(), stage.written());
+            switch (stage.kind()) {
+              case ATTENTION -> attention.run(stage, input, written, stream);
+              case MLP -> {
+                Tensor out = written.select(0, 0);
+                model.mlp(stage, input, out);
+                stream.add_(out);
+              }
+              case EMBEDDING, END ->
+                  throw new IllegalStateException("stage " + stage.kind() + " is in no block");
+            }
           }
         }
       }
-      return scope.keep(all.view(sources, context.batchSize(), context.length(), d));
+      return scope.keep(all.view(graph.sources().size(), context.batchSize(), context.length(), d));
+    }
+  }
+
+  /**
+   * The attention of a run.
+   *
+   * @param qkv working memory, {@code [B·T, 3·H·dHead]}
+   * @param z working memory, {@code [B·T, H·dHead]}
+   */
+  private record Attention(
+      PatchableModel patchable,
+      PromptContext context,
+      Kernels.AttentionPattern pattern,
+      Tensor qkv,
+      Tensor z) {
+
+    /**
+     * Runs a stage.
+     *
+     * @param written the outputs of its heads, {@code [H,B·T,D]}
+     * @param stream accumulated, {@code [B·T,D]}
+     */
+    void run(Stage stage, Tensor input, Tensor written, Tensor stream) {
+      Transformer model = patchable.model();
+      long b = context.batchSize();
+      long t = context.length();
+      int heads = stage.written();
+      model.projectQkv(stage, input, qkv, 0, stage.parts());
+      patchable.kernels().attention(new Kernels.Attention(qkv, context.batchSize(), pattern, z));
+      patchable
+          .kernels()
+          .headOutputs(
+              new Kernels.HeadOutputs(
+                  z.view(b, t, z.size(1)),
+                  model.attentionOutput(stage),
+                  model.config().dHead(),
+                  IntStream.range(0, heads).toArray(),
+                  null,
+                  written.view(heads, b, t, written.size(2)),
+                  stream.view(b, t, stream.size(1))));
+      stream.add_(model.attentionOutputBias(stage));
     }
   }
 }

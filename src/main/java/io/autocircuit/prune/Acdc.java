@@ -1,5 +1,6 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestNode;
@@ -20,6 +21,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.ToIntFunction;
 import org.bytedeco.pytorch.Tensor;
@@ -83,7 +85,14 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     MSE
   }
 
-  /** Checks the thresholds. */
+  /**
+   * Checks the thresholds.
+   *
+   * @param thresholds the τ, each positive
+   * @param target the distance f
+   * @param ablation what removed edges are replaced by
+   * @throws IllegalArgumentException if there is no threshold, or one is not positive and finite
+   */
   public Acdc {
     thresholds = List.copyOf(thresholds);
     if (thresholds.isEmpty() || thresholds.stream().anyMatch(t -> !(t > 0) || t.isInfinite())) {
@@ -92,7 +101,12 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     }
   }
 
-  /** ACDC with KL divergence and corrupt resampling. */
+  /**
+   * ACDC with KL divergence and corrupt resampling.
+   *
+   * @param thresholds the τ, each positive
+   * @return the algorithm
+   */
   public static Acdc kl(double... thresholds) {
     return new Acdc(Arrays.stream(thresholds).boxed().toList(), Target.KL_DIV, Ablation.RESAMPLE);
   }
@@ -137,6 +151,14 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     boolean near(double rise, double margin) {
       return thresholds.stream().anyMatch(t -> Math.abs(rise - t) <= margin);
     }
+  }
+
+  @Override
+  public Settings settings() {
+    return Settings.of(
+        AcdcProvider.SETTINGS,
+        Map.of(
+            "tau", thresholds, "target", target, PruneAlgorithmProvider.SCORE_ABLATION, ablation));
   }
 
   @Override

@@ -1,6 +1,9 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
@@ -27,7 +30,11 @@ import org.bytedeco.pytorch.Tensor;
  * @param measure the loss (its mask value and samples are not used), and the ablation
  */
 public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
-  /** Logit difference under corrupt resampling. */
+  /**
+   * Logit difference under corrupt resampling.
+   *
+   * @return the algorithm
+   */
   public static ExactPatching logitDifference() {
     return new ExactPatching(MaskGradient.eap());
   }
@@ -40,6 +47,16 @@ public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
   @Override
   public String title() {
     return "Exact patching of every edge";
+  }
+
+  @Override
+  public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    measure.requireFit(graph, prompts);
+  }
+
+  @Override
+  public Settings settings() {
+    return Settings.of(ExactPatchingProvider.SETTINGS, GradientSettings.values(measure));
   }
 
   @Override

@@ -1,6 +1,8 @@
 package io.autocircuit.prune;
 
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
@@ -30,12 +32,21 @@ public record GroundTruth(Circuit official) implements PruneAlgorithm {
 
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    if (!official.graph().equals(model.graph())) {
-      throw new IllegalArgumentException(
-          "the official circuit is for another graph: " + official.graph());
-    }
+    require(model.graph());
     float[] values = new float[model.graph().edgeCount()];
     official.edgeSet().stream().forEach(i -> values[i] = 1f);
     return new PruneScores(model.graph(), values);
+  }
+
+  @Override
+  public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    require(graph);
+  }
+
+  private void require(ComputationGraph graph) {
+    if (!official.graph().equals(graph)) {
+      throw new IllegalArgumentException(
+          "the official circuit is for another graph: " + official.graph());
+    }
   }
 }

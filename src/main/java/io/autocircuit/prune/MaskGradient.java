@@ -1,6 +1,9 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.objective.Answers;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.objective.LossFunction;
@@ -15,6 +18,7 @@ import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.Placement;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 
@@ -73,7 +77,17 @@ public record MaskGradient(
     }
   }
 
-  /** Checks the settings. */
+  /**
+   * Checks the settings.
+   *
+   * @param logitFunction what is done to the logits
+   * @param answerFunction what is measured
+   * @param maskValue finite
+   * @param samples 0 or more
+   * @param ablation what ablated sources are replaced by
+   * @param source whose activations batch ablations take
+   * @throws IllegalArgumentException if a number is out of range
+   */
   public MaskGradient {
     if (samples < 0 || !Double.isFinite(maskValue)) {
       throw new IllegalArgumentException(
@@ -81,13 +95,23 @@ public record MaskGradient(
     }
   }
 
-  /** Edge attribution patching: gradient of the logit difference at mask 0, corrupt resampling. */
+  /**
+   * Edge attribution patching: gradient of the logit difference at mask 0, corrupt resampling.
+   *
+   * @return the algorithm
+   */
   public static MaskGradient eap() {
     return new MaskGradient(
         LogitFunction.LOGIT, AnswerFunction.AVG_DIFF, 0, 0, Ablation.RESAMPLE, PatchSource.CORRUPT);
   }
 
-  /** Integrated gradients of the logit difference over N + 1 mask values. */
+  /**
+   * Integrated gradients of the logit difference over N + 1 mask values.
+   *
+   * @param samples N, at least 1
+   * @return the algorithm
+   * @throws IllegalArgumentException if there are none
+   */
   public static MaskGradient integrated(int samples) {
     if (samples < 1) {
       throw new IllegalArgumentException("samples=" + samples + " must be at least 1");
@@ -112,7 +136,11 @@ public record MaskGradient(
     return what + " (" + logitFunction.name().toLowerCase(java.util.Locale.ROOT) + ")";
   }
 
-  /** The loss whose gradient is taken, one number per prompt. */
+  /**
+   * The loss whose gradient is taken.
+   *
+   * @return gives one number per prompt
+   */
   public LossFunction loss() {
     return (logits, batch, reference) -> {
       Tensor v = logitFunction.apply(logits);
@@ -169,6 +197,30 @@ public record MaskGradient(
     }
     Tensor d = v.sub(Placement.of(v).tensor(target, b, positions, n));
     return d.mul(d).mean(new long[] {1, 2}, false, null);
+  }
+
+  @Override
+  public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    if (answerFunction != AnswerFunction.MSE) {
+      prompts.requireTokens(
+          "--answer-function " + answerFunction.name().toLowerCase(java.util.Locale.ROOT),
+          "--answer-function mse");
+    }
+    if (answerFunction == AnswerFunction.AVG_DIFF) {
+      prompts.requireWrongAnswers(
+          "--answer-function avg_diff compares answers with them", "--answer-function avg_val");
+    }
+  }
+
+  @Override
+  public Settings settings() {
+    Map<String, Object> values = GradientSettings.values(this);
+    if (samples > 0) {
+      values.put("samples", samples);
+      return Settings.of(IntegratedGradientsProvider.SETTINGS, values);
+    }
+    values.put("mask_value", maskValue);
+    return Settings.of(EapProvider.SETTINGS, values);
   }
 
   @Override

@@ -1,6 +1,9 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
@@ -10,11 +13,28 @@ import java.util.Optional;
 
 /** An algorithm that scores edges; an immutable record of its settings. */
 public interface PruneAlgorithm {
-  /** Its name on the command line and in results, such as {@code eap}. */
+  /**
+   * Its name on the command line and in results.
+   *
+   * @return such as {@code eap}
+   */
   String key();
 
-  /** Its name for people. */
+  /**
+   * Its name for people.
+   *
+   * @return one line, with the settings that matter most
+   */
   String title();
+
+  /**
+   * Its settings, as a {@link PruneAlgorithmProvider} declares them; results show them.
+   *
+   * @return none unless overridden
+   */
+  default Settings settings() {
+    return Settings.none();
+  }
 
   /**
    * What ablated sources are replaced by while edges are scored.
@@ -45,6 +65,17 @@ public interface PruneAlgorithm {
   }
 
   /**
+   * Checks that it can be run, before any work: that the prompts have the answers that it looks at,
+   * and that its settings fit the graph.
+   *
+   * @param graph the model's graph
+   * @param prompts all prompts, those that score among them
+   * @throws io.autocircuit.files.DataException if the prompts do not have them, naming the prompts
+   * @throws IllegalArgumentException if a setting does not fit the graph
+   */
+  default void requireFit(ComputationGraph graph, TokenizedDataset prompts) {}
+
+  /**
    * Scores every edge.
    *
    * @param model the model and its graph
@@ -54,7 +85,13 @@ public interface PruneAlgorithm {
    */
   PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress);
 
-  /** {@link #score(PatchableModel, List, Progress)} without progress. */
+  /**
+   * {@link #score(PatchableModel, List, Progress)} without progress.
+   *
+   * @param model the model and its graph
+   * @param batches the prompts
+   * @return finite scores, or {@code +∞} for edges that are never removed
+   */
   default PruneScores score(PatchableModel model, List<PromptBatch> batches) {
     return score(model, batches, Progress.SILENT);
   }

@@ -1,9 +1,13 @@
 package io.autocircuit.prune;
 
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
+import io.autocircuit.files.DataException;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
+import java.nio.file.Path;
 import java.util.List;
 
 /**
@@ -13,6 +17,21 @@ import java.util.List;
  * @param origin where they come from, for people: {@code eap, circuit/scores.safetensors}, say
  */
 public record SavedScores(PruneScores scores, String origin) implements PruneAlgorithm {
+  /**
+   * Reads scores from a file.
+   *
+   * @param file {@code scores.safetensors}, or AutoCircuit's tensors by module
+   * @param graph the graph that they belong to
+   * @return the scores; their origin is the algorithm that the file names, and the file's name
+   * @throws DataException if it cannot be read or is of another graph
+   */
+  public static SavedScores read(Path file, ComputationGraph graph) {
+    PruneScores scores = PruneScores.read(file, graph);
+    String by = PruneScores.metadata(file).getOrDefault("algorithm", "unknown");
+    return new SavedScores(
+        scores, DataException.quote(by).replace("\"", "") + ", " + file.getFileName());
+  }
+
   @Override
   public String key() {
     return "saved";
@@ -30,13 +49,22 @@ public record SavedScores(PruneScores scores, String origin) implements PruneAlg
    */
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    if (!scores.graph().equals(model.graph())) {
+    require(model.graph());
+    return scores;
+  }
+
+  @Override
+  public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    require(graph);
+  }
+
+  private void require(ComputationGraph graph) {
+    if (!scores.graph().equals(graph)) {
       throw new IllegalArgumentException(
           "the saved scores are for another graph: "
               + scores.graph()
               + "; the model's is "
-              + model.graph());
+              + graph);
     }
-    return scores;
   }
 }

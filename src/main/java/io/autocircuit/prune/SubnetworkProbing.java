@@ -1,6 +1,8 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.objective.Answers;
 import io.autocircuit.objective.Divergence;
@@ -17,7 +19,9 @@ import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Scalar;
@@ -78,7 +82,23 @@ public record SubnetworkProbing(
     LOGIT_DIFF_PERCENT
   }
 
-  /** Checks the settings. */
+  /**
+   * Checks the settings.
+   *
+   * @param learningRate positive
+   * @param epochs at least 1
+   * @param lambda 0 or more
+   * @param maskFunction how masks follow from their parameters
+   * @param patchType what is ablated in which runs
+   * @param ablation what by; null for the default
+   * @param target the faithfulness loss
+   * @param circuitSize 0 or more
+   * @param dropout from 0 to below 1
+   * @param avoid edges to keep out of the circuit; may be null
+   * @param avoidLambda weight of that penalty
+   * @param seed of the mask samples
+   * @throws IllegalArgumentException if a number is out of range
+   */
   public SubnetworkProbing {
     if (!(learningRate > 0)
         || epochs < 1
@@ -100,7 +120,13 @@ public record SubnetworkProbing(
     }
   }
 
-  /** AutoCircuit's defaults: learning rate 0.1, 20 epochs, λ 10, hard concrete. */
+  /**
+   * AutoCircuit's defaults: learning rate 0.1, 20 epochs, λ 10, hard concrete.
+   *
+   * @param patchType what is ablated in which runs
+   * @param seed of the mask samples
+   * @return the algorithm
+   */
   public static SubnetworkProbing defaults(PatchType patchType, long seed) {
     return new SubnetworkProbing(
         0.1,
@@ -129,7 +155,11 @@ public record SubnetworkProbing(
         : "Subnetwork edge probing";
   }
 
-  /** The ablation in force. */
+  /**
+   * The ablation in force.
+   *
+   * @return the one given, or the default for the patch type
+   */
   public Ablation effectiveAblation() {
     if (ablation != null) {
       return ablation;
@@ -137,7 +167,30 @@ public record SubnetworkProbing(
     return patchType == PatchType.TREE_PATCH ? Ablation.TOKENWISE_MEAN_CORRUPT : Ablation.RESAMPLE;
   }
 
-  /** The faithfulness loss of each prompt; its reference is the full model's clean logits. */
+  @Override
+  public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    if (circuitSize > graph.edgeCount()) {
+      throw new IllegalArgumentException(
+          "--circuit-size="
+              + circuitSize
+              + " exceeds the graph's edges="
+              + graph.edgeCount()
+              + "; choose a smaller one, or 0 for none");
+    }
+    String name = "--target " + target.name().toLowerCase(java.util.Locale.ROOT);
+    if (target != Target.KL_DIV && target != Target.MSE) {
+      prompts.requireTokens(name, "--target mse");
+    }
+    if (target == Target.WRONG_ANSWER || target == Target.LOGIT_DIFF_PERCENT) {
+      prompts.requireWrongAnswers(name + " looks at them", "another --target");
+    }
+  }
+
+  /**
+   * The faithfulness loss of each prompt.
+   *
+   * @return its reference is the full model's clean logits
+   */
   public LossFunction loss() {
     return (logits, batch, reference) ->
         switch (target) {
@@ -165,6 +218,20 @@ public record SubnetworkProbing(
   /** Whether a run has a mask of its own for each prompt. */
   private boolean perPrompt() {
     return maskFunction.samples() || dropout > 0;
+  }
+
+  @Override
+  public Settings settings() {
+    Map<String, Object> values = new LinkedHashMap<>();
+    values.put("epochs", epochs);
+    values.put("learning_rate", learningRate);
+    values.put("lambda", lambda);
+    values.put("mask_fn", maskFunction);
+    values.put("target", target);
+    values.put("circuit_size", circuitSize);
+    values.put("dropout", dropout);
+    values.put(PruneAlgorithmProvider.SCORE_ABLATION, ablation);
+    return Settings.of(SubnetworkProbingProvider.SETTINGS, values);
   }
 
   @Override

@@ -1,6 +1,8 @@
 package io.autocircuit.report;
 
 import io.autocircuit.experiment.Discovery;
+import io.autocircuit.experiment.PromptSource;
+import io.autocircuit.experiment.Run;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.metric.Measurement;
@@ -29,12 +31,43 @@ public final class DiscoveryReport {
   private DiscoveryReport() {}
 
   /**
+   * The report of a run, with all of its settings.
+   *
+   * @param run what was run
+   * @param result what came out
+   * @return its values
+   */
+  public static ReportData of(Run run, Discovery.Result result) {
+    String name = run.task().model().config().name();
+    Map<String, String> summary = new LinkedHashMap<>();
+    summary.put("Model", name);
+    summary.put("Dataset", dataset(run));
+    ReportData data = of("Circuit of " + name, result, summary, RunSettings.of(run.spec()));
+    return run.spec().graph().tokenPositions()
+        ? data.withPositionLabels(run.task().prompts().seqLabels())
+        : data;
+  }
+
+  /**
+   * What the prompts of a run are called.
+   *
+   * @param run the run
+   * @return the name of their file, or what they are
+   */
+  public static String dataset(Run run) {
+    return run.spec().prompts().source() instanceof PromptSource.File f
+        ? String.valueOf(f.file().path().getFileName())
+        : run.task().prompts().source();
+  }
+
+  /**
    * The report of a discovery.
    *
    * @param title heading
    * @param result what came out
    * @param summary what was run, shown first (model, dataset, …)
    * @param settings every setting
+   * @return its values
    */
   public static ReportData of(
       String title,

@@ -2,6 +2,8 @@ package io.autocircuit.report;
 
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.ResultFiles;
+import io.autocircuit.experiment.Run;
+import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.FileSet;
 import java.io.IOException;
@@ -14,10 +16,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
- * measurements.json} and {@code report.html}.
+ * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
+ * repeats it.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -25,6 +30,9 @@ public final class ResultDirectory {
   private static final String MEASUREMENTS = "measurements.json";
   private static final String REPORT = "report.html";
   private static final List<String> FILES = List.of(SCORES, EDGES, MEASUREMENTS, REPORT);
+
+  /** Written for a run that can be repeated; one of an earlier run goes. */
+  private static final String RUN = "run.json";
 
   private static final int MOST_TRIES = 100;
 
@@ -39,6 +47,7 @@ public final class ResultDirectory {
    * Fails now if results could not be written later. Leaves nothing behind, not even the directory;
    * what a process left there that was ended while it wrote is finished or undone.
    *
+   * @param directory where results will be written
    * @throws DataException if the directory cannot be made or written
    */
   public static void requireWritable(Path directory) {
@@ -46,9 +55,11 @@ public final class ResultDirectory {
   }
 
   /**
-   * Writes all files, titled with the model's name.
+   * Writes the files of a discovery that is no {@link RunSpec}'s, titled with the model's name; an
+   * older {@code run.json} goes.
    *
    * @param directory made if it does not exist
+   * @param result the discovery
    * @throws DataException if they cannot be written
    */
   public static void write(Path directory, Discovery.Result result) {
@@ -56,7 +67,20 @@ public final class ResultDirectory {
     write(
         directory,
         result,
+        Optional.empty(),
         DiscoveryReport.of("Circuit of " + model, result, Map.of("Model", model), Map.of()));
+  }
+
+  /**
+   * Writes all files of a run.
+   *
+   * @param directory made if it does not exist
+   * @param run what was run
+   * @param result what came out
+   * @throws DataException if they cannot be written
+   */
+  public static void write(Path directory, Run run, Discovery.Result result) {
+    write(directory, result, Optional.of(run.spec()), DiscoveryReport.of(run, result));
   }
 
   /**
@@ -66,10 +90,12 @@ public final class ResultDirectory {
    *
    * @param directory made if it does not exist
    * @param result the discovery
+   * @param run what repeats it; empty for nothing
    * @param report the content of {@code report.html}
    * @throws DataException if they cannot be written
    */
-  public static void write(Path directory, Discovery.Result result, ReportData report) {
+  public static void write(
+      Path directory, Discovery.Result result, Optional<RunSpec> run, ReportData report) {
     Map<String, String> metadata =
         Map.of(
             "algorithm",
@@ -81,9 +107,10 @@ public final class ResultDirectory {
         files ->
             files.replace(
                 fresh -> {
-                  ResultFiles.writeScores(fresh.resolve(SCORES), result.scores(), metadata);
+                  result.scores().write(fresh.resolve(SCORES), metadata);
                   ResultFiles.writeEdges(fresh.resolve(EDGES), result.scores());
-                  ResultFiles.writeMeasurements(fresh.resolve(MEASUREMENTS), result);
+                  ResultFiles.writeMeasurements(fresh.resolve(MEASUREMENTS), result, run);
+                  run.ifPresent(spec -> spec.write(fresh.resolve(RUN)));
                   HtmlReport.write(fresh.resolve(REPORT), report);
                 }),
         true);
@@ -97,7 +124,7 @@ public final class ResultDirectory {
         try {
           Files.createDirectories(directory);
           requireFiles(directory);
-          action.with(new FileSet(directory, FILES));
+          action.with(new FileSet(directory, FILES, List.of(RUN)));
           done = true;
         } catch (NoSuchFileException e) {
           // another process has removed the empty directory that it had made, before ours was in it
@@ -116,7 +143,7 @@ public final class ResultDirectory {
   }
 
   private static void requireFiles(Path directory) {
-    for (String file : FILES) {
+    for (String file : Stream.concat(FILES.stream(), Stream.of(RUN)).toList()) {
       if (Files.isDirectory(directory.resolve(file))) {
         throw new DataException(
             "file=" + directory.resolve(file) + " is a directory; remove it, or write elsewhere");

@@ -30,20 +30,47 @@ public final class EmbeddedTask {
    *
    * @param processing extra weight processing, or null for none (the weights are processed already)
    * @param type float32 or float64
+   * @return a model that the caller closes
+   * @throws DataException if the jar does not hold it
    */
   public static Transformer model(WeightProcessing processing, ScalarType type) {
+    return ModelLoader.load(directory(), processing, type);
+  }
+
+  /**
+   * Where the model's files lie: beside the native libraries where those are unpacked.
+   *
+   * @return a model directory
+   * @throws DataException if the jar does not hold them
+   */
+  public static Path directory() {
     Path folder = NativeCache.directory(EmbeddedTask.class, FOLDER + "config.json");
     if (folder == null) {
       throw new DataException("resource " + FOLDER + " is not in the jar; build it again");
     }
-    return ModelLoader.load(folder, processing, type);
+    return folder;
   }
 
-  /** Its prompts. */
+  /**
+   * Its prompts.
+   *
+   * @return token ids
+   * @throws DataException if the jar does not hold them
+   */
   public static PromptDataset prompts() {
+    return PromptDataset.parse(
+        new String(promptBytes(), StandardCharsets.UTF_8), "embedded prompts.json");
+  }
+
+  /**
+   * The file of its prompts.
+   *
+   * @return the bytes of {@code prompts.json}
+   * @throws DataException if the jar does not hold it
+   */
+  public static byte[] promptBytes() {
     try {
-      return PromptDataset.parse(
-          new String(bytes("prompts.json"), StandardCharsets.UTF_8), "embedded prompts.json");
+      return bytes("prompts.json");
     } catch (IOException e) {
       throw new DataException("the embedded prompts cannot be read: " + e.getMessage(), e);
     }

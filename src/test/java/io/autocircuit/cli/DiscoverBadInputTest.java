@@ -422,7 +422,6 @@ class DiscoverBadInputTest {
     "--dropout,1",
     "--mask-value,NaN",
     "--circuit-size,-1",
-    "--circuit-size,82",
     "--seed,x",
     "--random-prompts,8x8"
   })
@@ -435,6 +434,10 @@ class DiscoverBadInputTest {
     wrongUsage(List.of("--algorithm", "ground-truth"), "needs --official");
     wrongUsage(List.of("--model", model, "--random-weights", "tiny"), "not both");
     wrongUsage(List.of("--random-weights", "tiny", "--random-prompts", "8"), "--random-prompts=8");
+    wrongUsage(
+        List.of("--algorithm", "sp", "--circuit-size", 82),
+        "--circuit-size=82 exceeds",
+        "edges=81");
     wrongUsage(
         List.of("--random-weights", "tiny", "--random-prompts", "8x1000"), "--random-prompts=8x");
   }

@@ -10,12 +10,14 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.autocircuit.catalogue.Setting;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.MaskGradient;
+import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.tensor.Safetensors;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -54,10 +56,11 @@ class DiscoverCommandTest {
   }
 
   @Test
-  void writesFourFilesAndNothingElse() throws IOException {
+  void writesFiveFilesAndNothingElse() throws IOException {
     try (Stream<Path> files = Files.list(eap.directory())) {
       assertEquals(
-          Set.of("scores.safetensors", "edges.json", "measurements.json", "report.html"),
+          Set.of(
+              "scores.safetensors", "edges.json", "measurements.json", "report.html", "run.json"),
           new TreeSet<>(files.map(f -> f.getFileName().toString()).toList()));
     }
     assertEquals("", ran.err());
@@ -116,7 +119,7 @@ class DiscoverCommandTest {
     assertEquals(EDGES, m.get("n_edges").asInt());
     assertEquals(PROMPTS, m.get("prompts").asInt());
     assertNull(m.get("roc"));
-    for (Metric metric : Metric.values()) {
+    for (Metric metric : Metric.all()) {
       assertEquals(EDGES + 1, eap.metric(metric.key()).size(), metric.key());
     }
     assertEquals(0, eap.metric("kl_div").get(EDGES), 1e-6);
@@ -533,7 +536,7 @@ class DiscoverCommandTest {
     Results r = Results.discover(out, "--edges", "0,9");
     assertEquals(Set.of(0, 9), r.metric("kl_div").keySet());
     try (Stream<Path> files = Files.list(out)) {
-      assertEquals(5, files.count());
+      assertEquals(6, files.count());
     }
   }
 
@@ -553,7 +556,7 @@ class DiscoverCommandTest {
     Ran help = Ran.command("discover", "--help");
     assertEquals(0, help.code());
     String text = help.out().replaceAll("\\s+", " ");
-    List<String> values = new ArrayList<>(Algorithms.DESCRIPTIONS.keySet());
+    List<String> values = new ArrayList<>(PruneAlgorithmProvider.catalogue().keys());
     for (Enum<?>[] names :
         List.<Enum<?>[]>of(
             BosPolicy.values(),
@@ -578,14 +581,15 @@ class DiscoverCommandTest {
   @Test
   void listsNameWhatTheOptionsAccept() {
     Ran metrics = Ran.command("list", "metrics");
-    for (Metric m : Metric.values()) {
+    for (Metric m : Metric.all()) {
       assertTrue(metrics.out().lines().anyMatch(l -> l.startsWith(m.key() + " ")), m.key());
     }
     Ran ablations = Ran.command("list", "ablations");
     assertEquals(Ablation.values().length, ablations.out().lines().count());
     Ran algorithms = Ran.command("list", "algorithms");
-    assertEquals(Algorithms.DESCRIPTIONS.size(), algorithms.out().lines().count());
-    for (String algorithm : Algorithms.DESCRIPTIONS.keySet()) {
+    assertEquals(
+        PruneAlgorithmProvider.catalogue().keys().size(), algorithms.out().lines().count());
+    for (String algorithm : PruneAlgorithmProvider.catalogue().keys()) {
       assertTrue(algorithms.out().contains(algorithm + " "), algorithm);
     }
     Ran models = Ran.command("list", "MODELS");
@@ -596,13 +600,13 @@ class DiscoverCommandTest {
   }
 
   @Test
-  void optionsThatBelongToAlgorithmsExist() {
+  void everySettingOfAnAlgorithmIsAnOption() {
     picocli.CommandLine.Model.CommandSpec spec =
         new picocli.CommandLine(new DiscoverCommand()).getCommandSpec();
-    Algorithms.OPTIONS.forEach(
-        (option, algorithms) -> {
-          assertTrue(spec.optionsMap().containsKey(option), option);
-          assertTrue(Algorithms.DESCRIPTIONS.keySet().containsAll(algorithms), option);
-        });
+    for (PruneAlgorithmProvider algorithm : PruneAlgorithmProvider.catalogue()) {
+      for (Setting setting : algorithm.settings()) {
+        assertTrue(spec.optionsMap().containsKey(setting.option()), setting.option());
+      }
+    }
   }
 }

@@ -24,6 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class FileSetTest {
   private static final List<String> NAMES = List.of("a", "b", "c", "d");
@@ -210,12 +211,63 @@ class FileSetTest {
     }
   }
 
+  /** A file that is written only sometimes comes and goes with the others, at whatever moment. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void anOptionalFileComesAndGoesWithTheOthers(boolean comes) throws IOException {
+    for (int k = 1; k <= MOST_STEPS; k++) {
+      Path directory = Files.createDirectories(folder.resolve("optional" + k));
+      Map<String, String> old = new TreeMap<>(all("old"));
+      Map<String, String> fresh = new TreeMap<>(all("new"));
+      (comes ? fresh : old).put("e", "e");
+      new FileSet(directory, NAMES, List.of("e")).replace(into -> write(into, old));
+      assertEquals(old, read(directory));
+      int[] steps = {0};
+      int at = k;
+      FileSet files =
+          new FileSet(
+              directory,
+              NAMES,
+              List.of("e"),
+              () -> {
+                if (++steps[0] >= at) {
+                  throw new Killed();
+                }
+              });
+      boolean done = false;
+      try {
+        files.replace(into -> write(into, fresh));
+        done = true;
+      } catch (Killed e) {
+        // what is left is looked at
+      }
+      Map<String, String> found = read(directory);
+      assertTrue(found.equals(old) || found.equals(fresh), "step " + k + ": " + found);
+      new FileSet(directory, NAMES, List.of("e")).check();
+      assertEquals(found, read(directory), "after the next process, step " + k);
+      if (done) {
+        assertEquals(fresh, found);
+        assertEquals(comes, Files.exists(directory.resolve("e"), LinkOption.NOFOLLOW_LINKS));
+        assertTrue(k > 10, "steps: " + k);
+        return;
+      }
+    }
+    throw new AssertionError("not done in " + MOST_STEPS + " steps");
+  }
+
+  private static void write(Path directory, Map<String, String> files) throws IOException {
+    for (Map.Entry<String, String> e : files.entrySet()) {
+      Files.writeString(directory.resolve(e.getKey()), e.getValue());
+    }
+  }
+
   private static boolean replaceAndDieAt(int k, Path directory) throws IOException {
     int[] steps = {0};
     FileSet files =
         new FileSet(
             directory,
             NAMES,
+            List.of(),
             () -> {
               if (++steps[0] >= k) {
                 throw new Killed();
@@ -246,7 +298,7 @@ class FileSetTest {
   /** What somebody reads who knows nothing of links. */
   private static Map<String, String> read(Path directory) throws IOException {
     Map<String, String> found = new TreeMap<>();
-    for (String name : NAMES) {
+    for (String name : List.of("a", "b", "c", "d", "e")) {
       if (Files.exists(directory.resolve(name))) {
         found.put(name, Files.readString(directory.resolve(name)));
       }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.graph.Stage;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.tensor.TensorScope;
@@ -51,7 +52,7 @@ class RandomModelsTest {
   void theNumbersOfASeedNeverChange() {
     try (TensorScope scope = new TensorScope();
         Transformer model = RandomModels.of(RandomModels.shape("tiny"), 0)) {
-      float[] bias = Tensors.floats(model.attentionOutputBias(0));
+      float[] bias = Tensors.floats(model.attentionOutputBias(attention(model, 0)));
       assertArrayEquals(
           new float[] {0.0459924316f, 0.0788543701f, -0.0144122314f, -0.039944458f},
           Arrays.copyOf(bias, 4),
@@ -79,7 +80,8 @@ class RandomModelsTest {
       double[] embedding =
           Tensors.doubles(model.embed(new TokenBatch(ids(512), 1, 512, new int[1])));
       assertMoments(embedding, deviation);
-      assertMoments(Tensors.doubles(model.attentionOutput(2)), deviation / Math.sqrt(10));
+      assertMoments(
+          Tensors.doubles(model.attentionOutput(attention(model, 2))), deviation / Math.sqrt(10));
     }
   }
 
@@ -107,7 +109,8 @@ class RandomModelsTest {
         Transformer model = RandomModels.of(RandomModels.shape("tiny"), 0)) {
       assertFalse(
           Arrays.equals(
-              Tensors.floats(model.attentionOutput(0)), Tensors.floats(model.attentionOutput(1))));
+              Tensors.floats(model.attentionOutput(attention(model, 0))),
+              Tensors.floats(model.attentionOutput(attention(model, 1)))));
     }
   }
 
@@ -215,5 +218,9 @@ class RandomModelsTest {
         "unknown model shape \"bert\": known: \"gpt2-small\", \"pythia-70m\", \"stories260k\","
             + " \"tiny\"",
         assertThrows(UnknownNameException.class, () -> RandomModels.shape("bert")).getMessage());
+  }
+
+  private static Stage attention(Transformer model, int block) {
+    return model.config().graph(true, 0).stages(block).get(0);
   }
 }

@@ -157,7 +157,9 @@ class DeviceEngineTest {
     for (int i = 0; i < masks.size(); i++) {
       for (LossFunction loss : all && i == 0 ? losses : losses.subList(0, 1)) {
         try (TensorScope scope = new TensorScope()) {
-          there(run.unread(masks.get(i), loss, batch, reference).losses());
+          there(
+              run.unread(masks.get(i), loss, batch, reference, BackwardRules.TRUE_GRADIENT)
+                  .losses());
         }
       }
     }
@@ -223,11 +225,12 @@ class DeviceEngineTest {
       try (AblationValues values = AblationValues.prepare(patchable, Ablation.ZERO, List.of());
           Evaluation run = patchable.evaluation(batch.clean(), values, batch.corrupt())) {
         PatchMask mask = PatchMask.uniform(patchable.graph(), 0);
-        Evaluation.Unread g = run.unread(mask, losses().get(0), batch, null);
+        Evaluation.Unread g =
+            run.unread(mask, losses().get(0), batch, null, BackwardRules.TRUE_GRADIENT);
         for (Executable read :
             List.<Executable>of(
                 () -> Tensors.doubles(g.losses()),
-                () -> g.blocks().read(),
+                () -> g.gradients().read(),
                 () -> run.gradient(mask, losses().get(0), batch, null))) {
           String message = assertThrows(RuntimeException.class, read).getMessage();
           assertTrue(message.contains("Cannot copy out of meta tensor"), message);

@@ -1,0 +1,214 @@
+package io.autocircuit.catalogue;
+
+import io.autocircuit.graph.UnknownNameException;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.ServiceConfigurationError;
+import java.util.ServiceLoader;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/**
+ * The entries of one kind, in order; immutable. Made where it is needed: what another jar adds
+ * depends on the class loader of the moment.
+ *
+ * @param <E> the kind of entry
+ */
+public final class Catalogue<E extends Entry> implements Iterable<E> {
+  private final String kind;
+  private final Map<String, E> entries;
+
+  private Catalogue(String kind, Map<String, E> entries) {
+    this.kind = kind;
+    this.entries = Collections.unmodifiableMap(entries);
+  }
+
+  /**
+   * Of given entries.
+   *
+   * @param <E> the kind of entry
+   * @param kind what an entry is, in the singular, such as {@code algorithm}
+   * @param entries the entries, in order
+   * @return the catalogue
+   * @throws CatalogueException if two have the same key, or one has an unusable text
+   */
+  public static <E extends Entry> Catalogue<E> of(String kind, List<? extends E> entries) {
+    Map<String, E> byKey = new LinkedHashMap<>();
+    for (E e : entries) {
+      check(kind, e);
+      E before = byKey.putIfAbsent(lower(e.key()), e);
+      if (before != null) {
+        throw new CatalogueException(
+            kind
+                + "="
+                + e.key()
+                + " is defined by "
+                + before.getClass().getName()
+                + " and by "
+                + e.getClass().getName()
+                + "; give one of them another key, or leave it out of the class path",
+            null);
+      }
+    }
+    return new Catalogue<>(kind, byKey);
+  }
+
+  /**
+   * Of what is registered in {@code META-INF/services} under the name of the kind's interface: by
+   * the library, then by jars that the interface's class loader sees, then by jars that the
+   * thread's context class loader sees.
+   *
+   * @param <E> the kind of entry
+   * @param kind what an entry is, in the singular, such as {@code algorithm}
+   * @param type the interface
+   * @return the catalogue
+   * @throws CatalogueException if an entry cannot be made, two have the same key, or one has an
+   *     unusable text
+   */
+  public static <E extends Entry> Catalogue<E> load(String kind, Class<E> type) {
+    return load(kind, type, List.of());
+  }
+
+  /**
+   * Of given entries, and then of what is registered in {@code META-INF/services}.
+   *
+   * @param <E> the kind of entry
+   * @param kind what an entry is, in the singular, such as {@code metric}
+   * @param type the interface
+   * @param given the entries that are there without registration
+   * @return the catalogue
+   * @throws CatalogueException if an entry cannot be made, two have the same key, or one has an
+   *     unusable text
+   */
+  public static <E extends Entry> Catalogue<E> load(
+      String kind, Class<E> type, List<? extends E> given) {
+    List<E> entries = new ArrayList<>(given);
+    Set<Class<?>> seen = new LinkedHashSet<>();
+    for (ClassLoader loader : loaders(type)) {
+      Iterator<ServiceLoader.Provider<E>> providers =
+          ServiceLoader.load(type, loader).stream().iterator();
+      try {
+        while (providers.hasNext()) {
+          ServiceLoader.Provider<E> provider = providers.next();
+          if (seen.add(provider.type())) {
+            entries.add(provider.get());
+          }
+        }
+      } catch (ServiceConfigurationError e) {
+        Throwable cause = e.getCause() == null ? e : e.getCause();
+        throw new CatalogueException(
+            "catalogue="
+                + kind
+                + ": "
+                + Texts.shown(e.getMessage())
+                + (cause == e ? "" : " (" + Texts.shown(cause) + ")")
+                + "; correct or remove the jar that registers it",
+            e);
+      }
+    }
+    return of(kind, entries);
+  }
+
+  /** The interface's loader, and the context's where it sees the same interface. */
+  private static List<ClassLoader> loaders(Class<?> type) {
+    ClassLoader own = type.getClassLoader();
+    ClassLoader context = Thread.currentThread().getContextClassLoader();
+    if (context == null || context == own) {
+      return List.of(own);
+    }
+    try {
+      return Class.forName(type.getName(), false, context) == type
+          ? List.of(own, context)
+          : List.of(own);
+    } catch (ClassNotFoundException | LinkageError e) {
+      return List.of(own);
+    }
+  }
+
+  private static void check(String kind, Entry e) {
+    try {
+      Texts.requireKey("key", e.key());
+      Texts.requireLine("title", e.title());
+      Texts.requireLine("description", e.description());
+      Settings.defaults(e.settings());
+    } catch (RuntimeException wrong) {
+      throw new CatalogueException(
+          kind + " of " + e.getClass().getName() + ": " + wrong.getMessage(), wrong);
+    }
+  }
+
+  private static String lower(String key) {
+    return key.toLowerCase(Locale.ROOT);
+  }
+
+  /**
+   * What an entry is, in the singular.
+   *
+   * @return such as {@code algorithm}
+   */
+  public String kind() {
+    return kind;
+  }
+
+  /**
+   * The entries.
+   *
+   * @return in order
+   */
+  public List<E> entries() {
+    return List.copyOf(entries.values());
+  }
+
+  /**
+   * The keys.
+   *
+   * @return in order
+   */
+  public List<String> keys() {
+    return entries.values().stream().map(Entry::key).toList();
+  }
+
+  /**
+   * The entry of a key, if there is one.
+   *
+   * @param key in any case
+   * @return the entry
+   */
+  public Optional<E> find(String key) {
+    return Optional.ofNullable(entries.get(lower(key)));
+  }
+
+  /**
+   * The entry of a key.
+   *
+   * @param key in any case
+   * @return the entry
+   * @throws UnknownNameException if there is none; the message has the nearest keys
+   */
+  public E get(String key) {
+    return find(key).orElseThrow(() -> new UnknownNameException(kind, key, keys()));
+  }
+
+  /**
+   * With further entries.
+   *
+   * @param more entries to add at the end
+   * @return a new catalogue
+   * @throws CatalogueException if a key is there twice, or one has an unusable text
+   */
+  public Catalogue<E> with(List<? extends E> more) {
+    return of(kind, Stream.concat(entries.values().stream(), more.stream()).toList());
+  }
+
+  @Override
+  public Iterator<E> iterator() {
+    return entries.values().iterator();
+  }
+}

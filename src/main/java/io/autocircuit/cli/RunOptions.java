@@ -1,0 +1,206 @@
+package io.autocircuit.cli;
+
+import io.autocircuit.catalogue.Settings;
+import io.autocircuit.cli.DiscoverOptions.Input;
+import io.autocircuit.cli.DiscoverOptions.Judging;
+import io.autocircuit.cli.DiscoverOptions.Scoring;
+import io.autocircuit.experiment.ModelSource;
+import io.autocircuit.experiment.Precision;
+import io.autocircuit.experiment.PromptSource;
+import io.autocircuit.experiment.PromptSplit;
+import io.autocircuit.experiment.RunJudging;
+import io.autocircuit.experiment.RunPrompts;
+import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.experiment.StoredFile;
+import io.autocircuit.graph.EdgeCounts;
+import io.autocircuit.metric.Metric;
+import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.WeightProcessing;
+import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.CircuitRuns;
+import io.autocircuit.patch.PatchType;
+import io.autocircuit.prune.PruneAlgorithmProvider;
+import io.autocircuit.prune.PruneContext;
+import io.autocircuit.task.RandomPrompts;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParseResult;
+
+/**
+ * Makes the {@link RunSpec} of what was typed. Throws {@link IllegalArgumentException} for what
+ * makes no sense.
+ *
+ * @param input which model and prompts
+ * @param scoring which algorithm
+ * @param judging which circuits
+ * @param options the settings of the algorithms
+ * @param parsed all that was typed
+ */
+record RunOptions(
+    Input input, Scoring scoring, Judging judging, AlgorithmOptions options, ParseResult parsed) {
+  /** What may be given beside {@code --run}: where to write and how to compute. */
+  private static final Set<String> BESIDE_RUN =
+      Set.of("--run", "--out", "--verbose", "--device", "--threads", "--memory");
+
+  /** Of what is given beside {@code --run}, the new places of its files. */
+  private static final Set<String> PLACES =
+      Set.of("--model", "--dataset", "--official", "--scores");
+
+  /**
+   * The run.
+   *
+   * @return of a file where {@code --run} names one, else of the options
+   */
+  RunSpec spec() {
+    return input.run == null ? typed() : moved(recorded());
+  }
+
+  private RunSpec recorded() {
+    List<String> other = new ArrayList<>();
+    for (OptionSpec option : parsed.matchedOptions()) {
+      String name = option.longestName();
+      if (!BESIDE_RUN.contains(name) && !PLACES.contains(name)) {
+        other.add(name);
+      }
+    }
+    if (!other.isEmpty()) {
+      throw new IllegalArgumentException(
+          String.join(", ", other)
+              + " cannot be given beside --run, whose file says what is run; leave it away (only"
+              + " where to write, how to compute and new places of its files may be given: --out,"
+              + " --device, --threads, --memory, --model, --dataset, --official, --scores)");
+    }
+    return RunSpec.read(input.run);
+  }
+
+  /** The same run with files that lie elsewhere now. */
+  private RunSpec moved(RunSpec recorded) {
+    RunSpec spec = recorded;
+    if (input.model != null) {
+      if (!(spec.model() instanceof ModelSource.Directory d)) {
+        throw noSuchFile("--model", "no model directory");
+      }
+      spec = spec.withModel(new ModelSource.Directory(input.model, d.contents()));
+    }
+    if (input.dataset != null) {
+      if (!(spec.prompts().source() instanceof PromptSource.File f)) {
+        throw noSuchFile("--dataset", "no prompt file");
+      }
+      spec =
+          spec.withPrompts(
+              spec.prompts()
+                  .withSource(
+                      new PromptSource.File(new StoredFile(input.dataset, f.file().sha256()))));
+    }
+    if (scoring.scores != null) {
+      if (!(spec.scoring() instanceof RunSpec.Saved s)) {
+        throw noSuchFile("--scores", "no saved scores");
+      }
+      spec = spec.withScoring(new RunSpec.Saved(new StoredFile(scoring.scores, s.file().sha256())));
+    }
+    if (scoring.official != null) {
+      StoredFile f =
+          spec.official().orElseThrow(() -> noSuchFile("--official", "no official circuit"));
+      spec = spec.withOfficial(Optional.of(new StoredFile(scoring.official, f.sha256())));
+    }
+    return spec;
+  }
+
+  private IllegalArgumentException noSuchFile(String option, String what) {
+    return new IllegalArgumentException(
+        option
+            + " is given, but the run of --run="
+            + input.run
+            + " has "
+            + what
+            + "; leave it away");
+  }
+
+  private RunSpec typed() {
+    Optional<WeightProcessing> processing =
+        Optional.ofNullable(input.processing).map(WeightProcessing::parse);
+    return RunSpec.of(model(), PromptSource.embedded(), scores())
+        .withProcessing(processing)
+        .withPrecision(
+            input.precision == DiscoverOptions.Precision.FLOAT32
+                ? Precision.FLOAT32
+                : Precision.FLOAT64)
+        .withPrompts(prompts())
+        .withGraph(new RunSpec.Graph(scoring.separateQkv, scoring.tokenPositions))
+        .withJudging(judged())
+        .withOfficial(Optional.ofNullable(scoring.official).map(StoredFile::at))
+        .withSeed(input.seed);
+  }
+
+  private ModelSource model() {
+    if (input.randomWeights != null) {
+      return ModelSource.random(input.randomWeights);
+    }
+    return input.model == null ? ModelSource.embedded() : ModelSource.at(input.model);
+  }
+
+  private RunPrompts prompts() {
+    PromptSource source =
+        input.dataset != null
+            ? PromptSource.at(input.dataset)
+            : input.randomWeights != null
+                ? new PromptSource.Random(RandomPrompts.parse(input.randomPrompts))
+                : PromptSource.embedded();
+    return new RunPrompts(
+        source,
+        Optional.empty(),
+        input.bos,
+        input.multiTokenAnswers,
+        input.pad,
+        input.batchSize,
+        new PromptSplit(
+            input.train == null ? 0 : input.train,
+            input.test == null ? 0 : input.test,
+            !input.noShuffle));
+  }
+
+  private RunJudging judged() {
+    EdgeCounts sizes;
+    try {
+      sizes = EdgeCounts.parse(judging.edges == null ? List.of("auto") : judging.edges);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("--edges: " + e.getMessage(), e);
+    }
+    return new RunJudging(
+        new CircuitRuns(
+            patchType(),
+            scoring.ablation == null ? Ablation.RESAMPLE : Ablation.of(scoring.ablation),
+            judging.reverse),
+        sizes,
+        judging.ties,
+        judging.metrics == null
+            ? Metric.all()
+            : judging.metrics.stream().map(Metric::of).distinct().toList(),
+        switch (judging.slice) {
+          case LAST -> OutputSlice.LAST_SEQ;
+          case NOT_FIRST -> OutputSlice.NOT_FIRST_SEQ;
+          case ALL -> OutputSlice.ALL;
+        });
+  }
+
+  private RunSpec.Scoring scores() {
+    if (scoring.scores != null) {
+      return new RunSpec.Saved(StoredFile.at(scoring.scores));
+    }
+    PruneAlgorithmProvider entry = options.algorithms().get(scoring.algorithm);
+    Settings settings = options.settings(entry, parsed, scoring.ablation);
+    if (!entry.needsOfficial()) { // settings that do not go together are refused before the work
+      entry.create(settings, new PruneContext(input.seed, patchType(), Optional.empty()));
+    }
+    return new RunSpec.Algorithm(entry.key(), settings);
+  }
+
+  private PatchType patchType() {
+    return judging.patchType == DiscoverOptions.Patching.TREE
+        ? PatchType.TREE_PATCH
+        : PatchType.EDGE_PATCH;
+  }
+}

@@ -1,0 +1,185 @@
+package io.autocircuit.experiment;
+
+import io.autocircuit.files.Fingerprint;
+import io.autocircuit.model.ModelFiles;
+import io.autocircuit.model.ModelLoader;
+import io.autocircuit.model.RandomModels;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.model.WeightProcessing;
+import io.autocircuit.task.EmbeddedTask;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/** Where a run's model comes from. */
+public sealed interface ModelSource {
+  /** What stands for the hash of a tokenizer where there is none. */
+  String NO_TOKENIZER = "none";
+
+  /**
+   * Loads it.
+   *
+   * @param processing weight processing; null for the layout's default
+   * @param type float32 or float64
+   * @param seed of random weights
+   * @return a model that the caller closes
+   * @throws io.autocircuit.files.DataException if it cannot be loaded
+   */
+  Transformer load(WeightProcessing processing, ScalarType type, long seed);
+
+  /**
+   * The model as it is now.
+   *
+   * @return with the fingerprints of its files
+   * @throws io.autocircuit.files.DataException if one cannot be read
+   */
+  ModelSource pinned();
+
+  /**
+   * Where its tokenizer may lie.
+   *
+   * @return its directory; empty if it has none
+   */
+  default Optional<Path> directory() {
+    return Optional.empty();
+  }
+
+  /**
+   * What a model directory holds.
+   *
+   * @param weights the SHA-256 of {@code model.safetensors}; of several files, that of the lines
+   *     which {@code sha256sum} prints for them and their index, sorted by name
+   * @param config the SHA-256 of {@code config.json}
+   */
+  record Contents(String weights, String config) {
+    /**
+     * Checks that they are hashes.
+     *
+     * @param weights the SHA-256 of {@code model.safetensors}; of several files, that of the lines
+     *     which {@code sha256sum} prints for them and their index, sorted by name
+     * @param config the SHA-256 of {@code config.json}
+     * @throws IllegalArgumentException if they are not
+     */
+    public Contents {
+      if (!Fingerprint.isOne(weights) || !Fingerprint.isOne(config)) {
+        throw new IllegalArgumentException(
+            "weights=" + weights + ", config=" + config + ": give 64 hexadecimal digits each");
+      }
+    }
+
+    private static Contents of(Path directory) {
+      ModelFiles files = ModelFiles.of(directory);
+      if (files.weights().isEmpty()) {
+        throw new io.autocircuit.files.DataException(
+            "model directory="
+                + directory
+                + " holds no model.safetensors; name a directory with weights");
+      }
+      return new Contents(
+          Fingerprint.of(files.directory(), files.weights()),
+          Fingerprint.of(files.directory().resolve(ModelFiles.CONFIG)));
+    }
+  }
+
+  /**
+   * A model directory.
+   *
+   * @param path the directory; no part of a run's hash
+   * @param contents what it holds; empty where it has not been read yet
+   */
+  record Directory(Path path, Optional<Contents> contents) implements ModelSource {
+    @Override
+    public Transformer load(WeightProcessing processing, ScalarType type, long seed) {
+      return ModelLoader.load(path, processing, type);
+    }
+
+    @Override
+    public ModelSource pinned() {
+      return new Directory(path, Optional.of(Contents.of(path)));
+    }
+
+    @Override
+    public Optional<Path> directory() {
+      return Optional.of(path);
+    }
+  }
+
+  /**
+   * The model that travels in the jar.
+   *
+   * @param name its name
+   * @param contents what its files hold; empty where they have not been read yet
+   */
+  record Embedded(String name, Optional<Contents> contents) implements ModelSource {
+    @Override
+    public Transformer load(WeightProcessing processing, ScalarType type, long seed) {
+      return EmbeddedTask.model(processing, type);
+    }
+
+    @Override
+    public ModelSource pinned() {
+      return new Embedded(name, Optional.of(Contents.of(EmbeddedTask.directory())));
+    }
+  }
+
+  /**
+   * Random weights: a function of shape and seed, so that nothing has to be read.
+   *
+   * @param shape the name of a shape
+   */
+  record Random(String shape) implements ModelSource {
+    @Override
+    public Transformer load(WeightProcessing processing, ScalarType type, long seed) {
+      return RandomModels.of(RandomModels.shape(shape), seed, type);
+    }
+
+    @Override
+    public ModelSource pinned() {
+      return this;
+    }
+  }
+
+  /**
+   * A model directory that has not been read yet.
+   *
+   * @param path the directory
+   * @return the source
+   */
+  static ModelSource at(Path path) {
+    return new Directory(path, Optional.empty());
+  }
+
+  /**
+   * The model that travels in the jar.
+   *
+   * @return the source
+   */
+  static ModelSource embedded() {
+    return new Embedded(EmbeddedTask.NAME, Optional.empty());
+  }
+
+  /**
+   * Random weights of a known shape.
+   *
+   * @param shape such as {@code gpt2-small}
+   * @return the source
+   * @throws io.autocircuit.graph.UnknownNameException if there is none of that name
+   */
+  static ModelSource random(String shape) {
+    return new Random(RandomModels.shape(shape).name());
+  }
+
+  /**
+   * What tokenizes text for it.
+   *
+   * @return the SHA-256 of its tokenizer's files as of several weights; {@code none} without one
+   */
+  default String tokenizer() {
+    List<String> names =
+        directory().map(ModelFiles::of).map(ModelFiles::tokenizer).orElse(List.of());
+    return names.isEmpty()
+        ? NO_TOKENIZER
+        : Fingerprint.of(ModelFiles.of(directory().orElseThrow()).directory(), names);
+  }
+}

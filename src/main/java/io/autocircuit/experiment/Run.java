@@ -1,0 +1,327 @@
+package io.autocircuit.experiment;
+
+import io.autocircuit.experiment.RunSpec.Algorithm;
+import io.autocircuit.experiment.RunSpec.Machine;
+import io.autocircuit.experiment.RunSpec.Saved;
+import io.autocircuit.files.DataException;
+import io.autocircuit.kernels.DeviceChoice;
+import io.autocircuit.kernels.DeviceRequest;
+import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.MemoryBudget;
+import io.autocircuit.patch.Parallelism;
+import io.autocircuit.patch.Progress;
+import io.autocircuit.prune.PruneAlgorithm;
+import io.autocircuit.prune.SavedScores;
+import io.autocircuit.task.OfficialCircuit;
+import io.autocircuit.task.Task;
+import io.autocircuit.tensor.NativeThreads;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+
+/**
+ * A {@link RunSpec} with its model loaded and its files compared with what it says of them.
+ *
+ * <pre>{@code
+ * try (Run run = Run.open(RunSpec.read(Path.of("circuit/run.json")))) {
+ *   Discovery.Result result = run.run(Progress.SILENT);
+ * }
+ * }</pre>
+ */
+public final class Run implements AutoCloseable {
+  private final RunSpec spec;
+  private final Task task;
+  private final KernelsProvider.Choice kernels;
+  private final MemoryBudget memory;
+  private final Discovery discovery;
+  private final List<String> notices;
+
+  private Run(
+      RunSpec spec,
+      Task task,
+      KernelsProvider.Choice kernels,
+      MemoryBudget memory,
+      Discovery discovery,
+      List<String> notices) {
+    this.spec = spec;
+    this.task = task;
+    this.kernels = kernels;
+    this.memory = memory;
+    this.discovery = discovery;
+    this.notices = notices;
+  }
+
+  /**
+   * How a run is computed; each empty for what the spec says, or else what suits this machine.
+   *
+   * @param device where
+   * @param threads how many threads there are
+   * @param memory native memory that runs may take
+   */
+  public record Means(
+      Optional<DeviceChoice> device, Optional<Integer> threads, Optional<MemoryBudget> memory) {
+    /** As the spec says. */
+    public static final Means AS_RECORDED =
+        new Means(Optional.empty(), Optional.empty(), Optional.empty());
+  }
+
+  /**
+   * Opens a run with the means that the spec names, or else what suits this machine.
+   *
+   * @param spec the run
+   * @return to be closed
+   * @throws DataException if a file cannot be used, or does not hold what the spec says
+   * @throws UnfitSettingException if a setting does not fit the model or the prompts
+   */
+  public static Run open(RunSpec spec) {
+    return open(spec, Means.AS_RECORDED);
+  }
+
+  /**
+   * Opens a run: loads the model, while its weights are hashed, and the prompts, and compares all
+   * files with the spec.
+   *
+   * @param spec the run
+   * @param means how it is computed
+   * @return to be closed
+   * @throws DataException if a file cannot be used, or does not hold what the spec says
+   * @throws UnfitSettingException if a setting does not fit the model or the prompts
+   */
+  public static Run open(RunSpec spec, Means means) {
+    DeviceChoice on =
+        means
+            .device()
+            .orElseGet(
+                () ->
+                    DeviceChoice.of(
+                        spec.machine()
+                            .map(m -> DeviceRequest.parse(m.device()))
+                            .orElse(DeviceRequest.AUTO)));
+    FutureTask<RunSpec> reading = new FutureTask<>(spec::pinned);
+    Thread reader = new Thread(reading, "autocircuit-fingerprints");
+    reader.setDaemon(true);
+    reader.start();
+    Task task = null;
+    KernelsProvider.Choice kernels = null;
+    boolean opened = false;
+    try {
+      task = task(spec, on);
+      RunSpec now = joined(reading);
+      List<String> changes = RunChanges.of(spec, now);
+      if (!changes.isEmpty()) {
+        throw new DataException(
+            "not what this run was recorded with: "
+                + String.join("; ", changes)
+                + "; give the files that it was recorded with, or begin a new run");
+      }
+      kernels = KernelsProvider.choose(on.device());
+      Run run = of(spec, now, task, on, kernels, means);
+      opened = true;
+      return run;
+    } finally {
+      if (!opened) {
+        reading.cancel(true);
+        if (kernels != null) {
+          kernels.close();
+        }
+        if (task != null) {
+          task.close();
+        }
+      }
+    }
+  }
+
+  private static Run of(
+      RunSpec then,
+      RunSpec now,
+      Task task,
+      DeviceChoice on,
+      KernelsProvider.Choice kernels,
+      Means means) {
+    int processors = Runtime.getRuntime().availableProcessors();
+    int threads =
+        means
+            .threads()
+            .orElse(then.machine().map(m -> Math.min(m.threads(), processors)).orElse(processors));
+    MemoryBudget memory =
+        means.memory().orElseGet(() -> memory(then, MemoryBudget.standard(on, task.model())));
+    RunSpec spec =
+        now.withMachine(
+            Optional.of(
+                new Machine(
+                    on.device().toString(), kernels.kernels().name(), threads, memory.bytes())));
+    DiscoveryBuilder builder =
+        Discovery.builder(task, null)
+            .kernels(kernels.kernels())
+            .separateQkv(spec.graph().separateQkv())
+            .tokenPositions(spec.graph().tokenPositions())
+            .slice(spec.judging().slice())
+            .batchSize(spec.prompts().batchSize())
+            .padded(spec.prompts().padded())
+            .split(spec.prompts().split(), spec.seed())
+            .runs(spec.judging().runs())
+            .sizes(spec.judging().sizes())
+            .ties(spec.judging().ties())
+            .metrics(spec.judging().metrics())
+            .memory(memory)
+            .threads(threads);
+    Circuit official =
+        spec.official().map(f -> OfficialCircuit.read(f.path(), builder.graph())).orElse(null);
+    Discovery discovery;
+    try {
+      PruneAlgorithm algorithm =
+          spec.scoring() instanceof Saved s
+              ? SavedScores.read(s.file().path(), builder.graph())
+              : RunAlgorithms.make((Algorithm) spec.scoring(), spec, official);
+      discovery = builder.algorithm(algorithm).official(official).build();
+    } catch (IllegalArgumentException e) {
+      throw new UnfitSettingException(e);
+    }
+    return new Run(
+        spec, task, kernels, memory, discovery, List.copyOf(RunChanges.notices(then, spec)));
+  }
+
+  /**
+   * The budget of the recorded run, so that batches are cut as they were; where that is more than
+   * this machine has, what it can give.
+   */
+  private static MemoryBudget memory(RunSpec then, MemoryBudget here) {
+    return then.machine()
+        .map(Machine::memory)
+        .filter(bytes -> bytes <= here.bytes() / MemoryBudget.SHARE)
+        .map(MemoryBudget::new)
+        .orElse(here);
+  }
+
+  private static Task task(RunSpec spec, DeviceChoice on) {
+    Transformer loaded =
+        spec.model().load(spec.processing().orElse(null), spec.precision().type(), spec.seed());
+    Transformer model = loaded.to(on.device());
+    try {
+      RunPrompts prompts = spec.prompts();
+      return new Task(
+          model,
+          prompts
+              .source()
+              .read(
+                  model,
+                  new PromptSource.Reading(
+                      spec.model().directory().orElse(null),
+                      prompts.bos(),
+                      prompts.multiTokenAnswers(),
+                      !prompts.padded(),
+                      spec.seed())));
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  private static RunSpec joined(FutureTask<RunSpec> reading) {
+    try {
+      return reading.get();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while the files of a run were read", e);
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      throw new IllegalStateException("the files of a run cannot be read", e.getCause());
+    }
+  }
+
+  /**
+   * The run as it is.
+   *
+   * @return the spec with the hashes of all files, and with this machine
+   */
+  public RunSpec spec() {
+    return spec;
+  }
+
+  /**
+   * The model and the prompts.
+   *
+   * @return closed with this
+   */
+  public Task task() {
+    return task;
+  }
+
+  /**
+   * What is run.
+   *
+   * @return the discovery
+   */
+  public Discovery discovery() {
+    return discovery;
+  }
+
+  /**
+   * The kernels, and why these.
+   *
+   * @return closed with this
+   */
+  public KernelsProvider.Choice kernels() {
+    return kernels;
+  }
+
+  /**
+   * The native memory that runs may take.
+   *
+   * @return the budget
+   */
+  public MemoryBudget memory() {
+    return memory;
+  }
+
+  /**
+   * What is not as it was when the spec was recorded, and may change numbers.
+   *
+   * @return a sentence for each; none for a spec that was not run before
+   */
+  public List<String> notices() {
+    return notices;
+  }
+
+  /**
+   * Runs it.
+   *
+   * @param progress told about the work done
+   * @return what came out
+   * @throws DataException if the model's outputs are not finite
+   */
+  public Discovery.Result run(Progress progress) {
+    Parallelism parallel =
+        Parallelism.of(
+            task.model().config(), discovery.train(), spec.machine().orElseThrow().threads());
+    try (NativeThreads used = NativeThreads.use(parallel.nativeThreads())) {
+      Discovery.Result result = discovery.run(progress);
+      List<String> all = new ArrayList<>(notices);
+      all.addAll(result.notices());
+      return new Discovery.Result(
+          result.discovery(),
+          result.scores(),
+          result.measurements(),
+          result.liveEdges(),
+          result.found(),
+          result.verdict(),
+          result.roc(),
+          all);
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      kernels.close();
+    } finally {
+      task.close();
+    }
+  }
+}

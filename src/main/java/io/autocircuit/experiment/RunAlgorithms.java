@@ -1,0 +1,56 @@
+package io.autocircuit.experiment;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.catalogue.Setting;
+import io.autocircuit.catalogue.Settings;
+import io.autocircuit.experiment.RunSpec.Algorithm;
+import io.autocircuit.patch.Circuit;
+import io.autocircuit.prune.PruneAlgorithm;
+import io.autocircuit.prune.PruneAlgorithmProvider;
+import io.autocircuit.prune.PruneContext;
+import java.util.List;
+import java.util.Optional;
+
+/** The algorithm of a spec, by the catalogue. */
+final class RunAlgorithms {
+  private RunAlgorithms() {}
+
+  /**
+   * Reads key and settings; every setting that the algorithm has must be there.
+   *
+   * @param node an object with {@code algorithm} and {@code settings}
+   * @return the algorithm
+   * @throws io.autocircuit.files.DataException if there is no such algorithm or setting, one is
+   *     missing, or has a value that is not allowed
+   */
+  static Algorithm read(JsonFields node) {
+    PruneAlgorithmProvider entry =
+        node.as("algorithm", key -> PruneAlgorithmProvider.catalogue().get(key));
+    JsonNode settings = node.node("settings");
+    List<String> names = entry.settings().stream().map(Setting::name).toList();
+    node.object("settings", names.toArray(String[]::new));
+    try {
+      return new Algorithm(entry.key(), Settings.read(entry.settings(), settings));
+    } catch (IllegalArgumentException e) {
+      throw node.error("settings", "cannot be used: " + e.getMessage());
+    }
+  }
+
+  /**
+   * Makes the algorithm.
+   *
+   * @param algorithm key and settings
+   * @param spec the run
+   * @param official its known circuit, or null
+   * @return the algorithm
+   * @throws IllegalArgumentException if there is none of that key, or it cannot be made of these
+   */
+  static PruneAlgorithm make(Algorithm algorithm, RunSpec spec, Circuit official) {
+    return PruneAlgorithmProvider.catalogue()
+        .get(algorithm.key())
+        .create(
+            algorithm.settings(),
+            new PruneContext(
+                spec.seed(), spec.judging().runs().patchType(), Optional.ofNullable(official)));
+  }
+}

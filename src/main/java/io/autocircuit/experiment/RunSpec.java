@@ -1,0 +1,493 @@
+package io.autocircuit.experiment;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.autocircuit.catalogue.Settings;
+import io.autocircuit.files.AtomicFile;
+import io.autocircuit.files.CanonicalJson;
+import io.autocircuit.files.Fingerprint;
+import io.autocircuit.files.JsonFiles;
+import io.autocircuit.model.WeightProcessing;
+import io.autocircuit.patch.Progress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+
+/**
+ * A run as data: everything that the numbers of a discovery depend on, and where to find it. It
+ * holds no tensor and opens nothing; {@link #run()} and {@link Run#open} do.
+ *
+ * <p>Files are named by where they lie and by the SHA-256 of what they hold. A spec that somebody
+ * has just put together does not know the hashes ({@link #pinned()} and every run add them); one
+ * that knows them is only run on files that still have them.
+ *
+ * <p>{@link #hash()} is the SHA-256 of the canonical JSON without the places of files and without
+ * {@link #machine()}: it stays the same when a model directory moves and on every machine, and
+ * changes with one byte of the weights.
+ *
+ * @param version the version of the library
+ * @param model the model
+ * @param processing weight processing; empty for the default of the model's layout
+ * @param precision the type that the model computes in
+ * @param prompts the prompts
+ * @param graph how the model is seen as a graph
+ * @param scoring what scores the edges
+ * @param judging how circuits are judged
+ * @param official a known circuit to compare the scores with
+ * @param seed of all that is random: weights and prompts of a random model, the order from which
+ *     scoring and judging prompts are taken, the algorithm
+ * @param machine where it was run; empty where it was not yet
+ */
+public record RunSpec(
+    String version,
+    ModelSource model,
+    Optional<WeightProcessing> processing,
+    Precision precision,
+    RunPrompts prompts,
+    Graph graph,
+    Scoring scoring,
+    RunJudging judging,
+    Optional<StoredFile> official,
+    long seed,
+    Optional<Machine> machine) {
+
+  /** The seed where nobody gives one. */
+  public static final long SEED = 42;
+
+  /** The largest file that is read, in bytes. */
+  private static final long LARGEST = JsonFiles.LARGEST_CONFIG;
+
+  /**
+   * Checks that nothing is null.
+   *
+   * @param version the version of the library
+   * @param model the model
+   * @param processing weight processing; empty for the default of the model's layout
+   * @param precision the type that the model computes in
+   * @param prompts the prompts
+   * @param graph how the model is seen as a graph
+   * @param scoring what scores the edges
+   * @param judging how circuits are judged
+   * @param official a known circuit to compare the scores with
+   * @param seed of all that is random: weights and prompts of a random model, the order from which
+   *     scoring and judging prompts are taken, the algorithm
+   * @param machine where it was run; empty where it was not yet
+   */
+  public RunSpec {
+    Objects.requireNonNull(version, "version");
+    Objects.requireNonNull(model, "model");
+    Objects.requireNonNull(processing, "processing");
+    Objects.requireNonNull(precision, "precision");
+    Objects.requireNonNull(prompts, "prompts");
+    Objects.requireNonNull(graph, "graph");
+    Objects.requireNonNull(scoring, "scoring");
+    Objects.requireNonNull(judging, "judging");
+    Objects.requireNonNull(official, "official");
+    Objects.requireNonNull(machine, "machine");
+  }
+
+  /**
+   * How the model is seen as a graph.
+   *
+   * @param separateQkv whether queries, keys and values have inputs of their own
+   * @param tokenPositions whether there is one edge for each token position
+   */
+  public record Graph(boolean separateQkv, boolean tokenPositions) {
+    /** Separate inputs, one edge for all positions. */
+    public static final Graph USUAL = new Graph(true, false);
+  }
+
+  /** What scores the edges. */
+  public sealed interface Scoring {}
+
+  /**
+   * An algorithm of the catalogue.
+   *
+   * @param key its key
+   * @param settings all of its settings
+   */
+  public record Algorithm(String key, Settings settings) implements Scoring {}
+
+  /**
+   * Scores that were saved before.
+   *
+   * @param file {@code scores.safetensors}
+   */
+  public record Saved(StoredFile file) implements Scoring {}
+
+  /**
+   * Where a run was computed, and how. No part of a run's hash: these change numbers by rounding
+   * alone. A repetition uses the same threads and memory, so that on the same machine it gives the
+   * same bits.
+   *
+   * @param device {@code cpu}, or {@code cuda:N}
+   * @param kernels the name of the kernels, with their instruction set
+   * @param threads how many threads there were
+   * @param memory the native memory that runs could take, in bytes
+   */
+  public record Machine(String device, String kernels, int threads, long memory) {
+    /**
+     * Checks the numbers.
+     *
+     * @param device {@code cpu}, or {@code cuda:N}
+     * @param kernels the name of the kernels, with their instruction set
+     * @param threads how many threads there were
+     * @param memory the native memory that runs could take, in bytes
+     * @throws IllegalArgumentException if one is not positive
+     */
+    public Machine {
+      if (threads < 1 || memory < 1) {
+        throw new IllegalArgumentException(
+            "threads=" + threads + ", memory=" + memory + " must be positive");
+      }
+    }
+  }
+
+  /**
+   * The usual run of an algorithm; see {@link Discovery#of(io.autocircuit.task.Task,
+   * io.autocircuit.prune.PruneAlgorithm)}.
+   *
+   * @param model the model
+   * @param prompts the prompts
+   * @param scoring what scores the edges
+   * @return the spec, by this version of the library
+   */
+  public static RunSpec of(ModelSource model, PromptSource prompts, Scoring scoring) {
+    return new RunSpec(
+        libraryVersion(),
+        model,
+        Optional.empty(),
+        Precision.FLOAT32,
+        RunPrompts.of(prompts),
+        Graph.USUAL,
+        scoring,
+        RunJudging.usual(),
+        Optional.empty(),
+        SEED,
+        Optional.empty());
+  }
+
+  /**
+   * The version of the library, as its jar names it.
+   *
+   * @return such as {@code 1.2.0}; {@code development} outside a jar
+   */
+  public static String libraryVersion() {
+    String version = RunSpec.class.getPackage().getImplementationVersion();
+    return version == null ? "development" : version;
+  }
+
+  /**
+   * Reads {@code run.json}.
+   *
+   * @param file the file; relative paths in it are paths from its directory
+   * @return the spec
+   * @throws io.autocircuit.files.DataException if it cannot be read, has an unknown field, lacks
+   *     one, or a field holds what it cannot; the message names it
+   */
+  public static RunSpec read(Path file) {
+    Path folder = file.toAbsolutePath().normalize().getParent();
+    return RunSpecJson.read(JsonFiles.read(file, LARGEST), file.toString(), folder);
+  }
+
+  /**
+   * Reads a spec from text.
+   *
+   * @param json what {@link #json()} wrote
+   * @param source what messages call it
+   * @return the spec; relative paths in it are paths from the working directory
+   * @throws io.autocircuit.files.DataException as {@link #read}
+   */
+  public static RunSpec parse(String json, String source) {
+    return RunSpecJson.read(JsonFiles.parse(json, source), source, Path.of(""));
+  }
+
+  /**
+   * Writes {@code run.json}: the canonical JSON, indented, with absolute paths.
+   *
+   * @param file where to
+   * @throws io.autocircuit.files.DataException if it cannot be written
+   */
+  public void write(Path file) {
+    byte[] text = (CanonicalJson.text(tree(), true) + "\n").getBytes(StandardCharsets.UTF_8);
+    AtomicFile.write(file, out -> out.write(text));
+  }
+
+  /**
+   * The whole spec as canonical JSON ({@link CanonicalJson}).
+   *
+   * @return one line
+   */
+  public String json() {
+    return CanonicalJson.text(tree(), false);
+  }
+
+  private ObjectNode tree() {
+    return RunSpecJson.tree(this, true);
+  }
+
+  /**
+   * The canonical JSON of what the numbers depend on: without the places of files, and without the
+   * machine.
+   *
+   * @return what {@link #hash} is the SHA-256 of
+   */
+  public String identity() {
+    return CanonicalJson.text(RunSpecJson.tree(this, false), false);
+  }
+
+  /**
+   * The key of this run: equal for runs that give the same numbers, up to rounding.
+   *
+   * @return 64 hexadecimal digits
+   * @throws IllegalStateException if a file has not been read yet, so that what it holds is not
+   *     known; see {@link #pinned()}
+   */
+  public String hash() {
+    List<String> missing = RunChanges.unknown(this);
+    if (!missing.isEmpty()) {
+      throw new IllegalStateException(
+          "the SHA-256 of "
+              + String.join(", ", missing)
+              + " is not known yet; use pinned(), which reads the files");
+    }
+    return Fingerprint.of(identity().getBytes(StandardCharsets.UTF_8));
+  }
+
+  /**
+   * The spec of its files as they are now, by this version of the library.
+   *
+   * @return with all hashes
+   * @throws io.autocircuit.files.DataException if a file cannot be read
+   */
+  public RunSpec pinned() {
+    Scoring scores = scoring instanceof Saved s ? new Saved(s.file().pinned()) : scoring;
+    return new RunSpec(
+        libraryVersion(),
+        model.pinned(),
+        processing,
+        precision,
+        prompts.pinned(model.tokenizer()),
+        graph,
+        scores,
+        judging,
+        official.map(StoredFile::pinned),
+        seed,
+        machine);
+  }
+
+  /**
+   * Runs it, silently, on the best device; see {@link Run} for more.
+   *
+   * @return what came out; its model is closed
+   * @throws io.autocircuit.files.DataException if a file cannot be used, or does not hold what the
+   *     spec says
+   */
+  public Discovery.Result run() {
+    try (Run run = Run.open(this)) {
+      return run.run(Progress.SILENT);
+    }
+  }
+
+  /**
+   * With another model.
+   *
+   * @param other the model
+   * @return the spec
+   */
+  public RunSpec withModel(ModelSource other) {
+    return new RunSpec(
+        version,
+        other,
+        processing,
+        precision,
+        prompts,
+        graph,
+        scoring,
+        judging,
+        official,
+        seed,
+        machine);
+  }
+
+  /**
+   * With other weight processing.
+   *
+   * @param steps empty for the default of the model's layout
+   * @return the spec
+   */
+  public RunSpec withProcessing(Optional<WeightProcessing> steps) {
+    return new RunSpec(
+        version, model, steps, precision, prompts, graph, scoring, judging, official, seed,
+        machine);
+  }
+
+  /**
+   * In another precision.
+   *
+   * @param type of the model's numbers
+   * @return the spec
+   */
+  public RunSpec withPrecision(Precision type) {
+    return new RunSpec(
+        version,
+        model,
+        processing,
+        type,
+        prompts,
+        graph,
+        scoring,
+        judging,
+        official,
+        seed,
+        machine);
+  }
+
+  /**
+   * With other prompts, or read otherwise.
+   *
+   * @param other the prompts
+   * @return the spec
+   */
+  public RunSpec withPrompts(RunPrompts other) {
+    return new RunSpec(
+        version,
+        model,
+        processing,
+        precision,
+        other,
+        graph,
+        scoring,
+        judging,
+        official,
+        seed,
+        machine);
+  }
+
+  /**
+   * With another graph.
+   *
+   * @param other how the model is seen as a graph
+   * @return the spec
+   */
+  public RunSpec withGraph(Graph other) {
+    return new RunSpec(
+        version,
+        model,
+        processing,
+        precision,
+        prompts,
+        other,
+        scoring,
+        judging,
+        official,
+        seed,
+        machine);
+  }
+
+  /**
+   * With other scores.
+   *
+   * @param other what scores the edges
+   * @return the spec
+   */
+  public RunSpec withScoring(Scoring other) {
+    return new RunSpec(
+        version,
+        model,
+        processing,
+        precision,
+        prompts,
+        graph,
+        other,
+        judging,
+        official,
+        seed,
+        machine);
+  }
+
+  /**
+   * Judged otherwise.
+   *
+   * @param other how circuits are judged
+   * @return the spec
+   */
+  public RunSpec withJudging(RunJudging other) {
+    return new RunSpec(
+        version,
+        model,
+        processing,
+        precision,
+        prompts,
+        graph,
+        scoring,
+        other,
+        official,
+        seed,
+        machine);
+  }
+
+  /**
+   * With a known circuit.
+   *
+   * @param circuit its file; empty for none
+   * @return the spec
+   */
+  public RunSpec withOfficial(Optional<StoredFile> circuit) {
+    return new RunSpec(
+        version,
+        model,
+        processing,
+        precision,
+        prompts,
+        graph,
+        scoring,
+        judging,
+        circuit,
+        seed,
+        machine);
+  }
+
+  /**
+   * With another seed.
+   *
+   * @param other of all that is random
+   * @return the spec
+   */
+  public RunSpec withSeed(long other) {
+    return new RunSpec(
+        version,
+        model,
+        processing,
+        precision,
+        prompts,
+        graph,
+        scoring,
+        judging,
+        official,
+        other,
+        machine);
+  }
+
+  /**
+   * With a machine.
+   *
+   * @param where empty for whatever there is
+   * @return the spec
+   */
+  public RunSpec withMachine(Optional<Machine> where) {
+    return new RunSpec(
+        version,
+        model,
+        processing,
+        precision,
+        prompts,
+        graph,
+        scoring,
+        judging,
+        official,
+        seed,
+        where);
+  }
+}

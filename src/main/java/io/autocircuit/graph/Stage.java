@@ -1,0 +1,228 @@
+package io.autocircuit.graph;
+
+import io.autocircuit.graph.DestNode.Input;
+import java.util.List;
+
+/**
+ * One step of a run: what it reads from the residual stream, what kind of function it computes, and
+ * which sources it writes. A graph's stages in order ({@link ComputationGraph#stages}) describe the
+ * whole computation; every way to run it walks them.
+ *
+ * <p>The destinations of a stage are its <em>rows</em>: those of its modules one after another.
+ * They all read the same prefix of the sources. What the function takes are its <em>parts</em>: of
+ * attention with H heads the H queries, then the H keys, then the H values; of any other stage its
+ * one input. Each part is fed by one row ({@link #row}); keys and values may have fewer rows than
+ * heads, each of which then feeds the parts of a group of neighbouring heads.
+ *
+ * @param index its place in the list of stages
+ * @param kind what it computes
+ * @param block the block that it belongs to; 0 for the embedding, the number of blocks for the end
+ * @param layer its depth: it reads the sources of all smaller layers
+ * @param reads its destinations; for attention with separate inputs the modules of queries, keys
+ *     and values in that order; none for the embedding
+ * @param writes its sources; null for the end
+ * @param streamReadAgain whether the next stage reads the stream as it was before this one writes:
+ *     it is in the same layer
+ */
+public record Stage(
+    int index,
+    Kind kind,
+    int block,
+    int layer,
+    List<DestModule> reads,
+    SrcModule writes,
+    boolean streamReadAgain) {
+
+  /** What a stage computes. */
+  public enum Kind {
+    /** Tokens become the start of the residual stream; reads nothing. */
+    EMBEDDING,
+    /** Attention between positions; each head is a source. */
+    ATTENTION,
+    /** A function of each position; one source. */
+    MLP,
+    /** The end of the stream, which becomes logits; writes nothing. */
+    END
+  }
+
+  /** Queries, keys, values. */
+  private static final int ATTENTION_INPUTS = 3;
+
+  /** Keeps an unmodifiable copy of {@code reads}. */
+  public Stage {
+    reads = List.copyOf(reads);
+  }
+
+  /**
+   * How many sources it reads: those with index 0 to {@code sources() − 1}.
+   *
+   * @return 0 for the embedding
+   */
+  public int sources() {
+    return reads.isEmpty() ? 0 : reads.get(0).sources();
+  }
+
+  /**
+   * The index of the first source that it writes.
+   *
+   * @return the number of all sources for the end
+   */
+  public int firstWritten() {
+    return writes == null ? sources() : writes.first();
+  }
+
+  /**
+   * How many sources it writes: the heads H of attention, 1 of others.
+   *
+   * @return 0 for the end
+   */
+  public int written() {
+    return writes == null ? 0 : writes.size();
+  }
+
+  /**
+   * The number of destinations.
+   *
+   * @return the nodes of all modules
+   */
+  public int rows() {
+    int rows = 0;
+    for (DestModule m : reads) {
+      rows += m.nodes().size();
+    }
+    return rows;
+  }
+
+  /**
+   * The module that a row belongs to.
+   *
+   * @param row 0 to {@code rows() − 1}
+   * @return one of {@link #reads}
+   */
+  public DestModule module(int row) {
+    int left = row;
+    for (DestModule m : reads) {
+      if (left < m.nodes().size()) {
+        return m;
+      }
+      left -= m.nodes().size();
+    }
+    throw new IndexOutOfBoundsException("row=" + row + " of " + rows());
+  }
+
+  /**
+   * The place of a row in its module.
+   *
+   * @param row 0 to {@code rows() − 1}
+   * @return 0 to the number of the module's nodes − 1
+   */
+  public int node(int row) {
+    int left = row;
+    for (DestModule m : reads) {
+      if (left < m.nodes().size()) {
+        return left;
+      }
+      left -= m.nodes().size();
+    }
+    throw new IndexOutOfBoundsException("row=" + row + " of " + rows());
+  }
+
+  /**
+   * The row of a destination.
+   *
+   * @param destination of one of {@link #reads}
+   * @return 0 to {@code rows() − 1}
+   */
+  public int row(DestNode destination) {
+    int row = 0;
+    for (DestModule m : reads) {
+      int node = m.nodes().indexOf(destination);
+      if (node >= 0) {
+        return row + node;
+      }
+      row += m.nodes().size();
+    }
+    throw new IllegalArgumentException(destination + " is no destination of stage=" + index);
+  }
+
+  /**
+   * The number of inputs that its function takes.
+   *
+   * @return 3·H for attention (queries of all heads, keys, values), 0 for the embedding, else 1
+   */
+  public int parts() {
+    return switch (kind) {
+      case EMBEDDING -> 0;
+      case ATTENTION -> ATTENTION_INPUTS * written();
+      case MLP, END -> 1;
+    };
+  }
+
+  /**
+   * The row that feeds a part.
+   *
+   * @param part 0 to {@code parts() − 1}
+   * @return 0 to {@code rows() − 1}
+   */
+  public int row(int part) {
+    if (kind != Kind.ATTENTION) {
+      return 0;
+    }
+    int heads = written();
+    int head = part % heads;
+    if (reads.size() == 1) {
+      return head;
+    }
+    int input = part / heads;
+    int row = 0;
+    for (int i = 0; i < input; i++) {
+      row += reads.get(i).nodes().size();
+    }
+    return row + head / (heads / reads.get(input).nodes().size());
+  }
+
+  /**
+   * The rows that feed all parts.
+   *
+   * @return {@link #row} of every part
+   */
+  public int[] rowOfParts() {
+    int[] rows = new int[parts()];
+    for (int p = 0; p < rows.length; p++) {
+      rows[p] = row(p);
+    }
+    return rows;
+  }
+
+  /**
+   * How many of its sources depend on a row: 1, or the size of a group of heads.
+   *
+   * @param row 0 to {@code rows() − 1}
+   * @return 0 for the end
+   */
+  public int fed(int row) {
+    return kind == Kind.ATTENTION ? written() / module(row).nodes().size() : written();
+  }
+
+  /**
+   * The index of the first source that depends on a row.
+   *
+   * @param row 0 to {@code rows() − 1}
+   * @return a source index
+   */
+  public int firstFed(int row) {
+    return firstWritten() + (kind == Kind.ATTENTION ? node(row) * fed(row) : 0);
+  }
+
+  /**
+   * Whether one position of its output depends on a row at all positions: keys and values do, and
+   * the one input of attention that feeds them too.
+   *
+   * @param row 0 to {@code rows() − 1}
+   * @return false for queries, MLPs and the end
+   */
+  public boolean readEverywhere(int row) {
+    Input input = module(row).input();
+    return input == Input.K || input == Input.V || input == Input.ATTENTION;
+  }
+}

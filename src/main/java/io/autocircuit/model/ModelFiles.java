@@ -1,0 +1,68 @@
+package io.autocircuit.model;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.files.DataException;
+import io.autocircuit.files.JsonFiles;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+
+/**
+ * The files of a model directory that a model and its tokenizer are read from.
+ *
+ * @param directory where they lie: the one given, or the only snapshot of a folder of Hugging
+ *     Face's cache
+ * @param weights names of the files of weights, and of their index; empty where there are none
+ * @param tokenizer names of the files of the tokenizer; empty where there is none
+ */
+public record ModelFiles(Path directory, List<String> weights, List<String> tokenizer) {
+  /** The settings of every model. */
+  public static final String CONFIG = "config.json";
+
+  private static final String WHOLE = "model.safetensors";
+  private static final String INDEX = "model.safetensors.index.json";
+  private static final String TOKENIZER = "tokenizer.json";
+
+  /** Keeps unmodifiable copies. */
+  public ModelFiles {
+    weights = List.copyOf(weights);
+    tokenizer = List.copyOf(tokenizer);
+  }
+
+  /**
+   * Looks into a directory; only an index of weights is read.
+   *
+   * @param given a model directory as {@link ModelLoader} takes it
+   * @return its files
+   * @throws DataException if there is no {@code config.json}, or the index cannot be read
+   */
+  public static ModelFiles of(Path given) {
+    Path directory = ModelDirectory.resolve(given);
+    List<String> tokenizer =
+        Files.isRegularFile(directory.resolve(TOKENIZER))
+            ? Stream.of(TOKENIZER, "tokenizer_config.json", "special_tokens_map.json")
+                .filter(name -> Files.isRegularFile(directory.resolve(name)))
+                .toList()
+            : List.of();
+    return new ModelFiles(directory, weights(directory), tokenizer);
+  }
+
+  private static List<String> weights(Path directory) {
+    if (Files.exists(directory.resolve(WHOLE))) {
+      return List.of(WHOLE);
+    }
+    if (!Files.isRegularFile(directory.resolve(INDEX))) {
+      return List.of();
+    }
+    TreeSet<String> names = new TreeSet<>(List.of(INDEX));
+    for (JsonNode shard : JsonFiles.read(directory.resolve(INDEX)).path("weight_map")) {
+      Path name = Path.of(shard.asText());
+      if (name.getNameCount() == 1 && !name.isAbsolute()) { // the loader refuses others
+        names.add(name.toString());
+      }
+    }
+    return List.copyOf(names);
+  }
+}

@@ -1,0 +1,293 @@
+package io.autocircuit.model;
+
+import io.autocircuit.model.TransformerConfig.Rotary;
+import io.autocircuit.model.WeightSource.Part;
+import io.autocircuit.tensor.Device;
+import io.autocircuit.tensor.Placement;
+import io.autocircuit.tensor.TensorScope;
+import io.autocircuit.tensor.Tensors;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.LongOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * The tensors of a transformer, in the shapes in which its functions use them, and who frees them.
+ * Grouped keys and values are repeated for every query head.
+ */
+final class TransformerWeights implements AutoCloseable {
+  private final TransformerConfig config;
+  private final Placement place;
+  private final List<Tensor> owned = new ArrayList<>();
+
+  /** {@code [vocabulary, D]}. */
+  final Tensor embedding;
+
+  /** {@code [context, D]}; null without learned positions. */
+  final Tensor positionEmbedding;
+
+  /** Rotation by position, {@code [context, dimensions]}; null without rotary positions. */
+  final Tensor cosines;
+
+  /** As {@link #cosines}. */
+  final Tensor sines;
+
+  final List<Block> blocks;
+  final Affine finalAffine;
+
+  /** {@code [D, outputs]}. */
+  final Tensor unembedding;
+
+  /** {@code [outputs]}. */
+  final Tensor unembeddingBias;
+
+  /**
+   * Attention's weights.
+   *
+   * @param wQkv queries of all heads, then keys, then values, {@code [D, 3·H·dHead]}
+   * @param bQkv {@code [3·H·dHead]}
+   * @param wO {@code [H·dHead, D]}
+   * @param bO {@code [D]}
+   */
+  record Attention(Affine affine, Tensor wQkv, Tensor bQkv, Tensor wO, Tensor bO) {}
+
+  /**
+   * An MLP's weights; null where there is no MLP, and those of the gate where it is not gated.
+   *
+   * @param wIn {@code [D, dMlp]}
+   * @param bIn {@code [dMlp]}
+   * @param wGate {@code [D, dMlp]}
+   * @param bGate {@code [dMlp]}
+   * @param wOut {@code [dMlp, D]}
+   * @param bOut {@code [D]}
+   */
+  record Mlp(
+      Affine affine,
+      Tensor wIn,
+      Tensor bIn,
+      Tensor wGate,
+      Tensor bGate,
+      Tensor wOut,
+      Tensor bOut) {}
+
+  /** Both parts of a block. */
+  record Block(Attention attention, Mlp mlp) {}
+
+  /**
+   * Reads part by part: beside what is finished there is never more than one part and what is made
+   * of it.
+   *
+   * @param weights gives tensors of the shapes that {@link WeightCheck} requires
+   * @param type float32 or float64
+   */
+  TransformerWeights(TransformerConfig config, WeightSource weights, ScalarType type) {
+    this.config = config;
+    this.place = new Placement(type, Device.CPU);
+    try {
+      // the largest tensors first, while little else is in memory
+      try (TensorScope scope = new TensorScope()) {
+        Map<String, Tensor> w = weights.tensors(Part.END);
+        finalAffine = affine(w, "ln_final");
+        unembedding = own(w.get("unembed.W_U"));
+        unembeddingBias = own(orZero(w.get("unembed.b_U"), config.outputs()));
+      }
+      try (TensorScope scope = new TensorScope()) {
+        embedding = own(weights.tensors(Part.EMBEDDING).get("embed.W_E"));
+      }
+      try (TensorScope scope = new TensorScope()) {
+        positionEmbedding = own(weights.tensors(Part.POSITIONS).get("pos_embed.W_pos"));
+      }
+      List<Block> list = new ArrayList<>();
+      for (int b = 0; b < config.blocks(); b++) {
+        list.add(new Block(readAttention(weights, b), readMlp(weights, b)));
+      }
+      blocks = List.copyOf(list);
+      try (TensorScope scope = new TensorScope()) {
+        Tensor[] angles = angles();
+        cosines = angles == null ? null : own(angles[0]);
+        sines = angles == null ? null : own(angles[1]);
+      }
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  private Attention readAttention(WeightSource weights, int block) {
+    String p = "blocks." + block + ".";
+    try (TensorScope scope = new TensorScope()) {
+      Map<String, Tensor> w = weights.tensors(Part.attention(block));
+      Tensor wQkv =
+          torch.cat(
+              new TensorVector(
+                  flatIn(w.get(p + "attn.W_Q")),
+                  flatIn(ungrouped(w.get(p + "attn.W_K"))),
+                  flatIn(ungrouped(w.get(p + "attn.W_V")))),
+              1);
+      Tensor bQkv =
+          torch.cat(
+              new TensorVector(
+                  bias(w, p + "attn.b_Q"), bias(w, p + "attn.b_K"), bias(w, p + "attn.b_V")),
+              0);
+      long width = (long) config.heads() * config.dHead();
+      return new Attention(
+          affine(w, p + "ln1"),
+          own(wQkv),
+          own(bQkv),
+          own(w.get(p + "attn.W_O").reshape(width, config.dModel())),
+          own(orZero(w.get(p + "attn.b_O"), config.dModel())));
+    }
+  }
+
+  private Mlp readMlp(WeightSource weights, int block) {
+    String p = "blocks." + block + ".";
+    try (TensorScope scope = new TensorScope()) {
+      Map<String, Tensor> w = weights.tensors(Part.mlp(block));
+      boolean none = config.attentionOnly();
+      return new Mlp(
+          affine(w, p + "ln2"),
+          own(w.get(p + "mlp.W_in")),
+          none ? null : own(orZero(w.get(p + "mlp.b_in"), config.dMlp())),
+          own(w.get(p + "mlp.W_gate")),
+          config.gatedMlp() ? own(orZero(w.get(p + "mlp.b_gate"), config.dMlp())) : null,
+          own(w.get(p + "mlp.W_out")),
+          none ? null : own(orZero(w.get(p + "mlp.b_out"), config.dModel())));
+    }
+  }
+
+  /** Cosines and sines of every position, {@code [context, dimensions]}; null if not rotary. */
+  private Tensor[] angles() {
+    if (!(config.positions() instanceof Rotary r)) {
+      return null;
+    }
+    float[] cos = new float[config.contextLength() * r.dimensions()];
+    float[] sin = new float[cos.length];
+    int half = r.dimensions() / 2;
+    for (int t = 0; t < config.contextLength(); t++) {
+      for (int i = 0; i < r.dimensions(); i++) {
+        int pair = r.adjacentPairs() ? i / 2 : i % half;
+        double angle = t * r.inverseFrequencies()[pair];
+        cos[t * r.dimensions() + i] = (float) Math.cos(angle);
+        sin[t * r.dimensions() + i] = (float) Math.sin(angle);
+      }
+    }
+    return new Tensor[] {
+      place.tensor(cos, config.contextLength(), r.dimensions()),
+      place.tensor(sin, config.contextLength(), r.dimensions())
+    };
+  }
+
+  /** A copy of weights on another device. */
+  private TransformerWeights(TransformerWeights from, Device device) {
+    config = from.config;
+    place = new Placement(from.place.type(), device);
+    try (TensorScope scope = new TensorScope()) {
+      embedding = copy(from.embedding);
+      positionEmbedding = copy(from.positionEmbedding);
+      cosines = copy(from.cosines);
+      sines = copy(from.sines);
+      blocks =
+          from.blocks.stream().map(b -> new Block(copy(b.attention()), copy(b.mlp()))).toList();
+      finalAffine = copy(from.finalAffine);
+      unembedding = copy(from.unembedding);
+      unembeddingBias = copy(from.unembeddingBias);
+    } catch (RuntimeException e) {
+      close();
+      throw e;
+    }
+  }
+
+  /** The same weights on a device; these are kept. */
+  TransformerWeights copyTo(Device device) {
+    return new TransformerWeights(this, device);
+  }
+
+  private Attention copy(Attention a) {
+    return new Attention(
+        copy(a.affine()), copy(a.wQkv()), copy(a.bQkv()), copy(a.wO()), copy(a.bO()));
+  }
+
+  private Mlp copy(Mlp m) {
+    return new Mlp(
+        copy(m.affine()),
+        copy(m.wIn()),
+        copy(m.bIn()),
+        copy(m.wGate()),
+        copy(m.bGate()),
+        copy(m.wOut()),
+        copy(m.bOut()));
+  }
+
+  private Affine copy(Affine affine) {
+    return new Affine(copy(affine.weight()), copy(affine.bias()));
+  }
+
+  private Tensor copy(Tensor t) {
+    return t == null ? null : own(Tensors.copy(t, place.device()));
+  }
+
+  private Tensor own(Tensor t) {
+    if (t == null) {
+      return null;
+    }
+    Tensor mine;
+    if (t.scalar_type() == place.type()) {
+      mine = t.contiguous();
+    } else {
+      // one copy does both: the type, and elements that lie row by row
+      mine = place.empty(t.shape());
+      mine.copy_(t);
+    }
+    mine.retainReference();
+    owned.add(mine);
+    return mine;
+  }
+
+  private Tensor ungrouped(Tensor w) {
+    int groups = (int) w.size(0);
+    return groups == config.heads()
+        ? w
+        : torch.repeat_interleave(
+            w, (long) config.heads() / groups, new LongOptional(0), new LongOptional());
+  }
+
+  private Tensor flatIn(Tensor w) {
+    return w.permute(1, 0, 2).reshape(config.dModel(), (long) config.heads() * config.dHead());
+  }
+
+  private Tensor bias(Map<String, Tensor> weights, String name) {
+    Tensor b = weights.get(name);
+    return b == null
+        ? orZero(null, (long) config.heads() * config.dHead())
+        : ungrouped(b).reshape(-1);
+  }
+
+  private Tensor orZero(Tensor t, long length) {
+    return t == null ? place.of(ScalarType.Float).zeros(length) : t;
+  }
+
+  private Affine affine(Map<String, Tensor> weights, String name) {
+    return new Affine(own(weights.get(name + ".w")), own(weights.get(name + ".b")));
+  }
+
+  /** Where they are. */
+  Placement place() {
+    return place;
+  }
+
+  /** Bytes of native memory that they take. */
+  long bytes() {
+    return owned.stream().mapToLong(t -> t.numel() * t.element_size()).sum();
+  }
+
+  /** Frees them. */
+  @Override
+  public void close() {
+    owned.forEach(Tensor::releaseReference);
+    owned.clear();
+  }
+}

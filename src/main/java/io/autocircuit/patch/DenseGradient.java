@@ -1,0 +1,250 @@
+package io.autocircuit.patch;
+
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.DestModule;
+import io.autocircuit.graph.Stage;
+import io.autocircuit.kernels.Kernels;
+import io.autocircuit.kernels.Products;
+import io.autocircuit.model.Affine;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.tensor.Placement;
+import io.autocircuit.tensor.TensorScope;
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * The gradient of a dense run with respect to its masks: its stages backwards, from what they kept.
+ */
+final class DenseGradient {
+  private final RunInputs in;
+  private final DenseRun run;
+  private final BackwardRules rules;
+  private final Transformer model;
+  private final Placement place;
+  private final ComputationGraph graph;
+  private final Kernels kernels;
+  private final int length;
+  private final int rows;
+  private final int d;
+  private final DenseRun.Kept[] kept;
+  private final MaskGradients out;
+
+  /** ∂L/∂stream, behind the stage that comes next. */
+  private final Tensor stream;
+
+  /**
+   * ∂L/∂Δ through the masks, {@code [S,B,T,D]}. Null where all edges have one mask value α: then
+   * the gradient through Δ is −α times that of the stream, so a source's gradient is (1 − α) times
+   * the stream's.
+   */
+  private final Tensor delta;
+
+  /** 1 − α. */
+  private final Scalar gain;
+
+  private final boolean scaled;
+
+  /**
+   * Prepares the backward pass of the last run.
+   *
+   * @param kept what its stages kept
+   * @param out receives the gradients
+   */
+  DenseGradient(
+      RunInputs in,
+      DenseRun run,
+      BackwardRules rules,
+      PatchMask mask,
+      DenseRun.Kept[] kept,
+      MaskGradients out) {
+    this.in = in;
+    this.run = run;
+    this.rules = rules;
+    this.model = in.model();
+    this.place = in.place();
+    this.graph = in.graph();
+    this.kernels = in.patchable.kernels();
+    this.length = in.length();
+    this.rows = in.rows();
+    this.d = in.width();
+    this.kept = kept;
+    this.out = out;
+    double uniform = mask.uniformValue();
+    boolean shared = !Double.isNaN(uniform);
+    stream = place.zeros(in.batch(), length, d);
+    delta = shared ? null : place.zeros(graph.sources().size(), in.batch(), length, d);
+    gain = new Scalar(shared ? 1 - uniform : 1.0);
+    scaled = shared && uniform != 0;
+  }
+
+  /**
+   * Goes back from the logits to the first block.
+   *
+   * @param logits ∂L/∂ the sliced logits, {@code [B,P,V]}
+   */
+  void from(Tensor logits) {
+    end(logits);
+    Tensor mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
+    Tensor head = place.empty(rows, d);
+    for (int b = graph.blocks() - 1; b >= 0; b--) {
+      try (TensorScope scope = new TensorScope()) {
+        block(graph.stages(b), mixed, head);
+      }
+    }
+  }
+
+  private void end(Tensor logits) {
+    Stage stage = graph.end();
+    int first = in.firstSliced();
+    int positions = length - first;
+    Tensor g =
+        model
+            .affine(stage)
+            .backward(model.unembedBackward(logits))
+            .view(1, in.batch(), positions, d)
+            .contiguous();
+    input(stage, 0, first, positions, g);
+  }
+
+  /**
+   * @param mixed working memory, {@code [B·T, H·dHead]}
+   * @param head working memory, {@code [B·T, D]}
+   */
+  private void block(List<Stage> stages, Tensor mixed, Tensor head) {
+    // what stages of one layer write is added to one stream: its gradient is the same for both
+    Tensor written = stages.get(0).streamReadAgain() ? stream.clone() : stream;
+    Stage follower = null;
+    Tensor followerInput = null;
+    for (int i = stages.size() - 1; i >= 0; i--) {
+      Stage stage = stages.get(i);
+      if (stage.kind() == Stage.Kind.MLP) {
+        follower = stage;
+        followerInput = mlp(stage, stages.get(0).sources());
+      } else {
+        attention(stage, written, mixed, head, follower, followerInput);
+      }
+    }
+  }
+
+  /**
+   * @param earlier how many of its sources are left to attention's pass over them, which reads them
+   *     too
+   * @return the gradient of its patched input, {@code [1,B,T,D]}
+   */
+  private Tensor mlp(Stage stage, int earlier) {
+    Tensor written = stream.view(rows, d);
+    if (scaled) {
+      written = written.mul(gain);
+    }
+    if (delta != null) {
+      written = written.sub(delta.select(0, stage.firstWritten()).view(rows, d));
+    }
+    Tensor g = place.empty(1, in.batch(), length, d);
+    rules.mlp(model, stage, kept[stage.index()].mlp(), written, g.view(rows, d));
+    Tensor input = model.affine(stage).backward(g);
+    input(stage, earlier, 0, length, input);
+    return input;
+  }
+
+  private void attention(
+      Stage stage,
+      Tensor written,
+      Tensor mixed,
+      Tensor head,
+      Stage follower,
+      Tensor followerInput) {
+    int heads = stage.written();
+    int dHead = model.config().dHead();
+    Tensor flat = written.view(rows, d);
+    if (delta == null) {
+      Products.mmOut(mixed, flat, model.attentionOutput(stage).t());
+      if (scaled) {
+        mixed.mul_(gain);
+      }
+    } else {
+      for (int h = 0; h < heads; h++) {
+        torch.sub_out(head, flat, delta.select(0, stage.firstWritten() + h).view(rows, d));
+        Products.mmOut(
+            mixed.narrow(1, (long) h * dHead, dHead), head, model.headOutput(stage, h).t());
+      }
+    }
+    Tensor qkv = place.empty(rows, (long) stage.parts() * dHead);
+    rules.attention(
+        kernels,
+        stage,
+        new Kernels.AttentionBackward(
+            kept[stage.index()].qkv(), in.batch(), in.pattern, mixed, qkv));
+    attentionInputs(stage, qkv, follower, followerInput);
+  }
+
+  /** Mask gradients of queries, keys and values, and the follower's of what they read too. */
+  private void attentionInputs(Stage stage, Tensor qkv, Stage follower, Tensor followerInput) {
+    DenseRun.Kept k = kept[stage.index()];
+    int sources = stage.sources();
+    List<DestModule> modules = new ArrayList<>(stage.reads());
+    boolean zero = k.rows().zero();
+    if (follower != null) {
+      modules.addAll(follower.reads());
+      zero &= kept[follower.index()].rows().zero();
+    }
+    Tensor mask = null;
+    if (delta != null && !zero) {
+      mask = k.rows().ofEveryRow();
+      if (follower != null) {
+        Tensor its = kept[follower.index()].rows().mask().narrow(3, 0, sources);
+        mask = torch.cat(new TensorVector(mask, its), 2);
+      }
+    }
+    Affine affine = model.affine(stage);
+    rules.attentionInputs(
+        kernels,
+        stage,
+        new Kernels.PatchProjectBackward(
+            qkv.view(in.batch(), length, qkv.size(1)),
+            stage.rows(),
+            model.qkvWeight(stage),
+            affine.weight(),
+            model.config().dHead(),
+            stage.rowOfParts(),
+            k.rows().spread(k.inputs()),
+            k.rows().spread(k.rstd()),
+            run.delta(0, sources),
+            mask,
+            model.normalization(stage),
+            followerInput == null ? null : followerInput.select(0, 0),
+            out.add(modules, 0, sources, 0, length),
+            stream,
+            mask == null ? null : delta.narrow(0, 0, sources)));
+  }
+
+  /**
+   * Mask gradients of a stage with one input and its sources from {@code firstSource} on, and the
+   * gradient of the stream that it reads.
+   *
+   * @param gradient becomes the gradient of its patched input, {@code [1,B,positions,D]}
+   */
+  private void input(Stage stage, int firstSource, int first, int positions, Tensor gradient) {
+    DenseRun.Kept k = kept[stage.index()];
+    int sources = stage.sources() - firstSource;
+    boolean any = sources > 0;
+    boolean through = any && delta != null && !k.rows().zero();
+    Tensor mask = through ? k.rows().mask().narrow(3, firstSource, sources) : null;
+    rules.input(
+        kernels,
+        stage,
+        new Kernels.PatchBackward(
+            gradient,
+            k.inputs(),
+            k.rstd(),
+            any ? run.delta(firstSource, sources).narrow(2, first, positions) : null,
+            mask,
+            model.normalization(stage),
+            any ? out.add(stage.reads(), firstSource, sources, first, positions) : null,
+            stream.narrow(1, first, positions),
+            through ? delta.narrow(0, firstSource, sources).narrow(2, first, positions) : null));
+  }
+}

@@ -1,0 +1,139 @@
+package io.autocircuit.patch;
+
+import io.autocircuit.data.TokenBatch;
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.kernels.Kernels;
+import io.autocircuit.model.PromptContext;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.tensor.Placement;
+import io.autocircuit.tensor.TensorScope;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * What all patched runs of one model on one batch read: the prompts as tensors, and what ablated
+ * sources are replaced by. Owns these tensors; nothing here changes.
+ */
+final class RunInputs implements AutoCloseable {
+  final PatchableModel patchable;
+  final PromptContext context;
+
+  /** How positions attend to each other. */
+  final Kernels.AttentionPattern pattern;
+
+  /** The start of the stream, {@code [B,T,D]}. */
+  final Tensor embedded;
+
+  /** p of every source, {@code [S,B,T,D]}; axes may be expanded. */
+  final Tensor ablations;
+
+  /** Whether a node with all inputs ablated outputs its ablation value. */
+  final boolean constantsAreAblations;
+
+  /** Leading positions at which every Δ is 0. */
+  final int prefix;
+
+  private final List<Tensor> owned = new ArrayList<>();
+
+  /**
+   * Reads the prompts.
+   *
+   * @param ablations {@code [S, 1 or B, 1 or T, D]}
+   * @throws IllegalArgumentException if lengths or shapes do not fit the graph
+   */
+  RunInputs(
+      PatchableModel patchable,
+      TokenBatch input,
+      Tensor ablations,
+      boolean constantsAreAblations,
+      int prefix) {
+    this.patchable = patchable;
+    this.constantsAreAblations = constantsAreAblations;
+    this.prefix = prefix;
+    int length = input.length();
+    ComputationGraph graph = patchable.graph();
+    if (graph.positions() > 0 && graph.positions() != length) {
+      throw new IllegalArgumentException(
+          "prompt length="
+              + length
+              + " but the graph has positions="
+              + graph.positions()
+              + "; with token positions all prompts need that length");
+    }
+    int sources = graph.sources().size();
+    int width = patchable.model().config().dModel();
+    if (ablations.dim() != 4 || ablations.size(0) != sources || ablations.size(3) != width) {
+      throw new IllegalArgumentException(
+          "ablations of shape="
+              + Arrays.toString(ablations.shape())
+              + " but [sources="
+              + sources
+              + ", 1 or B, 1 or T, d_model="
+              + width
+              + "] is needed");
+    }
+    Transformer model = patchable.model();
+    try (TensorScope scope = new TensorScope()) {
+      PromptContext c = model.context(input);
+      context =
+          new PromptContext(
+              c.batchSize(), c.length(), own(c.mask()), own(c.cosines()), own(c.sines()));
+      pattern = model.attentionPattern(context);
+      embedded = own(model.embed(input).contiguous());
+      this.ablations = own(ablations.expand(sources, context.batchSize(), length, width));
+    }
+  }
+
+  private Tensor own(Tensor t) {
+    if (t != null) {
+      t.retainReference();
+      owned.add(t);
+    }
+    return t;
+  }
+
+  Transformer model() {
+    return patchable.model();
+  }
+
+  ComputationGraph graph() {
+    return patchable.graph();
+  }
+
+  Placement place() {
+    return patchable.model().placement();
+  }
+
+  /** Number of prompts B. */
+  int batch() {
+    return context.batchSize();
+  }
+
+  /** Number of positions T. */
+  int length() {
+    return context.length();
+  }
+
+  /** B·T. */
+  int rows() {
+    return context.rows();
+  }
+
+  /** D. */
+  int width() {
+    return patchable.model().config().dModel();
+  }
+
+  /** The first position whose logits are looked at. */
+  int firstSliced() {
+    return patchable.slice().first(length());
+  }
+
+  @Override
+  public void close() {
+    owned.forEach(Tensor::releaseReference);
+    owned.clear();
+  }
+}

@@ -1,0 +1,233 @@
+package io.autocircuit.patch;
+
+import io.autocircuit.graph.Stage;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.model.TransformerConfig;
+import io.autocircuit.model.TransformerConfig.Rotary;
+import io.autocircuit.tensor.Device;
+import java.util.function.ToLongFunction;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * How many numbers the runs of one prompt take, added up over the stages of the graph; {@link
+ * MemoryEstimate} has the formula.
+ *
+ * @param length number of positions T
+ */
+record RunSizes(PatchableModel patchable, int length) {
+
+  /** Numbers, for each logit, that a loss with its gradient or a metric makes on its way. */
+  private static final int LOSS_COPIES = 12;
+
+  private Transformer model() {
+    return patchable.model();
+  }
+
+  private TransformerConfig config() {
+    return patchable.model().config();
+  }
+
+  /** The largest over the stages of a kind; 0 without any. */
+  private long largest(Stage.Kind kind, ToLongFunction<Stage> size) {
+    return patchable.graph().stages().stream()
+        .filter(s -> s.kind() == kind)
+        .mapToLong(size)
+        .max()
+        .orElse(0);
+  }
+
+  /** The sum over the stages of a kind. */
+  private long sum(Stage.Kind kind, ToLongFunction<Stage> size) {
+    return patchable.graph().stages().stream().filter(s -> s.kind() == kind).mapToLong(size).sum();
+  }
+
+  int edges() {
+    return patchable.graph().edgeCount();
+  }
+
+  /** The stream before each block and at the end. */
+  long streams() {
+    return (patchable.graph().blocks() + 1) * stream();
+  }
+
+  /** What stages read when all is ablated; those of one layer read the same. */
+  long bases() {
+    long distinct =
+        patchable.graph().stages().stream()
+            .mapToInt(Stage::layer)
+            .filter(l -> l > 0)
+            .distinct()
+            .count();
+    return distinct * stream();
+  }
+
+  /** Queries, keys and values of all stages. */
+  long parts() {
+    return sum(Stage.Kind.ATTENTION, this::parts);
+  }
+
+  private long parts(Stage stage) {
+    return (long) length * stage.parts() * config().dHead();
+  }
+
+  /** Attention inputs of a block. */
+  long inputs() {
+    return largest(Stage.Kind.ATTENTION, s -> s.rows());
+  }
+
+  long stream() {
+    return (long) length * config().dModel();
+  }
+
+  /** Δ of every source. */
+  long delta() {
+    return patchable.graph().sources().size() * stream();
+  }
+
+  /** The mixed values of a block. */
+  long width() {
+    return largest(Stage.Kind.ATTENTION, s -> (long) length * s.written() * config().dHead());
+  }
+
+  private int positions() {
+    return length - patchable.slice().first(length);
+  }
+
+  long logits() {
+    return (long) positions() * config().outputs();
+  }
+
+  private int rotated() {
+    return config().positions() instanceof Rotary r ? r.dimensions() : 0;
+  }
+
+  /** What the tokens fix for every block. */
+  long context() {
+    return (long) length * length + 2L * length * rotated();
+  }
+
+  private long pattern() {
+    return largest(Stage.Kind.ATTENTION, s -> (long) s.written() * length * length);
+  }
+
+  /** Copies that the rotation of queries and keys makes. */
+  private long rotation() {
+    if (rotated() == 0) {
+      return 0;
+    }
+    long lead = largest(Stage.Kind.ATTENTION, s -> (long) length * s.written() * rotated());
+    return 2 * (6 * lead + (rotated() < config().dHead() ? width() : 0));
+  }
+
+  /** Copies of what stages of a kind read, by scale and shift. */
+  private long affine(Stage.Kind kind) {
+    return largest(kind, s -> model().affine(s).copies());
+  }
+
+  /** Copies of a block's attention inputs, by scale and shift. */
+  long scaledInputs() {
+    return affine(Stage.Kind.ATTENTION) * inputs() * stream();
+  }
+
+  /** Scores, pattern, mixed values, rotations. */
+  private long attention() {
+    return 2 * pattern() + width() + rotation();
+  }
+
+  /** Contiguous copies inside libtorch's batched products. */
+  private long products() {
+    return 3 * width();
+  }
+
+  private long mlp() {
+    return largest(
+        Stage.Kind.MLP,
+        s ->
+            (long) length * config().dMlp() * (config().gatedMlp() ? 3 : 2)
+                + (1L + affine(Stage.Kind.MLP)) * stream());
+  }
+
+  /** What is kept for a stage that reads the stream as it was before the last. */
+  private long streamsReadAgain() {
+    return largest(Stage.Kind.ATTENTION, s -> s.streamReadAgain() ? 2 * stream() : 0);
+  }
+
+  /** The end of the stream, its logits, and what is made of them. */
+  private long end() {
+    return 4L * positions() * config().dModel() + LOSS_COPIES * logits();
+  }
+
+  /** A run that records every source's output. */
+  long sources() {
+    return delta()
+        + context()
+        + (5L + affine(Stage.Kind.ATTENTION)) * stream()
+        + 4 * width()
+        + attention()
+        + products()
+        + streamsReadAgain()
+        + 2 * stream()
+        + mlp();
+  }
+
+  /** A circuit on its way. */
+  long circuit() {
+    long read = inputs() * stream() + scaledInputs() + 4 * width();
+    return Math.max(read + attention() + products() + mlp() + 2 * stream(), end());
+  }
+
+  /** A run with any mask on its way. */
+  long masks() {
+    long block =
+        scaledInputs() + attention() + products() + streamsReadAgain() + mlp() + 3 * stream();
+    return 2 * stream() + Math.max(block, end());
+  }
+
+  /** Whether the kernels make the gradients of a block's inputs and its attention on their way. */
+  private boolean fused() {
+    return model().placement().device().equals(Device.CPU);
+  }
+
+  /** What libtorch's operations write for a block's gradients, where the kernels do not. */
+  private long unfused() {
+    return (inputs() * (affine(Stage.Kind.ATTENTION) > 0 ? 3L : 2L)) * stream()
+        + 2 * pattern()
+        + rotation()
+        + products()
+        + pattern();
+  }
+
+  /** What the fused kernels need beside their arguments, for some threads. */
+  long gradientScratch() {
+    long weights = 3L * config().dModel() * config().heads() * config().dHead();
+    return fused()
+        ? weights + torch.get_num_threads() * 32L * (inputs() + 5) * config().dModel()
+        : 0;
+  }
+
+  /**
+   * A gradient: what all stages keep, and what one step takes.
+   *
+   * @param uniform whether all edges have one mask value, so that each stage keeps one input
+   */
+  long gradient(boolean uniform) {
+    long kept =
+        sum(
+            Stage.Kind.ATTENTION,
+            s -> {
+              long rows = uniform ? 1 : s.rows();
+              return (1L + affine(Stage.Kind.ATTENTION)) * rows * stream()
+                  + rows * length
+                  + parts(s)
+                  + (s.streamReadAgain() ? 2 * stream() : 0)
+                  + 2 * stream();
+            });
+    kept += sum(Stage.Kind.MLP, s -> mlp());
+    long back =
+        6 * stream()
+            + 9 * width()
+            + (long) length * config().dMlp() * (config().gatedMlp() ? 5 : 2)
+            + (fused() ? 0 : unfused());
+    return 2 * stream() + kept + products() + end() + (uniform ? 0 : delta()) + back;
+  }
+}

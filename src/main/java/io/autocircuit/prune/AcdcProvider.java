@@ -1,0 +1,61 @@
+package io.autocircuit.prune;
+
+import io.autocircuit.catalogue.Setting;
+import io.autocircuit.catalogue.SettingType;
+import io.autocircuit.catalogue.Settings;
+import io.autocircuit.catalogue.Source;
+import io.autocircuit.patch.Ablation;
+import java.util.List;
+
+/** {@code acdc}: {@link Acdc}. */
+public final class AcdcProvider implements PruneAlgorithmProvider {
+  static final List<Setting> SETTINGS =
+      List.of(
+          Setting.of(
+              "tau",
+              new SettingType.Several(Setting.above(0)),
+              List.of(0.001),
+              "one or more thresholds"),
+          Setting.choice(
+              "target", "kl_div", "the distance from the clean outputs", "kl_div", "mse"),
+          PruneAlgorithmProvider.scoreAblation());
+
+  /** For the catalogue. */
+  public AcdcProvider() {}
+
+  @Override
+  public String key() {
+    return "acdc";
+  }
+
+  @Override
+  public String title() {
+    return "ACDC";
+  }
+
+  @Override
+  public String description() {
+    return "removes edges one after another, from the end backwards, while the distance rises by"
+        + " less than τ";
+  }
+
+  @Override
+  public Source source() {
+    return Source.arxiv(
+        "Conmy et al. 2023, Towards automated circuit discovery for mechanistic interpretability",
+        "2304.14997");
+  }
+
+  @Override
+  public List<Setting> settings() {
+    return SETTINGS;
+  }
+
+  @Override
+  public PruneAlgorithm create(Settings settings, PruneContext context) {
+    return new Acdc(
+        settings.numbers("tau"),
+        settings.choice("target", Acdc.Target.class),
+        Ablation.of(settings.text(SCORE_ABLATION)));
+  }
+}

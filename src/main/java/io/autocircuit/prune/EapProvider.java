@@ -1,0 +1,55 @@
+package io.autocircuit.prune;
+
+import io.autocircuit.catalogue.Setting;
+import io.autocircuit.catalogue.Settings;
+import io.autocircuit.catalogue.Source;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** {@code eap}: {@link MaskGradient} at one mask value. */
+public final class EapProvider implements PruneAlgorithmProvider {
+  static final List<Setting> SETTINGS =
+      Stream.concat(
+              GradientSettings.LOSS.stream(),
+              Stream.of(
+                  Setting.number(
+                      "mask_value", Setting.finite(), 0, "the masks where the gradient is taken"),
+                  GradientSettings.SUM))
+          .toList();
+
+  /** For the catalogue. */
+  public EapProvider() {}
+
+  @Override
+  public String key() {
+    return "eap";
+  }
+
+  @Override
+  public String title() {
+    return "Edge attribution patching";
+  }
+
+  @Override
+  public String description() {
+    return "gradient of a loss with respect to the masks, at one mask value";
+  }
+
+  @Override
+  public Source source() {
+    return Source.arxiv(
+        "Syed et al. 2023, Attribution patching outperforms automated circuit discovery",
+        "2310.10348");
+  }
+
+  @Override
+  public List<Setting> settings() {
+    return SETTINGS;
+  }
+
+  @Override
+  public PruneAlgorithm create(Settings settings, PruneContext context) {
+    MaskGradient gradient = GradientSettings.gradient(settings, settings.number("mask_value"), 0);
+    return settings.flag("sum") ? new SummedGradient(gradient) : gradient;
+  }
+}

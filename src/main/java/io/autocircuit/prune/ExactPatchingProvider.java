@@ -1,0 +1,45 @@
+package io.autocircuit.prune;
+
+import io.autocircuit.catalogue.Setting;
+import io.autocircuit.catalogue.Settings;
+import io.autocircuit.catalogue.Source;
+import java.util.List;
+
+/** {@code exact}: {@link ExactPatching}. */
+public final class ExactPatchingProvider implements PruneAlgorithmProvider {
+  static final List<Setting> SETTINGS = GradientSettings.LOSS;
+
+  /** For the catalogue. */
+  public ExactPatchingProvider() {}
+
+  @Override
+  public String key() {
+    return "exact";
+  }
+
+  @Override
+  public String title() {
+    return "Exact patching of every edge";
+  }
+
+  @Override
+  public String description() {
+    return "ablates every edge alone, one run for each: what eap approximates";
+  }
+
+  @Override
+  public Source source() {
+    return Source.arxiv(
+        "Goldowsky-Dill et al. 2023, Localizing model behavior with path patching", "2304.05969");
+  }
+
+  @Override
+  public List<Setting> settings() {
+    return SETTINGS;
+  }
+
+  @Override
+  public PruneAlgorithm create(Settings settings, PruneContext context) {
+    return new ExactPatching(GradientSettings.gradient(settings, 0, 0));
+  }
+}

@@ -1,0 +1,57 @@
+package io.autocircuit.prune;
+
+import io.autocircuit.catalogue.Setting;
+import io.autocircuit.catalogue.Settings;
+import io.autocircuit.catalogue.Source;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** {@code ig}: {@link MaskGradient} at several mask values. */
+public final class IntegratedGradientsProvider implements PruneAlgorithmProvider {
+  static final List<Setting> SETTINGS =
+      Stream.concat(
+              GradientSettings.LOSS.stream(),
+              Stream.of(
+                  Setting.whole(
+                      "samples",
+                      1,
+                      5,
+                      "gradients are averaged over N + 1 mask values 0, 1/N, …, 1"),
+                  GradientSettings.SUM))
+          .toList();
+
+  /** For the catalogue. */
+  public IntegratedGradientsProvider() {}
+
+  @Override
+  public String key() {
+    return "ig";
+  }
+
+  @Override
+  public String title() {
+    return "Integrated gradients";
+  }
+
+  @Override
+  public String description() {
+    return "mean of the gradients at masks from 0 to 1, which all edges share";
+  }
+
+  @Override
+  public Source source() {
+    return Source.arxiv(
+        "Sundararajan et al. 2017, Axiomatic attribution for deep networks", "1703.01365");
+  }
+
+  @Override
+  public List<Setting> settings() {
+    return SETTINGS;
+  }
+
+  @Override
+  public PruneAlgorithm create(Settings settings, PruneContext context) {
+    MaskGradient gradient = GradientSettings.gradient(settings, 0, settings.whole("samples"));
+    return settings.flag("sum") ? new SummedGradient(gradient) : gradient;
+  }
+}

@@ -1,0 +1,66 @@
+package io.autocircuit.prune;
+
+import io.autocircuit.catalogue.Catalogue;
+import io.autocircuit.catalogue.Entry;
+import io.autocircuit.catalogue.Setting;
+import io.autocircuit.catalogue.SettingType;
+import io.autocircuit.catalogue.Settings;
+import io.autocircuit.patch.Ablation;
+
+/**
+ * An algorithm of the catalogue: what it is, which settings it has, and how it is made of them.
+ *
+ * <p>A class that implements this, has a public constructor without arguments and is named in
+ * {@code META-INF/services/io.autocircuit.prune.PruneAlgorithmProvider} of a jar on the class path
+ * is an algorithm: its settings are options of {@code discover}, it is listed, and its settings are
+ * in the results.
+ */
+public interface PruneAlgorithmProvider extends Entry {
+  /**
+   * The name of the setting that says what ablated sources are replaced by while edges are scored.
+   * Where an algorithm has it, the command line's {@code --ablation} gives it too.
+   */
+  String SCORE_ABLATION = "score_ablation";
+
+  /**
+   * Makes the algorithm.
+   *
+   * @param settings values of {@link #settings}
+   * @param context what else it may need to know of the run
+   * @return the algorithm; its {@link PruneAlgorithm#key} is the entry's
+   * @throws IllegalArgumentException if settings do not go together, or the context lacks what it
+   *     needs
+   */
+  PruneAlgorithm create(Settings settings, PruneContext context);
+
+  /**
+   * Whether it needs {@link PruneContext#official}.
+   *
+   * @return false unless overridden
+   */
+  default boolean needsOfficial() {
+    return false;
+  }
+
+  /**
+   * All algorithms that there are: the library's, then those of other jars.
+   *
+   * @return a new catalogue
+   */
+  static Catalogue<PruneAlgorithmProvider> catalogue() {
+    return Catalogue.load("algorithm", PruneAlgorithmProvider.class);
+  }
+
+  /**
+   * The usual setting of this name, {@code resample} where nothing is said.
+   *
+   * @return the setting
+   */
+  static Setting scoreAblation() {
+    return Setting.of(
+        SCORE_ABLATION,
+        new SettingType.Key("ablations"),
+        Ablation.RESAMPLE,
+        "what ablated sources are replaced by while edges are scored; --ablation gives it too");
+  }
+}

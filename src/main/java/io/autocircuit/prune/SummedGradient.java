@@ -1,0 +1,56 @@
+package io.autocircuit.prune;
+
+import io.autocircuit.catalogue.Settings;
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.Progress;
+import io.autocircuit.patch.PruneScores;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A mask gradient with AutoCircuit's sums: over batches of means over prompts, and over samples.
+ * Only for comparison, as the scores depend on the number of batches.
+ *
+ * @param gradient whose scores are multiplied
+ */
+public record SummedGradient(MaskGradient gradient) implements PruneAlgorithm {
+  @Override
+  public String key() {
+    return gradient.key();
+  }
+
+  @Override
+  public String title() {
+    return gradient.title();
+  }
+
+  @Override
+  public Settings settings() {
+    return gradient.settings().with("sum", true);
+  }
+
+  @Override
+  public Optional<Ablation> scoringAblation() {
+    return gradient.scoringAblation();
+  }
+
+  @Override
+  public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    gradient.requireFit(graph, prompts);
+  }
+
+  @Override
+  public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    PruneScores scores = gradient.score(model, batches, progress);
+    float factor = batches.size() * (gradient.samples() > 0 ? gradient.samples() + 1f : 1f);
+    float[] values = scores.values().clone();
+    for (int i = 0; i < values.length; i++) {
+      values[i] *= factor;
+    }
+    return new PruneScores(scores.graph(), values);
+  }
+}

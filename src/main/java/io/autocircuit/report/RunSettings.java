@@ -1,0 +1,143 @@
+package io.autocircuit.report;
+
+import io.autocircuit.catalogue.Setting;
+import io.autocircuit.experiment.ModelSource;
+import io.autocircuit.experiment.PromptSource;
+import io.autocircuit.experiment.PromptSplit;
+import io.autocircuit.experiment.RunJudging;
+import io.autocircuit.experiment.RunPrompts;
+import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.metric.Metric;
+import io.autocircuit.model.WeightProcessing;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
+
+/**
+ * Every setting of a run as a table for people, by the names that options have. Of a path only the
+ * last part is shown: reports are passed on.
+ */
+final class RunSettings {
+  private final Map<String, String> rows = new LinkedHashMap<>();
+
+  private RunSettings() {}
+
+  /**
+   * The settings.
+   *
+   * @param spec a run whose files have been read
+   * @return texts by name, in order
+   */
+  static Map<String, String> of(RunSpec spec) {
+    RunSettings table = new RunSettings();
+    table.model(spec);
+    table.prompts(spec.prompts());
+    table.put("seed", spec.seed());
+    table.scoring(spec);
+    table.judging(spec.judging());
+    spec.machine()
+        .ifPresent(
+            m -> {
+              table.put("device", m.device());
+              table.put("kernels", m.kernels());
+              table.put("threads", m.threads());
+            });
+    table.put("version", spec.version());
+    table.put("run", spec.hash());
+    return table.rows;
+  }
+
+  private void put(String name, Object value) {
+    rows.put(name, String.valueOf(value));
+  }
+
+  private static String last(Path path) {
+    return String.valueOf(path.getFileName());
+  }
+
+  private static String lower(Enum<?> constant) {
+    return constant.name().toLowerCase(Locale.ROOT);
+  }
+
+  private void model(RunSpec spec) {
+    if (spec.model() instanceof ModelSource.Directory d) {
+      put("model", last(d.path()));
+      d.contents().ifPresent(this::contents);
+    } else if (spec.model() instanceof ModelSource.Embedded e) {
+      put("model", "embedded " + e.name());
+      e.contents().ifPresent(this::contents);
+    } else if (spec.model() instanceof ModelSource.Random r) {
+      put("random-weights", r.shape());
+    }
+    put(
+        "processing",
+        spec.processing().map(RunSettings::steps).orElse("default of the model's layout"));
+    put("precision", spec.precision().key());
+  }
+
+  private void contents(ModelSource.Contents contents) {
+    put("weights sha256", contents.weights());
+    put("config.json sha256", contents.config());
+  }
+
+  private static String steps(WeightProcessing processing) {
+    return processing.steps().isEmpty() ? "none" : String.join(", ", processing.steps());
+  }
+
+  private void prompts(RunPrompts prompts) {
+    if (prompts.source() instanceof PromptSource.File f) {
+      put("dataset", last(f.file().path()));
+      f.file().sha256().ifPresent(hash -> put("dataset sha256", hash));
+    } else if (prompts.source() instanceof PromptSource.Embedded e) {
+      put("dataset", "embedded " + e.name());
+      e.sha256().ifPresent(hash -> put("dataset sha256", hash));
+    } else if (prompts.source() instanceof PromptSource.Random r) {
+      put("random-prompts", r.size());
+    }
+    prompts.tokenizer().ifPresent(hash -> put("tokenizer sha256", hash));
+    PromptSplit split = prompts.split();
+    if (split.train() > 0) {
+      put("train", split.train());
+    }
+    if (split.test() > 0) {
+      put("test", split.test());
+    }
+    put("no-shuffle", !split.shuffle());
+    put("batch-size", prompts.batchSize());
+    put("pad", prompts.padded());
+    put("bos", lower(prompts.bos()));
+    put("multi-token-answers", lower(prompts.multiTokenAnswers()));
+  }
+
+  private void scoring(RunSpec spec) {
+    if (spec.scoring() instanceof RunSpec.Algorithm a) {
+      put("algorithm", a.key());
+      a.settings()
+          .values()
+          .forEach((name, value) -> put(name.replace('_', '-'), Setting.text(value)));
+    } else if (spec.scoring() instanceof RunSpec.Saved s) {
+      put("scores", last(s.file().path()));
+      s.file().sha256().ifPresent(hash -> put("scores sha256", hash));
+    }
+    put("separate-qkv", spec.graph().separateQkv());
+    put("token-positions", spec.graph().tokenPositions());
+    spec.official()
+        .ifPresent(
+            f -> {
+              put("official", last(f.path()));
+              f.sha256().ifPresent(hash -> put("official sha256", hash));
+            });
+  }
+
+  private void judging(RunJudging judging) {
+    put("patch-type", judging.runs().patchType().key());
+    put("ablation", lower(judging.runs().ablation()));
+    put("reverse-clean-corrupt", judging.runs().reverseCleanCorrupt());
+    put("edges", String.join(", ", judging.sizes().texts()));
+    put("ties", judging.ties());
+    put("metrics", judging.metrics().stream().map(Metric::key).collect(Collectors.joining(", ")));
+    put("slice", judging.slice().key());
+  }
+}
