@@ -15,6 +15,7 @@ import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.LibtorchKernels;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.kernels.Tolerance;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;

@@ -13,6 +13,7 @@ import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.kernels.Tolerance;
 import io.autocircuit.metric.AreaUnderCurve;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Measurements;

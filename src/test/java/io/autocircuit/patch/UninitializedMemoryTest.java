@@ -5,11 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.RandomModels;
 import io.autocircuit.RandomModels.Architecture;
-import io.autocircuit.Tolerance;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.LibtorchKernels;
+import io.autocircuit.kernels.Tolerance;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.objective.Divergence;
