@@ -58,6 +58,7 @@ import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -68,6 +69,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * float64: gradients against finite differences, shortcuts against the full computation, limits
  * against the unpatched runs.
  */
+@Tag("slow")
 class EngineOracleTest {
   private static final Tolerance EXACT = new Tolerance(1e-11, 1e-11);
   private static final int LENGTH = 4;

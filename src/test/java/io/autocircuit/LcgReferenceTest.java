@@ -52,6 +52,7 @@ import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -62,6 +63,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * nothing but numbers is read. Everything that the library covers is compared, for all five
  * variants.
  */
+@Tag("slow")
 class LcgReferenceTest {
   private static final Tolerance CLOSE = new Tolerance(6e-6, 1e-5);
 

@@ -39,6 +39,7 @@ import java.util.function.Function;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -51,6 +52,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * results are held to a bound of {@link #BOUND} units of ε, and float64 shows that nothing but
  * rounding differs. What really differed is printed.
  */
+@Tag("slow")
 class MicroBatchingTest {
   /** In units of ε times the largest number of a result; see docs/architecture.md. */
   private static final double BOUND = 64;

@@ -10,12 +10,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
  * Calls the kernels from C++ with sizes that Java does not let through, zero among them, under the
  * address and undefined-behaviour sanitizers: see {@code native/test/zero_sizes.cpp}.
  */
+@Tag("slow")
 class NativeZeroSizesTest {
   private static final Path NATIVE = Path.of("native").toAbsolutePath();
   private static final Path OUT = Path.of("target", "native-zero-sizes").toAbsolutePath();

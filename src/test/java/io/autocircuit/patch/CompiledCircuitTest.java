@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.Test;
  * circuits, ablations, slices, positions, paddings; many circuits one after another on one
  * evaluation, so that what is kept from the circuit before is tested too.
  */
+@Tag("slow")
 class CompiledCircuitTest {
   private static final double TOLERANCE = 1e-9;
 

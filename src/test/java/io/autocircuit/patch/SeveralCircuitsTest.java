@@ -25,6 +25,7 @@ import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -32,6 +33,7 @@ import org.junit.jupiter.api.Test;
  * architectures, circuits, ablations, slices, positions, paddings, common beginnings, and numbers
  * of circuits that change from run to run.
  */
+@Tag("slow")
 class SeveralCircuitsTest {
   private static final double TOLERANCE = 1e-9;
 

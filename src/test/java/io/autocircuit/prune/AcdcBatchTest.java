@@ -25,9 +25,11 @@ import java.util.List;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** ACDC that tries several edges in one run decides as one edge after another does. */
+@Tag("slow")
 class AcdcBatchTest {
   private static final double[] TAUS = {1e-5, 1e-3, 0.02, 0.3};
 
