@@ -54,7 +54,7 @@ final class ListCommand implements Runnable {
       case ALGORITHMS ->
           PruneAlgorithmProvider.catalogue().forEach(a -> rows.put(a.key(), a.description()));
       case METRICS -> {
-        for (Metric m : Metric.values()) {
+        for (Metric m : Metric.all()) {
           rows.put(m.key(), m.title() + (m.lowerIsBetter() ? " (lower is better)" : ""));
         }
       }

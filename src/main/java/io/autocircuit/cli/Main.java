@@ -62,7 +62,11 @@ public final class Main implements Runnable {
   private static final Set<String> NATIVE_FREE =
       Set.of("-h", "--help", "-V", "--version", "help", "list", "bench-compare");
 
-  /** Runs the command line and ends the process with its exit code. */
+  /**
+   * Runs the command line and ends the process with its exit code.
+   *
+   * @param args the words of the command line
+   */
   public static void main(String[] args) {
     if (args.length > 0 && !NATIVE_FREE.contains(args[0])) {
       try {

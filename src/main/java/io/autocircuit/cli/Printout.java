@@ -2,6 +2,7 @@ package io.autocircuit.cli;
 
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.metric.Measurement;
+import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.patch.PruneScores;
@@ -19,6 +20,13 @@ import java.util.stream.Stream;
  */
 record Printout(PrintWriter out, boolean everyMetric) {
   private static final int SHOWN_EDGES = 10;
+  private static final List<Metric> USUAL =
+      List.of(
+          Metric.KL_DIV,
+          Metric.LOGIT_DIFF,
+          Metric.LOGIT_DIFF_PERCENT,
+          Metric.ANSWER_PROB,
+          Metric.CORRECT_ANSWER_PERCENT);
 
   /**
    * Prints what is going to be run.
@@ -115,11 +123,9 @@ record Printout(PrintWriter out, boolean everyMetric) {
     result.verdict().ifPresent(out::println);
   }
 
+  /** The few that people look at first, and those of other jars. */
   private static boolean usual(Measurement m) {
-    return switch (m.metric()) {
-      case KL_DIV, LOGIT_DIFF, LOGIT_DIFF_PERCENT, ANSWER_PROB, CORRECT_ANSWER_PERCENT -> true;
-      default -> false;
-    };
+    return USUAL.contains(m.metric()) || !Metric.standard().contains(m.metric());
   }
 
   private static String lower(String name) {

@@ -177,7 +177,7 @@ record RunOptions(
         sizes,
         judging.ties,
         judging.metrics == null
-            ? List.of(Metric.values())
+            ? Metric.all()
             : judging.metrics.stream().map(Metric::of).distinct().toList(),
         switch (judging.slice) {
           case LAST -> OutputSlice.LAST_SEQ;

@@ -52,7 +52,7 @@ public final class DiscoveryBuilder {
   private CircuitRuns runs = CircuitRuns.of(PatchType.TREE_PATCH, Ablation.RESAMPLE);
   private EdgeCounts sizes = EdgeCounts.parse(List.of("auto"));
   private boolean ties;
-  private List<Metric> metrics = List.of(Metric.values());
+  private List<Metric> metrics = Metric.all();
   private Circuit official;
   private MemoryBudget memory = MemoryBudget.UNLIMITED;
   private int threads;

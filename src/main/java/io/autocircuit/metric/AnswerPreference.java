@@ -76,7 +76,11 @@ public record AnswerPreference(
     return values.stream().mapToDouble(Double::doubleValue).average().orElse(0);
   }
 
-  /** Whether the model prefers the answers on the whole, as a behaviour to explain needs. */
+  /**
+   * Whether the model prefers the answers on the whole, as a behaviour to explain needs.
+   *
+   * @return true if the mean difference on clean prompts is positive
+   */
   public boolean shown() {
     return cleanDifference > 0;
   }

@@ -13,7 +13,14 @@ import java.util.List;
  * @param floor smallest value on a logarithmic axis
  */
 public record AreaUnderCurve(boolean logX, boolean logY, double floor) {
-  /** Checks the floor. */
+  /**
+   * Checks the floor.
+   *
+   * @param logX whether the axis of edges is logarithmic
+   * @param logY whether the axis of values is
+   * @param floor positive where the axis of values is logarithmic
+   * @throws IllegalArgumentException if it is not
+   */
   public AreaUnderCurve {
     if (logY && !(floor > 0)) {
       throw new IllegalArgumentException("floor=" + floor + " must be positive on a log axis");
@@ -27,6 +34,7 @@ public record AreaUnderCurve(boolean logX, boolean logY, double floor) {
    * The area; negative when the curve runs below its start.
    *
    * @param points in any order; one of them at 0 edges
+   * @return the area between the curve and the height of its start
    * @throws IllegalArgumentException if no point is at 0 edges
    */
   public double of(List<Measurement.Point> points) {

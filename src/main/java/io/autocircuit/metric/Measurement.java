@@ -9,7 +9,12 @@ import java.util.List;
  * @param points by ascending number of edges
  */
 public record Measurement(Metric metric, List<Point> points) {
-  /** Keeps an unmodifiable copy. */
+  /**
+   * Keeps an unmodifiable copy.
+   *
+   * @param metric what was measured
+   * @param points by ascending number of edges
+   */
   public Measurement {
     points = List.copyOf(points);
   }

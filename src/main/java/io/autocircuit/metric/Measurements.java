@@ -8,6 +8,7 @@ import io.autocircuit.patch.Progress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
+import org.bytedeco.pytorch.Tensor;
 
 /** Evaluates circuits and measures their outputs. */
 public final class Measurements {
@@ -17,10 +18,12 @@ public final class Measurements {
    * Measures circuits, one micro-batch of prompts after another as the model's memory budget
    * permits. Only the logits of circuits that are run together are held at a time.
    *
+   * @param model the model that the circuits are of
    * @param runs how the circuits are evaluated
    * @param batches the prompts; values are means over all of them
    * @param circuits the circuits, by ascending size
    * @param metrics what to measure; each must be applicable to the prompts
+   * @param progress told about the work done
    * @return one measurement for each metric, with a point for each circuit
    * @throws IllegalArgumentException if a metric does not apply
    */
@@ -56,9 +59,9 @@ public final class Measurements {
           int start = starts[part.batch()] + part.first();
           for (int m = 0; m < metrics.size(); m++) {
             if (c == 0) {
-              put(metrics.get(m).perPrompt(part.clean(), outputs), full[m], start);
+              put(metrics.get(m), part.clean(), outputs, full[m], start);
             }
-            put(metrics.get(m).perPrompt(logits, outputs), values[m][c], start);
+            put(metrics.get(m), logits, outputs, values[m][c], start);
           }
           long now = done.addAndGet(part.size());
           synchronized (done) {
@@ -78,7 +81,20 @@ public final class Measurements {
     return result;
   }
 
-  private static void put(double[] from, double[] to, int start) {
-    System.arraycopy(from, 0, to, start, from.length);
+  private static void put(
+      Metric metric, Tensor logits, Metric.Outputs outputs, double[] to, int start) {
+    double[] from = metric.perPrompt(logits, outputs);
+    int prompts = outputs.batch().clean().batchSize();
+    if (from.length != prompts) {
+      throw new IllegalArgumentException(
+          "metric="
+              + metric.key()
+              + " gave values="
+              + from.length
+              + " for prompts="
+              + prompts
+              + "; perPrompt returns one for each");
+    }
+    System.arraycopy(from, 0, to, start, prompts);
   }
 }

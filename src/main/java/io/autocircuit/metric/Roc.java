@@ -9,13 +9,21 @@ import java.util.List;
 public final class Roc {
   private Roc() {}
 
-  /** False and true positive rate of one circuit. */
+  /**
+   * One circuit.
+   *
+   * @param falsePositiveRate share of the edges outside the official circuit that it has
+   * @param truePositiveRate share of the official circuit's edges that it has
+   */
   public record Point(double falsePositiveRate, double truePositiveRate) {}
 
   /**
    * The curve over circuit sizes, ties included as a whole; starts with (0,0) and ends with (1,1).
    *
+   * @param scores the scores that rank the edges
+   * @param official the truth
    * @param counts circuit sizes, ascending
+   * @return points from (0,0) to (1,1)
    * @throws IllegalArgumentException if the official circuit is empty or the full graph, or the
    *     scores are for another graph
    */
@@ -51,7 +59,12 @@ public final class Roc {
     return points;
   }
 
-  /** The area under a curve, by trapezoids: 0.5 for random scores, 1 for perfect ones. */
+  /**
+   * The area under a curve, by trapezoids: 0.5 for random scores, 1 for perfect ones.
+   *
+   * @param points what {@link #curve} returned
+   * @return the area, from 0 to 1
+   */
   public static double area(List<Point> points) {
     double area = 0;
     for (int i = 1; i < points.size(); i++) {

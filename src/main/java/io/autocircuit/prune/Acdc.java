@@ -85,7 +85,14 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     MSE
   }
 
-  /** Checks the thresholds. */
+  /**
+   * Checks the thresholds.
+   *
+   * @param thresholds the τ, each positive
+   * @param target the distance f
+   * @param ablation what removed edges are replaced by
+   * @throws IllegalArgumentException if there is no threshold, or one is not positive and finite
+   */
   public Acdc {
     thresholds = List.copyOf(thresholds);
     if (thresholds.isEmpty() || thresholds.stream().anyMatch(t -> !(t > 0) || t.isInfinite())) {
@@ -94,7 +101,12 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     }
   }
 
-  /** ACDC with KL divergence and corrupt resampling. */
+  /**
+   * ACDC with KL divergence and corrupt resampling.
+   *
+   * @param thresholds the τ, each positive
+   * @return the algorithm
+   */
   public static Acdc kl(double... thresholds) {
     return new Acdc(Arrays.stream(thresholds).boxed().toList(), Target.KL_DIV, Ablation.RESAMPLE);
   }

@@ -30,7 +30,11 @@ import org.bytedeco.pytorch.Tensor;
  * @param measure the loss (its mask value and samples are not used), and the ablation
  */
 public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
-  /** Logit difference under corrupt resampling. */
+  /**
+   * Logit difference under corrupt resampling.
+   *
+   * @return the algorithm
+   */
   public static ExactPatching logitDifference() {
     return new ExactPatching(MaskGradient.eap());
   }

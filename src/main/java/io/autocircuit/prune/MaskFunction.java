@@ -27,7 +27,11 @@ public enum MaskFunction {
   /** The θ below which a hard concrete mask is mostly 0: τ ln(−left/right). */
   public static final double REGULARIZE_CONST = TEMPERATURE * Math.log(-LEFT / RIGHT);
 
-  /** Whether the mask is random. */
+  /**
+   * Whether the mask is random.
+   *
+   * @return true if {@link #value} reads the uniform sample
+   */
   public boolean samples() {
     return this == HARD_CONCRETE;
   }
@@ -42,6 +46,7 @@ public enum MaskFunction {
    *
    * @param theta the parameter
    * @param u the uniform sample; not read unless {@link #samples}
+   * @return the mask value
    */
   public double value(double theta, double u) {
     return switch (this) {
@@ -51,7 +56,13 @@ public enum MaskFunction {
     };
   }
 
-  /** The derivative of {@link #value} with respect to θ; 0 where it is clamped. */
+  /**
+   * The derivative of {@link #value} with respect to θ; 0 where it is clamped.
+   *
+   * @param theta the parameter
+   * @param u the uniform sample; not read unless {@link #samples}
+   * @return the derivative
+   */
   public double derivative(double theta, double u) {
     return derivativeAt(value(theta, u));
   }

@@ -77,7 +77,17 @@ public record MaskGradient(
     }
   }
 
-  /** Checks the settings. */
+  /**
+   * Checks the settings.
+   *
+   * @param logitFunction what is done to the logits
+   * @param answerFunction what is measured
+   * @param maskValue finite
+   * @param samples 0 or more
+   * @param ablation what ablated sources are replaced by
+   * @param source whose activations batch ablations take
+   * @throws IllegalArgumentException if a number is out of range
+   */
   public MaskGradient {
     if (samples < 0 || !Double.isFinite(maskValue)) {
       throw new IllegalArgumentException(
@@ -85,13 +95,23 @@ public record MaskGradient(
     }
   }
 
-  /** Edge attribution patching: gradient of the logit difference at mask 0, corrupt resampling. */
+  /**
+   * Edge attribution patching: gradient of the logit difference at mask 0, corrupt resampling.
+   *
+   * @return the algorithm
+   */
   public static MaskGradient eap() {
     return new MaskGradient(
         LogitFunction.LOGIT, AnswerFunction.AVG_DIFF, 0, 0, Ablation.RESAMPLE, PatchSource.CORRUPT);
   }
 
-  /** Integrated gradients of the logit difference over N + 1 mask values. */
+  /**
+   * Integrated gradients of the logit difference over N + 1 mask values.
+   *
+   * @param samples N, at least 1
+   * @return the algorithm
+   * @throws IllegalArgumentException if there are none
+   */
   public static MaskGradient integrated(int samples) {
     if (samples < 1) {
       throw new IllegalArgumentException("samples=" + samples + " must be at least 1");
@@ -116,7 +136,11 @@ public record MaskGradient(
     return what + " (" + logitFunction.name().toLowerCase(java.util.Locale.ROOT) + ")";
   }
 
-  /** The loss whose gradient is taken, one number per prompt. */
+  /**
+   * The loss whose gradient is taken.
+   *
+   * @return gives one number per prompt
+   */
   public LossFunction loss() {
     return (logits, batch, reference) -> {
       Tensor v = logitFunction.apply(logits);

@@ -13,10 +13,18 @@ import java.util.Optional;
 
 /** An algorithm that scores edges; an immutable record of its settings. */
 public interface PruneAlgorithm {
-  /** Its name on the command line and in results, such as {@code eap}. */
+  /**
+   * Its name on the command line and in results.
+   *
+   * @return such as {@code eap}
+   */
   String key();
 
-  /** Its name for people. */
+  /**
+   * Its name for people.
+   *
+   * @return one line, with the settings that matter most
+   */
   String title();
 
   /**
@@ -77,7 +85,13 @@ public interface PruneAlgorithm {
    */
   PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress);
 
-  /** {@link #score(PatchableModel, List, Progress)} without progress. */
+  /**
+   * {@link #score(PatchableModel, List, Progress)} without progress.
+   *
+   * @param model the model and its graph
+   * @param batches the prompts
+   * @return finite scores, or {@code +∞} for edges that are never removed
+   */
   default PruneScores score(PatchableModel model, List<PromptBatch> batches) {
     return score(model, batches, Progress.SILENT);
   }

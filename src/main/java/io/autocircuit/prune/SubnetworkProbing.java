@@ -82,7 +82,23 @@ public record SubnetworkProbing(
     LOGIT_DIFF_PERCENT
   }
 
-  /** Checks the settings. */
+  /**
+   * Checks the settings.
+   *
+   * @param learningRate positive
+   * @param epochs at least 1
+   * @param lambda 0 or more
+   * @param maskFunction how masks follow from their parameters
+   * @param patchType what is ablated in which runs
+   * @param ablation what by; null for the default
+   * @param target the faithfulness loss
+   * @param circuitSize 0 or more
+   * @param dropout from 0 to below 1
+   * @param avoid edges to keep out of the circuit; may be null
+   * @param avoidLambda weight of that penalty
+   * @param seed of the mask samples
+   * @throws IllegalArgumentException if a number is out of range
+   */
   public SubnetworkProbing {
     if (!(learningRate > 0)
         || epochs < 1
@@ -104,7 +120,13 @@ public record SubnetworkProbing(
     }
   }
 
-  /** AutoCircuit's defaults: learning rate 0.1, 20 epochs, λ 10, hard concrete. */
+  /**
+   * AutoCircuit's defaults: learning rate 0.1, 20 epochs, λ 10, hard concrete.
+   *
+   * @param patchType what is ablated in which runs
+   * @param seed of the mask samples
+   * @return the algorithm
+   */
   public static SubnetworkProbing defaults(PatchType patchType, long seed) {
     return new SubnetworkProbing(
         0.1,
@@ -133,7 +155,11 @@ public record SubnetworkProbing(
         : "Subnetwork edge probing";
   }
 
-  /** The ablation in force. */
+  /**
+   * The ablation in force.
+   *
+   * @return the one given, or the default for the patch type
+   */
   public Ablation effectiveAblation() {
     if (ablation != null) {
       return ablation;
@@ -160,7 +186,11 @@ public record SubnetworkProbing(
     }
   }
 
-  /** The faithfulness loss of each prompt; its reference is the full model's clean logits. */
+  /**
+   * The faithfulness loss of each prompt.
+   *
+   * @return its reference is the full model's clean logits
+   */
   public LossFunction loss() {
     return (logits, batch, reference) ->
         switch (target) {

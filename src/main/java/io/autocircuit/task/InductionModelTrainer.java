@@ -87,6 +87,20 @@ public final class InductionModelTrainer {
     /**
      * Checks ranges.
      *
+     * @param layers blocks
+     * @param heads heads per block
+     * @param dModel width of the residual stream
+     * @param dHead width of a head
+     * @param vocab tokens; token 0 begins every sequence. More than {@code context}
+     * @param context longest sequence, at least 4
+     * @param steps optimizer steps
+     * @param batchSize sequences per step
+     * @param learningRate AdamW's highest step size
+     * @param weightDecay AdamW's decoupled decay, multiplied by the step size
+     * @param warmup steps over which the step size grows
+     * @param tokenScale initial token embedding in units of {@code 1/√dModel}
+     * @param positionScale initial position embedding in units of {@code 1/√dModel}
+     * @param seed of the initial weights and the data
      * @throws IllegalArgumentException naming the setting that is out of range
      */
     public Settings {
@@ -108,12 +122,21 @@ public final class InductionModelTrainer {
       }
     }
 
-    /** The settings of the embedded default model. */
+    /**
+     * The settings of the embedded default model.
+     *
+     * @return these settings
+     */
     public static Settings standard() {
       return new Settings(2, 4, 64, 16, 64, 24, 2000, 32, 3e-3, 0.3, 100, 2, 6, 1);
     }
 
-    /** These settings with another seed. */
+    /**
+     * These settings with another seed.
+     *
+     * @param newSeed the seed
+     * @return the settings with it
+     */
     public Settings withSeed(long newSeed) {
       return new Settings(
           layers,
@@ -210,7 +233,9 @@ public final class InductionModelTrainer {
   /**
    * Trains a model.
    *
+   * @param settings the shape of the model, and how it is trained
    * @param progress told about the first, the last and every 50th step
+   * @return the weights and how good they are
    */
   @SuppressWarnings("try") // a scope is held, not read
   public static Result train(Settings settings, Consumer<Progress> progress) {
@@ -248,9 +273,11 @@ public final class InductionModelTrainer {
    * settings, 64 prompts of 16 tokens this is the embedded default.
    *
    * @param directory made if it does not exist
+   * @param settings the shape of the model, and how it is trained
    * @param prompts number of prompt pairs
    * @param promptLength tokens of each, at most the model's context
    * @param progress as in {@link #train}
+   * @return the weights and how good they are
    * @throws IllegalArgumentException if a number is out of range, before training
    * @throws DataException if the directory cannot be written
    */
@@ -291,6 +318,7 @@ public final class InductionModelTrainer {
    * @param weights by TransformerLens's names
    * @param sequences how many to draw
    * @param seed of the sequences
+   * @return how good the weights are
    */
   public static Evaluation evaluate(
       Settings settings, Map<String, Safetensors.Array> weights, int sequences, long seed) {

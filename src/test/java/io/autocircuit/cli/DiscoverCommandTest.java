@@ -121,7 +121,7 @@ class DiscoverCommandTest {
     assertEquals(EDGES, m.get("n_edges").asInt());
     assertEquals(PROMPTS, m.get("prompts").asInt());
     assertNull(m.get("roc"));
-    for (Metric metric : Metric.values()) {
+    for (Metric metric : Metric.all()) {
       assertEquals(EDGES + 1, eap.metric(metric.key()).size(), metric.key());
     }
     assertEquals(0, eap.metric("kl_div").get(EDGES), 1e-6);
@@ -583,7 +583,7 @@ class DiscoverCommandTest {
   @Test
   void listsNameWhatTheOptionsAccept() {
     Ran metrics = Ran.command("list", "metrics");
-    for (Metric m : Metric.values()) {
+    for (Metric m : Metric.all()) {
       assertTrue(metrics.out().lines().anyMatch(l -> l.startsWith(m.key() + " ")), m.key());
     }
     Ran ablations = Ran.command("list", "ablations");

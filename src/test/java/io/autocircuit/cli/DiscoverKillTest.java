@@ -37,7 +37,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("alone")
 class DiscoverKillTest {
   private static final Set<String> FILES =
-      Set.of("scores.safetensors", "edges.json", "measurements.json", "report.html");
+      Set.of("scores.safetensors", "edges.json", "measurements.json", "report.html", "run.json");
 
   /** The renames before are of files that nobody sees yet; one of them is enough. */
   private static final int FIRST = 4;
@@ -127,6 +127,8 @@ class DiscoverKillTest {
         "random",
         "--threads",
         "1",
+        "--memory", // which run.json has, and which else follows what is free
+        "1g",
         "--edges",
         seed + ",all",
         "--seed",

@@ -117,7 +117,7 @@ class RunSpecTest {
                 new PromptSource.File(file(r)),
                 new PromptSource.Embedded("induction", hash(r)),
                 new PromptSource.Random(new RandomPrompts(1 + r.nextInt(50), 2 + r.nextInt(50)))));
-    List<Metric> metrics = new ArrayList<>(List.of(Metric.values()));
+    List<Metric> metrics = new ArrayList<>(Metric.all());
     Collections.shuffle(metrics, r);
     return new RunSpec(
         one(r, List.of("1.0.0", "development", "2-SNAPSHOT")),
