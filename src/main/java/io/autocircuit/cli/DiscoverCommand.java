@@ -108,7 +108,7 @@ final class DiscoverCommand implements Callable<Integer> {
       out.println("memory for runs: " + run.memory() + memoryOf(run, on));
     }
     Discovery discovery = run.discovery();
-    boolean everyMetric = run.spec().judging().metrics().size() < Metric.values().length;
+    boolean everyMetric = run.spec().judging().metrics().size() < Metric.all().size();
     Printout printout = new Printout(out, everyMetric);
     printout.before(
         discovery,

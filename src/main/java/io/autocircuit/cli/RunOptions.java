@@ -177,8 +177,8 @@ record RunOptions(
         sizes,
         judging.ties,
         judging.metrics == null
-            ? List.of(Metric.values())
-            : judging.metrics.stream().map(Metric::of).distinct().toList(),
+            ? Metric.all()
+            : judging.metrics.stream().map(Metric.catalogue()::get).distinct().toList(),
         switch (judging.slice) {
           case LAST -> OutputSlice.LAST_SEQ;
           case NOT_FIRST -> OutputSlice.NOT_FIRST_SEQ;

@@ -39,7 +39,7 @@ public record RunJudging(
         CircuitRuns.of(PatchType.TREE_PATCH, Ablation.RESAMPLE),
         EdgeCounts.parse(List.of("auto")),
         false,
-        List.of(Metric.values()),
+        Metric.all(),
         OutputSlice.LAST_SEQ);
   }
 }
