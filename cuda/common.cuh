@@ -1,13 +1,17 @@
 // What the kernels share: their parameters, element types, 16-byte access, asynchronous copies, sums
 // over the lanes of a warp, and the mask in shared memory.
 //
-// Includes nothing, so that nvcc and NVRTC both take it. NVRTC gets it as a named header: pass its
-// text to nvrtcCreateProgram with the include name "common.cuh". In cuda/test it is compiled for the
-// CPU, with emulator.h before it; then AUTOCIRCUIT_EMULATOR is defined.
+// Includes calls.h of native/include, which includes nothing; so nvcc (with that include path) and
+// NVRTC both take it. NVRTC gets both as named headers: pass their texts to nvrtcCreateProgram with
+// the include names "common.cuh" and "calls.h". In cuda/test it is compiled for the CPU, with
+// emulator.h before it; then AUTOCIRCUIT_EMULATOR is defined.
 //
 // Every kernel takes one parameter by value, a structure of 8-byte fields (pointers, integers,
-// doubles) without padding. io.autocircuit.kernels.CudaLaunch fills them, in this order, as a long[].
+// doubles) without padding: a call of calls.h and how it is cut. io.autocircuit.kernels.CallLayout
+// lists the fields.
 #pragma once
+
+#include "calls.h"
 
 #ifdef AUTOCIRCUIT_EMULATOR
 #define AUTOCIRCUIT_ENTRY static
@@ -19,77 +23,34 @@
 
 namespace autocircuit {
 
-typedef long long Int;  // 64 bits everywhere
-
-enum Normalization { NONE = 0, LAYER_NORM = 1, RMS_NORM = 2 };
-
 // Rows (b,t) are numbered b*T + t. They are cut into groups whose rows share one mask (or are summed
 // into one entry of mask_grad): row i of group g is g*group_step + i*row_step, i < group_rows.
 struct Rows {
   Int groups, group_rows, group_step, row_step;
 };
 
-// patch_forward, patch_forward_naive. Strides in elements; see patch_forward.cu.
-struct ForwardParameters {
-  const void* resid;
-  Int resid_b, resid_t;
-  const void* delta;
-  Int delta_s, delta_b, delta_t;
-  const void* mask;
-  Int mask_b, mask_t, mask_k;
-  void* out;
-  void* rstd;
-  Int B, T, K, S, D, normalization;
-  double epsilon;
+// patch_forward, patch_forward_naive; see patch_forward.cu.
+struct ForwardLaunch : PatchForwardCall<void> {
   Rows rows;
   Int tiles_per_group, chunk;
 };
-
-// patch_forward_circuit, patch_forward_circuit_naive; see patch_forward_circuit.cu.
-struct CircuitParameters {
-  const void* resid;
-  Int resid_b, resid_t;
-  const void* delta;
-  Int delta_s, delta_b, delta_t;
-  const int* offsets;
-  const int* sources;
-  Int prompts_per_list, list_positions;
-  void* out;
-  void* rstd;
-  Int B, T, K, S, D, normalization;
-  double epsilon;
-};
+static_assert(sizeof(ForwardLaunch) == 27 * 8, "CallLayout.PATCH_FORWARD_LAUNCH");
 
 // patch_backward and the entries of patch_backward_naive.cu but one; see patch_backward.cu.
-struct BackwardParameters {
-  void* grad;
-  const void* normalized;
-  Int normalized_k, normalized_b, normalized_t;
-  const void* rstd;
-  Int rstd_k, rstd_b, rstd_t;
-  const void* mask;
-  Int mask_b, mask_t, mask_k;
-  void* resid_grad;
-  Int resid_b, resid_t;
-  void* delta_grad;
-  Int grad_s, grad_b, grad_t;
-  Int B, T, K, S, D, normalization;
+struct BackwardLaunch : PatchBackwardCall<void> {
   Rows rows;
   Int tiles_per_group, chunk, first;
 };
+static_assert(sizeof(BackwardLaunch) == 41 * 8, "CallLayout.PATCH_BACKWARD_LAUNCH");
 
 // patch_backward_products, patch_backward_sums, patch_backward_naive_mask; see
 // patch_backward_mask.cu.
-struct MaskGradParameters {
-  const void* grad;
-  const void* delta;
-  Int delta_s, delta_b, delta_t;
-  void* mask_grad;
-  float* partial;
-  Int B, T, K, S, D;
+struct MaskGradientLaunch : PatchBackwardCall<void> {
   Rows rows;
+  float* partial;
   Int chunk_rows, chunks_per_group;
 };
+static_assert(sizeof(MaskGradientLaunch) == 41 * 8, "CallLayout.MASK_GRADIENT_LAUNCH");
 
 // ---- element types: storage, and its conversion to and from float32 (round to nearest even) ----
 

@@ -72,7 +72,7 @@ typedef Pack<Element, kVector> Access;
 typedef RowSums<2 * kDestinations, kThreads / 32> Sums;
 
 AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS)
-    patch_backward(const BackwardParameters a) {
+    patch_backward(const BackwardLaunch a) {
   AUTOCIRCUIT_SHARED(shared);
   const int lanes = static_cast<int>(blockDim.x);
   const int tile_rows = static_cast<int>(blockDim.y);
@@ -171,7 +171,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
       forget(normalized);
       return normalized;
     };
-    if (a.normalization == NONE) {
+    if (a.normalization == NORMALIZATION_NONE) {
       const Storage* grad = grad_of(here());
 #pragma unroll
       for (int k = 0; k < kDestinations; ++k) {
@@ -222,7 +222,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
         }
       }
       const float length = static_cast<float>(D);
-      const bool centred = a.normalization == LAYER_NORM;
+      const bool centred = a.normalization == NORMALIZATION_LAYER_NORM;
       sums.finish([&](int index, float total) {
         return index % 2 == 0 && !centred ? 0.0f : total / length;
       });

@@ -72,7 +72,7 @@ constexpr int kOnce = sizeof(Storage) == 4 ? 4 : 2;
 typedef Pack<Element, kOnce> Access;
 
 AUTOCIRCUIT_ENTRY void __launch_bounds__(kThreads, AUTOCIRCUIT_BLOCKS)
-    patch_backward_products(const MaskGradParameters a) {
+    patch_backward_products(const MaskGradientLaunch a) {
   AUTOCIRCUIT_SHARED(shared);
   Storage* const stages = reinterpret_cast<Storage*>(shared);
   const int thread = static_cast<int>(threadIdx.x);
@@ -219,7 +219,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(kThreads, AUTOCIRCUIT_BLOCKS)
 }
 
 // mask_grad = the sum of the chunks, one thread per entry.
-AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_backward_sums(const MaskGradParameters a) {
+AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_backward_sums(const MaskGradientLaunch a) {
   const Int entries = a.K * a.S;
   const Int i = static_cast<Int>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= a.rows.groups * entries) return;

@@ -27,7 +27,7 @@ typedef Float32 Element;
 #endif
 typedef Element::Storage Storage;
 
-AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_backward_naive_norm(const BackwardParameters a) {
+AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_backward_naive_norm(const BackwardLaunch a) {
   const Int i = static_cast<Int>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= a.K * a.B * a.T) return;
   const Int k = i / (a.B * a.T);
@@ -41,7 +41,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_backward_naive_norm(const Bac
   double mean = 0;
   double slope = 0;
   for (Int d = 0; d < a.D; ++d) {
-    if (a.normalization == LAYER_NORM) mean += Element::load(g[d]);
+    if (a.normalization == NORMALIZATION_LAYER_NORM) mean += Element::load(g[d]);
     slope += static_cast<double>(Element::load(g[d])) * Element::load(n[d]);
   }
   mean /= static_cast<double>(a.D);
@@ -52,8 +52,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_backward_naive_norm(const Bac
   }
 }
 
-AUTOCIRCUIT_ENTRY void __launch_bounds__(64)
-    patch_backward_naive_resid(const BackwardParameters a) {
+AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_backward_naive_resid(const BackwardLaunch a) {
   const Int row = static_cast<Int>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (row >= a.B * a.T) return;
   const Storage* const g = static_cast<const Storage*>(a.grad) + row * a.D;
@@ -66,8 +65,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(64)
   }
 }
 
-AUTOCIRCUIT_ENTRY void __launch_bounds__(64)
-    patch_backward_naive_delta(const BackwardParameters a) {
+AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_backward_naive_delta(const BackwardLaunch a) {
   const Int i = static_cast<Int>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= a.S * a.B * a.T) return;
   const Int s = i / (a.B * a.T);
@@ -90,7 +88,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(64)
   }
 }
 
-AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_backward_naive_mask(const MaskGradParameters a) {
+AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_backward_naive_mask(const MaskGradientLaunch a) {
   const Int i = static_cast<Int>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= a.rows.groups * a.K * a.S) return;
   const Int group = i / (a.K * a.S);

@@ -71,7 +71,7 @@ typedef Pack<Element, kVector> Access;
 typedef RowSums<kDestinations, kThreads / 32> Sums;
 
 AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS)
-    patch_forward(const ForwardParameters a) {
+    patch_forward(const ForwardLaunch a) {
   AUTOCIRCUIT_SHARED(shared);
   const int lanes = static_cast<int>(blockDim.x);
   const int tile_rows = static_cast<int>(blockDim.y);
@@ -218,7 +218,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
     };
     const Sums sums = sums_now();
     const float length = static_cast<float>(D);
-    if (a.normalization == LAYER_NORM) {
+    if (a.normalization == NORMALIZATION_LAYER_NORM) {
 #pragma unroll
       for (int k = 0; k < kDestinations; k += 4) {
         float part[4];
@@ -242,7 +242,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
         }
       }
     }
-    if (a.normalization != NONE) {
+    if (a.normalization != NORMALIZATION_NONE) {
 #pragma unroll
       for (int k = 0; k < kDestinations; k += 4) {
         float part[4];
@@ -270,7 +270,7 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(AUTOCIRCUIT_THREADS, AUTOCIRCUIT_BLOCKS
 #pragma unroll
     for (int k = 0; k < kDestinations; ++k) {
       if (k < destinations) {
-        const float rstd = a.normalization == NONE ? 1.0f : sums.results[k];
+        const float rstd = a.normalization == NORMALIZATION_NONE ? 1.0f : sums.results[k];
 #pragma unroll
         for (int p = 0; p < kPieces; ++p) {
           float y[kVector];

@@ -1,6 +1,5 @@
-// patch_forward_naive, patch_forward_circuit_naive: the definitions of patch_forward.cu and
-// patch_forward_circuit.cu on the device, one thread per row (k,b,t), double sums. Slow: for checks,
-// and for rows of more channels than the fused kernels take.
+// patch_forward_naive: the definition of patch_forward.cu on the device, one thread per row (k,b,t),
+// double sums. Slow: for checks, and for rows of more channels than the fused kernel takes.
 //
 // Formula, shapes, bytes and operations: as there, but delta is read once per destination, and x is
 // computed anew for the mean, for the variance and for out.
@@ -24,15 +23,15 @@ typedef Float32 Element;
 typedef Element::Storage Storage;
 
 // Normalises and writes row (k,b,t), whose channel d before normalisation is value(d).
-template <class Parameters, class Function>
-__device__ void write_row(const Parameters& a, Int to, Function value) {
+template <class Function>
+__device__ void write_row(const ForwardLaunch& a, Int to, Function value) {
   double mean = 0;
-  if (a.normalization == LAYER_NORM) {
+  if (a.normalization == NORMALIZATION_LAYER_NORM) {
     for (Int d = 0; d < a.D; ++d) mean += value(d);
     mean /= static_cast<double>(a.D);
   }
   double rstd = 1;
-  if (a.normalization != NONE) {
+  if (a.normalization != NORMALIZATION_NONE) {
     double square = 0;
     for (Int d = 0; d < a.D; ++d) {
       const double x = value(d) - mean;
@@ -49,7 +48,7 @@ __device__ void write_row(const Parameters& a, Int to, Function value) {
   }
 }
 
-AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_forward_naive(const ForwardParameters a) {
+AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_forward_naive(const ForwardLaunch a) {
   const Int i = static_cast<Int>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= a.K * a.B * a.T) return;
   const Int k = i / (a.B * a.T);
@@ -64,26 +63,6 @@ AUTOCIRCUIT_ENTRY void __launch_bounds__(64) patch_forward_naive(const ForwardPa
     for (Int s = 0; s < a.S; ++s) {
       const float m = Element::load(mask[s]);
       if (m != 0) x += static_cast<double>(m) * Element::load(delta[s * a.delta_s + d]);
-    }
-    return x;
-  });
-}
-
-AUTOCIRCUIT_ENTRY void __launch_bounds__(64)
-    patch_forward_circuit_naive(const CircuitParameters a) {
-  const Int i = static_cast<Int>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i >= a.K * a.B * a.T) return;
-  const Int k = i / (a.B * a.T);
-  const Int b = i / a.T % a.B;
-  const Int t = i % a.T;
-  const Int list =
-      (b / a.prompts_per_list * a.list_positions + (a.list_positions > 1 ? t : 0)) * a.K + k;
-  const Storage* const resid = static_cast<const Storage*>(a.resid) + b * a.resid_b + t * a.resid_t;
-  const Storage* const delta = static_cast<const Storage*>(a.delta) + b * a.delta_b + t * a.delta_t;
-  write_row(a, i, [&](Int d) {
-    double x = Element::load(resid[d]);
-    for (int e = a.offsets[list]; e < a.offsets[list + 1]; ++e) {
-      x += Element::load(delta[a.sources[e] * a.delta_s + d]);
     }
     return x;
   });

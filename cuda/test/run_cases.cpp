@@ -1,10 +1,10 @@
 // Runs the CUDA kernels on the CPU (emulator.h) and compares them with the definitions in
 // native/src/*_naive.cpp. CudaEmulatorTest builds and drives it: it writes variants.inc (the kernels,
 // once per list of -D options) and, to standard input, one case per line, whose launches are those of
-// CudaLaunch. A line holds words separated by spaces:
+// the plans. A line holds words separated by spaces:
 //
-//   kind (forward|circuit|backward) bfloat16 B T K S D normalization epsilon fill seed
-//   prompts_per_list list_positions per_prompt per_position
+//   kind (forward|backward) bfloat16 B T K S D normalization epsilon fill seed
+//   per_prompt per_position
 //   tensors, then for each: id elements offset 3 strides       (elements and strides in elements)
 //   scratch launches, then for each: kernel gridX gridY gridZ blockX blockY shared fields...
 //
@@ -49,8 +49,6 @@ enum Id {
   MASK,
   OUT,
   RSTD,
-  OFFSETS,
-  SOURCES,
   GRAD,
   NORMALIZED,
   MASK_GRAD,
@@ -84,12 +82,10 @@ struct Case {
   double epsilon;
   int fill;
   unsigned int seed;
-  int64_t prompts_per_list, list_positions;
   int per_prompt, per_position;
   Tensor tensor[IDS];
   int64_t scratch;
   std::vector<Launch> launches;
-  std::vector<int> offsets, sources;
 };
 
 static double round_to(bool bfloat16, double x) {
@@ -103,8 +99,7 @@ static Case parse(const std::string& line) {
   int tensors;
   int launches;
   in >> c.kind >> c.bfloat16 >> c.B >> c.T >> c.K >> c.S >> c.D >> c.normalization >> c.epsilon >>
-      c.fill >> c.seed >> c.prompts_per_list >> c.list_positions >> c.per_prompt >>
-      c.per_position >> tensors;
+      c.fill >> c.seed >> c.per_prompt >> c.per_position >> tensors;
   for (int i = 0; i < tensors; ++i) {
     int id;
     in >> id;
@@ -162,7 +157,6 @@ static void fill_tensors(Case& c) {
         for (int64_t k = 0; k < c.K; ++k) {
           for (int64_t s = 0; s < c.S; ++s) {
             double x = 0.1 + uniform(random);
-            if (c.kind == "circuit") x = random() % 3 == 0 && !row[k] ? 1 : 0;
             if (c.fill == ZERO || (c.fill == WHOLE_ROWS && row[k])) x = 0;
             if (c.fill == SPARSE && (row[k] || column[s] || random() % 2 == 0)) x = 0;
             m.start[m.offset + b * m.stride[0] + t * m.stride[1] + k * m.stride[2] + s] =
@@ -191,52 +185,45 @@ static void fill_tensors(Case& c) {
       }
     }
   }
-  if (c.kind == "circuit") {
-    c.offsets.assign(1, 0);
-    for (int64_t b = 0; b < c.B; b += c.prompts_per_list) {
-      for (int64_t t = 0; t < c.list_positions; ++t) {
-        for (int64_t k = 0; k < c.K; ++k) {
-          for (int64_t s = 0; s < c.S; ++s) {
-            // the lists are those of the first of their prompts
-            if (m.start[m.offset + b * m.stride[0] + t * m.stride[1] + k * m.stride[2] + s] != 0) {
-              c.sources.push_back(static_cast<int>(s));
-            }
-          }
-          c.offsets.push_back(static_cast<int>(c.sources.size()));
-        }
-      }
-    }
-    for (int64_t b = 0; b < c.B; ++b) {  // and the mask that of its list
-      const int64_t from = m.offset + b / c.prompts_per_list * c.prompts_per_list * m.stride[0];
-      for (int64_t i = 0; i < (m.stride[1] == 0 ? 1 : c.T) * c.K * c.S && m.stride[0] != 0; ++i) {
-        m.start[m.offset + b * m.stride[0] + i] = m.start[from + i];
-      }
-    }
-    c.sources.push_back(1 << 30);  // not read
-  }
+}
+
+// Gives a call a tensor, in double precision, with its first strides.
+template <class Pointer, class... Strides>
+static void place(Tensor& t, Pointer& address, Strides&... strides) {
+  address = t.present() ? t.wanted.data() + t.offset : nullptr;
+  int axis = 0;
+  ((strides = t.stride[axis++]), ...);
 }
 
 static void define(Case& c) {
   for (Tensor& t : c.tensor) t.wanted = t.start;
-  const auto at = [&](int id) {
-    Tensor& t = c.tensor[id];
-    return t.present() ? t.wanted.data() + t.offset : nullptr;
-  };
-  const auto stride = [&](int id, int axis) { return c.tensor[id].stride[axis]; };
-  constexpr int32_t kDouble = 1;
   if (c.kind == "backward") {
-    patch_backward_naive(
-        kDouble, c.B, c.T, c.K, c.S, c.D, at(GRAD), at(NORMALIZED), stride(NORMALIZED, 0),
-        stride(NORMALIZED, 1), stride(NORMALIZED, 2), at(RSTD), stride(RSTD, 0), stride(RSTD, 1),
-        stride(RSTD, 2), at(DELTA), stride(DELTA, 0), stride(DELTA, 1), stride(DELTA, 2), at(MASK),
-        stride(MASK, 0), stride(MASK, 1), stride(MASK, 2), c.normalization, at(MASK_GRAD),
-        c.per_prompt, c.per_position, at(RESID_GRAD), stride(RESID_GRAD, 0), stride(RESID_GRAD, 1),
-        at(DELTA_GRAD), stride(DELTA_GRAD, 0), stride(DELTA_GRAD, 1), stride(DELTA_GRAD, 2));
+    autocircuit::PatchBackwardCall<double> call = {
+        autocircuit::ELEMENT_FLOAT64, c.B, c.T, c.K, c.S, c.D};
+    place(c.tensor[GRAD], call.grad);
+    place(c.tensor[NORMALIZED], call.normalized, call.normalized_k, call.normalized_b,
+          call.normalized_t);
+    place(c.tensor[RSTD], call.rstd, call.rstd_k, call.rstd_b, call.rstd_t);
+    place(c.tensor[DELTA], call.delta, call.delta_s, call.delta_b, call.delta_t);
+    place(c.tensor[MASK], call.mask, call.mask_b, call.mask_t, call.mask_k);
+    call.normalization = c.normalization;
+    place(c.tensor[MASK_GRAD], call.mask_grad);
+    call.per_prompt = c.per_prompt;
+    call.per_position = c.per_position;
+    place(c.tensor[RESID_GRAD], call.resid_grad, call.resid_b, call.resid_t);
+    place(c.tensor[DELTA_GRAD], call.delta_grad, call.grad_s, call.grad_b, call.grad_t);
+    patch_backward_naive(reinterpret_cast<const autocircuit::PatchBackwardCall<void>*>(&call));
   } else {
-    patch_forward_naive(kDouble, c.B, c.T, c.K, c.S, c.D, at(RESID), stride(RESID, 0),
-                        stride(RESID, 1), at(DELTA), stride(DELTA, 0), stride(DELTA, 1),
-                        stride(DELTA, 2), at(MASK), stride(MASK, 0), stride(MASK, 1),
-                        stride(MASK, 2), c.normalization, c.epsilon, at(OUT), at(RSTD));
+    autocircuit::PatchForwardCall<double> call = {
+        autocircuit::ELEMENT_FLOAT64, c.B, c.T, c.K, c.S, c.D};
+    place(c.tensor[RESID], call.resid, call.resid_b, call.resid_t);
+    place(c.tensor[DELTA], call.delta, call.delta_s, call.delta_b, call.delta_t);
+    place(c.tensor[MASK], call.mask, call.mask_b, call.mask_t, call.mask_k);
+    call.normalization = c.normalization;
+    call.epsilon = c.epsilon;
+    place(c.tensor[OUT], call.out);
+    place(c.tensor[RSTD], call.rstd);
+    patch_forward_naive(reinterpret_cast<const autocircuit::PatchForwardCall<void>*>(&call));
   }
 }
 
@@ -249,16 +236,12 @@ struct Memory {
     for (int id = 1; id < IDS; ++id) {
       const Tensor& t = c.tensor[id];
       std::size_t size = static_cast<std::size_t>(t.elements) * bytes;
-      if (id == OFFSETS) size = c.offsets.size() * 4;
-      if (id == SOURCES) size = c.sources.size() * 4;
       if (id == SCRATCH) size = static_cast<std::size_t>(c.scratch);
       if (size == 0) continue;
       void* memory = nullptr;
       if (posix_memalign(&memory, 64, size) != 0) std::abort();
       at[id] = static_cast<unsigned char*>(memory);
       std::memset(at[id], 0xff, size);
-      if (id == OFFSETS) std::memcpy(at[id], c.offsets.data(), size);
-      if (id == SOURCES) std::memcpy(at[id], c.sources.data(), size);
       for (int64_t i = 0; i < static_cast<int64_t>(t.start.size()); ++i) {
         const float x = static_cast<float>(t.start[i]);
         const unsigned short half = Bfloat16::store(x);

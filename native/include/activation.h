@@ -16,15 +16,13 @@
 #pragma once
 #include <cstdint>
 
+#include "calls.h"
 #include "instruction_set.h"
-
-enum activation_kind : int32_t { ACTIVATION_SILU = 0, ACTIVATION_GELU_TANH = 1 };
 
 extern "C" {
 // Throw std::invalid_argument for an instruction set this machine lacks.
-void activation(int32_t set, int32_t threads, int32_t type, int32_t kind, int64_t n, const void* x,
-                void* out);
+void activation(int32_t set, int32_t threads, const autocircuit::ActivationCall<void>* call);
 
-void activation_backward(int32_t set, int32_t threads, int32_t type, int32_t kind, int64_t n,
-                         const void* x, const void* grad, void* out);
+void activation_backward(int32_t set, int32_t threads,
+                         const autocircuit::ActivationCall<void>* call);
 }

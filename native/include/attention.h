@@ -37,17 +37,12 @@
 #pragma once
 #include <cstdint>
 
+#include "calls.h"
 #include "instruction_set.h"
 
 extern "C" {
 // Throws as patch_forward does; the scratch memory is some dozen times T*max(W,16) numbers per thread.
-void attention(int32_t set, int32_t threads, int32_t type, int64_t B, int64_t T, int64_t H,
-               int64_t W, const void* qkv, double scale, const void* mask, int64_t mask_b,
-               int64_t R, const void* cosines, const void* sines, int64_t rotation_b,
-               int32_t adjacent, void* z);
+void attention(int32_t set, int32_t threads, const autocircuit::AttentionCall<void>* call);
 
-void attention_backward(int32_t set, int32_t threads, int32_t type, int64_t B, int64_t T, int64_t H,
-                        int64_t W, const void* qkv, double scale, const void* mask, int64_t mask_b,
-                        int64_t R, const void* cosines, const void* sines, int64_t rotation_b,
-                        int32_t adjacent, const void* grad_z, void* grad_qkv);
+void attention_backward(int32_t set, int32_t threads, const autocircuit::AttentionCall<void>* call);
 }

@@ -22,13 +22,10 @@
 #pragma once
 #include <cstdint>
 
+#include "calls.h"
 #include "instruction_set.h"
 
 extern "C" {
 // Throws as patch_forward does.
-void head_outputs(int32_t set, int32_t threads, int32_t type, int64_t B, int64_t T, int64_t N,
-                  int64_t W, int64_t D, const int32_t* heads, const void* z, int64_t z_b,
-                  int64_t z_t, const void* weight, const void* ablation, int64_t ablation_h,
-                  int64_t ablation_b, int64_t ablation_t, void* delta, int64_t delta_h,
-                  int64_t delta_b, int64_t delta_t, void* stream);
+void head_outputs(int32_t set, int32_t threads, const autocircuit::HeadOutputsCall<void>* call);
 }

@@ -9,16 +9,6 @@ enum instruction_set : int32_t {
   INSTRUCTION_SET_AVX512 = 2,    // AVX-512F
 };
 
-// Element types of the kernels.
-enum element_type : int32_t { ELEMENT_FLOAT32 = 0, ELEMENT_FLOAT64 = 1 };
-
-// Normalisations.
-enum normalization_kind : int32_t {
-  NORMALIZATION_NONE = 0,
-  NORMALIZATION_LAYER_NORM = 1,
-  NORMALIZATION_RMS_NORM = 2,
-};
-
 extern "C" {
 // 1 if this processor (and operating system) runs `set`, else 0; 0 for an unknown number.
 int32_t instruction_set_available(int32_t set);

@@ -18,16 +18,13 @@
 #pragma once
 #include <cstdint>
 
+#include "calls.h"
 #include "instruction_set.h"
 
 extern "C" {
 // Throws as patch_forward does; the scratch memory is some MiB per thread.
-void matrix_product(int32_t set, int32_t threads, int32_t type, int64_t M, int64_t N, int64_t K,
-                    const void* x, int64_t x_m, const void* w, int64_t w_row, int32_t transposed,
-                    const void* start, int64_t start_m, void* out, int64_t out_m);
+void matrix_product(int32_t set, int32_t threads, const autocircuit::MatrixProductCall<void>* call);
 
 // The definition: plain loops, double accumulators, one thread.
-void matrix_product_naive(int32_t type, int64_t M, int64_t N, int64_t K, const void* x, int64_t x_m,
-                          const void* w, int64_t w_row, int32_t transposed, const void* start,
-                          int64_t start_m, void* out, int64_t out_m);
+void matrix_product_naive(const autocircuit::MatrixProductCall<void>* call);
 }

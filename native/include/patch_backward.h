@@ -34,29 +34,14 @@
 #pragma once
 #include <cstdint>
 
+#include "calls.h"
 #include "instruction_set.h"
 
 extern "C" {
 // Throws std::invalid_argument for an instruction set this machine lacks, std::bad_alloc when the
 // scratch memory (K*S vectors and some hundred KiB per thread) cannot be had.
-void patch_backward(int32_t set, int32_t threads, int32_t type, int64_t B, int64_t T, int64_t K,
-                    int64_t S, int64_t D, void* grad, const void* normalized, int64_t normalized_k,
-                    int64_t normalized_b, int64_t normalized_t, const void* rstd, int64_t rstd_k,
-                    int64_t rstd_b, int64_t rstd_t, const void* delta, int64_t delta_s,
-                    int64_t delta_b, int64_t delta_t, const void* mask, int64_t mask_b,
-                    int64_t mask_t, int64_t mask_k, int32_t normalization, void* mask_grad,
-                    int32_t per_prompt, int32_t per_position, void* resid_grad, int64_t resid_b,
-                    int64_t resid_t, void* delta_grad, int64_t grad_s, int64_t grad_b,
-                    int64_t grad_t);
+void patch_backward(int32_t set, int32_t threads, const autocircuit::PatchBackwardCall<void>* call);
 
 // The definition: plain loops, double accumulators, one thread.
-void patch_backward_naive(int32_t type, int64_t B, int64_t T, int64_t K, int64_t S, int64_t D,
-                          void* grad, const void* normalized, int64_t normalized_k,
-                          int64_t normalized_b, int64_t normalized_t, const void* rstd,
-                          int64_t rstd_k, int64_t rstd_b, int64_t rstd_t, const void* delta,
-                          int64_t delta_s, int64_t delta_b, int64_t delta_t, const void* mask,
-                          int64_t mask_b, int64_t mask_t, int64_t mask_k, int32_t normalization,
-                          void* mask_grad, int32_t per_prompt, int32_t per_position,
-                          void* resid_grad, int64_t resid_b, int64_t resid_t, void* delta_grad,
-                          int64_t grad_s, int64_t grad_b, int64_t grad_t);
+void patch_backward_naive(const autocircuit::PatchBackwardCall<void>* call);
 }

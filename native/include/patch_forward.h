@@ -25,21 +25,14 @@
 #pragma once
 #include <cstdint>
 
+#include "calls.h"
 #include "instruction_set.h"
 
 extern "C" {
 // Throws std::invalid_argument for an instruction set this machine lacks, std::bad_alloc when the
 // scratch memory (some hundred KiB per thread) cannot be had.
-void patch_forward(int32_t set, int32_t threads, int32_t type, int64_t B, int64_t T, int64_t K,
-                   int64_t S, int64_t D, const void* resid, int64_t resid_b, int64_t resid_t,
-                   const void* delta, int64_t delta_s, int64_t delta_b, int64_t delta_t,
-                   const void* mask, int64_t mask_b, int64_t mask_t, int64_t mask_k,
-                   int32_t normalization, double epsilon, void* out, void* rstd);
+void patch_forward(int32_t set, int32_t threads, const autocircuit::PatchForwardCall<void>* call);
 
 // The definition: plain loops, double accumulators, one thread.
-void patch_forward_naive(int32_t type, int64_t B, int64_t T, int64_t K, int64_t S, int64_t D,
-                         const void* resid, int64_t resid_b, int64_t resid_t, const void* delta,
-                         int64_t delta_s, int64_t delta_b, int64_t delta_t, const void* mask,
-                         int64_t mask_b, int64_t mask_t, int64_t mask_k, int32_t normalization,
-                         double epsilon, void* out, void* rstd);
+void patch_forward_naive(const autocircuit::PatchForwardCall<void>* call);
 }

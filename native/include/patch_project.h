@@ -31,16 +31,10 @@
 #pragma once
 #include <cstdint>
 
+#include "calls.h"
 #include "instruction_set.h"
 
 extern "C" {
 // Throws as patch_forward does; the scratch memory is some MiB per thread and a copy of the weights.
-void patch_project(int32_t set, int32_t threads, int32_t type, int64_t B, int64_t T, int64_t K,
-                   int64_t S, int64_t D, const void* resid, int64_t resid_b, int64_t resid_t,
-                   const void* delta, int64_t delta_s, int64_t delta_b, int64_t delta_t,
-                   const void* mask, int64_t mask_b, int64_t mask_t, int64_t mask_k,
-                   int32_t normalization, double epsilon, const void* affine_weight,
-                   const void* affine_bias, void* carry, int64_t P, int64_t W,
-                   const int32_t* inputs, const int32_t* columns, const void* weight,
-                   int64_t weight_d, const void* bias, void* out, int64_t out_b, int64_t out_t);
+void patch_project(int32_t set, int32_t threads, const autocircuit::PatchProjectCall<void>* call);
 }

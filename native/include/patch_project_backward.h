@@ -30,20 +30,11 @@
 #pragma once
 #include <cstdint>
 
+#include "calls.h"
 #include "instruction_set.h"
 
 extern "C" {
 // Throws as patch_backward does; the scratch memory is some MiB per thread and a copy of the weights.
-void patch_project_backward(int32_t set, int32_t threads, int32_t type, int64_t B, int64_t T,
-                            int64_t K, int64_t S, int64_t D, const void* grad_out, int64_t P,
-                            int64_t W, const int32_t* inputs, const void* weight, int64_t weight_d,
-                            const void* scale, const void* carry, int64_t carry_b, int64_t carry_t,
-                            const void* normalized, int64_t normalized_k, int64_t normalized_b,
-                            int64_t normalized_t, const void* rstd, int64_t rstd_k, int64_t rstd_b,
-                            int64_t rstd_t, const void* delta, int64_t delta_s, int64_t delta_b,
-                            int64_t delta_t, const void* mask, int64_t mask_b, int64_t mask_t,
-                            int64_t mask_k, int32_t normalization, void* mask_grad,
-                            int32_t per_prompt, int32_t per_position, void* resid_grad,
-                            int64_t resid_b, int64_t resid_t, void* delta_grad, int64_t grad_s,
-                            int64_t grad_b, int64_t grad_t);
+void patch_project_backward(int32_t set, int32_t threads,
+                            const autocircuit::PatchProjectBackwardCall<void>* call);
 }

@@ -47,7 +47,7 @@ AUTOCIRCUIT_INLINE Vector<Element> activated(Vector<Element> x) {
 }
 
 template <class Element, bool Gelu, bool Slope>
-void activation_chunk(const ActivationArguments<Element>& a, int64_t begin, int64_t end) {
+void activation_chunk(const ActivationCall<Element>& a, int64_t begin, int64_t end) {
   constexpr int64_t L = kLanes<Element>;
   int64_t i = begin;
   for (; i + L <= end; i += L) {
@@ -66,11 +66,11 @@ void activation_chunk(const ActivationArguments<Element>& a, int64_t begin, int6
 }
 
 template <class Element>
-void activate(const ActivationArguments<Element>& a, int threads) {
+void activate(const ActivationCall<Element>& a, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int64_t begin = 0; begin < a.n; begin += kActivationChunk) {
     const int64_t end = smaller(a.n, begin + kActivationChunk);
-    if (a.gelu) {
+    if (a.kind == ACTIVATION_GELU_TANH) {
       if (a.grad == nullptr) {
         activation_chunk<Element, true, false>(a, begin, end);
       } else {

@@ -82,7 +82,7 @@ struct AttentionScratch {
   Element* result;         // [kProductRows][C]
   Element* zeros;          // [C]
 
-  AttentionScratch(const AttentionArguments<Element>& a, Scratch& scratch) {
+  AttentionScratch(const AttentionCall<Element>& a, Scratch& scratch) {
     constexpr int64_t C = kProductColumns<Element>;
     const bool gradient = a.grad_z != nullptr;
     width = round_up(a.W, C);
@@ -107,7 +107,7 @@ struct AttentionScratch {
 };
 
 template <class Element>
-int64_t attention_bytes(const AttentionArguments<Element>& a) {
+int64_t attention_bytes(const AttentionCall<Element>& a) {
   Scratch counter = {nullptr, 0};
   AttentionScratch<Element> pieces(a, counter);
   return counter.used;
@@ -116,7 +116,7 @@ int64_t attention_bytes(const AttentionArguments<Element>& a) {
 template <class Element>
 struct AttentionHead {
   static constexpr int64_t C = kProductColumns<Element>;
-  const AttentionArguments<Element>& a;
+  const AttentionCall<Element>& a;
   const AttentionScratch<Element>& s;
   int64_t b, h;
 
@@ -302,7 +302,7 @@ struct AttentionHead {
 };
 
 template <class Element>
-void attend(const AttentionArguments<Element>& a, int threads, char* scratch) {
+void attend(const AttentionCall<Element>& a, int threads, char* scratch) {
   const int64_t bytes = attention_bytes(a);
 #pragma omp parallel num_threads(threads)
   {

@@ -7,13 +7,13 @@ constexpr int64_t kHeadTileRows = 4 * kProductRows;
 
 // Bytes that all threads share: the weights in panels.
 template <class Element>
-int64_t heads_shared_bytes(const HeadArguments<Element>& a) {
+int64_t heads_shared_bytes(const HeadOutputsCall<Element>& a) {
   return a.N * divide_up(a.D, kProductColumns<Element>) * a.W * kProductColumns<Element> *
          static_cast<int64_t>(sizeof(Element));
 }
 
 template <class Element>
-int64_t heads_bytes(const HeadArguments<Element>&) {
+int64_t heads_bytes(const HeadOutputsCall<Element>&) {
   Scratch counter = {nullptr, 0};
   counter.take<Element>(kProductRows * kProductColumns<Element>);
   counter.take<Element>(kProductColumns<Element>);
@@ -21,13 +21,14 @@ int64_t heads_bytes(const HeadArguments<Element>&) {
 }
 
 template <class Element>
-void heads(const HeadArguments<Element>& a, int threads, char* shared, char* scratch) {
+void heads(const HeadOutputsCall<Element>& a, int threads, char* shared, char* scratch) {
   constexpr int64_t C = kProductColumns<Element>;
   const int64_t panels = divide_up(a.D, C);
   const int64_t panel_size = a.W * C;
   const int64_t rows = a.B * a.T;
   const int64_t bytes = heads_bytes(a);
   Element* weights = reinterpret_cast<Element*>(shared);
+  const Int* numbers = lists_of(a);
 #pragma omp parallel num_threads(threads)
   {
     const int64_t team = omp_get_num_threads();
@@ -35,7 +36,7 @@ void heads(const HeadArguments<Element>& a, int threads, char* shared, char* scr
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < a.N; ++i) {
       for (int64_t panel = 0; panel < panels; ++panel) {
-        pack_panel(a.weight + a.heads[i] * a.W * a.D, a.D, a.W, panel * C, a.D,
+        pack_panel(a.weight + numbers[i] * a.W * a.D, a.D, a.W, panel * C, a.D,
                    weights + (i * panels + panel) * panel_size);
       }
     }
@@ -70,9 +71,9 @@ void heads(const HeadArguments<Element>& a, int threads, char* shared, char* scr
               const Element* c = result + r * C;
               const Element* p = a.ablation == nullptr
                                      ? nullptr
-                                     : a.ablation + a.heads[i] * a.ablation_h + b * a.ablation_b +
+                                     : a.ablation + numbers[i] * a.ablation_h + b * a.ablation_b +
                                            t * a.ablation_t + d0;
-              Element* to = a.delta + a.heads[i] * a.delta_h + b * a.delta_b + t * a.delta_t + d0;
+              Element* to = a.delta + numbers[i] * a.delta_h + b * a.delta_b + t * a.delta_t + d0;
               Element* stream = a.stream == nullptr ? nullptr : a.stream + row * a.D + d0;
               if (p == nullptr) {
                 copy_padded(c, width, to, width);

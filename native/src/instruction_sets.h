@@ -1,6 +1,6 @@
 // The kernels of each instruction set, each defined in a translation unit with its own flags.
 #pragma once
-#include "arguments.h"
+#include "implementation.h"
 
 namespace autocircuit {
 

@@ -8,8 +8,7 @@
 #include <immintrin.h>
 #endif
 
-#include "arguments.h"
-#include "instruction_set.h"
+#include "implementation.h"
 
 namespace autocircuit {
 namespace AUTOCIRCUIT_INSTRUCTION_SET {

@@ -1,6 +1,7 @@
 // Chooses the compiled matrix_product for the instruction set and the element type asked for.
 #include "matrix_product.h"
 
+#include "element_types.h"
 #include "instruction_sets.h"
 #include "workspace.h"
 
@@ -8,7 +9,7 @@ namespace autocircuit {
 namespace {
 
 template <class Element>
-void run(int32_t set, int32_t threads, const MatrixArguments<Element>& a) {
+void run(int32_t set, int32_t threads, const MatrixProductCall<Element>& a) {
   const Implementation<Element>& kernels = implementation<Element>(set);
   const double operations =
       2.0 * static_cast<double>(a.M) * static_cast<double>(a.N) * static_cast<double>(a.K);
@@ -20,20 +21,7 @@ void run(int32_t set, int32_t threads, const MatrixArguments<Element>& a) {
 }  // namespace
 }  // namespace autocircuit
 
-void matrix_product(int32_t set, int32_t threads, int32_t type, int64_t M, int64_t N, int64_t K,
-                    const void* x, int64_t x_m, const void* w, int64_t w_row, int32_t transposed,
-                    const void* start, int64_t start_m, void* out, int64_t out_m) {
-  const auto call = [&](auto element) {
-    using Element = decltype(element);
-    autocircuit::run<Element>(
-        set, threads,
-        {M, N, K, static_cast<const Element*>(x), x_m, static_cast<const Element*>(w), w_row,
-         transposed != 0, static_cast<const Element*>(start), start_m, static_cast<Element*>(out),
-         out_m});
-  };
-  if (type == ELEMENT_FLOAT64) {
-    call(double{});
-  } else {
-    call(float{});
-  }
+void matrix_product(int32_t set, int32_t threads,
+                    const autocircuit::MatrixProductCall<void>* call) {
+  autocircuit::with_elements(call, [=](const auto& a) { autocircuit::run(set, threads, a); });
 }

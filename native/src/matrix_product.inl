@@ -21,7 +21,7 @@ struct MatrixScratch {
   Element* start;   // [C]
   int32_t* rows;    // 0, 1, ..., for Upcoming
 
-  explicit MatrixScratch(const MatrixArguments<Element>& a, Scratch& scratch) {
+  explicit MatrixScratch(const MatrixProductCall<Element>& a, Scratch& scratch) {
     constexpr int64_t C = kProductColumns<Element>;
     const int64_t depth = smaller(a.K, kMatrixDepth);
     panel_size = depth * C + kCacheLine / static_cast<int64_t>(sizeof(Element));
@@ -36,7 +36,7 @@ struct MatrixScratch {
 };
 
 template <class Element>
-int64_t matrix_bytes(const MatrixArguments<Element>& a) {
+int64_t matrix_bytes(const MatrixProductCall<Element>& a) {
   Scratch counter = {nullptr, 0};
   MatrixScratch<Element> pieces(a, counter);
   return counter.used;
@@ -44,7 +44,7 @@ int64_t matrix_bytes(const MatrixArguments<Element>& a) {
 
 // Packs x[m0 : m0+size][k0 : k0+n] as [n][size].
 template <class Element>
-AUTOCIRCUIT_INLINE void pack_rows_of(const MatrixArguments<Element>& a, int64_t m0, int64_t size,
+AUTOCIRCUIT_INLINE void pack_rows_of(const MatrixProductCall<Element>& a, int64_t m0, int64_t size,
                                      int64_t k0, int64_t n, Element* to) {
   const Element* x = a.x + m0 * a.x_m + k0;
   if (size == kProductRows) {
@@ -85,7 +85,7 @@ AUTOCIRCUIT_INLINE void transpose(Vector<Element>* rows) {
 
 // Packs columns [n0, n0 + columns) of channels [k0, k0 + n), zeros up to C.
 template <class Element>
-void pack_panel_of(const MatrixArguments<Element>& a, int64_t k0, int64_t n, int64_t n0,
+void pack_panel_of(const MatrixProductCall<Element>& a, int64_t k0, int64_t n, int64_t n0,
                    int64_t columns, Element* panel) {
   constexpr int64_t C = kProductColumns<Element>;
   if (!a.transposed) {
@@ -120,7 +120,7 @@ void pack_panel_of(const MatrixArguments<Element>& a, int64_t k0, int64_t n, int
 
 // Packs columns [n0, n1), a few panels at a time: what is read of a row then lies together.
 template <class Element>
-void pack_panels(const MatrixArguments<Element>& a, const MatrixScratch<Element>& s, int64_t k0,
+void pack_panels(const MatrixProductCall<Element>& a, const MatrixScratch<Element>& s, int64_t k0,
                  int64_t n, int64_t n0, int64_t n1) {
   constexpr int64_t C = kProductColumns<Element>;
   int64_t column = n0;
@@ -145,7 +145,7 @@ void pack_panels(const MatrixArguments<Element>& a, const MatrixScratch<Element>
 
 // Rows [m0, m1), packed, and columns [n, n + columns) of the result, for channels from k0 on.
 template <class Element>
-void matrix_panel(const MatrixArguments<Element>& a, const MatrixScratch<Element>& s, int64_t m0,
+void matrix_panel(const MatrixProductCall<Element>& a, const MatrixScratch<Element>& s, int64_t m0,
                   int64_t m1, int64_t n, int64_t columns, int64_t k0, int64_t depth,
                   const Element* panel, int64_t stride, const Upcoming<Element>& next) {
   constexpr int64_t C = kProductColumns<Element>;
@@ -184,7 +184,7 @@ void matrix_panel(const MatrixArguments<Element>& a, const MatrixScratch<Element
 }
 
 template <class Element>
-void pack_blocks(const MatrixArguments<Element>& a, const MatrixScratch<Element>& s, int64_t m0,
+void pack_blocks(const MatrixProductCall<Element>& a, const MatrixScratch<Element>& s, int64_t m0,
                  int64_t m1, int64_t k0, int64_t depth) {
   const Blocks blocks(m1 - m0);
   for (int64_t block = 0; block < blocks.count; ++block) {
@@ -195,7 +195,7 @@ void pack_blocks(const MatrixArguments<Element>& a, const MatrixScratch<Element>
 
 // Rows [m0, m1) and columns [n0, n1) of the result.
 template <class Element>
-void matrix_tile(const MatrixArguments<Element>& a, const MatrixScratch<Element>& s, int64_t m0,
+void matrix_tile(const MatrixProductCall<Element>& a, const MatrixScratch<Element>& s, int64_t m0,
                  int64_t m1, int64_t n0, int64_t n1) {
   constexpr int64_t C = kProductColumns<Element>;
   const Upcoming<Element> none = {nullptr, nullptr, 0};
@@ -237,7 +237,7 @@ void matrix_tile(const MatrixArguments<Element>& a, const MatrixScratch<Element>
 }
 
 template <class Element>
-void matrix_product(const MatrixArguments<Element>& a, int threads, char* scratch) {
+void matrix_product(const MatrixProductCall<Element>& a, int threads, char* scratch) {
   constexpr int64_t C = kProductColumns<Element>;
   if (a.K == 0) {
     for (int64_t m = 0; m < a.M; ++m) {

@@ -27,7 +27,7 @@ struct BackwardScratch {
   Element* products;  // blocks [kDotRows][kDotColumns][lanes]
 
   // For at most `most` rows of g, at least one; as many as are handled together if it is 0.
-  BackwardScratch(const BackwardArguments<Element>& a, bool carried, int64_t most, Scratch& scratch)
+  BackwardScratch(const PatchBackwardCall<Element>& a, bool carried, int64_t most, Scratch& scratch)
       : gradients(a.K + (carried ? 1 : 0)),
         padded(round_up(a.D, kProductColumns<Element>)),
         stride(staggered<Element>(padded)),
@@ -46,7 +46,7 @@ struct BackwardScratch {
 };
 
 template <class Element>
-int64_t backward_bytes(const BackwardArguments<Element>& a) {
+int64_t backward_bytes(const PatchBackwardCall<Element>& a) {
   Scratch counter = {nullptr, 0};
   BackwardScratch<Element> pieces(a, false, 0, counter);
   return counter.used;
@@ -143,7 +143,7 @@ AUTOCIRCUIT_INLINE void dot_rows(int64_t rows, int64_t vectors, const Element* g
 
 template <class Element>
 struct BackwardRows {
-  const BackwardArguments<Element>& a;
+  const PatchBackwardCall<Element>& a;
   BackwardScratch<Element> s;
   int64_t used_sources = 0;
   const Element* packed = nullptr;
@@ -352,7 +352,7 @@ struct BackwardRows {
 template <class Element, class Produce>
 void backward_chunks(BackwardRows<Element>& part, const Chunks& chunks, double* partials,
                      const Produce& produce) {
-  const BackwardArguments<Element>& a = part.a;
+  const PatchBackwardCall<Element>& a = part.a;
   const int64_t entries = part.s.gradients * a.S;
 #pragma omp for schedule(dynamic)
   for (int64_t unit = 0; unit < chunks.groups * chunks.per_group; ++unit) {
@@ -377,7 +377,7 @@ void backward_chunks(BackwardRows<Element>& part, const Chunks& chunks, double* 
 }
 
 template <class Element>
-void backward(const BackwardArguments<Element>& a, const Chunks& chunks, int threads, char* scratch,
+void backward(const PatchBackwardCall<Element>& a, const Chunks& chunks, int threads, char* scratch,
               double* partials) {
   const int64_t bytes = backward_bytes(a);
 #pragma omp parallel num_threads(threads)

@@ -2,14 +2,14 @@
 #include <cmath>
 #include <vector>
 
-#include "arguments.h"
+#include "element_types.h"
 #include "patch_backward.h"
 
 namespace autocircuit {
 namespace {
 
 template <class Element>
-void norm_backward(const BackwardArguments<Element>& a, int64_t k, int64_t b, int64_t t) {
+void norm_backward(const PatchBackwardCall<Element>& a, int64_t k, int64_t b, int64_t t) {
   Element* g = a.grad + ((k * a.B + b) * a.T + t) * a.D;
   const Element* n = a.normalized + k * a.normalized_k + b * a.normalized_b + t * a.normalized_t;
   const double rstd = a.rstd[k * a.rstd_k + b * a.rstd_b + t * a.rstd_t];
@@ -26,7 +26,7 @@ void norm_backward(const BackwardArguments<Element>& a, int64_t k, int64_t b, in
 }
 
 template <class Element>
-void naive(const BackwardArguments<Element>& a) {
+void naive(const PatchBackwardCall<Element>& a) {
   const int64_t prompts = a.per_prompt ? a.B : 1;
   const int64_t positions = a.per_position ? a.T : 1;
   std::vector<double> mask_grad(
@@ -79,31 +79,6 @@ void naive(const BackwardArguments<Element>& a) {
 }  // namespace
 }  // namespace autocircuit
 
-void patch_backward_naive(int32_t type, int64_t B, int64_t T, int64_t K, int64_t S, int64_t D,
-                          void* grad, const void* normalized, int64_t normalized_k,
-                          int64_t normalized_b, int64_t normalized_t, const void* rstd,
-                          int64_t rstd_k, int64_t rstd_b, int64_t rstd_t, const void* delta,
-                          int64_t delta_s, int64_t delta_b, int64_t delta_t, const void* mask,
-                          int64_t mask_b, int64_t mask_t, int64_t mask_k, int32_t normalization,
-                          void* mask_grad, int32_t per_prompt, int32_t per_position,
-                          void* resid_grad, int64_t resid_b, int64_t resid_t, void* delta_grad,
-                          int64_t grad_s, int64_t grad_b, int64_t grad_t) {
-  const auto call = [&](auto element) {
-    using Element = decltype(element);
-    // clang-format off
-    autocircuit::naive<Element>(
-        {B, T, K, S, D, static_cast<Element*>(grad), static_cast<const Element*>(normalized),
-         normalized_k, normalized_b, normalized_t, static_cast<const Element*>(rstd), rstd_k,
-         rstd_b, rstd_t, static_cast<const Element*>(delta), delta_s, delta_b, delta_t,
-         static_cast<const Element*>(mask), mask_b, mask_t, mask_k, normalization,
-         static_cast<Element*>(mask_grad), per_prompt != 0, per_position != 0,
-         static_cast<Element*>(resid_grad), resid_b, resid_t, static_cast<Element*>(delta_grad),
-         grad_s, grad_b, grad_t});
-    // clang-format on
-  };
-  if (type == ELEMENT_FLOAT64) {
-    call(double{});
-  } else {
-    call(float{});
-  }
+void patch_backward_naive(const autocircuit::PatchBackwardCall<void>* call) {
+  autocircuit::with_elements(call, [](const auto& a) { autocircuit::naive(a); });
 }

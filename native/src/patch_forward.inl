@@ -31,7 +31,7 @@ struct PatchScratch {
   int32_t* sources;   // those that any destination uses, ascending
   char* used;         // [rows], whether a destination's mask is not all zero
 
-  PatchScratch(const ForwardArguments<Element>& a, int64_t rows, Scratch& scratch)
+  PatchScratch(const PatchForwardCall<Element>& a, int64_t rows, Scratch& scratch)
       : padded(round_up(a.D, kProductColumns<Element>)), stride(staggered<Element>(padded)) {
     panels = scratch.take<Element>(smaller(a.S, kForwardSources) *
                                    smaller(padded, kForwardPanels * kProductColumns<Element>));
@@ -48,7 +48,7 @@ struct PatchScratch {
 
 template <class Element>
 struct PatchedRows {
-  const ForwardArguments<Element>& a;
+  const PatchForwardCall<Element>& a;
   int64_t rows;  // destinations, with the carry
   PatchScratch<Element> s;
   int64_t blocked_count = 0;
@@ -56,7 +56,7 @@ struct PatchedRows {
   int64_t used_sources = 0;
   const Element* packed = nullptr;
 
-  PatchedRows(const ForwardArguments<Element>& arguments, int64_t destinations, Scratch& scratch)
+  PatchedRows(const PatchForwardCall<Element>& arguments, int64_t destinations, Scratch& scratch)
       : a(arguments), rows(destinations), s(arguments, destinations, scratch) {
     for (int64_t k = 0; k < rows; ++k) s.used[k] = 0;
   }
@@ -227,7 +227,7 @@ struct PatchedRows {
 
 // resid of a row, padded; -0 + 0 is 0: a sum that skips zero terms then equals one that adds them.
 template <class Element>
-AUTOCIRCUIT_INLINE void copy_resid(const ForwardArguments<Element>& a, int64_t row, int64_t padded,
+AUTOCIRCUIT_INLINE void copy_resid(const PatchForwardCall<Element>& a, int64_t row, int64_t padded,
                                    Element* to) {
   copy_padded(a.resid + row / a.T * a.resid_b + row % a.T * a.resid_t, a.D, to, padded);
   for (int64_t d = 0; d < a.D; ++d) to[d] += 0;
@@ -239,7 +239,7 @@ struct ForwardScratch {
   Element* x;          // [K, stride]
   Element* unpatched;  // [D], norm(resid)
 
-  ForwardScratch(const ForwardArguments<Element>& a, const PatchScratch<Element>& p,
+  ForwardScratch(const PatchForwardCall<Element>& a, const PatchScratch<Element>& p,
                  Scratch& scratch) {
     resid = scratch.take<Element>(p.padded);
     x = scratch.take<Element>(a.K * p.stride);
@@ -248,7 +248,7 @@ struct ForwardScratch {
 };
 
 template <class Element>
-int64_t forward_bytes(const ForwardArguments<Element>& a) {
+int64_t forward_bytes(const PatchForwardCall<Element>& a) {
   Scratch counter = {nullptr, 0};
   PatchScratch<Element> patch(a, a.K, counter);
   ForwardScratch<Element> pieces(a, patch, counter);
@@ -303,7 +303,7 @@ Element normalize(int32_t kind, double epsilon, int64_t n, const Element* x, Ele
 }
 
 template <class Element>
-void forward_rows(const ForwardArguments<Element>& a, PatchedRows<Element>& patched,
+void forward_rows(const PatchForwardCall<Element>& a, PatchedRows<Element>& patched,
                   const ForwardScratch<Element>& s, int64_t begin, int64_t end) {
   const int64_t rows = a.B * a.T;
   for (int64_t row = begin; row < end; ++row) {
@@ -331,7 +331,7 @@ void forward_rows(const ForwardArguments<Element>& a, PatchedRows<Element>& patc
 }
 
 template <class Element>
-void forward(const ForwardArguments<Element>& a, int threads, char* scratch) {
+void forward(const PatchForwardCall<Element>& a, int threads, char* scratch) {
   const int64_t rows = a.B * a.T;
   const int64_t bytes = forward_bytes(a);
 #pragma omp parallel num_threads(threads)

@@ -2,14 +2,14 @@
 #include <cmath>
 #include <vector>
 
-#include "arguments.h"
+#include "element_types.h"
 #include "patch_forward.h"
 
 namespace autocircuit {
 namespace {
 
 template <class Element>
-void naive(const ForwardArguments<Element>& a) {
+void naive(const PatchForwardCall<Element>& a) {
   std::vector<double> x(static_cast<std::size_t>(a.D));
   const double length = a.D == 0 ? 1 : static_cast<double>(a.D);  // the mean of nothing is 0
   for (int64_t k = 0; k < a.K; ++k) {
@@ -45,24 +45,6 @@ void naive(const ForwardArguments<Element>& a) {
 }  // namespace
 }  // namespace autocircuit
 
-void patch_forward_naive(int32_t type, int64_t B, int64_t T, int64_t K, int64_t S, int64_t D,
-                         const void* resid, int64_t resid_b, int64_t resid_t, const void* delta,
-                         int64_t delta_s, int64_t delta_b, int64_t delta_t, const void* mask,
-                         int64_t mask_b, int64_t mask_t, int64_t mask_k, int32_t normalization,
-                         double epsilon, void* out, void* rstd) {
-  const auto call = [&](auto element) {
-    using Element = decltype(element);
-    // clang-format off
-    autocircuit::naive<Element>(
-        {B, T, K, S, D, static_cast<const Element*>(resid), resid_b, resid_t,
-         static_cast<const Element*>(delta), delta_s, delta_b, delta_t,
-         static_cast<const Element*>(mask), mask_b, mask_t, mask_k, normalization, epsilon,
-         static_cast<Element*>(out), static_cast<Element*>(rstd)});
-    // clang-format on
-  };
-  if (type == ELEMENT_FLOAT64) {
-    call(double{});
-  } else {
-    call(float{});
-  }
+void patch_forward_naive(const autocircuit::PatchForwardCall<void>* call) {
+  autocircuit::with_elements(call, [](const auto& a) { autocircuit::naive(a); });
 }

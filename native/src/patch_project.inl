@@ -23,7 +23,7 @@ struct ProjectScratch {
   Element* zeros;      // [padded]
   Element* result;     // [kProductRows][kProductColumns]
 
-  ProjectScratch(const ProjectArguments<Element>& a, const PatchScratch<Element>& p,
+  ProjectScratch(const PatchProjectCall<Element>& a, const PatchScratch<Element>& p,
                  Scratch& scratch) {
     const int64_t rows = a.patch.K + (a.carry == nullptr ? 0 : 1);
     resid = scratch.take<Element>(p.padded);
@@ -36,7 +36,7 @@ struct ProjectScratch {
 
 // Bytes that all threads share: the weights in panels, and the bias, padded.
 template <class Element>
-int64_t project_shared_bytes(const ProjectArguments<Element>& a) {
+int64_t project_shared_bytes(const PatchProjectCall<Element>& a) {
   const ProjectLayout<Element> layout(a.W, a.patch.D);
   Scratch counter = {nullptr, 0};
   counter.take<Element>(a.P * layout.panels * layout.panel_size);
@@ -45,7 +45,7 @@ int64_t project_shared_bytes(const ProjectArguments<Element>& a) {
 }
 
 template <class Element>
-int64_t project_bytes(const ProjectArguments<Element>& a) {
+int64_t project_bytes(const PatchProjectCall<Element>& a) {
   Scratch counter = {nullptr, 0};
   PatchScratch<Element> patch(a.patch, a.patch.K + (a.carry == nullptr ? 0 : 1), counter);
   ProjectScratch<Element> pieces(a, patch, counter);
@@ -64,11 +64,11 @@ AUTOCIRCUIT_INLINE void scale_and_shift(const Element* weight, const Element* bi
 }
 
 template <class Element>
-void project_tile(const ProjectArguments<Element>& a, PatchedRows<Element>& patched,
+void project_tile(const PatchProjectCall<Element>& a, PatchedRows<Element>& patched,
                   const ProjectScratch<Element>& s, const Element* weights, const Element* bias,
                   int64_t begin, int64_t end, bool last) {
   constexpr int64_t C = kProductColumns<Element>;
-  const ForwardArguments<Element>& f = a.patch;
+  const PatchForwardCall<Element>& f = a.patch;
   const int64_t rows = patched.rows;
   const int64_t row_stride = rows * patched.s.stride;
   for (int64_t row = begin; row < end; ++row) {
@@ -97,15 +97,17 @@ void project_tile(const ProjectArguments<Element>& a, PatchedRows<Element>& patc
     }
   }
   const ProjectLayout<Element> layout(a.W, f.D);
+  const Int* inputs = lists_of(a);
+  const Int* columns = inputs + a.P;
   for (int64_t p = 0; p < a.P; ++p) {
     for (int64_t panel = 0; panel < layout.panels; ++panel) {
       const int64_t at = p * layout.panels + panel;
       const int64_t width = smaller(C, a.W - panel * C);
-      const int64_t column = a.columns[p] * a.W + panel * C;
+      const int64_t column = columns[p] * a.W + panel * C;
       const Blocks blocks(end - begin);
       for (int64_t block = 0; block < blocks.count; ++block) {
         const int64_t first = blocks.begin(block);
-        const Element* x = s.x + first * row_stride + a.inputs[p] * patched.s.stride;
+        const Element* x = s.x + first * row_stride + inputs[p] * patched.s.stride;
         project_rows<Element>(blocks.size(block), f.D, x, row_stride,
                               weights + at * layout.panel_size, bias + at * C, s.result, C);
         for (int64_t i = 0; i < blocks.size(block); ++i) {
@@ -119,12 +121,13 @@ void project_tile(const ProjectArguments<Element>& a, PatchedRows<Element>& patc
 }
 
 template <class Element>
-void project(const ProjectArguments<Element>& a, int threads, char* shared, char* scratch) {
+void project(const PatchProjectCall<Element>& a, int threads, char* shared, char* scratch) {
   constexpr int64_t C = kProductColumns<Element>;
-  const ForwardArguments<Element>& f = a.patch;
+  const PatchForwardCall<Element>& f = a.patch;
   const ProjectLayout<Element> layout(a.W, f.D);
   const int64_t rows = f.B * f.T;
   const int64_t bytes = project_bytes(a);
+  const Int* columns = lists_of(a) + a.P;
   Scratch common = {shared, 0};
   Element* weights = common.take<Element>(a.P * layout.panels * layout.panel_size);
   Element* bias = common.take<Element>(a.P * layout.panels * C);
@@ -136,8 +139,8 @@ void project(const ProjectArguments<Element>& a, int threads, char* shared, char
     for (int64_t p = 0; p < a.P; ++p) {
       for (int64_t panel = 0; panel < layout.panels; ++panel) {
         const int64_t at = p * layout.panels + panel;
-        const int64_t column = a.columns[p] * a.W + panel * C;
-        const int64_t stop = (a.columns[p] + 1) * a.W;
+        const int64_t column = columns[p] * a.W + panel * C;
+        const int64_t stop = (columns[p] + 1) * a.W;
         pack_panel(a.weight, a.weight_d, f.D, column, stop, weights + at * layout.panel_size);
         pack_panel(a.bias, 0, 1, column, stop, bias + at * C);
       }

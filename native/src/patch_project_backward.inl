@@ -23,7 +23,7 @@ inline int64_t project_backward_tile(const Chunks& chunks) {
 
 // Bytes that all threads share: the weights in panels.
 template <class Element>
-int64_t project_backward_shared_bytes(const ProjectBackwardArguments<Element>& a) {
+int64_t project_backward_shared_bytes(const PatchProjectBackwardCall<Element>& a) {
   const int64_t padded = round_up(a.back.D, kProductColumns<Element>);
   Scratch counter = {nullptr, 0};
   counter.take<Element>(a.P * a.W * padded);
@@ -31,7 +31,7 @@ int64_t project_backward_shared_bytes(const ProjectBackwardArguments<Element>& a
 }
 
 template <class Element>
-int64_t project_backward_bytes(const ProjectBackwardArguments<Element>& a, const Chunks& chunks) {
+int64_t project_backward_bytes(const PatchProjectBackwardCall<Element>& a, const Chunks& chunks) {
   Scratch counter = {nullptr, 0};
   BackwardScratch<Element> back(a.back, a.carry != nullptr, project_backward_tile(chunks), counter);
   ProjectBackwardScratch<Element> pieces(counter);
@@ -40,7 +40,7 @@ int64_t project_backward_bytes(const ProjectBackwardArguments<Element>& a, const
 
 // panel[w][0:C] = weight[d:d+C][w] * scale[d:d+C] for w < W; channels from D on are zero.
 template <class Element>
-void pack_transposed(const ProjectBackwardArguments<Element>& a, int64_t part, int64_t d,
+void pack_transposed(const PatchProjectBackwardCall<Element>& a, int64_t part, int64_t d,
                      Element* panel) {
   constexpr int64_t C = kProductColumns<Element>;
   constexpr int64_t block = kCacheLine / static_cast<int64_t>(sizeof(Element));
@@ -57,24 +57,25 @@ void pack_transposed(const ProjectBackwardArguments<Element>& a, int64_t part, i
 
 // The gradients of `count` rows from `first` on, `step` apart, to the tile.
 template <class Element>
-void project_backward_rows(const ProjectBackwardArguments<Element>& a,
+void project_backward_rows(const PatchProjectBackwardCall<Element>& a,
                            const BackwardScratch<Element>& s,
                            const ProjectBackwardScratch<Element>& mine, const Element* weights,
                            int64_t first, int64_t step, int64_t count) {
   constexpr int64_t C = kProductColumns<Element>;
   const int64_t width = a.P * a.W;
   const Blocks blocks(count);
+  const Int* inputs = lists_of(a);
   for (int64_t part = 0; part < a.P; ++part) {
     bool add = false;
     for (int64_t before = 0; before < part; ++before) {
-      add = add || a.inputs[before] == a.inputs[part];
+      add = add || inputs[before] == inputs[part];
     }
     for (int64_t d = 0; d < s.padded; d += C) {
       const Element* panel = weights + (part * s.padded + d) * a.W;
       for (int64_t block = 0; block < blocks.count; ++block) {
         const int64_t begin = blocks.begin(block);
         const Element* x = a.grad_out + (first + begin * step) * width + part * a.W;
-        Element* to = s.g + begin * s.row_size + a.inputs[part] * s.stride + d;
+        Element* to = s.g + begin * s.row_size + inputs[part] * s.stride + d;
         if (!add) {
           project_rows<Element>(blocks.size(block), a.W, x, step * width, panel, mine.zeros, to,
                                 s.row_size);
@@ -94,10 +95,10 @@ void project_backward_rows(const ProjectBackwardArguments<Element>& a,
 }
 
 template <class Element>
-void project_backward(const ProjectBackwardArguments<Element>& a, const Chunks& chunks, int threads,
+void project_backward(const PatchProjectBackwardCall<Element>& a, const Chunks& chunks, int threads,
                       char* shared, char* scratch, double* partials) {
   constexpr int64_t C = kProductColumns<Element>;
-  const BackwardArguments<Element>& back = a.back;
+  const PatchBackwardCall<Element>& back = a.back;
   const int64_t bytes = project_backward_bytes(a, chunks);
   const int64_t tile = project_backward_tile(chunks);
   Element* weights = reinterpret_cast<Element*>(shared);

@@ -107,6 +107,12 @@ AUTOCIRCUIT_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; 
 AUTOCIRCUIT_INLINE int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 AUTOCIRCUIT_INLINE int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
 
+// The lists behind a call.
+template <class Call>
+AUTOCIRCUIT_INLINE const Int* lists_of(const Call& a) {
+  return reinterpret_cast<const Int*>(&a + 1);
+}
+
 // Hands out pieces of a thread's scratch memory, each on its own cache lines. With a null base it
 // only counts.
 struct Scratch {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <string>
@@ -22,6 +23,8 @@
 #include "patch_project_backward.h"
 
 namespace {
+
+using namespace autocircuit;
 
 int64_t calls = 0;
 std::string what;
@@ -46,6 +49,21 @@ struct Array {
   }
   Element& operator[](int64_t i) { return data[static_cast<std::size_t>(i)]; }
   Element* get() { return data.get(); }
+};
+
+// A call as kernels get it, with the lists behind it, in an array of its own.
+template <template <class> class Call>
+struct Passed {
+  std::vector<Int> words;
+
+  template <class Element>
+  explicit Passed(const Call<Element>& call, const std::vector<std::vector<Int>>& lists = {})
+      : words(sizeof call / sizeof(Int)) {
+    std::memcpy(words.data(), &call, sizeof call);
+    for (const std::vector<Int>& list : lists) words.insert(words.end(), list.begin(), list.end());
+    words.shrink_to_fit();
+  }
+  const Call<void>* get() const { return reinterpret_cast<const Call<void>*>(words.data()); }
 };
 
 template <class Element>
@@ -77,6 +95,18 @@ void describe(const char* kernel, const Sizes& n, const std::string& more) {
   ++calls;
 }
 
+// A call on contiguous tensors, whose mask has `rows` rows.
+template <class Element>
+PatchForwardCall<Element> patched(const Sizes& n, Array<Element>& resid, Array<Element>& delta,
+                                  Array<Element>& mask, int64_t rows, Element* out, Element* rstd) {
+  // clang-format off
+  return {
+      n.type, n.B, n.T, n.K, n.S, n.D, resid.get(), n.T * n.D, n.D, delta.get(), n.rows() * n.D,
+      n.T * n.D, n.D, mask.get(), n.T * rows * n.S, rows * n.S, n.S, n.normalization, 0.01, out,
+      rstd};
+  // clang-format on
+}
+
 template <class Element>
 void forward(const Sizes& n) {
   describe("patch_forward", n, "");
@@ -85,12 +115,12 @@ void forward(const Sizes& n) {
   Array<Element> mask = Array<Element>(n.rows() * n.K * n.S).random();
   Array<Element> out(n.K * n.rows() * n.D), naive_out(out);
   Array<Element> rstd(n.K * n.rows()), naive_rstd(rstd);
-  patch_forward(n.set, 2, n.type, n.B, n.T, n.K, n.S, n.D, resid.get(), n.T * n.D, n.D, delta.get(),
-                n.rows() * n.D, n.T * n.D, n.D, mask.get(), n.T * n.K * n.S, n.K * n.S, n.S,
-                n.normalization, 0.01, out.get(), rstd.get());
-  patch_forward_naive(n.type, n.B, n.T, n.K, n.S, n.D, resid.get(), n.T * n.D, n.D, delta.get(),
-                      n.rows() * n.D, n.T * n.D, n.D, mask.get(), n.T * n.K * n.S, n.K * n.S, n.S,
-                      n.normalization, 0.01, naive_out.get(), naive_rstd.get());
+  PatchForwardCall<Element> call =
+      patched<Element>(n, resid, delta, mask, n.K, out.get(), rstd.get());
+  patch_forward(n.set, 2, Passed<PatchForwardCall>(call).get());
+  call.out = naive_out.get();
+  call.rstd = naive_rstd.get();
+  patch_forward_naive(Passed<PatchForwardCall>(call).get());
   compare("out", naive_out, out);
   compare("rstd", naive_rstd, rstd);
 }
@@ -109,20 +139,21 @@ void project(const Sizes& n, int64_t W, bool carried) {
   Array<Element> bias = Array<Element>(P * W).random();
   Array<Element> out(n.rows() * P * W), expected(out);
   Array<Element> carry(carried ? n.rows() * n.D : 0), expected_carry(carry);
-  std::vector<int32_t> inputs, columns;
+  std::vector<Int> inputs, columns;
   for (int64_t p = 0; p < P; ++p) {
-    inputs.push_back(static_cast<int32_t>(p % n.K));
-    columns.push_back(static_cast<int32_t>(P - 1 - p));
+    inputs.push_back(p % n.K);
+    columns.push_back(P - 1 - p);
   }
-  patch_project(n.set, 2, n.type, n.B, n.T, n.K, n.S, n.D, resid.get(), n.T * n.D, n.D, delta.get(),
-                n.rows() * n.D, n.T * n.D, n.D, mask.get(), n.T * R * n.S, R * n.S, n.S,
-                n.normalization, 0.01, scale.get(), shift.get(), carried ? carry.get() : nullptr, P,
-                W, inputs.data(), columns.data(), weight.get(), P * W, bias.get(), out.get(),
-                n.T * P * W, P * W);
+  PatchForwardCall<Element> patch = patched<Element>(n, resid, delta, mask, R, nullptr, nullptr);
+  // clang-format off
+  const PatchProjectCall<Element> call = {
+      patch, scale.get(), shift.get(), carried ? carry.get() : nullptr, P, W, weight.get(), P * W,
+      bias.get(), out.get(), n.T * P * W, P * W};
+  // clang-format on
+  patch_project(n.set, 2, Passed<PatchProjectCall>(call, {inputs, columns}).get());
   Array<Element> y(n.K * n.rows() * n.D);
-  patch_forward_naive(n.type, n.B, n.T, n.K, n.S, n.D, resid.get(), n.T * n.D, n.D, delta.get(),
-                      n.rows() * n.D, n.T * n.D, n.D, mask.get(), n.T * R * n.S, R * n.S, n.S,
-                      n.normalization, 0.01, y.get(), nullptr);
+  patch.out = y.get();
+  patch_forward_naive(Passed<PatchForwardCall>(patch).get());
   for (int64_t row = 0; row < n.rows(); ++row) {
     for (int64_t p = 0; p < P; ++p) {
       for (int64_t e = 0; e < W; ++e) {
@@ -173,8 +204,8 @@ void backward(const Sizes& n, int64_t W, bool carried, int32_t per_prompt, int32
   Array<Element> expected_resid(resid_grad);
   Array<Element> delta_grad = Array<Element>(n.S * row_d).random();
   Array<Element> expected_delta(delta_grad);
-  std::vector<int32_t> inputs;
-  for (int64_t p = 0; p < P; ++p) inputs.push_back(static_cast<int32_t>(p % n.K));
+  std::vector<Int> inputs;
+  for (int64_t p = 0; p < P; ++p) inputs.push_back(p % n.K);
   Array<Element> g(grad);
   if (projected) {
     for (int64_t i = 0; i < g.size; ++i) g[i] = 0;
@@ -193,11 +224,14 @@ void backward(const Sizes& n, int64_t W, bool carried, int32_t per_prompt, int32
     }
   }
   Array<Element> naive_mask(groups * n.K * n.S);
-  patch_backward_naive(n.type, n.B, n.T, n.K, n.S, n.D, g.get(), normalized.get(), row_d, n.T * n.D,
-                       n.D, rstd.get(), n.rows(), n.T, 1, delta.get(), row_d, n.T * n.D, n.D,
-                       mask.get(), n.T * R * n.S, R * n.S, n.S, n.normalization, naive_mask.get(),
-                       per_prompt, per_position, expected_resid.get(), n.T * n.D, n.D,
-                       expected_delta.get(), row_d, n.T * n.D, n.D);
+  // clang-format off
+  PatchBackwardCall<Element> call = {
+      n.type, n.B, n.T, n.K, n.S, n.D, g.get(), normalized.get(), row_d, n.T * n.D, n.D,
+      rstd.get(), n.rows(), n.T, 1, delta.get(), row_d, n.T * n.D, n.D, mask.get(), n.T * R * n.S,
+      R * n.S, n.S, n.normalization, naive_mask.get(), per_prompt, per_position,
+      expected_resid.get(), n.T * n.D, n.D, expected_delta.get(), row_d, n.T * n.D, n.D};
+  // clang-format on
+  patch_backward_naive(Passed<PatchBackwardCall>(call).get());
   for (int64_t group = 0; group < groups; ++group) {
     for (int64_t i = 0; i < n.K * n.S; ++i) {
       expected_mask[group * R * n.S + i] = naive_mask[group * n.K * n.S + i];
@@ -217,20 +251,19 @@ void backward(const Sizes& n, int64_t W, bool carried, int32_t per_prompt, int32
       }
     }
   }
+  call.grad = projected ? nullptr : grad.get();
+  call.mask_grad = mask_grad.get();
+  call.resid_grad = resid_grad.get();
+  call.delta_grad = delta_grad.get();
   if (projected) {
-    patch_project_backward(n.set, 2, n.type, n.B, n.T, n.K, n.S, n.D, grad_out.get(), P, W,
-                           inputs.data(), weight.get(), P * W, scale.get(),
-                           carried ? carry.get() : nullptr, n.T * n.D, n.D, normalized.get(), row_d,
-                           n.T * n.D, n.D, rstd.get(), n.rows(), n.T, 1, delta.get(), row_d,
-                           n.T * n.D, n.D, mask.get(), n.T * R * n.S, R * n.S, n.S, n.normalization,
-                           mask_grad.get(), per_prompt, per_position, resid_grad.get(), n.T * n.D,
-                           n.D, delta_grad.get(), row_d, n.T * n.D, n.D);
+    // clang-format off
+    const PatchProjectBackwardCall<Element> whole = {
+        call, grad_out.get(), P, W, weight.get(), P * W, scale.get(),
+        carried ? carry.get() : nullptr, n.T * n.D, n.D};
+    // clang-format on
+    patch_project_backward(n.set, 2, Passed<PatchProjectBackwardCall>(whole, {inputs}).get());
   } else {
-    patch_backward(n.set, 2, n.type, n.B, n.T, n.K, n.S, n.D, grad.get(), normalized.get(), row_d,
-                   n.T * n.D, n.D, rstd.get(), n.rows(), n.T, 1, delta.get(), row_d, n.T * n.D, n.D,
-                   mask.get(), n.T * R * n.S, R * n.S, n.S, n.normalization, mask_grad.get(),
-                   per_prompt, per_position, resid_grad.get(), n.T * n.D, n.D, delta_grad.get(),
-                   row_d, n.T * n.D, n.D);
+    patch_backward(n.set, 2, Passed<PatchBackwardCall>(call).get());
     compare("grad", g, grad);
   }
   compare("mask_grad", expected_mask, mask_grad);
@@ -248,11 +281,15 @@ void heads(const Sizes& n, int64_t N, int64_t W, bool ablated) {
   Array<Element> delta(H * n.rows() * n.D), expected(delta);
   Array<Element> stream = Array<Element>(n.rows() * n.D).random();
   Array<Element> expected_stream(stream);
-  std::vector<int32_t> heads;
-  for (int64_t i = 0; i < N; ++i) heads.push_back(static_cast<int32_t>(i + 1));
-  head_outputs(n.set, 2, n.type, n.B, n.T, N, W, n.D, heads.data(), z.get(), n.T * N * W, N * W,
-               weight.get(), ablated ? ablation.get() : nullptr, n.rows() * n.D, n.T * n.D, n.D,
-               delta.get(), n.rows() * n.D, n.T * n.D, n.D, stream.get());
+  std::vector<Int> numbers;
+  for (int64_t i = 0; i < N; ++i) numbers.push_back(i + 1);
+  // clang-format off
+  const HeadOutputsCall<Element> call = {
+      n.type, n.B, n.T, N, W, n.D, z.get(), n.T * N * W, N * W, weight.get(),
+      ablated ? ablation.get() : nullptr, n.rows() * n.D, n.T * n.D, n.D, delta.get(),
+      n.rows() * n.D, n.T * n.D, n.D, stream.get()};
+  // clang-format on
+  head_outputs(n.set, 2, Passed<HeadOutputsCall>(call, {numbers}).get());
   for (int64_t row = 0; row < n.rows(); ++row) {
     for (int64_t i = 0; i < N; ++i) {
       for (int64_t d = 0; d < n.D; ++d) {
@@ -286,9 +323,13 @@ void attend(const Sizes& n, int64_t H, int64_t W, bool masked, bool rotated) {
     sines[i] = 1;
   }
   Array<Element> z(n.rows() * H * W), expected(z);
-  const Element* m = masked ? mask.get() : nullptr;
-  attention(n.set, 2, n.type, n.B, n.T, H, W, qkv.get(), 0.5, m, 0, R,
-            R == 0 ? nullptr : cosines.get(), R == 0 ? nullptr : sines.get(), 0, 0, z.get());
+  // clang-format off
+  AttentionCall<Element> call = {
+      n.type, n.B, n.T, H, W, qkv.get(), 0.5, masked ? mask.get() : nullptr, 0, R,
+      R == 0 ? nullptr : cosines.get(), R == 0 ? nullptr : sines.get(), 0, 0, z.get(), nullptr,
+      nullptr};
+  // clang-format on
+  attention(n.set, 2, Passed<AttentionCall>(call).get());
   // turning both sides by the same angle leaves the scores as they are
   const auto at = [&](int64_t b, int64_t t, int64_t part, int64_t h) {
     return (((b * n.T + t) * 3 + part) * H + h) * W;
@@ -321,9 +362,10 @@ void attend(const Sizes& n, int64_t H, int64_t W, bool masked, bool rotated) {
   for (int64_t i = 0; i < grad_z.size; ++i) grad_z[i] = 0;
   Array<Element> grad_qkv(qkv.size), zeros(qkv.size);
   for (int64_t i = 0; i < zeros.size; ++i) zeros[i] = 0;
-  attention_backward(n.set, 2, n.type, n.B, n.T, H, W, qkv.get(), 0.5, m, 0, R,
-                     R == 0 ? nullptr : cosines.get(), R == 0 ? nullptr : sines.get(), 0, 0,
-                     grad_z.get(), grad_qkv.get());
+  call.z = nullptr;
+  call.grad_z = grad_z.get();
+  call.grad_qkv = grad_qkv.get();
+  attention_backward(n.set, 2, Passed<AttentionCall>(call).get());
   compare("grad_qkv", zeros, grad_qkv);
 }
 
@@ -336,13 +378,14 @@ void matrix(const Sizes& n, int64_t M, int64_t N, int64_t K, int32_t transposed,
   Array<Element> w = Array<Element>(K * N).random();
   Array<Element> start = Array<Element>(kind == 0 ? 0 : kind == 1 ? N : M * N).random();
   Array<Element> out(M * N), expected(out);
-  const Element* from = kind == 0 ? nullptr : start.get();
-  const int64_t from_m = kind == 2 ? N : 0;
-  const int64_t w_row = transposed != 0 ? K : N;
-  matrix_product(n.set, 2, n.type, M, N, K, x.get(), K, w.get(), w_row, transposed, from, from_m,
-                 out.get(), N);
-  matrix_product_naive(n.type, M, N, K, x.get(), K, w.get(), w_row, transposed, from, from_m,
-                       expected.get(), N);
+  // clang-format off
+  MatrixProductCall<Element> call = {
+      n.type, M, N, K, x.get(), K, w.get(), transposed != 0 ? K : N, transposed,
+      kind == 0 ? nullptr : start.get(), kind == 2 ? N : 0, out.get(), N};
+  // clang-format on
+  matrix_product(n.set, 2, Passed<MatrixProductCall>(call).get());
+  call.out = expected.get();
+  matrix_product_naive(Passed<MatrixProductCall>(call).get());
   compare("out", expected, out);
 }
 
@@ -364,8 +407,11 @@ void activations(const Sizes& n) {
         expected[i] = static_cast<Element>(v * s);
         expected_back[i] = static_cast<Element>(grad[i] * (s + v * s * (1 - s) * slope));
       }
-      activation(n.set, 2, n.type, kind, count, x.get(), out.get());
-      activation_backward(n.set, 2, n.type, kind, count, x.get(), grad.get(), back.get());
+      ActivationCall<Element> call = {n.type, kind, count, x.get(), nullptr, out.get()};
+      activation(n.set, 2, Passed<ActivationCall>(call).get());
+      call.grad = grad.get();
+      call.out = back.get();
+      activation_backward(n.set, 2, Passed<ActivationCall>(call).get());
       compare("out", expected, out);
       compare("gradient", expected_back, back);
     }

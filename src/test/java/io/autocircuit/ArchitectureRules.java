@@ -138,34 +138,38 @@ record ArchitectureRules(String root) {
         .resideInAPackage("org.bytedeco..");
   }
 
-  ArchRule bindingsLiveInKernelsInternal() {
+  ArchRule bindingsAreInternal() {
     return noClasses()
         .that()
-        .resideOutsideOfPackage(root + ".kernels.internal..")
+        .resideOutsideOfPackages(root + ".kernels.internal..", root + ".tensor.internal..")
         .should()
         .beAssignableTo(Pointer.class)
         .orShould()
         .beAnnotatedWith(Platform.class);
   }
 
-  ArchRule nativeMethodsLiveInKernelsInternal() {
+  ArchRule nativeMethodsAreInternal() {
     return methods()
         .that()
         .areDeclaredInClassesThat()
-        .resideOutsideOfPackage(root + ".kernels.internal..")
+        .resideOutsideOfPackages(root + ".kernels.internal..", root + ".tensor.internal..")
         .should()
         .notHaveModifier(JavaModifier.NATIVE);
   }
 
   ArchRule internalsAreUsedByTheirOwnPackage() {
-    return noClasses()
-        .that()
-        .resideOutsideOfPackage(root + ".kernels..")
-        .should()
-        .dependOnClassesThat(
-            describe(
-                "are internal to kernels",
-                c -> c.getPackageName().startsWith(root + ".kernels.internal")));
+    return classes()
+        .should(
+            new ArchCondition<JavaClass>("use no other package's internals") {
+              @Override
+              public void check(JavaClass from, ConditionEvents events) {
+                from.getDirectDependenciesFromSelf().stream()
+                    .filter(d -> d.getTargetClass().getPackageName().startsWith(root + "."))
+                    .filter(d -> d.getTargetClass().getPackageName().contains(".internal"))
+                    .filter(d -> place(d.getTargetClass()) != place(from))
+                    .forEach(d -> events.add(SimpleConditionEvent.violated(d, d.getDescription())));
+              }
+            });
   }
 
   /**

@@ -48,14 +48,13 @@ class ArchitectureTest {
               ArchitectureRules::noCycles, "tensor.HalfOfACycle", "kernels.OtherHalfOfTheCycle"),
           "report imports no libtorch",
           new Breaks(ArchitectureRules::reportImportsNoLibtorch, "report.HoldsATensor"),
-          "bindings live in kernels.internal",
+          "bindings are internal",
           new Breaks(
-              ArchitectureRules::bindingsLiveInKernelsInternal,
+              ArchitectureRules::bindingsAreInternal,
               "kernels.AnnotatedBinding",
               "model.PointerBinding"),
-          "native methods live in kernels.internal",
-          new Breaks(
-              ArchitectureRules::nativeMethodsLiveInKernelsInternal, "kernels.AnnotatedBinding"),
+          "native methods are internal",
+          new Breaks(ArchitectureRules::nativeMethodsAreInternal, "kernels.AnnotatedBinding"),
           "internals are used by their own package",
           new Breaks(
               ArchitectureRules::internalsAreUsedByTheirOwnPackage, "model.ReachesIntoKernels"),

@@ -41,6 +41,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Micro-batches that several threads compute at the same time. */
@@ -157,6 +158,7 @@ class WorkersTest {
    * to 24 times as long.
    */
   @Test
+  @Tag("alone")
   void severalThreadsDoNotWaitForEachOther() throws Exception {
     Normalization norm = new Normalization(Normalization.Kind.LAYER_NORM, 1e-5);
     TransformerConfig small =

@@ -165,6 +165,9 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
    * Runs all measurements. The plain forward is timed before and after every repetition of
    * everything else, and each ratio is taken over the plain forwards around it, so that a machine
    * that changes its speed during the run changes both.
+   *
+   * @param listener told each figure when it is there
+   * @return all figures
    */
   public Result run(Listener listener) {
     Map<String, Double> peak = new LinkedHashMap<>();
@@ -355,7 +358,10 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
   /**
    * A circuit of random walks backwards from the end of the stream, so that every edge is live.
    *
+   * @param graph the graph
    * @param size its number of edges
+   * @param seed of the walks
+   * @return the circuit
    */
   public static Circuit randomWalks(ComputationGraph graph, int size, long seed) {
     if (size == graph.edgeCount()) {

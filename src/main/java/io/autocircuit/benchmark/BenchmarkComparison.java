@@ -58,7 +58,13 @@ public record BenchmarkComparison(double threshold, List<Row> rows, List<String>
       double change,
       Verdict verdict) {}
 
-  /** Copies the lists. */
+  /**
+   * Copies the lists.
+   *
+   * @param threshold relative growth that is accepted: 0.1 for a tenth
+   * @param rows in the old file's order, then what only the new one has
+   * @param notes what a reader should know before believing it; one line each
+   */
   public BenchmarkComparison {
     rows = List.copyOf(rows);
     notes = List.copyOf(notes);
@@ -67,7 +73,10 @@ public record BenchmarkComparison(double threshold, List<Row> rows, List<String>
   /**
    * Compares.
    *
+   * @param before the older figures
+   * @param after the newer ones
    * @param threshold relative growth that is accepted, not negative
+   * @return the comparison
    * @throws IllegalArgumentException if the threshold is negative or not finite
    * @throws DataException if the files are of different kinds, measured different things, or have
    *     no figure in common
@@ -194,7 +203,12 @@ public record BenchmarkComparison(double threshold, List<Row> rows, List<String>
     return new Row(name, !ratio, old, now, change, verdict);
   }
 
-  /** The names of the figures with that verdict. */
+  /**
+   * The names of the figures with that verdict.
+   *
+   * @param verdict the verdict
+   * @return in order
+   */
   public List<String> names(Verdict verdict) {
     return rows.stream().filter(r -> r.verdict() == verdict).map(Row::name).toList();
   }

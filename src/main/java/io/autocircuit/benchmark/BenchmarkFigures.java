@@ -68,7 +68,11 @@ public record BenchmarkFigures(
       this.title = title;
     }
 
-    /** How messages call such a file. */
+    /**
+     * How messages call such a file.
+     *
+     * @return a noun
+     */
     public String title() {
       return title;
     }
@@ -106,7 +110,14 @@ public record BenchmarkFigures(
    */
   public record Figure(Quantity ratio, Quantity seconds, boolean yardstick) {}
 
-  /** Makes the collections unmodifiable. */
+  /**
+   * Makes the collections unmodifiable.
+   *
+   * @param kind which program wrote it
+   * @param source the file, as messages call it
+   * @param settings what was measured and where, by name, as printable text; empty for JMH
+   * @param figures by name, in the file's order
+   */
   public BenchmarkFigures {
     settings = java.util.Collections.unmodifiableMap(new LinkedHashMap<>(settings));
     figures = java.util.Collections.unmodifiableMap(new LinkedHashMap<>(figures));
@@ -115,6 +126,8 @@ public record BenchmarkFigures(
   /**
    * Reads a file of at most 32 MiB.
    *
+   * @param file what {@code bench --json} or JMH wrote
+   * @return its figures
    * @throws DataException if it is missing, unreadable, not strict JSON, or of neither kind
    */
   public static BenchmarkFigures read(Path file) {

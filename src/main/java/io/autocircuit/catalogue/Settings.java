@@ -15,6 +15,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.TreeMap;
 
 /**
@@ -32,7 +33,7 @@ public final class Settings {
   /** Canonical values by name; null where there is none. */
   private final Map<String, Object> values;
 
-  private Settings(List<Setting> declared, TreeMap<String, Object> values) {
+  private Settings(List<Setting> declared, SortedMap<String, Object> values) {
     this.declared = declared;
     this.values = Collections.unmodifiableMap(values);
   }

@@ -147,7 +147,7 @@ final class AlgorithmOptions {
     options.forEach(
         (name, declared) -> {
           if (given.hasMatchedOption(name)) {
-            String text = String.valueOf((Object) given.matchedOption(name).getValue());
+            String text = String.valueOf(given.matchedOption(name).<Object>getValue());
             declared.stream()
                 .filter(d -> d.algorithm() == algorithm)
                 .findFirst()
@@ -165,7 +165,7 @@ final class AlgorithmOptions {
         (name, declared) -> {
           if (given.hasMatchedOption(name)) {
             requireMeaning(
-                name, String.valueOf((Object) given.matchedOption(name).getValue()), declared);
+                name, String.valueOf(given.matchedOption(name).<Object>getValue()), declared);
           }
         });
   }

@@ -6,8 +6,8 @@ import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.Suggestions;
 import io.autocircuit.kernels.DeviceRequest;
-import io.autocircuit.kernels.NativeTuning;
 import io.autocircuit.kernels.cuda.CudaException;
+import io.autocircuit.tensor.NativeTuning;
 import java.io.PrintWriter;
 import java.util.Collection;
 import java.util.List;
@@ -63,7 +63,11 @@ public final class Main implements Runnable {
   private static final Set<String> NATIVE_FREE =
       Set.of("-h", "--help", "-V", "--version", "help", "list", "reference", "bench-compare");
 
-  /** Runs the command line and ends the process with its exit code. */
+  /**
+   * Runs the command line and ends the process with its exit code.
+   *
+   * @param args the words of the command line
+   */
   public static void main(String[] args) {
     if (args.length > 0 && !NATIVE_FREE.contains(args[0])) {
       try {

@@ -18,7 +18,10 @@ public final class Batches {
    * Batches of prompts that have exactly the same length, shortest first, without padding. Every
    * prompt is in one batch, so the last batch of a length may be smaller.
    *
+   * @param dataset the prompts
    * @param batchSize the largest number of prompts in a batch
+   * @return one batch or more, by ascending length; {@link PromptBatch#rows} says where each prompt
+   *     stood
    * @throws DataException if clean and corrupt of a pair differ in length
    * @throws IllegalArgumentException if {@code batchSize < 1}
    */
@@ -47,7 +50,10 @@ public final class Batches {
    * left to the longest among both. The model masks pad positions, so the id that fills them never
    * matters. Every prompt is in one batch.
    *
+   * @param dataset the prompts
+   * @param batchSize the largest number of prompts in a batch
    * @param padId fills pad positions; any id of the vocabulary
+   * @return batches of that size, but for the last
    * @throws DataException if prompts of one batch have answers for different numbers of positions
    * @throws IllegalArgumentException if {@code batchSize < 1}
    */
@@ -59,7 +65,10 @@ public final class Batches {
   /**
    * Batches in the order of the dataset, whose prompts must all have one length.
    *
+   * @param dataset the prompts
+   * @param batchSize the largest number of prompts in a batch
    * @param dropLast whether to leave out a last batch that is not full
+   * @return batches of that size, but for the last where it is kept
    * @throws DataException if the lengths differ, or if {@code dropLast} leaves nothing
    * @throws IllegalArgumentException if {@code batchSize < 1}
    */

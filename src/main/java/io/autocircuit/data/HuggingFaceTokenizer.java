@@ -48,7 +48,12 @@ public final class HuggingFaceTokenizer implements Tokenizer {
     this.prefix = prefix;
   }
 
-  /** Like {@link #load(Path, BosPolicy)} with {@link BosPolicy#AUTO}. */
+  /**
+   * Like {@link #load(Path, BosPolicy)} with {@link BosPolicy#AUTO}.
+   *
+   * @param directory the directory, or the file itself
+   * @return the tokenizer; the caller closes it
+   */
   public static HuggingFaceTokenizer load(Path directory) {
     return load(directory, BosPolicy.AUTO);
   }
@@ -58,6 +63,8 @@ public final class HuggingFaceTokenizer implements Tokenizer {
    *
    * @param directory the directory, or the file itself; {@code tokenizer_config.json} beside it is
    *     read for {@link BosPolicy#AUTO} and {@link BosPolicy#ALWAYS} only
+   * @param bos whether prompts begin with the BOS token
+   * @return the tokenizer; the caller closes it
    * @throws DataException if the file is missing or damaged, if it appends special tokens after a
    *     prompt, if the BOS token that is named is not one token, or if {@link BosPolicy#ALWAYS} is
    *     asked for and none is named

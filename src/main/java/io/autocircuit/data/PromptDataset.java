@@ -40,6 +40,11 @@ public record PromptDataset(
   /**
    * Copies the collections.
    *
+   * @param source what messages call it: its file
+   * @param prompts the pairs, in the order of the file, at least one
+   * @param seqLabels a label for each token position, BOS not counted; empty if there are none
+   * @param wordIdxs token positions by name, BOS not counted; empty if there are none
+   * @param remarks what reading the file had to decide, one line each
    * @throws DataException if there are no prompts
    */
   public PromptDataset {
@@ -56,6 +61,10 @@ public record PromptDataset(
   /**
    * Prompts about which nothing had to be decided.
    *
+   * @param source what messages call it: its file
+   * @param prompts the pairs, in the order of the file, at least one
+   * @param seqLabels a label for each token position, BOS not counted; empty if there are none
+   * @param wordIdxs token positions by name, BOS not counted; empty if there are none
    * @throws DataException if there are none
    */
   public PromptDataset(
@@ -69,6 +78,8 @@ public record PromptDataset(
   /**
    * Reads a file.
    *
+   * @param file in any of the forms
+   * @return the pairs, in the order of the file
    * @throws DataException if it is missing, not UTF-8, or in none of the forms; the message says
    *     where, for the first ten prompts that are wrong
    */
@@ -84,9 +95,11 @@ public record PromptDataset(
    * Reads a file, turns its texts into token ids as {@link #tokenize(Tokenizer, MultiTokenAnswers)}
    * does, and checks that a model takes them, so that one message names whatever is wrong.
    *
+   * @param file in any of the forms
    * @param tokenizer may be null when the file holds no text
    * @param several what becomes of answers of several tokens
    * @param limits what the model takes
+   * @return the pairs as token ids, in the order of the file
    * @throws DataException if the file cannot be read, or some of its prompts cannot be used; the
    *     first ten of each kind of fault are named
    */
@@ -101,13 +114,19 @@ public record PromptDataset(
    * @param text in any of the forms
    * @param sourceName what messages call it; a name that ends in {@code .csv} or {@code .tsv} makes
    *     a table of what is not JSON
+   * @return the pairs, in the order of the text
    * @throws DataException if it is in none of the forms; the message says where
    */
   public static PromptDataset parse(String text, String sourceName) {
     return PromptFiles.parse(text, sourceName).dataset();
   }
 
-  /** Like {@link #tokenize(Tokenizer, MultiTokenAnswers)}, refusing answers of several tokens. */
+  /**
+   * Like {@link #tokenize(Tokenizer, MultiTokenAnswers)}, refusing answers of several tokens.
+   *
+   * @param tokenizer may be null when the dataset holds no text
+   * @return the same pairs as token ids
+   */
   public TokenizedDataset tokenize(Tokenizer tokenizer) {
     return tokenize(tokenizer, MultiTokenAnswers.REFUSE);
   }
@@ -125,6 +144,7 @@ public record PromptDataset(
    *
    * @param tokenizer may be null when the dataset holds no text
    * @param several what becomes of answers of several tokens
+   * @return the same pairs as token ids
    * @throws DataException if there is text and no tokenizer, if an answer is not one token, is not
    *     in the vocabulary, or leaves open whether it begins a word, if a prompt has no tokens or
    *     fewer than answer positions, or if some prompts are text and others ids while labels or

@@ -19,6 +19,7 @@ public final class PromptNotices {
    * A line for each kind of trouble, with the number of prompts and the first of them: answers that
    * are wrong answers too, clean equal to corrupt, and pairs that occur more than once.
    *
+   * @param prompts all pairs of a dataset
    * @return empty if nothing is noticed
    */
   public static List<String> of(List<TokenizedPair> prompts) {

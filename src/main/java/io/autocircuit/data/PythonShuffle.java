@@ -24,6 +24,7 @@ public final class PythonShuffle {
    *
    * @param n the length of the list
    * @param seed any integer; as in Python, its sign does not matter
+   * @return a permutation of 0 to {@code n - 1}
    */
   public static int[] order(int n, long seed) {
     PythonShuffle random = new PythonShuffle(seed);

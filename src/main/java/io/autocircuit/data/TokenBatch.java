@@ -17,6 +17,7 @@ public record TokenBatch(int[] ids, int batchSize, int length, int[] padding) {
    *
    * @param from the first prompt
    * @param to the one after the last
+   * @return a batch of {@code to - from} prompts
    * @throws IndexOutOfBoundsException if there are no such prompts
    */
   public TokenBatch slice(int from, int to) {

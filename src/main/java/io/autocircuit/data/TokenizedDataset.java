@@ -35,7 +35,18 @@ public record TokenizedDataset(
 
   private static final String PAIR_CURE = "make them equally long, or pad them (--pad)";
 
-  /** Copies the collections. */
+  /**
+   * Copies the collections.
+   *
+   * @param source what messages call it: its file
+   * @param prompts the pairs; may be empty only as a part that {@link #select} was asked to leave
+   *     so
+   * @param seqLabels a label for each token position, BOS included; empty if there are none
+   * @param wordIdxs token positions by name, BOS counted; empty if there are none
+   * @param beginning which token begins the prompts, for people: {@code prompts begin with BOS
+   *     "<s>" (id 1)}; empty where nobody said
+   * @param remarks what reading and tokenising the file had to decide, one line each
+   */
   public TokenizedDataset {
     prompts = List.copyOf(prompts);
     seqLabels = List.copyOf(seqLabels);
@@ -43,7 +54,14 @@ public record TokenizedDataset(
     remarks = List.copyOf(remarks);
   }
 
-  /** A dataset of which nothing else is known. */
+  /**
+   * A dataset of which nothing else is known.
+   *
+   * @param source what messages call it: its file
+   * @param prompts the pairs
+   * @param seqLabels a label for each token position, BOS included; empty if there are none
+   * @param wordIdxs token positions by name, BOS counted; empty if there are none
+   */
   public TokenizedDataset(
       String source,
       List<TokenizedPair> prompts,
@@ -52,15 +70,28 @@ public record TokenizedDataset(
     this(source, prompts, seqLabels, wordIdxs, "", List.of());
   }
 
-  /** {@link #remarks} and what {@link PromptNotices#of} finds in the prompts, one line each. */
+  /**
+   * {@link #remarks} and what {@link PromptNotices#of} finds in the prompts, one line each.
+   *
+   * @return empty if there is nothing to say
+   */
   public List<String> notices() {
     return Stream.concat(remarks.stream(), PromptNotices.of(prompts).stream()).toList();
   }
 
-  /** Two disjoint parts of a dataset. */
+  /**
+   * Two disjoint parts of a dataset.
+   *
+   * @param train prompts that score the edges
+   * @param test prompts that judge circuits
+   */
   public record Split(TokenizedDataset train, TokenizedDataset test) {}
 
-  /** The number of prompts. */
+  /**
+   * The number of prompts.
+   *
+   * @return pairs, not batches
+   */
   public int size() {
     return prompts.size();
   }
@@ -69,8 +100,11 @@ public record TokenizedDataset(
    * The first {@code train} prompts and the {@code test} after them, of the prompts as they are or
    * as CPython's {@code random.shuffle} leaves them.
    *
+   * @param train how many prompts score the edges; 0 or more
+   * @param test how many judge circuits; 0 or more
    * @param shuffle whether to shuffle all prompts first
    * @param seed for {@link PythonShuffle}; nothing else is seeded
+   * @return both parts; either may be empty if none was asked for it
    * @throws DataException if there are not so many prompts, or none is asked for
    */
   public Split select(int train, int test, boolean shuffle, long seed) {
@@ -97,7 +131,13 @@ public record TokenizedDataset(
     return new TokenizedDataset(source, chosen, seqLabels, wordIdxs, beginning, remarks);
   }
 
-  /** Like {@link #requireFits(int, int, int)} for a model that says the tokens that it reads. */
+  /**
+   * Like {@link #requireFits(int, int, int)} for a model that says the tokens that it reads.
+   *
+   * @param vocabulary number of token ids, read and said
+   * @param contextLength most positions of a prompt
+   * @return this dataset
+   */
   public TokenizedDataset requireFits(int vocabulary, int contextLength) {
     return requireFits(vocabulary, vocabulary, contextLength);
   }
@@ -331,7 +371,11 @@ public record TokenizedDataset(
     return this;
   }
 
-  /** The lengths of the clean prompts that occur, ascending. */
+  /**
+   * The lengths of the clean prompts that occur, ascending.
+   *
+   * @return in tokens, each once
+   */
   public List<Integer> lengths() {
     return new ArrayList<>(
         prompts.stream().map(pair -> pair.clean().length).sorted().distinct().toList());

@@ -23,7 +23,16 @@ public record TokenizedPair(
    */
   public record Numbers(double[][] answers, double[][] wrongAnswers) {}
 
-  /** A pair whose answers are tokens. */
+  /**
+   * A pair whose answers are tokens.
+   *
+   * @param index its number in the file it came from, for messages; selecting and shuffling keep it
+   * @param clean the clean prompt, {@code [T]}
+   * @param corrupt the corrupt prompt, {@code [T']}
+   * @param answers correct answers, {@code [positions][n]}: for the last position, or for the last
+   *     P; n is 0 where the answers are numbers
+   * @param wrongAnswers wrong answers, same layout; n may be 0
+   */
   public TokenizedPair(
       int index, int[] clean, int[] corrupt, int[][] answers, int[][] wrongAnswers) {
     this(index, clean, corrupt, answers, wrongAnswers, null);

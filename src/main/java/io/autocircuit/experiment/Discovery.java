@@ -87,7 +87,19 @@ public record Discovery(
       List<Roc.Point> roc,
       List<String> notices) {
 
-    /** Keeps unmodifiable copies. */
+    /**
+     * Keeps unmodifiable copies.
+     *
+     * @param discovery what was run
+     * @param scores the score of every edge
+     * @param measurements one for each metric that applied
+     * @param liveEdges how many edges of each measured circuit can change its output, by the
+     *     circuit's size; see {@link CircuitRuns#live}
+     * @param found the circuits that the algorithm itself arrived at; each is among those measured
+     * @param verdict a sentence that sums the measurements up, if there is one to say
+     * @param roc the curve against the official circuit; empty without one
+     * @param notices what the user should know, one sentence each
+     */
     public Result {
       measurements = List.copyOf(measurements);
       liveEdges = Collections.unmodifiableSortedMap(new TreeMap<>(liveEdges));
@@ -97,7 +109,23 @@ public record Discovery(
     }
   }
 
-  /** Keeps unmodifiable copies. */
+  /**
+   * Keeps unmodifiable copies.
+   *
+   * @param model the model and its graph
+   * @param train prompts that the algorithm sees
+   * @param test prompts that circuits are judged on
+   * @param algorithm scores the edges
+   * @param runs how circuits are evaluated
+   * @param counts the sizes of the circuits
+   * @param ties whether a circuit includes all edges whose score equals its last (AutoCircuit's
+   *     rule), and so may be larger than asked; otherwise it has exactly the size asked for
+   * @param metrics what is measured; those that do not apply to the prompts are left out with a
+   *     notice
+   * @param official a known circuit to compare the scores with, or null
+   * @param remarks what the user should know of the prompts, one sentence each; passed on to the
+   *     result's notices, after those of the model
+   */
   public Discovery {
     train = List.copyOf(train);
     test = List.copyOf(test);
@@ -105,17 +133,29 @@ public record Discovery(
     remarks = List.copyOf(remarks);
   }
 
-  /** Notices that are known before the work: those of the model, and the remarks. */
+  /**
+   * Notices that are known before the work.
+   *
+   * @return those of the model, and the remarks
+   */
   public List<String> knownNotices() {
     return Stream.concat(model.model().notices().stream(), remarks.stream()).toList();
   }
 
-  /** Number of prompts that circuits are judged on. */
+  /**
+   * How many prompts circuits are judged on.
+   *
+   * @return their number
+   */
   public int prompts() {
     return count(test);
   }
 
-  /** Number of prompts that score the edges. */
+  /**
+   * How many prompts score the edges.
+   *
+   * @return their number
+   */
   public int trainPrompts() {
     return count(train);
   }
@@ -132,6 +172,7 @@ public record Discovery(
    *
    * @param task the model, on the processor, and its prompts
    * @param algorithm scores the edges
+   * @return what {@link #run()} runs
    * @throws DataException if clean and corrupt of a pair differ in length
    */
   public static Discovery of(Task task, PruneAlgorithm algorithm) {
@@ -141,7 +182,10 @@ public record Discovery(
   /**
    * As {@link #of(Task, PruneAlgorithm)}, for a model on any device.
    *
+   * @param task the model and its prompts
+   * @param algorithm scores the edges
    * @param kernels for the model's device; see {@link KernelsProvider#choose(Device)}
+   * @return what {@link #run()} runs
    * @throws DataException if clean and corrupt of a pair differ in length
    */
   public static Discovery of(Task task, PruneAlgorithm algorithm, Kernels kernels) {
@@ -159,7 +203,12 @@ public record Discovery(
     return new DiscoveryBuilder(task, algorithm);
   }
 
-  /** Runs it, silently. */
+  /**
+   * Runs it, silently.
+   *
+   * @return what came out
+   * @throws DataException if the model's outputs are not finite
+   */
   public Result run() {
     return run(Progress.SILENT);
   }
@@ -167,6 +216,8 @@ public record Discovery(
   /**
    * Runs it.
    *
+   * @param progress told about the work done
+   * @return what came out
    * @throws DataException if the model's outputs are not finite
    */
   public Result run(Progress progress) {
@@ -176,6 +227,8 @@ public record Discovery(
   /**
    * Scores the edges.
    *
+   * @param progress told about the work done
+   * @return the score of every edge
    * @throws DataException if the model's outputs are not finite
    * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget, here or
    *     when circuits are judged
@@ -201,7 +254,13 @@ public record Discovery(
     return algorithm.score(model, train, progress);
   }
 
-  /** Judges circuits of given scores. */
+  /**
+   * Judges circuits of given scores.
+   *
+   * @param scores of this discovery's graph
+   * @param progress told about the work done
+   * @return what came out
+   */
   public Result judge(PruneScores scores, Progress progress) {
     List<String> notices = new ArrayList<>(knownNotices());
     Optional<AnswerPreference> preference = AnswerPreference.of(model, runs.ablation(), test);

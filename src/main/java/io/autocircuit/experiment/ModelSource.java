@@ -56,6 +56,9 @@ public sealed interface ModelSource {
     /**
      * Checks that they are hashes.
      *
+     * @param weights the SHA-256 of {@code model.safetensors}; of several files, that of the lines
+     *     which {@code sha256sum} prints for them and their index, sorted by name
+     * @param config the SHA-256 of {@code config.json}
      * @throws IllegalArgumentException if they are not
      */
     public Contents {

@@ -18,6 +18,10 @@ public record PromptSplit(int train, int test, boolean shuffle) {
   /**
    * Checks the numbers.
    *
+   * @param train how many score; 0 for all that do not judge
+   * @param test how many further ones judge; 0 for those that score
+   * @param shuffle whether prompts are shuffled by the seed before they are taken, as CPython's
+   *     {@code random.shuffle} does it; else they are taken in the order of the file
    * @throws IllegalArgumentException if one is negative
    */
   public PromptSplit {

@@ -37,6 +37,9 @@ public final class ResultFiles {
    * {@code edges.json}: {@code [{"name","seq_idx","score"}]} by descending |score|; {@code seq_idx}
    * is null when one edge stands for all positions, an infinite score is the string "Infinity".
    * Scores with tie breaks have {@code "tie_break"} too.
+   *
+   * @param file where to
+   * @param scores the scores
    */
   public static void writeEdges(Path file, PruneScores scores) {
     // streamed: token graphs have millions of edges
@@ -77,12 +80,14 @@ public final class ResultFiles {
   }
 
   /**
-   * {@code measurements.json}: {@code
-   * {"algorithm","title","score_ablation","ablation","patch_type",
-   * "n_edges","prompts","found":[{"what","edges"},…],"live_edges":[[edges,live],…],
-   * "metrics":{key:[[edges,value],…]}}} and, with an official circuit, {@code "roc":[[false
-   * positive rate, true positive rate],…]}. {@code score_ablation} is null where scoring ablates
-   * nothing.
+   * {@code measurements.json}: what was run and set, {@code "found":[{"what","edges"},…]}, {@code
+   * "live_edges":[[edges,live],…]}, {@code "metrics":{key:[[edges,value],…]}} and, with an official
+   * circuit, {@code "roc":[[false positive rate, true positive rate],…]}; {@code docs/cli.md} has
+   * all fields. {@code score_ablation} is null where scoring ablates nothing.
+   *
+   * @param file where to
+   * @param result the discovery
+   * @param run the run that it is, whose seed and hash are written; empty for none
    */
   public static void writeMeasurements(Path file, Discovery.Result result, Optional<RunSpec> run) {
     JsonNodeFactory f = JsonNodeFactory.instance;

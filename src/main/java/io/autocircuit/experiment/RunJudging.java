@@ -22,6 +22,11 @@ public record RunJudging(
   /**
    * Keeps an unmodifiable copy.
    *
+   * @param runs patch type, ablation and direction
+   * @param sizes the sizes of the circuits
+   * @param ties whether a circuit includes all edges that tie with its last
+   * @param metrics what is measured; those that do not apply to the prompts are left out
+   * @param slice positions whose logits are looked at
    * @throws IllegalStateException if the sizes are none that {@link EdgeCounts#parse} makes
    */
   public RunJudging {

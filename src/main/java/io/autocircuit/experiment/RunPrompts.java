@@ -31,6 +31,14 @@ public record RunPrompts(
   /**
    * Checks the batch size.
    *
+   * @param source where they come from
+   * @param tokenizer the SHA-256 of the tokenizer's files, {@code none} if the model has none;
+   *     empty where they have not been read yet
+   * @param bos whether text begins with the model's BOS
+   * @param multiTokenAnswers what becomes of answers of several tokens
+   * @param padded whether prompts of different length are padded, instead of batched by length
+   * @param batchSize the largest number of prompts in a batch, at least 1
+   * @param split which score and which judge
    * @throws IllegalArgumentException if it is not positive
    */
   public RunPrompts {

@@ -58,7 +58,22 @@ public record RunSpec(
   /** The largest file that is read, in bytes. */
   private static final long LARGEST = JsonFiles.LARGEST_CONFIG;
 
-  /** Checks that nothing is null. */
+  /**
+   * Checks that nothing is null.
+   *
+   * @param version the version of the library
+   * @param model the model
+   * @param processing weight processing; empty for the default of the model's layout
+   * @param precision the type that the model computes in
+   * @param prompts the prompts
+   * @param graph how the model is seen as a graph
+   * @param scoring what scores the edges
+   * @param judging how circuits are judged
+   * @param official a known circuit to compare the scores with
+   * @param seed of all that is random: weights and prompts of a random model, the order from which
+   *     scoring and judging prompts are taken, the algorithm
+   * @param machine where it was run; empty where it was not yet
+   */
   public RunSpec {
     Objects.requireNonNull(version, "version");
     Objects.requireNonNull(model, "model");
@@ -115,6 +130,10 @@ public record RunSpec(
     /**
      * Checks the numbers.
      *
+     * @param device {@code cpu}, or {@code cuda:N}
+     * @param kernels the name of the kernels, with their instruction set
+     * @param threads how many threads there were
+     * @param memory the native memory that runs could take, in bytes
      * @throws IllegalArgumentException if one is not positive
      */
     public Machine {

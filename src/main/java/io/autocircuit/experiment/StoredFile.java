@@ -12,7 +12,12 @@ import java.util.Optional;
  * @param sha256 the SHA-256 of its bytes; empty where it has not been read yet
  */
 public record StoredFile(Path path, Optional<String> sha256) {
-  /** Checks that both are there. */
+  /**
+   * Checks that both are there.
+   *
+   * @param path where it lies; no part of a run's hash
+   * @param sha256 the SHA-256 of its bytes; empty where it has not been read yet
+   */
   public StoredFile {
     Objects.requireNonNull(path, "path");
     Objects.requireNonNull(sha256, "sha256");

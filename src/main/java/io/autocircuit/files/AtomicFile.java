@@ -23,6 +23,7 @@ public final class AtomicFile {
      * Writes the content.
      *
      * @param out buffered; closed by the caller
+     * @throws IOException if it cannot be written
      */
     void writeTo(OutputStream out) throws IOException;
   }
@@ -31,6 +32,8 @@ public final class AtomicFile {
    * Writes {@code content} to {@code file}, replacing what is there only once all is written. An
    * exception of any kind leaves the old file, or none, and no temporary file.
    *
+   * @param file what is replaced; its directory exists
+   * @param content writes it; called once
    * @throws DataException if the file cannot be written
    */
   public static void write(Path file, Content content) {

@@ -10,12 +10,21 @@ public final class DataException extends RuntimeException {
   private static final int LONGEST_QUOTE = 120;
   private static final int LONGEST_MESSAGE = 1900;
 
-  /** Bad input, described by {@code message}. */
+  /**
+   * Bad input, described by {@code message}.
+   *
+   * @param message one line: what is wrong as {@code name=value}, then what to do
+   */
   public DataException(String message) {
     super(oneLine(message));
   }
 
-  /** Bad input, described by {@code message}, noticed because of {@code cause}. */
+  /**
+   * Bad input, described by {@code message}, noticed because of {@code cause}.
+   *
+   * @param message one line: what is wrong as {@code name=value}, then what to do
+   * @param cause what made it known
+   */
   public DataException(String message, Throwable cause) {
     super(oneLine(message), cause);
   }
@@ -23,6 +32,9 @@ public final class DataException extends RuntimeException {
   /**
    * Untrusted text as it may appear in a message: in double quotes, cut after 120 characters, with
    * everything that is not a printable character written as a Java escape.
+   *
+   * @param text anything, from a file or a command line
+   * @return the text between double quotes, on one line
    */
   public static String quote(String text) {
     return '"' + printable(text, LONGEST_QUOTE) + '"';
@@ -48,7 +60,13 @@ public final class DataException extends RuntimeException {
         : text.substring(0, half) + " … " + text.substring(text.length() - half);
   }
 
-  /** {@code text} on one line, cut after {@code limit} characters, control characters escaped. */
+  /**
+   * {@code text} on one line, cut after {@code limit} characters, control characters escaped.
+   *
+   * @param text anything, from a file or a command line
+   * @param limit the most characters kept
+   * @return the text without quotes, on one line
+   */
   public static String printable(String text, int limit) {
     StringBuilder line = new StringBuilder();
     int end = Math.min(text.length(), limit);

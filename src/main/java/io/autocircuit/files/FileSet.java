@@ -55,6 +55,7 @@ public final class FileSet {
      * Writes all files into a directory, which is moved afterwards.
      *
      * @param directory empty
+     * @throws IOException if one cannot be written; then none of them shows
      */
     void into(Path directory) throws IOException;
   }

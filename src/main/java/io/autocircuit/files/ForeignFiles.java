@@ -30,6 +30,9 @@ public final class ForeignFiles {
   /**
    * Like {@link #require} for a file that is no text.
    *
+   * @param file for messages
+   * @param start its first bytes, at least {@link #LOOKED_AT} where it has so many
+   * @param size of the file, in bytes
    * @throws DataException also if it begins with printable text
    */
   public static void requireBinary(Path file, byte[] start, long size) {

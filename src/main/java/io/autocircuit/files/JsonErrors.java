@@ -25,6 +25,7 @@ public final class JsonErrors {
    * @param source how messages call it
    * @param parser where it stopped
    * @param e what the parser says
+   * @return one that says the place in words of our own, whatever the parser's are
    */
   public static DataException syntax(String source, JsonParser parser, JsonProcessingException e) {
     return invalid(source, e.getLocation(), parser, words(e, parser), e);
@@ -43,7 +44,13 @@ public final class JsonErrors {
         e);
   }
 
-  /** The exception for bytes that are not UTF-8. */
+  /**
+   * The exception for bytes that are not UTF-8.
+   *
+   * @param source how messages call the text
+   * @param e what the decoder says
+   * @return one that names the source
+   */
   public static DataException encoding(String source, CharacterCodingException e) {
     return new DataException(
         "file=" + source + ": invalid JSON: it is not UTF-8 text; save it as UTF-8", e);

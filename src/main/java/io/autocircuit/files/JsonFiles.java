@@ -49,6 +49,8 @@ public final class JsonFiles {
   /**
    * The value in a file of at most {@link #LARGEST} bytes.
    *
+   * @param file JSON in UTF-8
+   * @return the one value that the file holds
    * @throws DataException if the file is missing, unreadable, too large or not strict JSON
    */
   public static JsonNode read(Path file) {
@@ -58,8 +60,10 @@ public final class JsonFiles {
   /**
    * The value in a file.
    *
+   * @param file JSON in UTF-8
    * @param largest the largest size accepted, in bytes; the file may hold one value, name or
    *     bracket for each 16 of them
+   * @return the one value that the file holds
    * @throws DataException if the file is missing, unreadable, too large or not strict JSON
    */
   public static JsonNode read(Path file, long largest) {
@@ -73,7 +77,9 @@ public final class JsonFiles {
   /**
    * The bytes of a file, for readers that parse JSON themselves.
    *
+   * @param file JSON, going by its name
    * @param largest the largest size accepted, in bytes
+   * @return all of it
    * @throws DataException if the file is missing, unreadable, too large, or a file of another kind
    *     under this name (a Git LFS pointer, a web page, …)
    */
@@ -117,7 +123,9 @@ public final class JsonFiles {
   /**
    * The value in {@code text}.
    *
+   * @param text JSON
    * @param sourceName how messages call it: a file name, say
+   * @return the one value that it holds
    * @throws DataException if it is not strict JSON
    */
   public static JsonNode parse(String text, String sourceName) {
@@ -131,6 +139,7 @@ public final class JsonFiles {
   /**
    * All values in {@code text}, one after another, as in JSON lines.
    *
+   * @param text JSON values between white space
    * @param sourceName how messages call it: a file name, say
    * @return none if there is only white space
    * @throws DataException if one of them is not strict JSON
@@ -155,7 +164,9 @@ public final class JsonFiles {
   /**
    * The text of a UTF-8 file; a byte order mark is skipped.
    *
+   * @param file text in UTF-8
    * @param largest the largest size accepted, in bytes
+   * @return its characters, without a byte order mark
    * @throws DataException if the file is missing, unreadable, too large, not UTF-8, or a file of
    *     another kind under this name
    */
@@ -200,6 +211,8 @@ public final class JsonFiles {
    *
    * @param text see {@link #utf8}
    * @param largest the bytes whose 16th part is the largest number of tokens
+   * @return one that stands before the first token; closing it closes the text
+   * @throws IOException if the text cannot be read
    */
   public static JsonParser parser(Reader text, long largest) throws IOException {
     long tokens = Math.max(FEWEST_TOKENS, largest / BYTES_PER_TOKEN);
@@ -220,6 +233,9 @@ public final class JsonFiles {
   /**
    * Checks that nothing follows the value that was read.
    *
+   * @param parser stands at the last token of the value
+   * @param sourceName how messages call the text
+   * @throws IOException if the text cannot be read
    * @throws DataException if something does
    */
   public static void requireEnd(JsonParser parser, String sourceName) throws IOException {
@@ -232,7 +248,13 @@ public final class JsonFiles {
     }
   }
 
-  /** UTF-8 as characters; a byte order mark is skipped, anything else is an error when read. */
+  /**
+   * UTF-8 as characters; a byte order mark is skipped, anything else is an error when read.
+   *
+   * @param in bytes; read to the end by whoever reads the characters
+   * @return its characters
+   * @throws IOException if its beginning cannot be read
+   */
   public static Reader utf8(InputStream in) throws IOException {
     BufferedInputStream bytes = new BufferedInputStream(in, 1 << 16);
     bytes.mark(3);
@@ -243,7 +265,13 @@ public final class JsonFiles {
     return new InputStreamReader(bytes, StandardCharsets.UTF_8.newDecoder());
   }
 
-  /** The exception for a file that the file system does not hand out. */
+  /**
+   * The exception for a file that the file system does not hand out.
+   *
+   * @param file what was to be read
+   * @param e what the file system says
+   * @return one that says what to do: look for the file, or for permission to read it
+   */
   public static DataException unreadable(Path file, IOException e) {
     if (e instanceof NoSuchFileException) {
       return new DataException("file=" + file + " does not exist; check the path", e);

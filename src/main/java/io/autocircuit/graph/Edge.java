@@ -11,7 +11,11 @@ package io.autocircuit.graph;
  */
 public record Edge(SrcNode source, DestNode destination, int position, int index) {
 
-  /** {@code source->destination}, without the position. */
+  /**
+   * {@code source->destination}, without the position.
+   *
+   * @return a name such as {@code A0.2->A1.0.K}
+   */
   public String name() {
     return source.name() + "->" + destination.name();
   }

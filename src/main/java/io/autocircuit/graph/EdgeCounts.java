@@ -43,7 +43,16 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
    */
   public record Value(double number, boolean share) {}
 
-  /** Keeps an unmodifiable copy. */
+  /**
+   * Keeps an unmodifiable copy.
+   *
+   * @param mode how sizes are chosen
+   * @param values for {@link Mode#LIST}: sizes as whole numbers, or shares of all edges for values
+   *     that are given as a fraction; empty otherwise
+   * @param zeroEdges whether the empty circuit is included; null: as listed, or in the other modes
+   *     iff there are more than two sizes
+   * @param allEdges whether the full graph is included; null: likewise
+   */
   public EdgeCounts {
     values = List.copyOf(values);
   }
@@ -54,12 +63,22 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
   /** The default choice. */
   public static final EdgeCounts AUTO = of(Mode.AUTO);
 
-  /** A mode without given sizes. */
+  /**
+   * A mode without given sizes.
+   *
+   * @param mode any but {@link Mode#LIST}
+   * @return sizes by that rule, with the empty and the full circuit where there are more than two
+   */
   public static EdgeCounts of(Mode mode) {
     return new EdgeCounts(mode, List.of(), null, null);
   }
 
-  /** Exactly the given numbers of edges, nothing added. */
+  /**
+   * Exactly the given numbers of edges, nothing added.
+   *
+   * @param counts numbers of edges, in any order
+   * @return those sizes
+   */
   public static EdgeCounts exactly(int... counts) {
     return new EdgeCounts(
         Mode.LIST, Arrays.stream(counts).mapToObj(c -> new Value(c, false)).toList(), null, null);
@@ -188,6 +207,8 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
    * @param edges the number of edges n of the graph
    * @param scores the scores, one per edge; null if there are none yet
    * @param trueEdgeCount the size of the official circuit, added if missing; −1 if there is none
+   * @return numbers of edges from 0 to n; none if all scores are equal and groups of scores are
+   *     asked for
    * @throws IllegalArgumentException if a size lies outside 0..n, or GROUPS lacks scores
    */
   public int[] resolve(int edges, float[] scores, int trueEdgeCount) {

@@ -22,6 +22,7 @@ public final class Suggestions {
    *
    * @param wanted the unknown name
    * @param known the names that exist; their order decides between equally near ones
+   * @return one sentence without a full stop
    */
   public static String among(String wanted, Collection<String> known) {
     if (known.isEmpty()) {
@@ -42,7 +43,10 @@ public final class Suggestions {
    * The names at most about half of whose characters differ from {@code wanted}, or that contain it
    * or are contained in it, nearest first. Case counts only between otherwise equal names.
    *
+   * @param wanted the unknown name
+   * @param known the names that exist; their order decides between equally near ones
    * @param limit the largest number of names returned
+   * @return names out of {@code known}; none if none is near
    */
   public static List<String> nearest(String wanted, Collection<String> known, int limit) {
     String key = comparable(wanted);

@@ -4,7 +4,6 @@ import io.autocircuit.kernels.internal.NativeKernels;
 import java.lang.ref.Reference;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Smooth activation functions: our own kernel for float32 and float64 in main memory, libtorch
@@ -40,11 +39,7 @@ public enum Activations {
       NativeKernels.activation(
           Products.set(),
           torch.get_num_threads(),
-          type(from),
-          code,
-          from.numel(),
-          from.data_ptr(),
-          out.data_ptr());
+          ActivationArguments.of(code, from, null, out).call());
     } finally {
       Reference.reachabilityFence(from);
       Reference.reachabilityFence(out);
@@ -83,21 +78,12 @@ public enum Activations {
       NativeKernels.activation_backward(
           Products.set(),
           torch.get_num_threads(),
-          type(from),
-          code,
-          from.numel(),
-          from.data_ptr(),
-          grad.data_ptr(),
-          out.data_ptr());
+          ActivationArguments.of(code, from, grad, out).call());
     } finally {
       Reference.reachabilityFence(from);
       Reference.reachabilityFence(grad);
       Reference.reachabilityFence(out);
     }
     return out;
-  }
-
-  private static int type(Tensor x) {
-    return x.scalar_type().intern() == ScalarType.Double ? 1 : 0;
   }
 }

@@ -57,32 +57,9 @@ public final class CpuKernels implements Kernels {
 
   @Override
   public void patchForward(PatchForward args) {
-    Arguments.Forward a = Arguments.Forward.of(args);
+    long[] call = PatchForwardArguments.of(args).call();
     try {
-      NativeKernels.patch_forward(
-          set.code(),
-          threads.getAsInt(),
-          a.type(),
-          a.prompts(),
-          a.positions(),
-          a.destinations(),
-          a.sources(),
-          a.channels(),
-          a.resid().data(),
-          a.resid().stride(0),
-          a.resid().stride(1),
-          a.delta().data(),
-          a.delta().stride(0),
-          a.delta().stride(1),
-          a.delta().stride(2),
-          a.mask().data(),
-          a.mask().stride(0),
-          a.mask().stride(1),
-          a.mask().stride(2),
-          a.normalization(),
-          a.epsilon(),
-          a.out().data(),
-          a.rstd().data());
+      NativeKernels.patch_forward(set.code(), threads.getAsInt(), call);
     } finally {
       Reference.reachabilityFence(args);
     }
@@ -90,45 +67,9 @@ public final class CpuKernels implements Kernels {
 
   @Override
   public void patchBackward(PatchBackward args) {
-    Arguments.Backward a = Arguments.Backward.of(args);
+    long[] call = PatchBackwardArguments.of(args).call();
     try {
-      NativeKernels.patch_backward(
-          set.code(),
-          threads.getAsInt(),
-          a.type(),
-          a.prompts(),
-          a.positions(),
-          a.destinations(),
-          a.sources(),
-          a.channels(),
-          a.gradOut().data(),
-          a.normalized().data(),
-          a.normalized().stride(0),
-          a.normalized().stride(1),
-          a.normalized().stride(2),
-          a.rstd().data(),
-          a.rstd().stride(0),
-          a.rstd().stride(1),
-          a.rstd().stride(2),
-          a.delta().data(),
-          a.delta().stride(0),
-          a.delta().stride(1),
-          a.delta().stride(2),
-          a.mask().data(),
-          a.mask().stride(0),
-          a.mask().stride(1),
-          a.mask().stride(2),
-          a.normalization(),
-          a.maskGrad().data(),
-          a.perPrompt() ? 1 : 0,
-          a.perPosition() ? 1 : 0,
-          a.residGrad().data(),
-          a.residGrad().stride(0),
-          a.residGrad().stride(1),
-          a.deltaGrad().data(),
-          a.deltaGrad().stride(0),
-          a.deltaGrad().stride(1),
-          a.deltaGrad().stride(2));
+      NativeKernels.patch_backward(set.code(), threads.getAsInt(), call);
     } finally {
       Reference.reachabilityFence(args);
     }
@@ -136,43 +77,9 @@ public final class CpuKernels implements Kernels {
 
   @Override
   public void patchProject(PatchProject args) {
-    Arguments.Project a = Arguments.Project.of(args);
+    long[] call = PatchProjectArguments.of(args).call();
     try {
-      NativeKernels.patch_project(
-          set.code(),
-          threads.getAsInt(),
-          a.type(),
-          a.prompts(),
-          a.positions(),
-          a.destinations(),
-          a.sources(),
-          a.channels(),
-          a.resid().data(),
-          a.resid().stride(0),
-          a.resid().stride(1),
-          a.delta().data(),
-          a.delta().stride(0),
-          a.delta().stride(1),
-          a.delta().stride(2),
-          a.mask().data(),
-          a.mask().stride(0),
-          a.mask().stride(1),
-          a.mask().stride(2),
-          a.normalization(),
-          a.epsilon(),
-          a.scale().data(),
-          a.shift().data(),
-          a.carry().data(),
-          args.inputs().length,
-          args.width(),
-          args.inputs(),
-          args.columns(),
-          a.weight().data(),
-          a.weight().stride(0),
-          a.bias().data(),
-          a.out().data(),
-          a.out().stride(0),
-          a.out().stride(1));
+      NativeKernels.patch_project(set.code(), threads.getAsInt(), call);
     } finally {
       Reference.reachabilityFence(args);
     }
@@ -180,55 +87,9 @@ public final class CpuKernels implements Kernels {
 
   @Override
   public void patchProjectBackward(PatchProjectBackward args) {
-    Arguments.ProjectBackward p = Arguments.ProjectBackward.of(args);
-    Arguments.Backward a = p.back();
+    long[] call = PatchProjectBackwardArguments.of(args).call();
     try {
-      NativeKernels.patch_project_backward(
-          set.code(),
-          threads.getAsInt(),
-          a.type(),
-          a.prompts(),
-          a.positions(),
-          a.destinations(),
-          a.sources(),
-          a.channels(),
-          p.gradOut().data(),
-          p.parts(),
-          args.width(),
-          args.inputs(),
-          p.weight().data(),
-          p.weight().stride(0),
-          p.scale().data(),
-          p.carry().data(),
-          p.carry().stride(0),
-          p.carry().stride(1),
-          a.normalized().data(),
-          a.normalized().stride(0),
-          a.normalized().stride(1),
-          a.normalized().stride(2),
-          a.rstd().data(),
-          a.rstd().stride(0),
-          a.rstd().stride(1),
-          a.rstd().stride(2),
-          a.delta().data(),
-          a.delta().stride(0),
-          a.delta().stride(1),
-          a.delta().stride(2),
-          a.mask().data(),
-          a.mask().stride(0),
-          a.mask().stride(1),
-          a.mask().stride(2),
-          a.normalization(),
-          a.maskGrad().data(),
-          a.perPrompt() ? 1 : 0,
-          a.perPosition() ? 1 : 0,
-          a.residGrad().data(),
-          a.residGrad().stride(0),
-          a.residGrad().stride(1),
-          a.deltaGrad().data(),
-          a.deltaGrad().stride(0),
-          a.deltaGrad().stride(1),
-          a.deltaGrad().stride(2));
+      NativeKernels.patch_project_backward(set.code(), threads.getAsInt(), call);
     } finally {
       Reference.reachabilityFence(args);
     }
@@ -236,31 +97,9 @@ public final class CpuKernels implements Kernels {
 
   @Override
   public void headOutputs(HeadOutputs args) {
-    Arguments.Heads a = Arguments.Heads.of(args);
+    long[] call = HeadOutputsArguments.of(args).call();
     try {
-      NativeKernels.head_outputs(
-          set.code(),
-          threads.getAsInt(),
-          a.type(),
-          a.prompts(),
-          a.positions(),
-          args.heads().length,
-          args.width(),
-          a.channels(),
-          args.heads(),
-          a.z().data(),
-          a.z().stride(0),
-          a.z().stride(1),
-          a.weight().data(),
-          a.ablation().data(),
-          a.ablation().stride(0),
-          a.ablation().stride(1),
-          a.ablation().stride(2),
-          a.delta().data(),
-          a.delta().stride(0),
-          a.delta().stride(1),
-          a.delta().stride(2),
-          a.stream().data());
+      NativeKernels.head_outputs(set.code(), threads.getAsInt(), call);
     } finally {
       Reference.reachabilityFence(args);
     }
@@ -268,26 +107,9 @@ public final class CpuKernels implements Kernels {
 
   @Override
   public void attention(Attention args) {
-    Arguments.Attention a = Arguments.Attention.of(args);
+    long[] call = AttentionArguments.of(args).call();
     try {
-      NativeKernels.attention(
-          set.code(),
-          threads.getAsInt(),
-          a.type(),
-          a.prompts(),
-          a.length(),
-          args.pattern().heads(),
-          args.pattern().width(),
-          a.qkv().data(),
-          args.pattern().scale(),
-          a.mask().data(),
-          a.mask().stride(0),
-          a.rotated(),
-          a.cosines().data(),
-          a.sines().data(),
-          a.cosines().stride(0),
-          adjacentPairs(args.pattern()),
-          a.z().data());
+      NativeKernels.attention(set.code(), threads.getAsInt(), call);
     } finally {
       Reference.reachabilityFence(args);
     }
@@ -295,33 +117,11 @@ public final class CpuKernels implements Kernels {
 
   @Override
   public void attentionBackward(AttentionBackward args) {
-    Arguments.Attention a = Arguments.Attention.of(args);
+    long[] call = AttentionArguments.of(args).call();
     try {
-      NativeKernels.attention_backward(
-          set.code(),
-          threads.getAsInt(),
-          a.type(),
-          a.prompts(),
-          a.length(),
-          args.pattern().heads(),
-          args.pattern().width(),
-          a.qkv().data(),
-          args.pattern().scale(),
-          a.mask().data(),
-          a.mask().stride(0),
-          a.rotated(),
-          a.cosines().data(),
-          a.sines().data(),
-          a.cosines().stride(0),
-          adjacentPairs(args.pattern()),
-          a.z().data(),
-          a.gradQkv().data());
+      NativeKernels.attention_backward(set.code(), threads.getAsInt(), call);
     } finally {
       Reference.reachabilityFence(args);
     }
-  }
-
-  private static int adjacentPairs(AttentionPattern pattern) {
-    return pattern.rotation() != null && pattern.rotation().adjacentPairs() ? 1 : 0;
   }
 }

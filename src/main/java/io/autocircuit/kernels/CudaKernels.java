@@ -72,61 +72,22 @@ public final class CudaKernels implements Kernels, AutoCloseable {
 
   @Override
   public void patchForward(PatchForward args) {
-    Arguments.Forward a = Arguments.Forward.of(args, device);
-    if (a.doublePrecision()) {
+    PatchForwardArguments a = PatchForwardArguments.of(args, device);
+    if (a.type() == ElementType.FLOAT64) {
       exact.patchForward(args);
-      return;
+    } else {
+      run(PatchForwardPlan.of(limits, a), args);
     }
-    CudaLaunch.Plan plan =
-        CudaLaunch.patchForward(
-            limits,
-            new CudaLaunch.Forward(
-                shape(
-                    a.bfloat16(),
-                    a.prompts(),
-                    a.positions(),
-                    a.destinations(),
-                    a.sources(),
-                    a.channels()),
-                strided(a.resid(), 2),
-                strided(a.delta(), 3),
-                strided(a.mask(), 3),
-                args.norm(),
-                a.out().address(),
-                a.rstd().address()));
-    run(plan, args);
   }
 
   @Override
   public void patchBackward(PatchBackward args) {
-    Arguments.Backward a = Arguments.Backward.of(args, device);
-    if (a.doublePrecision()) {
+    PatchBackwardArguments a = PatchBackwardArguments.of(args, device);
+    if (a.type() == ElementType.FLOAT64) {
       exact.patchBackward(args);
-      return;
+    } else {
+      run(PatchBackwardPlan.of(limits, a), args);
     }
-    CudaLaunch.Plan plan =
-        CudaLaunch.patchBackward(
-            limits,
-            new CudaLaunch.Backward(
-                shape(
-                    a.bfloat16(),
-                    a.prompts(),
-                    a.positions(),
-                    a.destinations(),
-                    a.sources(),
-                    a.channels()),
-                a.gradOut().address(),
-                strided(a.normalized(), 3),
-                strided(a.rstd(), 3),
-                strided(a.delta(), 3),
-                strided(a.mask(), 3),
-                args.norm(),
-                a.maskGrad().address(),
-                a.perPrompt(),
-                a.perPosition(),
-                strided(a.residGrad(), 2),
-                strided(a.deltaGrad(), 3)));
-    run(plan, args);
   }
 
   @Override
@@ -142,27 +103,6 @@ public final class CudaKernels implements Kernels, AutoCloseable {
   @Override
   public void headOutputs(HeadOutputs args) {
     BatchedProducts.headOutputs(args);
-  }
-
-  private static CudaLaunch.Shape shape(boolean bfloat16, long b, long t, long k, long s, long d) {
-    return new CudaLaunch.Shape(
-        bfloat16 ? CudaLaunch.ElementType.BFLOAT16 : CudaLaunch.ElementType.FLOAT32,
-        Math.toIntExact(b),
-        Math.toIntExact(t),
-        Math.toIntExact(k),
-        Math.toIntExact(s),
-        Math.toIntExact(d));
-  }
-
-  private static CudaLaunch.Strided strided(Arguments.View view, int axes) {
-    if (view.address() == 0) {
-      return CudaLaunch.Strided.NONE;
-    }
-    long[] strides = new long[axes];
-    for (int axis = 0; axis < axes; axis++) {
-      strides[axis] = view.stride(axis);
-    }
-    return CudaLaunch.Strided.of(view.address(), strides);
   }
 
   private void run(CudaLaunch.Plan plan, Object arguments) {

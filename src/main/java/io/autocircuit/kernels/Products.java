@@ -116,27 +116,12 @@ public final class Products {
 
   private static void run(Tensor out, Tensor start, Tensor x, Tensor w) {
     Tensor rows = x.size(1) > 1 && x.stride(1) != 1 ? x.contiguous() : x;
-    Arguments.Product a = Arguments.Product.of(out, start, rows, w);
-    if (a.m() == 0 || a.n() == 0) {
+    MatrixProductArguments a = MatrixProductArguments.of(out, start, rows, w);
+    if (a.empty()) {
       return;
     }
     try {
-      NativeKernels.matrix_product(
-          set(),
-          torch.get_num_threads(),
-          a.type(),
-          a.m(),
-          a.n(),
-          a.k(),
-          a.x().data(),
-          a.x().stride(0),
-          a.w().data(),
-          a.w().stride(a.transposed() ? 1 : 0),
-          a.transposed() ? 1 : 0,
-          a.start().data(),
-          a.start().stride(0),
-          a.out().data(),
-          a.out().stride(0));
+      NativeKernels.matrix_product(set(), torch.get_num_threads(), a.call());
     } finally {
       Reference.reachabilityFence(rows);
       Reference.reachabilityFence(w);

@@ -30,6 +30,8 @@ public final class ModelLoader {
   /**
    * Reads a model in float32 with the default processing of its layout.
    *
+   * @param directory the model directory
+   * @return the model, on the processor; the caller closes it
    * @throws DataException if the directory does not hold a supported, complete, finite model
    */
   public static Transformer load(Path directory) {
@@ -43,6 +45,7 @@ public final class ModelLoader {
    * @param processing the weight processing; null for the layout's default (all steps for Hugging
    *     Face, none for HookedTransformer)
    * @param type float32 or float64, the type it computes in
+   * @return the model, on the processor; the caller closes it
    * @throws DataException if the directory does not hold a supported, complete, finite model
    */
   public static Transformer load(Path directory, WeightProcessing processing, ScalarType type) {

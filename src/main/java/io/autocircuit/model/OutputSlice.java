@@ -45,7 +45,12 @@ public enum OutputSlice {
         "slice", key, Arrays.stream(values()).map(OutputSlice::key).toList());
   }
 
-  /** The first position of the slice for prompts of that length. */
+  /**
+   * The first position of the slice for prompts of that length.
+   *
+   * @param length of the prompts, padding included
+   * @return counted from 0, at most {@code length - 1}
+   */
   public int first(int length) {
     return switch (this) {
       case LAST_SEQ -> length - 1;
@@ -54,7 +59,12 @@ public enum OutputSlice {
     };
   }
 
-  /** Cuts axis 1 of {@code [B,T,…]}; a view. */
+  /**
+   * Cuts axis 1 of {@code [B,T,…]}; a view.
+   *
+   * @param x {@code [B,T,…]}
+   * @return {@code [B,P,…]}, in the current scope
+   */
   public Tensor apply(Tensor x) {
     long first = first((int) x.size(1));
     return x.narrow(1, first, x.size(1) - first);

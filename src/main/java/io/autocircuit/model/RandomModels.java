@@ -100,7 +100,11 @@ public final class RandomModels {
         Math.sqrt(8));
   }
 
-  /** The names that {@link #shape} knows. */
+  /**
+   * The names that {@link #shape} knows.
+   *
+   * @return each once
+   */
   public static List<String> names() {
     return SHAPES.stream().map(TransformerConfig::name).toList();
   }
@@ -109,6 +113,8 @@ public final class RandomModels {
    * The shape of a known model: {@code gpt2-small}, {@code pythia-70m}, {@code stories260k} (with
    * keys and values for every head), or {@code tiny} for tests.
    *
+   * @param name one of {@link #names}
+   * @return its shape
    * @throws UnknownNameException if there is none of that name
    */
   public static TransformerConfig shape(String name) {
@@ -118,12 +124,23 @@ public final class RandomModels {
         .orElseThrow(() -> new UnknownNameException("model shape", name, names()));
   }
 
-  /** A model of GPT-2 small's shape in float32, 650 MB of weights. */
+  /**
+   * A model of GPT-2 small's shape in float32, 650 MB of weights.
+   *
+   * @param seed of the weights
+   * @return the model, on the processor; the caller closes it
+   */
   public static Transformer gpt2Small(long seed) {
     return of(shape(GPT2_SMALL), seed);
   }
 
-  /** A model of that shape in float32; see {@link #of(TransformerConfig, long, ScalarType)}. */
+  /**
+   * A model of that shape in float32; see {@link #of(TransformerConfig, long, ScalarType)}.
+   *
+   * @param config the shape
+   * @param seed of the weights
+   * @return the model, on the processor; the caller closes it
+   */
   public static Transformer of(TransformerConfig config, long seed) {
     return of(config, seed, ScalarType.Float);
   }

@@ -47,6 +47,24 @@ public record TransformerConfig(
   /**
    * Checks the sizes.
    *
+   * @param name a name for reports
+   * @param blocks number of blocks L
+   * @param heads query heads H per block
+   * @param dModel width of the residual stream D
+   * @param dHead width of a head
+   * @param dMlp width of the MLP; 0 for attention-only models
+   * @param vocabulary number of token ids
+   * @param outputs number of logits per position (the vocabulary, except in compiled models)
+   * @param contextLength most positions of a prompt
+   * @param activation of the MLP
+   * @param gatedMlp whether the MLP is {@code (act(x W_gate) ⊙ (x W_in)) W_out}
+   * @param normalization at every destination but, where {@code finalNormalization} differs, the
+   *     end
+   * @param finalNormalization before the unembedding
+   * @param causal whether position t sees only positions ≤ t
+   * @param parallel whether attention and MLP read the same stream
+   * @param positions how positions enter
+   * @param attentionScale what attention scores are divided by
    * @throws IllegalArgumentException if one is not positive (dMlp: negative), the scale is not
    *     positive, or rotary positions do not fit the heads
    */
@@ -116,7 +134,15 @@ public record TransformerConfig(
   public record Rotary(int dimensions, double[] inverseFrequencies, boolean adjacentPairs)
       implements Positions {
 
-    /** Plain rotary positions: angle {@code position / base^(2i / dimensions)}. */
+    /**
+     * Plain rotary positions: angle {@code position / base^(2i / dimensions)}.
+     *
+     * @param dimensions of each head that are turned, from the first on; even
+     * @param base θ, such as 10000
+     * @param adjacentPairs whether dimensions 2i and 2i+1 are turned together, not i and i +
+     *     dimensions/2
+     * @return rotary positions without scaling
+     */
     public static Rotary withBase(int dimensions, double base, boolean adjacentPairs) {
       double[] f = new double[dimensions / 2];
       for (int i = 0; i < f.length; i++) {
@@ -126,7 +152,11 @@ public record TransformerConfig(
     }
   }
 
-  /** Whether the model has no MLPs. */
+  /**
+   * Whether the model has no MLPs.
+   *
+   * @return true if {@code dMlp} is 0
+   */
   public boolean attentionOnly() {
     return dMlp == 0;
   }

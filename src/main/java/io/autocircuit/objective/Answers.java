@@ -63,7 +63,14 @@ public final class Answers {
         .scatter_add(0, place.indices(prompts, n), picked.mul(place.tensor(weights, n)));
   }
 
-  /** Mean of the answers minus mean of the wrong answers, {@code [B]}; differentiable. */
+  /**
+   * Mean of the answers minus mean of the wrong answers, {@code [B]}; differentiable.
+   *
+   * @param values {@code [B,P,V]}, logits or a function of them
+   * @param answers tokens by prompt and position, {@code [B][P][…]}
+   * @param wrongAnswers tokens by prompt and position, {@code [B][P][…]}
+   * @return {@code [B]}, in the current scope
+   */
   public static Tensor difference(Tensor values, int[][][] answers, int[][][] wrongAnswers) {
     return value(values, answers).sub(value(values, wrongAnswers));
   }
@@ -71,6 +78,9 @@ public final class Answers {
   /**
    * Whether the largest value is the answer: 1 or 0, averaged over positions, {@code [B]}.
    *
+   * @param values {@code [B,P,V]}, logits or a function of them
+   * @param answers tokens by prompt and position, {@code [B][P][…]}; one for each position
+   * @return a share from 0 to 1 for each prompt
    * @throws IllegalArgumentException if a prompt has more than one answer
    */
   public static double[] correct(Tensor values, int[][][] answers) {
@@ -100,6 +110,11 @@ public final class Answers {
   /**
    * Whether the first answer's value is at least that of every wrong answer: 1 or 0, averaged over
    * positions, {@code [B]}. A tie counts as correct.
+   *
+   * @param values {@code [B,P,V]}, logits or a function of them
+   * @param answers tokens by prompt and position, {@code [B][P][…]}
+   * @param wrongAnswers tokens by prompt and position, {@code [B][P][…]}
+   * @return a share from 0 to 1 for each prompt
    */
   public static double[] correctOverWrong(
       Tensor values, int[][][] answers, int[][][] wrongAnswers) {

@@ -14,7 +14,12 @@ public enum LogitFunction {
   /** {@code exp(l) / stopgrad(Σ exp(l))}: the value of a probability, the gradient of exp. */
   LOGIT_EXP;
 
-  /** Applies it over the last axis; differentiable. */
+  /**
+   * Applies it over the last axis; differentiable.
+   *
+   * @param logits {@code [B,P,V]}
+   * @return {@code [B,P,V]}, in the current scope
+   */
   public Tensor apply(Tensor logits) {
     return switch (this) {
       case LOGIT -> logits;

@@ -26,7 +26,16 @@ public interface LossFunction {
    */
   record WithGradient(Tensor losses, Tensor gradient) {}
 
-  /** Evaluates the function and its gradient; both belong to the current scope. */
+  /**
+   * Evaluates the function and its gradient; both belong to the current scope.
+   *
+   * @param logits {@code [B,P,V]}
+   * @param batch the prompts and their answers
+   * @param reference logits to compare with, {@code [B,P,V]}; null where the function compares with
+   *     none
+   * @return {@code [B]} losses, and the gradient of their sum with respect to the logits, {@code
+   *     [B,P,V]}
+   */
   default WithGradient withGradient(Tensor logits, PromptBatch batch, Tensor reference) {
     try (TensorScope scope = new TensorScope()) {
       Tensor leaf = logits.detach().clone().set_requires_grad(true);

@@ -40,6 +40,8 @@ public record Curve(
    */
   public record Point(double edges, double value) {
     /**
+     * @param edges size of the circuit, finite and not negative
+     * @param value the metric; NaN and infinite values are not drawn but listed under the plot
      * @throws IllegalArgumentException if {@code edges} is negative, infinite or NaN
      */
     public Point {
@@ -53,6 +55,17 @@ public record Curve(
   /**
    * Copies and sorts the points.
    *
+   * @param name the metric, the plot's heading
+   * @param series what the line stands for, usually the prune algorithm; shown in a legend when a
+   *     plot has more than one line
+   * @param xLabel title of the horizontal axis
+   * @param yLabel title of the vertical axis
+   * @param logX logarithmic horizontal axis; x = 0 is drawn at 0.5 with the label 0
+   * @param logY logarithmic vertical axis; where a value is zero or negative the page uses a
+   *     symmetric logarithmic axis instead and says so
+   * @param lowerIsBetter adds the hint "lower is better"
+   * @param points the measurements, at most one for each number of edges; kept in ascending order
+   *     of edges
    * @throws NullPointerException if an argument or a point is null
    * @throws IllegalArgumentException if two points have the same number of edges
    */

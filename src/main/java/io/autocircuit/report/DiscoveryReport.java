@@ -68,6 +68,7 @@ public final class DiscoveryReport {
    * @param result what came out
    * @param summary what was run, shown first (model, dataset, …)
    * @param settings every setting
+   * @return its values
    */
   public static ReportData of(
       String title,

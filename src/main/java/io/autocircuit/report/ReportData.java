@@ -56,6 +56,23 @@ public record ReportData(
   /**
    * Copies and sorts the collections and checks that they fit together.
    *
+   * @param title heading of the page
+   * @param verdict a sentence or two that sum the result up, or null
+   * @param summary what was run, shown as cards under the title (model, dataset, algorithm, …), in
+   *     the map's order
+   * @param settings every setting and its value, shown as a table, in the map's order
+   * @param curves the metrics; curves of the same name share one plot and must agree on labels and
+   *     axes
+   * @param nodes the nodes of the graph with their layers. An attention head needs only one entry:
+   *     {@code A0.1} also stands for the inputs {@code A0.1.Q}, {@code A0.1.K} and {@code A0.1.V},
+   *     which are drawn as one node.
+   * @param edges scored edges; kept by descending |score|, NaN last, equal ones in the given order
+   * @param totalEdges how many edges the whole graph has; more than {@code edges.size()} if only
+   *     the best ones were handed over
+   * @param positionLabels text of each token position, by {@link ScoredEdge#seqIdx}; may be empty
+   *     or shorter than the number of positions
+   * @param firstDrawn how many edges are drawn when the page is opened; at least 0, and no more are
+   *     drawn than there are
    * @throws NullPointerException if an argument other than {@code verdict}, or an element, is null
    * @throws IllegalArgumentException if an edge's endpoint is not among {@code nodes} or does not
    *     lead to a later layer, a node occurs twice with different layers, {@code totalEdges} is

@@ -47,6 +47,7 @@ public final class ResultDirectory {
    * Fails now if results could not be written later. Leaves nothing behind, not even the directory;
    * what a process left there that was ended while it wrote is finished or undone.
    *
+   * @param directory where results will be written
    * @throws DataException if the directory cannot be made or written
    */
   public static void requireWritable(Path directory) {
@@ -58,6 +59,7 @@ public final class ResultDirectory {
    * older {@code run.json} goes.
    *
    * @param directory made if it does not exist
+   * @param result the discovery
    * @throws DataException if they cannot be written
    */
   public static void write(Path directory, Discovery.Result result) {

@@ -43,7 +43,6 @@ final class RunSettings {
               table.put("device", m.device());
               table.put("kernels", m.kernels());
               table.put("threads", m.threads());
-              table.put("memory", m.memory());
             });
     table.put("version", spec.version());
     table.put("run", spec.hash());

@@ -30,6 +30,8 @@ public final class EmbeddedTask {
    *
    * @param processing extra weight processing, or null for none (the weights are processed already)
    * @param type float32 or float64
+   * @return a model that the caller closes
+   * @throws DataException if the jar does not hold it
    */
   public static Transformer model(WeightProcessing processing, ScalarType type) {
     return ModelLoader.load(directory(), processing, type);
@@ -49,7 +51,12 @@ public final class EmbeddedTask {
     return folder;
   }
 
-  /** Its prompts. */
+  /**
+   * Its prompts.
+   *
+   * @return token ids
+   * @throws DataException if the jar does not hold them
+   */
   public static PromptDataset prompts() {
     return PromptDataset.parse(
         new String(promptBytes(), StandardCharsets.UTF_8), "embedded prompts.json");

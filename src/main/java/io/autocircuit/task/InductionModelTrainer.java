@@ -1,7 +1,5 @@
 package io.autocircuit.task;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.data.PromptDataset;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.DataException;
@@ -89,6 +87,20 @@ public final class InductionModelTrainer {
     /**
      * Checks ranges.
      *
+     * @param layers blocks
+     * @param heads heads per block
+     * @param dModel width of the residual stream
+     * @param dHead width of a head
+     * @param vocab tokens; token 0 begins every sequence. More than {@code context}
+     * @param context longest sequence, at least 4
+     * @param steps optimizer steps
+     * @param batchSize sequences per step
+     * @param learningRate AdamW's highest step size
+     * @param weightDecay AdamW's decoupled decay, multiplied by the step size
+     * @param warmup steps over which the step size grows
+     * @param tokenScale initial token embedding in units of {@code 1/√dModel}
+     * @param positionScale initial position embedding in units of {@code 1/√dModel}
+     * @param seed of the initial weights and the data
      * @throws IllegalArgumentException naming the setting that is out of range
      */
     public Settings {
@@ -110,12 +122,21 @@ public final class InductionModelTrainer {
       }
     }
 
-    /** The settings of the embedded default model. */
+    /**
+     * The settings of the embedded default model.
+     *
+     * @return these settings
+     */
     public static Settings standard() {
       return new Settings(2, 4, 64, 16, 64, 24, 2000, 32, 3e-3, 0.3, 100, 2, 6, 1);
     }
 
-    /** These settings with another seed. */
+    /**
+     * These settings with another seed.
+     *
+     * @param newSeed the seed
+     * @return the settings with it
+     */
     public Settings withSeed(long newSeed) {
       return new Settings(
           layers,
@@ -202,7 +223,9 @@ public final class InductionModelTrainer {
             "directory=" + directory + " cannot be made; choose a writable place", e);
       }
       Safetensors.write(directory.resolve("model.safetensors"), weights, Map.of("format", "pt"));
-      byte[] config = (config(settings).toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
+      byte[] config =
+          (InductionModelFiles.config(settings).toPrettyString() + "\n")
+              .getBytes(StandardCharsets.UTF_8);
       AtomicFile.write(directory.resolve("config.json"), out -> out.write(config));
     }
   }
@@ -210,7 +233,9 @@ public final class InductionModelTrainer {
   /**
    * Trains a model.
    *
+   * @param settings the shape of the model, and how it is trained
    * @param progress told about the first, the last and every 50th step
+   * @return the weights and how good they are
    */
   @SuppressWarnings("try") // a scope is held, not read
   public static Result train(Settings settings, Consumer<Progress> progress) {
@@ -234,7 +259,8 @@ public final class InductionModelTrainer {
       }
       float[] values = new float[network.size()];
       new FloatPointer(flat.data_ptr_float()).get(values);
-      Map<String, Safetensors.Array> weights = processed(network, split(network, values));
+      Map<String, Safetensors.Array> weights =
+          InductionModelFiles.processed(network, InductionModelFiles.split(network, values));
       InductionSequences.Batch unseen =
           InductionSequences.draw(512, settings.context, settings.vocab, heldOut);
       return new Result(settings, weights, loss, evaluate(network, weights, unseen));
@@ -247,9 +273,11 @@ public final class InductionModelTrainer {
    * settings, 64 prompts of 16 tokens this is the embedded default.
    *
    * @param directory made if it does not exist
+   * @param settings the shape of the model, and how it is trained
    * @param prompts number of prompt pairs
    * @param promptLength tokens of each, at most the model's context
    * @param progress as in {@link #train}
+   * @return the weights and how good they are
    * @throws IllegalArgumentException if a number is out of range, before training
    * @throws DataException if the directory cannot be written
    */
@@ -290,6 +318,7 @@ public final class InductionModelTrainer {
    * @param weights by TransformerLens's names
    * @param sequences how many to draw
    * @param seed of the sequences
+   * @return how good the weights are
    */
   public static Evaluation evaluate(
       Settings settings, Map<String, Safetensors.Array> weights, int sequences, long seed) {
@@ -351,19 +380,6 @@ public final class InductionModelTrainer {
     return torch.cross_entropy_loss(logits, torch.tensor(batch.targets()));
   }
 
-  static Map<String, Safetensors.Array> split(AttentionOnlyNetwork network, float[] flat) {
-    Map<String, Safetensors.Array> weights = new LinkedHashMap<>();
-    int offset = 0;
-    for (Map.Entry<String, long[]> entry : network.shapes().entrySet()) {
-      int size = AttentionOnlyNetwork.size(entry.getValue());
-      float[] part = new float[size];
-      System.arraycopy(flat, offset, part, 0, size);
-      weights.put(entry.getKey(), new Safetensors.Array(entry.getValue(), part));
-      offset += size;
-    }
-    return weights;
-  }
-
   // ---- evaluation ----
 
   @SuppressWarnings("try") // a scope is held, not read
@@ -422,101 +438,5 @@ public final class InductionModelTrainer {
       }
       return sum / batch.queries().length;
     }
-  }
-
-  // ---- the saved form ----
-
-  /**
-   * TransformerLens's default processing, which leaves every probability as it is: what reads the
-   * normalised stream is centred over its input, what writes to the stream over its output, the
-   * unembedding over the vocabulary, and value biases move into the output bias.
-   */
-  static Map<String, Safetensors.Array> processed(
-      AttentionOnlyNetwork network, Map<String, Safetensors.Array> trained) {
-    Map<String, Safetensors.Array> weights = new LinkedHashMap<>(trained);
-    int width = network.dModel();
-    int inner = network.dHead();
-    weights.compute("embed.W_E", (n, a) -> centred(a, width, 1));
-    weights.compute("pos_embed.W_pos", (n, a) -> centred(a, width, 1));
-    for (int layer = 0; layer < network.layers(); layer++) {
-      String attn = "blocks." + layer + ".attn.";
-      for (String reader : new String[] {"W_Q", "W_K", "W_V"}) {
-        weights.compute(attn + reader, (n, a) -> centred(a, width, inner));
-      }
-      Safetensors.Array writer = centred(weights.get(attn + "W_O"), width, 1);
-      Safetensors.Array valueBias = weights.get(attn + "b_V");
-      Safetensors.Array bias = centred(weights.get(attn + "b_O"), width, 1);
-      weights.put(attn + "W_O", writer);
-      weights.put(attn + "b_O", plus(bias, valueBias.data(), writer.data()));
-      weights.put(
-          attn + "b_V",
-          new Safetensors.Array(valueBias.shape(), new float[valueBias.data().length]));
-    }
-    weights.compute(
-        "unembed.W_U", (n, a) -> centred(centred(a, width, network.vocab()), network.vocab(), 1));
-    weights.compute("unembed.b_U", (n, a) -> centred(a, network.vocab(), 1));
-    return weights;
-  }
-
-  /**
-   * {@code array} less its mean over the axis of {@code extent} whose elements lie {@code stride}
-   * apart.
-   */
-  private static Safetensors.Array centred(Safetensors.Array array, int extent, int stride) {
-    float[] data = array.data().clone();
-    for (int outer = 0; outer < data.length; outer += extent * stride) {
-      for (int i = outer; i < outer + stride; i++) {
-        double sum = 0;
-        for (int k = 0; k < extent; k++) {
-          sum += data[i + k * stride];
-        }
-        for (int k = 0; k < extent; k++) {
-          data[i + k * stride] = (float) (data[i + k * stride] - sum / extent);
-        }
-      }
-    }
-    return new Safetensors.Array(array.shape(), data);
-  }
-
-  /** {@code bias + row · matrix}. */
-  private static Safetensors.Array plus(Safetensors.Array bias, float[] row, float[] matrix) {
-    float[] sum = bias.data().clone();
-    for (int j = 0; j < sum.length; j++) {
-      double total = sum[j];
-      for (int i = 0; i < row.length; i++) {
-        total += (double) row[i] * matrix[i * sum.length + j];
-      }
-      sum[j] = (float) total;
-    }
-    return new Safetensors.Array(bias.shape(), sum);
-  }
-
-  private static ObjectNode config(Settings settings) {
-    return new ObjectMapper()
-        .createObjectNode()
-        .put("architecture", "HookedTransformer")
-        .put("n_layers", settings.layers)
-        .put("n_heads", settings.heads)
-        .put("d_model", settings.dModel)
-        .put("d_head", settings.dHead)
-        .putNull("d_mlp")
-        .put("d_vocab", settings.vocab)
-        .put("d_vocab_out", settings.vocab)
-        .put("n_ctx", settings.context)
-        .putNull("act_fn")
-        .put("normalization_type", "LNPre")
-        .put("eps", AttentionOnlyNetwork.EPS)
-        .put("attn_only", true)
-        .put("attention_dir", "causal")
-        .put("positional_embedding_type", "standard")
-        .putNull("rotary_dim")
-        .put("rotary_base", 10000)
-        .put("rotary_adjacent_pairs", false)
-        .put("parallel_attn_mlp", false)
-        .put("gated_mlp", false)
-        .put("final_rms", false)
-        .putNull("n_key_value_heads")
-        .put("use_attn_scale", true)
-        .put("attn_scale", Math.sqrt(settings.dHead));
   }
 }

@@ -37,6 +37,7 @@ public final class InductionPrompts {
    * @param length tokens of each prompt, BOS (token 0) included, at least 6
    * @param vocab tokens of the model, at least {@code length}
    * @param seed the same seed gives the same pairs
+   * @return the pairs
    * @throws IllegalArgumentException if a number is out of range
    */
   public static PromptDataset generate(int prompts, int length, int vocab, long seed) {
@@ -89,6 +90,8 @@ public final class InductionPrompts {
    * Writes prompt pairs of token ids with answers for the last position as JSON in AutoCircuit's
    * schema, one pair a line, whole or not at all.
    *
+   * @param file where to
+   * @param dataset the pairs
    * @throws IllegalArgumentException if a prompt or an answer is text, or answers are per position
    * @throws DataException if the file cannot be written
    */

@@ -26,6 +26,8 @@ public record RandomPrompts(int count, int length) {
   /**
    * Checks the numbers.
    *
+   * @param count number of pairs, at least 1
+   * @param length tokens of each prompt, at least 2
    * @throws IllegalArgumentException if one is too small
    */
   public RandomPrompts {

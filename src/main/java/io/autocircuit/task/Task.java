@@ -24,6 +24,8 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
    * Checks that the model can read the prompts and say the answers, and that clean and corrupt
    * differ somewhere.
    *
+   * @param model the model; closed with the task
+   * @param prompts prompt pairs that the model can read
    * @throws io.autocircuit.files.DataException if not
    */
   public Task {
@@ -35,6 +37,9 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
    * Reads a model directory, in float32 with its layout's default weight processing, and a prompt
    * file; {@code tokenizer.json} in the model directory turns text into token ids.
    *
+   * @param modelDirectory the model's directory
+   * @param promptFile the prompts' file
+   * @return the task, which the caller closes
    * @throws io.autocircuit.files.DataException if one of them cannot be used; the message says why
    */
   public static Task load(Path modelDirectory, Path promptFile) {
@@ -57,6 +62,11 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
   /**
    * Like {@link #tokenize(PromptDataset, Path, BosPolicy, MultiTokenAnswers)}, refusing answers of
    * several tokens.
+   *
+   * @param prompts text or token ids
+   * @param modelDirectory where {@code tokenizer.json} may lie; null for nowhere
+   * @param bos whether text begins with the model's BOS
+   * @return token ids
    */
   public static TokenizedDataset tokenize(
       PromptDataset prompts, Path modelDirectory, BosPolicy bos) {
@@ -66,9 +76,11 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
   /**
    * Turns prompts into token ids with the tokenizer of a model directory, if it has one.
    *
+   * @param prompts text or token ids
    * @param modelDirectory where {@code tokenizer.json} may lie; null for nowhere
    * @param bos whether text begins with the model's BOS
    * @param several what becomes of answers of several tokens
+   * @return token ids
    * @throws io.autocircuit.files.DataException if there is text and no tokenizer, or an answer
    *     cannot be used
    */
@@ -83,10 +95,12 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
    * Reads a prompt file, turns it into token ids with the tokenizer of a model directory, if it has
    * one, and checks what the model takes, so that one message names whatever is wrong.
    *
+   * @param promptFile the prompts' file
    * @param modelDirectory where {@code tokenizer.json} may lie; null for nowhere
    * @param bos whether text begins with the model's BOS
    * @param several what becomes of answers of several tokens
    * @param limits what the model takes
+   * @return token ids
    * @throws io.autocircuit.files.DataException if the file cannot be read, there is text and no
    *     tokenizer, or a prompt cannot be used
    */
@@ -110,7 +124,9 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
   /**
    * What a model takes.
    *
+   * @param model the model
    * @param paired whether clean and corrupt prompts of a pair must have one length: without padding
+   * @return its limits
    */
   public static PromptLimits limits(Transformer model, boolean paired) {
     TransformerConfig c = model.config();

@@ -33,6 +33,8 @@ public record Device(Kind kind, int index) {
   /**
    * A device.
    *
+   * @param kind the processor, or a device
+   * @param index which of its kind, from 0
    * @throws IllegalArgumentException if the index is negative, or not 0 where there is one alone
    */
   public Device {
@@ -42,12 +44,21 @@ public record Device(Kind kind, int index) {
     }
   }
 
-  /** The CUDA device of that number. */
+  /**
+   * The CUDA device of that number.
+   *
+   * @param index its number, from 0
+   * @return that device, whether or not it exists
+   */
   public static Device cuda(int index) {
     return new Device(Kind.CUDA, index);
   }
 
-  /** Whether it is a CUDA device. */
+  /**
+   * Whether it is a CUDA device.
+   *
+   * @return false for the processor
+   */
   public boolean isCuda() {
     return kind == Kind.CUDA;
   }

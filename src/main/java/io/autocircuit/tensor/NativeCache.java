@@ -22,8 +22,7 @@ import org.bytedeco.javacpp.Loader;
  * finds nothing left to do.
  *
  * <p>Classes of this library that use native ones do this when they are first used. A program that
- * uses JavaCPP or libtorch before them calls {@code NativeTuning.apply()}, or {@link #prepare},
- * first.
+ * uses JavaCPP or libtorch before them calls {@link NativeTuning#apply} first.
  */
 public final class NativeCache {
   private static final String PROPERTY = "org.bytedeco.javacpp.cachedir";
@@ -52,11 +51,19 @@ public final class NativeCache {
   private NativeCache() {}
 
   /**
-   * Sees to it that all native libraries lie whole where JavaCPP loads them from.
+   * Sees to it that all native libraries lie whole where JavaCPP loads them from, and that the
+   * process is set up for them ({@link NativeTuning}). Whatever in this library loads native code
+   * calls it first; only the first call does anything.
    *
    * @throws IllegalStateException if they cannot be put there
    */
   public static void prepare() {
+    unpack();
+    NativeTuning.applyIfItLoads();
+  }
+
+  /** The first half of {@link #prepare}. */
+  static void unpack() {
     if (PROBLEM != null) {
       throw new IllegalStateException(PROBLEM);
     }
@@ -95,7 +102,8 @@ public final class NativeCache {
         new Libraries("/org/bytedeco/pytorch/" + platform, "jnitorch"),
         // NVIDIA's own libraries may lie beside these, 3 GB of them
         new Libraries("/org/bytedeco/cuda/" + platform, "jnicudart", "libjni"),
-        new Libraries("/io/autocircuit/kernels/internal/" + platform, "jniautocircuit_env"));
+        new Libraries("/io/autocircuit/kernels/internal/" + platform, "jniautocircuit"),
+        new Libraries("/io/autocircuit/tensor/internal/" + platform, "jniautocircuit_env"));
   }
 
   private static String problem() {

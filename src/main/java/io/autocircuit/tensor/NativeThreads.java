@@ -31,6 +31,8 @@ public final class NativeThreads implements AutoCloseable {
   /**
    * {@code count} threads for libtorch and our kernels, one for OpenBLAS.
    *
+   * @param count threads of an operation, at least 1
+   * @return what sets the counts back when it is closed
    * @throws IllegalArgumentException if it is not positive
    */
   public static NativeThreads use(int count) {
@@ -40,18 +42,28 @@ public final class NativeThreads implements AutoCloseable {
   /**
    * {@code count} threads for OpenBLAS too: for libtorch's own products, as a yardstick.
    *
+   * @param count threads of an operation, at least 1
+   * @return what sets the counts back when it is closed
    * @throws IllegalArgumentException if it is not positive
    */
   public static NativeThreads withBlas(int count) {
     return new NativeThreads(count, count);
   }
 
-  /** The kind of processor whose matrix products OpenBLAS runs, such as {@code SkylakeX}. */
+  /**
+   * The kind of processor whose matrix products OpenBLAS runs, such as {@code SkylakeX}.
+   *
+   * @return OpenBLAS's name of it
+   */
   public static String blas() {
     return openblas_full.openblas_get_corename().getString();
   }
 
-  /** One thread. */
+  /**
+   * One thread.
+   *
+   * @return what sets the counts back when it is closed
+   */
   public static NativeThreads one() {
     return use(1);
   }

@@ -16,7 +16,12 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 public record Placement(ScalarType type, Device device) {
 
-  /** Beside a tensor, of its type. */
+  /**
+   * Beside a tensor, of its type.
+   *
+   * @param tensor of a model, say
+   * @return that tensor's device and type
+   */
   public static Placement of(Tensor tensor) {
     Device device =
         tensor.is_cuda()
@@ -25,32 +30,65 @@ public record Placement(ScalarType type, Device device) {
     return new Placement(tensor.scalar_type().intern(), device);
   }
 
-  /** The same device, another type. */
+  /**
+   * The same device, another type.
+   *
+   * @param other the type of the tensors
+   * @return a placement that makes tensors of that type here
+   */
   public Placement of(ScalarType other) {
     return new Placement(other, device);
   }
 
-  /** An uninitialised contiguous tensor. */
+  /**
+   * An uninitialised contiguous tensor.
+   *
+   * @param shape the length of each axis
+   * @return in the current scope; its elements are whatever lay there
+   */
   public Tensor empty(long... shape) {
     return Tensors.empty(type, device, shape);
   }
 
-  /** A contiguous tensor of zeros. */
+  /**
+   * A contiguous tensor of zeros.
+   *
+   * @param shape the length of each axis
+   * @return in the current scope
+   */
   public Tensor zeros(long... shape) {
     return empty(shape).zero_();
   }
 
-  /** A tensor with a copy of {@code data}. */
+  /**
+   * A tensor with a copy of {@code data}.
+   *
+   * @param data the elements, row-major
+   * @param shape the length of each axis
+   * @return in the current scope
+   */
   public Tensor tensor(float[] data, long... shape) {
     return moved(Tensors.of(type, data, shape));
   }
 
-  /** A tensor with a copy of {@code data}, rounded to its type. */
+  /**
+   * A tensor with a copy of {@code data}, rounded to its type.
+   *
+   * @param data the elements, row-major
+   * @param shape the length of each axis
+   * @return in the current scope
+   */
   public Tensor tensor(double[] data, long... shape) {
     return moved(Tensors.of(type, data, shape));
   }
 
-  /** An int64 tensor with a copy of {@code data}. */
+  /**
+   * An int64 tensor with a copy of {@code data}.
+   *
+   * @param data the elements, row-major
+   * @param shape the length of each axis
+   * @return in the current scope
+   */
   public Tensor indices(long[] data, long... shape) {
     return moved(Tensors.of(data, shape));
   }
@@ -58,6 +96,11 @@ public record Placement(ScalarType type, Device device) {
   /**
    * Some slices along an axis, next to each other: a view where they are neighbours, else a copy.
    * On a device no list of them has to travel.
+   *
+   * @param from a tensor on any device
+   * @param axis the axis that is cut, from 0
+   * @param which indices along it, in the order wanted
+   * @return as {@code from}, with as many slices along {@code axis} as {@code which} names
    */
   public static Tensor slices(Tensor from, int axis, int[] which) {
     if (from.is_cpu() && !neighbours(which)) {

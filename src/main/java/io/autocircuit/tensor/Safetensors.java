@@ -1,16 +1,10 @@
 package io.autocircuit.tensor;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
-import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.JsonFiles;
 import io.autocircuit.graph.Suggestions;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -49,7 +43,6 @@ public final class Safetensors implements AutoCloseable {
 
   static final String METADATA = "__metadata__";
   private static final long LARGEST_INDEX = 32L << 20;
-  private static final int CHUNK_BYTES = 1 << 18;
 
   /** Where one tensor lies: {@code begin} counts from the start of the file. */
   record Entry(Shard shard, DType dtype, long[] shape, long count, long begin) {
@@ -78,6 +71,8 @@ public final class Safetensors implements AutoCloseable {
    * Opens a safetensors file, the index of a sharded model, or a directory that holds {@code
    * model.safetensors} or else {@code model.safetensors.index.json}.
    *
+   * @param fileOrIndex a file, an index, or a directory
+   * @return the checked view; the caller closes it
    * @throws DataException if there is no such file or anything about it is wrong
    */
   public static Safetensors open(Path fileOrIndex) {
@@ -208,22 +203,39 @@ public final class Safetensors implements AutoCloseable {
 
   // ---- what is in it ----
 
-  /** The file, or the index file, that was opened. */
+  /**
+   * The file, or the index file, that was opened.
+   *
+   * @return as it was given to {@link #open}, or found in the directory given
+   */
   public Path source() {
     return source;
   }
 
-  /** The names of all tensors, sorted. */
+  /**
+   * The names of all tensors, sorted.
+   *
+   * @return unmodifiable
+   */
   public Set<String> names() {
     return entries.keySet();
   }
 
-  /** Whether there is a tensor of this name. */
+  /**
+   * Whether there is a tensor of this name.
+   *
+   * @param name of a tensor
+   * @return false for names in the metadata
+   */
   public boolean contains(String name) {
     return entries.containsKey(name);
   }
 
-  /** The free-form strings in the header (of all shards), sorted by key. */
+  /**
+   * The free-form strings in the header (of all shards), sorted by key.
+   *
+   * @return unmodifiable; empty where the header has none
+   */
   public Map<String, String> metadata() {
     return metadata;
   }
@@ -231,6 +243,8 @@ public final class Safetensors implements AutoCloseable {
   /**
    * The shape of a tensor.
    *
+   * @param name of a tensor
+   * @return the length of each axis; none for a scalar
    * @throws DataException if there is no such tensor
    */
   public long[] shape(String name) {
@@ -240,6 +254,8 @@ public final class Safetensors implements AutoCloseable {
   /**
    * The element type in the file: {@code F32}, {@code BF16}, {@code I64}, ….
    *
+   * @param name of a tensor
+   * @return its name in the header
    * @throws DataException if there is no such tensor
    */
   public String dtype(String name) {
@@ -249,6 +265,7 @@ public final class Safetensors implements AutoCloseable {
   /**
    * Reads a tensor, converted to float32 (rounding to nearest; a bool becomes 0 or 1).
    *
+   * @param name of a tensor
    * @return a fresh contiguous float32 tensor on the CPU, owned by the current {@link TensorScope}
    * @throws DataException if there is no such tensor or the file cannot be read any more
    */
@@ -261,12 +278,11 @@ public final class Safetensors implements AutoCloseable {
       Tensor tensor = torch.empty(entry.shape(), options, new MemoryFormatOptional());
       if (entry.count() > 0) {
         FloatPointer values = tensor.data_ptr_float();
-        float[] converted =
-            new float[(int) Math.min(entry.count(), CHUNK_BYTES / entry.dtype().bytes)];
-        read(
+        float[] converted = new float[SafetensorsElements.most(entry)];
+        SafetensorsElements.read(
             entry,
             (bytes, first, count) -> {
-              convert(entry.dtype(), bytes, converted, 0, count);
+              SafetensorsElements.convert(entry.dtype(), bytes, converted, 0, count);
               values.position(first).put(converted, 0, count);
             });
       }
@@ -277,19 +293,25 @@ public final class Safetensors implements AutoCloseable {
   /**
    * Reads a tensor as Java floats, row-major, converted to float32.
    *
+   * @param name of a tensor
+   * @return all elements
    * @throws DataException if there is no such tensor, it has more than 2^31-9 elements, or the file
    *     cannot be read any more
    */
   public float[] floats(String name) {
     Entry entry = entry(name);
     float[] values = new float[arrayLength(name, entry)];
-    read(entry, (bytes, first, count) -> convert(entry.dtype(), bytes, values, (int) first, count));
+    SafetensorsElements.read(
+        entry,
+        (bytes, first, count) ->
+            SafetensorsElements.convert(entry.dtype(), bytes, values, (int) first, count));
     return values;
   }
 
   /**
    * Reads a part of a tensor as Java floats, row-major, converted to float32.
    *
+   * @param name of a tensor
    * @param first the number of the first element wanted
    * @param count how many, all within the tensor
    * @return that many numbers
@@ -300,15 +322,17 @@ public final class Safetensors implements AutoCloseable {
     Objects.checkFromIndexSize(first, count, whole.count());
     long begin = whole.begin() + first * whole.dtype().bytes;
     float[] values = new float[count];
-    read(
+    SafetensorsElements.read(
         new Entry(whole.shard(), whole.dtype(), new long[] {count}, count, begin),
-        (bytes, at, n) -> convert(whole.dtype(), bytes, values, (int) at, n));
+        (bytes, at, n) -> SafetensorsElements.convert(whole.dtype(), bytes, values, (int) at, n));
     return values;
   }
 
   /**
    * Reads a tensor as Java doubles, row-major, exactly (but for 64-bit integers beyond 2^53).
    *
+   * @param name of a tensor
+   * @return all elements
    * @throws DataException if there is no such tensor, it has more than 2^31-9 elements, or the file
    *     cannot be read any more
    */
@@ -316,7 +340,7 @@ public final class Safetensors implements AutoCloseable {
     Entry entry = entry(name);
     double[] values = new double[arrayLength(name, entry)];
     DType dtype = entry.dtype();
-    read(
+    SafetensorsElements.read(
         entry,
         (bytes, first, count) -> {
           for (int i = 0; i < count; i++) {
@@ -329,16 +353,17 @@ public final class Safetensors implements AutoCloseable {
   /**
    * Checks that every element is a finite float32.
    *
+   * @param name of a tensor
    * @throws DataException if one is NaN or infinite (or becomes so as float32), saying where; or if
    *     there is no such tensor
    */
   public void requireFinite(String name) {
     Entry entry = entry(name);
-    float[] converted = new float[(int) Math.min(entry.count(), CHUNK_BYTES / entry.dtype().bytes)];
-    read(
+    float[] converted = new float[SafetensorsElements.most(entry)];
+    SafetensorsElements.read(
         entry,
         (bytes, first, count) -> {
-          convert(entry.dtype(), bytes, converted, 0, count);
+          SafetensorsElements.convert(entry.dtype(), bytes, converted, 0, count);
           for (int i = 0; i < count; i++) {
             if (!Float.isFinite(converted[i])) {
               throw new DataException(
@@ -347,7 +372,7 @@ public final class Safetensors implements AutoCloseable {
                           + " the weights are damaged, get them again",
                       entry.shard().file(),
                       DataException.quote(name),
-                      index(entry.shape(), first + i),
+                      SafetensorsElements.index(entry.shape(), first + i),
                       converted[i]));
             }
           }
@@ -395,67 +420,6 @@ public final class Safetensors implements AutoCloseable {
     return (int) entry.count();
   }
 
-  // ---- bytes ----
-
-  private interface Sink {
-    /** Takes {@code count} elements, the first of which is element {@code first} of the tensor. */
-    void accept(ByteBuffer bytes, long first, int count);
-  }
-
-  private static void read(Entry entry, Sink sink) {
-    int width = entry.dtype().bytes;
-    int chunk = (int) Math.min(entry.count(), CHUNK_BYTES / width);
-    ByteBuffer bytes = ByteBuffer.allocate(chunk * width).order(ByteOrder.LITTLE_ENDIAN);
-    try {
-      for (long first = 0; first < entry.count(); first += chunk) {
-        int count = (int) Math.min(chunk, entry.count() - first);
-        bytes.clear().limit(count * width);
-        readFully(entry.shard(), bytes, entry.begin() + first * width);
-        sink.accept(bytes, first, count);
-      }
-    } catch (IOException e) {
-      throw JsonFiles.unreadable(entry.shard().file(), e);
-    }
-  }
-
-  static void readFully(Shard shard, ByteBuffer into, long from) throws IOException {
-    long at = from;
-    while (into.hasRemaining()) {
-      int n = shard.channel().read(into, at);
-      if (n < 0) {
-        throw wrong(shard.file(), "it ends at byte=" + at + " although it was longer before");
-      }
-      at += n;
-    }
-    into.flip();
-  }
-
-  private static void convert(DType dtype, ByteBuffer from, float[] to, int first, int count) {
-    if (dtype == DType.F32) {
-      from.asFloatBuffer().get(to, first, count);
-      return;
-    }
-    for (int i = 0; i < count; i++) {
-      // 64-bit integers go straight to float: by way of double they would be rounded twice.
-      to[first + i] =
-          dtype == DType.I64
-              ? (float) from.getLong(i * 8)
-              : dtype == DType.U64 && from.getLong(i * 8) < 0
-                  ? DType.unsignedToFloat(from.getLong(i * 8))
-                  : (float) dtype.read(from, i * dtype.bytes);
-    }
-  }
-
-  private static String index(long[] shape, long element) {
-    long[] at = new long[shape.length];
-    long rest = element;
-    for (int axis = shape.length - 1; axis >= 0; axis--) {
-      at[axis] = rest % shape[axis];
-      rest /= shape[axis];
-    }
-    return Arrays.toString(at);
-  }
-
   private static String kind(JsonNode node) {
     return node.isMissingNode()
         ? "(missing)"
@@ -485,6 +449,8 @@ public final class Safetensors implements AutoCloseable {
     /**
      * Checks that {@code shape} and {@code data} agree.
      *
+     * @param shape the length of each axis; none for a scalar
+     * @param data the elements, row-major
      * @throws IllegalArgumentException if they do not
      */
     public Array {
@@ -508,67 +474,13 @@ public final class Safetensors implements AutoCloseable {
   /**
    * Writes float32 tensors, whole or not at all. The same arguments give the same bytes.
    *
+   * @param file what is written, or replaced; its directory exists
    * @param tensors by name; written in the order of their names
    * @param metadata free-form strings for the header; may be empty
    * @throws IllegalArgumentException if a tensor has the reserved name {@code __metadata__}
    * @throws DataException if the file cannot be written
    */
   public static void write(Path file, Map<String, Array> tensors, Map<String, String> metadata) {
-    if (tensors.containsKey(METADATA)) {
-      throw new IllegalArgumentException(
-          "tensor=" + METADATA + " is a reserved name; choose another");
-    }
-    SortedMap<String, Array> sorted = new TreeMap<>(tensors);
-    AtomicFile.write(
-        file,
-        out -> {
-          byte[] header = header(sorted, new TreeMap<>(metadata));
-          ByteBuffer prefix = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
-          out.write(prefix.putLong(0, header.length).array());
-          out.write(header);
-          for (Array array : sorted.values()) {
-            float[] data = array.data();
-            int chunk = Math.min(data.length, CHUNK_BYTES / 4);
-            ByteBuffer bytes = ByteBuffer.allocate(chunk * 4).order(ByteOrder.LITTLE_ENDIAN);
-            for (int first = 0; first < data.length; first += chunk) {
-              int count = Math.min(chunk, data.length - first);
-              bytes.asFloatBuffer().put(data, first, count);
-              out.write(bytes.array(), 0, count * 4);
-            }
-          }
-        });
-  }
-
-  private static byte[] header(SortedMap<String, Array> tensors, SortedMap<String, String> metadata)
-      throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    try (JsonGenerator json = new JsonFactory().createGenerator(bytes)) {
-      json.writeStartObject();
-      if (!metadata.isEmpty()) {
-        json.writeObjectFieldStart(METADATA);
-        for (Map.Entry<String, String> field : metadata.entrySet()) {
-          json.writeStringField(field.getKey(), field.getValue());
-        }
-        json.writeEndObject();
-      }
-      long begin = 0;
-      for (Map.Entry<String, Array> tensor : tensors.entrySet()) {
-        long[] shape = tensor.getValue().shape();
-        long end = begin + 4L * tensor.getValue().data().length;
-        json.writeObjectFieldStart(tensor.getKey());
-        json.writeStringField("dtype", DType.F32.name());
-        json.writeFieldName("shape");
-        json.writeArray(shape, 0, shape.length);
-        json.writeFieldName("data_offsets");
-        json.writeArray(new long[] {begin, end}, 0, 2);
-        json.writeEndObject();
-        begin = end;
-      }
-      json.writeEndObject();
-    }
-    while (bytes.size() % 8 != 0) {
-      bytes.write(' ');
-    }
-    return bytes.toByteArray();
+    SafetensorsWriter.write(file, tensors, metadata);
   }
 }

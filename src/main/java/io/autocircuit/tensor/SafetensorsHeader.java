@@ -60,7 +60,7 @@ final class SafetensorsHeader {
     Path file = shard.file();
     long size = shard.channel().size();
     byte[] start = new byte[(int) Math.min(size, ForeignFiles.LOOKED_AT)];
-    Safetensors.readFully(shard, ByteBuffer.wrap(start), 0);
+    SafetensorsElements.readFully(shard, ByteBuffer.wrap(start), 0);
     if (size < 8) {
       ForeignFiles.requireBinary(file, start, size);
       throw Safetensors.wrong(
@@ -117,7 +117,7 @@ final class SafetensorsHeader {
       if (count <= 0) {
         return length == 0 ? 0 : -1;
       }
-      Safetensors.readFully(shard, ByteBuffer.wrap(into, offset, count), at);
+      SafetensorsElements.readFully(shard, ByteBuffer.wrap(into, offset, count), at);
       at += count;
       return count;
     }

@@ -22,6 +22,7 @@ public final class TensorScope implements AutoCloseable {
   /**
    * Lets {@code tensor} outlive this scope.
    *
+   * @param tensor one that this scope owns
    * @return the same tensor, now owned by the enclosing scope if there is one
    */
   public Tensor keep(Tensor tensor) {

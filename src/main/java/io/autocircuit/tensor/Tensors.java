@@ -18,12 +18,25 @@ public final class Tensors {
 
   private Tensors() {}
 
-  /** An uninitialised contiguous CPU tensor. */
+  /**
+   * An uninitialised contiguous CPU tensor.
+   *
+   * @param type of the elements
+   * @param shape the length of each axis
+   * @return in the current scope; its elements are whatever lay there
+   */
   public static Tensor empty(ScalarType type, long... shape) {
     return torch.empty(shape, new TensorOptions(type), null);
   }
 
-  /** An uninitialised contiguous tensor on a device. */
+  /**
+   * An uninitialised contiguous tensor on a device.
+   *
+   * @param type of the elements
+   * @param device where it lies
+   * @param shape the length of each axis
+   * @return in the current scope; its elements are whatever lay there
+   */
   public static Tensor empty(ScalarType type, Device device, long... shape) {
     if (device.equals(Device.CPU)) {
       return empty(type, shape);
@@ -35,7 +48,13 @@ public final class Tensors {
         null);
   }
 
-  /** A contiguous CPU tensor of zeros. */
+  /**
+   * A contiguous CPU tensor of zeros.
+   *
+   * @param type of the elements
+   * @param shape the length of each axis
+   * @return in the current scope
+   */
   public static Tensor zeros(ScalarType type, long... shape) {
     return torch.zeros(shape, new TensorOptions(type));
   }
@@ -44,6 +63,9 @@ public final class Tensors {
    * A CPU tensor with a copy of {@code data}.
    *
    * @param type float32 or float64
+   * @param data the elements, row-major
+   * @param shape the length of each axis
+   * @return in the current scope
    */
   public static Tensor of(ScalarType type, float[] data, long... shape) {
     Tensor t = empty(ScalarType.Float, shape);
@@ -54,7 +76,14 @@ public final class Tensors {
     return type == ScalarType.Float ? t : t.to(type);
   }
 
-  /** A CPU tensor of the given type with a copy of {@code data}. */
+  /**
+   * A CPU tensor of the given type with a copy of {@code data}.
+   *
+   * @param type float32 or float64
+   * @param data the elements, row-major
+   * @param shape the length of each axis
+   * @return in the current scope
+   */
   public static Tensor of(ScalarType type, double[] data, long... shape) {
     Tensor t = empty(ScalarType.Double, shape);
     requireLength(t, data.length);
@@ -64,7 +93,13 @@ public final class Tensors {
     return type == ScalarType.Double ? t : t.to(type);
   }
 
-  /** An int64 CPU tensor with a copy of {@code data}. */
+  /**
+   * An int64 CPU tensor with a copy of {@code data}.
+   *
+   * @param data the elements, row-major
+   * @param shape the length of each axis
+   * @return in the current scope
+   */
   public static Tensor of(long[] data, long... shape) {
     Tensor t = empty(ScalarType.Long, shape);
     requireLength(t, data.length);
@@ -74,7 +109,13 @@ public final class Tensors {
     return t;
   }
 
-  /** A copy on a device, also where the tensor is there already; strides are kept. */
+  /**
+   * A copy on a device, also where the tensor is there already; strides are kept.
+   *
+   * @param tensor on any device
+   * @param device where the copy lies
+   * @return in the current scope
+   */
   public static Tensor copy(Tensor tensor, Device device) {
     return tensor.to(
         new org.bytedeco.pytorch.Device(device.toString()),
@@ -84,7 +125,12 @@ public final class Tensors {
         new MemoryFormatOptional());
   }
 
-  /** The elements, row-major, as float32. */
+  /**
+   * The elements, row-major, as float32.
+   *
+   * @param tensor of any shape, type and device
+   * @return a copy
+   */
   public static float[] floats(Tensor tensor) {
     try (TensorScope scope = new TensorScope()) {
       Tensor t = tensor.cpu().to(ScalarType.Float).contiguous();
@@ -96,7 +142,12 @@ public final class Tensors {
     }
   }
 
-  /** The elements, row-major, as float64. */
+  /**
+   * The elements, row-major, as float64.
+   *
+   * @param tensor of any shape, type and device
+   * @return a copy
+   */
   public static double[] doubles(Tensor tensor) {
     try (TensorScope scope = new TensorScope()) {
       Tensor t = tensor.cpu().to(ScalarType.Double).contiguous();

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.autocircuit.benchmarks.RatioGate.Times;
 import io.autocircuit.kernels.InstructionSet;
 import io.autocircuit.kernels.KernelsProvider;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.opentest4j.AssertionFailedError;
 
@@ -13,6 +14,7 @@ import org.opentest4j.AssertionFailedError;
  * The gate of every build: the fused kernels stay faster than the einsum formulation in libtorch on
  * the same tensors, as a ratio inside one run and never as a time. One thread, as all tests.
  */
+@Tag("alone")
 class FusedKernelGateTest {
   /**
    * How many times as fast, at the least: about half of what a quiet machine gave (AVX-512,

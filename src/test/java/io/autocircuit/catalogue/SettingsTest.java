@@ -170,8 +170,7 @@ class SettingsTest {
         error("tau", List.of(1, 0)));
     assertEquals("note=  is out of range; give text", error("note", " "));
     assertEquals(
-        "unknown value of kind \"logprob\": did you mean \"log_prob\"?",
-        error("kind", "logprob"));
+        "unknown value of kind \"logprob\": did you mean \"log_prob\"?", error("kind", "logprob"));
     assertThrows(UnknownNameException.class, () -> Settings.defaults(DECLARED).with("sample", 3));
     assertThrows(UnknownNameException.class, () -> Settings.defaults(DECLARED).number("sample"));
   }

@@ -7,8 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.data.HuggingFaceTokenizer;
 import io.autocircuit.kernels.KernelsProvider;
-import io.autocircuit.kernels.NativeTuning;
 import io.autocircuit.tensor.NativeThreads;
+import io.autocircuit.tensor.NativeTuning;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;

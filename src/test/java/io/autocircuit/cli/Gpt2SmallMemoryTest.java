@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -17,6 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
  * EAP and circuits on a model of GPT-2 small's shape, 32 prompts of 16 tokens, in a process of its
  * own: its largest resident memory, by the kernel's own account, stays under 4 GB.
  */
+@Tag("alone")
 class Gpt2SmallMemoryTest {
   private static final long LIMIT_KB = 4_000_000;
   private static final long FREE_KB = 5_000_000;

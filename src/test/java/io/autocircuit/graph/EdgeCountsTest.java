@@ -139,4 +139,57 @@ class EdgeCountsTest {
     assertThrows(
         IllegalArgumentException.class, () -> EdgeCounts.of(Mode.GROUPS).resolve(10, null, -1));
   }
+
+  @Test
+  void aWordAddsTheEmptyAndTheFullCircuit() {
+    for (String word : List.of("auto", "all", "log", "groups", "AUTO")) {
+      EdgeCounts sizes = EdgeCounts.parse(List.of(word));
+      assertEquals(true, sizes.zeroEdges(), word);
+      assertEquals(true, sizes.allEdges(), word);
+      assertEquals(List.of(word.toLowerCase(java.util.Locale.ROOT)), sizes.texts());
+    }
+    assertArrayEquals(
+        new int[] {0, 1, 2, 3}, EdgeCounts.parse(List.of("all")).resolve(3, null, -1));
+  }
+
+  @Test
+  void aListHoldsNumbersSharesAndAll() {
+    EdgeCounts sizes = EdgeCounts.parse(List.of("7", "0.25", "all", "0", "1e1"));
+    assertArrayEquals(new int[] {0, 7, 10, 20, 80}, sizes.resolve(80, null, -1));
+    assertEquals(sizes, EdgeCounts.parse(sizes.texts()));
+    assertArrayEquals(
+        new int[] {80}, EdgeCounts.listed(List.of("all")).resolve(80, null, -1), "not every size");
+    assertEquals(
+        EdgeCounts.listed(List.of("all")),
+        EdgeCounts.parse(EdgeCounts.listed(List.of("all")).texts()));
+    assertArrayEquals(new int[] {80}, EdgeCounts.parse(List.of("1.0")).resolve(80, null, -1));
+    assertEquals(EdgeCounts.parse(List.of("0", "1")), EdgeCounts.parse(List.of("-0", "1")));
+  }
+
+  @Test
+  void whatIsNoSizeIsNamed() {
+    refused("size=1.5 is neither a whole number from 0 nor a share", "1.5");
+    refused("size=-1 is neither", "3", "-1");
+    refused("\"some\" is neither a number nor all, log, groups or auto", "some");
+    refused("\"log\" stands alone", "3", "log");
+    refused("size=3e9 exceeds the edges of every graph", "3e9");
+    refused("sizes=[] is empty");
+    IllegalArgumentException e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> EdgeCounts.parse(List.of("0.5", "81", "82")).requireWithin(81));
+    assertTrue(e.getMessage().contains("size=82 exceeds the graph's edges=81"), e.getMessage());
+  }
+
+  private static void refused(String part, String... texts) {
+    IllegalArgumentException e =
+        assertThrows(IllegalArgumentException.class, () -> EdgeCounts.parse(List.of(texts)));
+    assertTrue(e.getMessage().contains(part), e.getMessage());
+  }
+
+  @Test
+  void whatNoTextMakesHasNone() {
+    assertThrows(IllegalStateException.class, () -> EdgeCounts.AUTO.texts());
+    assertThrows(IllegalStateException.class, () -> NEITHER.texts());
+  }
 }

@@ -64,12 +64,11 @@ class ActivationsTest {
         Tensor out = Tensors.empty(type, values.length);
         Tensor back = Tensors.empty(type, values.length);
         for (InstructionSet set : InstructionSet.available()) {
-          int code = type == ScalarType.Double ? 1 : 0;
           int n = values.length;
           NativeKernels.activation(
-              set.code(), 2, code, f.ordinal(), n, x.data_ptr(), out.data_ptr());
+              set.code(), 2, ActivationArguments.of(f.ordinal(), x, null, out).call());
           NativeKernels.activation_backward(
-              set.code(), 2, code, f.ordinal(), n, x.data_ptr(), grad.data_ptr(), back.data_ptr());
+              set.code(), 2, ActivationArguments.of(f.ordinal(), x, grad, back).call());
           double[] got = Tensors.doubles(out);
           double[] slopes = Tensors.doubles(back);
           for (int i = 0; i < n; i++) {

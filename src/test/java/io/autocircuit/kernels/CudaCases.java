@@ -1,14 +1,10 @@
 package io.autocircuit.kernels;
 
-import io.autocircuit.kernels.CudaLaunch.Backward;
 import io.autocircuit.kernels.CudaLaunch.Device;
-import io.autocircuit.kernels.CudaLaunch.ElementType;
-import io.autocircuit.kernels.CudaLaunch.Forward;
-import io.autocircuit.kernels.CudaLaunch.ForwardCircuit;
 import io.autocircuit.kernels.CudaLaunch.Plan;
-import io.autocircuit.kernels.CudaLaunch.Shape;
-import io.autocircuit.kernels.CudaLaunch.Strided;
+import io.autocircuit.kernels.CudaTiling.Shape;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 
@@ -28,14 +24,12 @@ final class CudaCases {
   private static final int MASK = 3;
   private static final int OUT = 4;
   private static final int RSTD = 5;
-  private static final int OFFSETS = 6;
-  private static final int SOURCES = 7;
-  private static final int GRAD = 8;
-  private static final int NORMALIZED = 9;
-  private static final int MASK_GRAD = 10;
-  private static final int RESID_GRAD = 11;
-  private static final int DELTA_GRAD = 12;
-  private static final int SCRATCH = 13;
+  private static final int GRAD = 6;
+  private static final int NORMALIZED = 7;
+  private static final int MASK_GRAD = 8;
+  private static final int RESID_GRAD = 9;
+  private static final int DELTA_GRAD = 10;
+  private static final int SCRATCH = 11;
 
   /** The mask's axes that are not broadcast. */
   enum Axes {
@@ -115,13 +109,20 @@ final class CudaCases {
       this.shape = shape;
     }
 
-    Strided put(int id, long elements, long offset, long... strides) {
+    TensorView put(int id, long elements, long offset, long... strides) {
       count++;
       text.append(' ').append(id).append(' ').append(elements + offset).append(' ').append(offset);
       for (int axis = 0; axis < 3; axis++) {
         text.append(' ').append(axis < strides.length ? strides[axis] : 0);
       }
-      return Strided.of(address(id, offset), strides);
+      return view(address(id, offset), strides);
+    }
+
+    /** A tensor of these strides, and 1 for its last axis. */
+    private static TensorView view(long address, long... strides) {
+      long[] all = Arrays.copyOf(strides, strides.length + 1);
+      all[strides.length] = 1;
+      return new TensorView("tensor", address, new long[0], all);
     }
 
     long address(int id, long offset) {
@@ -137,13 +138,12 @@ final class CudaCases {
     }
 
     /** A written tensor in one piece. */
-    long whole(int id, long elements) {
-      put(id, elements, offset());
-      return address(id, offset());
+    TensorView whole(int id, long elements) {
+      return put(id, elements, offset());
     }
 
     /** {@code [B,T,D]}. */
-    Strided stream(int id) {
+    TensorView stream(int id) {
       long b = shape.prompts();
       long t = shape.positions();
       long row = shape.channels() + gap();
@@ -153,7 +153,7 @@ final class CudaCases {
     }
 
     /** {@code [planes,B,T,D]}. */
-    Strided planes(int id, long planes) {
+    TensorView planes(int id, long planes) {
       long b = shape.prompts();
       long t = shape.positions();
       long row = shape.channels() + gap();
@@ -163,7 +163,7 @@ final class CudaCases {
           : put(id, planes * plane, offset(), plane, t * row + gap(), row);
     }
 
-    Strided mask(int id, Axes axes, long gap) {
+    TensorView mask(int id, Axes axes, long gap) {
       long row = shape.sources() + gap;
       long k = shape.destinations();
       long t = axes.positions() ? shape.positions() : 1;
@@ -190,13 +190,14 @@ final class CudaCases {
     Tensors tensors = new Tensors(layout, shape);
     long rows = (long) shape.prompts() * shape.positions() * shape.destinations();
     boolean reads = shape.sources() > 0;
-    Strided resid = tensors.stream(RESID);
-    Strided delta = reads ? tensors.planes(DELTA, shape.sources()) : Strided.NONE;
-    Strided mask = reads ? tensors.mask(MASK, axes, tensors.gap()) : Strided.NONE;
-    long out = tensors.whole(OUT, rows * shape.channels());
-    long rstdAt = tensors.whole(RSTD, rows); // run_cases.cpp needs it for its bound
+    TensorView resid = tensors.stream(RESID);
+    TensorView delta = reads ? tensors.planes(DELTA, shape.sources()) : TensorView.NONE;
+    TensorView mask = reads ? tensors.mask(MASK, axes, tensors.gap()) : TensorView.NONE;
+    TensorView out = tensors.whole(OUT, rows * shape.channels());
+    TensorView rstdAt = tensors.whole(RSTD, rows); // run_cases.cpp needs it for its bound
     Plan plan =
-        CudaLaunch.patchForward(device, new Forward(shape, resid, delta, mask, norm, out, rstdAt));
+        PatchForwardPlan.of(
+            device, CudaLaunchTest.forward(shape, resid, delta, mask, norm, out, rstdAt));
     return new Case(
         "forward",
         device,
@@ -208,58 +209,7 @@ final class CudaCases {
         rstd,
         seed,
         plan,
-        " " + shape.prompts() + " 1 0 0 " + tensors.count + tensors.text);
-  }
-
-  static Case circuit(
-      Shape shape,
-      Normalization norm,
-      Layout layout,
-      int promptsPerList,
-      boolean perPosition,
-      int seed) {
-    Tensors tensors = new Tensors(layout, shape);
-    long rows = (long) shape.prompts() * shape.positions() * shape.destinations();
-    boolean reads = shape.sources() > 0;
-    Strided resid = tensors.stream(RESID);
-    Strided delta = reads ? tensors.planes(DELTA, shape.sources()) : Strided.NONE;
-    Axes axes =
-        promptsPerList < shape.prompts()
-            ? (perPosition ? Axes.BOTH : Axes.PROMPTS)
-            : (perPosition ? Axes.POSITIONS : Axes.NONE);
-    if (reads) {
-      tensors.mask(MASK, axes, 0);
-    }
-    long out = tensors.whole(OUT, rows * shape.channels());
-    long rstd = tensors.whole(RSTD, rows);
-    int positions = perPosition ? shape.positions() : 1;
-    Plan plan =
-        CudaLaunch.patchForwardCircuit(
-            DEVICE,
-            new ForwardCircuit(
-                shape,
-                resid,
-                delta,
-                (long) OFFSETS << 40,
-                (long) SOURCES << 40,
-                promptsPerList,
-                positions,
-                norm,
-                out,
-                rstd,
-                reads ? 1 : 0));
-    return new Case(
-        "circuit",
-        DEVICE,
-        shape,
-        norm,
-        layout,
-        axes,
-        Fill.DENSE,
-        true,
-        seed,
-        plan,
-        " " + promptsPerList + " " + positions + " 0 0 " + tensors.count + tensors.text);
+        " 0 0 " + tensors.count + tensors.text);
   }
 
   /**
@@ -285,11 +235,11 @@ final class CudaCases {
     long t = shape.positions();
     long s = shape.sources();
     boolean normalizes = norm.kind() != Normalization.Kind.NONE;
-    long grad = tensors.whole(GRAD, k * b * t * shape.channels());
-    Strided normalized = Strided.NONE;
-    Strided rstd = Strided.NONE;
+    TensorView grad = tensors.whole(GRAD, k * b * t * shape.channels());
+    TensorView normalized = TensorView.NONE;
+    TensorView rstd = TensorView.NONE;
     if (normalizes && shared) { // one input for all destinations
-      Strided n = tensors.stream(NORMALIZED);
+      TensorView n = tensors.stream(NORMALIZED);
       tensors.text.setLength(tensors.text.lastIndexOf(" " + NORMALIZED + " "));
       tensors.count--;
       long offset = tensors.offset();
@@ -299,8 +249,8 @@ final class CudaCases {
               b * (t * (shape.channels() + tensors.gap()) + tensors.gap()),
               offset,
               0,
-              n.strides().get(0),
-              n.strides().get(1));
+              n.stride(0),
+              n.stride(1));
       rstd = tensors.put(RSTD, b * t, offset, 0, t, 1);
     } else if (normalizes) {
       normalized = tensors.planes(NORMALIZED, k);
@@ -308,21 +258,26 @@ final class CudaCases {
     }
     boolean masks = (wanted & 1) != 0 && s > 0;
     boolean deltas = (wanted & 4) != 0 && s > 0;
-    Strided delta = masks ? tensors.planes(DELTA, s) : Strided.NONE;
-    Strided mask = deltas ? tensors.mask(MASK, axes, tensors.gap()) : Strided.NONE;
-    long maskGrad = 0;
+    TensorView delta = masks ? tensors.planes(DELTA, s) : TensorView.NONE;
+    TensorView mask = deltas ? tensors.mask(MASK, axes, tensors.gap()) : TensorView.NONE;
+    TensorView maskGrad = TensorView.NONE;
     if (masks) {
       maskGrad =
           tensors.whole(
               MASK_GRAD, (summed.prompts() ? b : 1) * (summed.positions() ? t : 1) * k * s);
     }
-    Strided residGrad = (wanted & 2) != 0 ? tensors.stream(RESID_GRAD) : Strided.NONE;
-    Strided deltaGrad = deltas ? tensors.planes(DELTA_GRAD, s) : Strided.NONE;
+    TensorView residGrad = (wanted & 2) != 0 ? tensors.stream(RESID_GRAD) : TensorView.NONE;
+    TensorView deltaGrad = deltas ? tensors.planes(DELTA_GRAD, s) : TensorView.NONE;
     Plan plan =
-        CudaLaunch.patchBackward(
+        PatchBackwardPlan.of(
             device,
-            new Backward(
-                shape,
+            new PatchBackwardArguments(
+                shape.type(),
+                b,
+                t,
+                k,
+                s,
+                shape.channels(),
                 grad,
                 normalized,
                 rstd,
@@ -346,8 +301,6 @@ final class CudaCases {
         seed,
         plan,
         " "
-            + b
-            + " 1 "
             + (summed.prompts() ? 1 : 0)
             + " "
             + (summed.positions() ? 1 : 0)
@@ -442,15 +395,6 @@ final class CudaCases {
                   Fill.values()[i % 4],
                   true,
                   cases.size()));
-          int[] divisor = {1, shape.prompts()};
-          cases.add(
-              circuit(
-                  shape,
-                  norm(random),
-                  layout,
-                  divisor[random.nextInt(2)],
-                  random.nextInt(3) == 0,
-                  cases.size()));
           cases.add(
               backward(
                   DEVICE,
@@ -500,7 +444,6 @@ final class CudaCases {
               7,
               false,
               cases.size()));
-      cases.add(circuit(gpt2, layerNorm, Layout.CONTIGUOUS, 1, false, cases.size()));
       // the mask in chunks
       Shape chunked = shape(half, 2, 3, 36, 230, 128);
       for (Fill fill : Fill.values()) {
@@ -562,7 +505,6 @@ final class CudaCases {
       cases.add(
           forward(
               DEVICE, endless, layerNorm, Layout.GAPS, Axes.NONE, Fill.SPARSE, true, cases.size()));
-      cases.add(circuit(endless, rmsNorm, Layout.CONTIGUOUS, 1, false, cases.size()));
       cases.add(
           backward(
               DEVICE,

@@ -110,7 +110,8 @@ class CudaEmulatorTest {
     Path include = OUT.resolve("variants.inc");
     Path program = OUT.resolve("run_cases");
     List<Path> sources = new ArrayList<>();
-    for (Path directory : List.of(CUDA, CUDA.resolve("test"), NATIVE.resolve("src"))) {
+    for (Path directory :
+        List.of(CUDA, CUDA.resolve("test"), NATIVE.resolve("src"), NATIVE.resolve("include"))) {
       try (var files = Files.list(directory)) {
         files.filter(Files::isRegularFile).forEach(sources::add);
       }
@@ -157,8 +158,7 @@ class CudaEmulatorTest {
     String text = Files.readString(CUDA.resolve(source + ".cu"));
     List<String> entries = new ArrayList<>();
     var matcher =
-        java.util.regex.Pattern.compile(
-                "AUTOCIRCUIT_ENTRY void[^{]*?\\s(\\w+)\\(const \\w+Parameters")
+        java.util.regex.Pattern.compile("AUTOCIRCUIT_ENTRY void[^{]*?\\s(\\w+)\\(const \\w+Launch")
             .matcher(text);
     while (matcher.find()) {
       entries.add(matcher.group(1));

@@ -22,7 +22,9 @@ class CudaKernelsTest {
   private static final int B = 2;
   private static final int T = 3;
   private static final int D = 768;
-  private static final int FORWARD_WORDS = 26;
+  private static final int FORWARD_WORDS = CallLayout.PATCH_FORWARD_LAUNCH.fields().size();
+
+  private static final int BACKWARD_WORDS = CallLayout.PATCH_BACKWARD_LAUNCH.fields().size();
 
   private final FakeCuda cuda = new FakeCuda();
   private final List<Long> scratch = new ArrayList<>();
@@ -36,6 +38,10 @@ class CudaKernelsTest {
           scratch.add(memory.data_ptr().address());
           return memory;
         });
+  }
+
+  private long field(int launch, CallLayout layout, String name) {
+    return cuda.launched().get(launch).parameters().get(layout.index(name));
   }
 
   private static Tensor empty(long... shape) {
@@ -71,13 +77,19 @@ class CudaKernelsTest {
               "--ptxas-options=--register-usage-level=0"),
           compiled.subList(0, 3));
       assertEquals(
-          List.of("patch_forward.cu", "common.cuh"),
-          compiled.subList(compiled.size() - 2, compiled.size()));
+          List.of("patch_forward.cu", "calls.h", "common.cuh"),
+          compiled.subList(compiled.size() - 3, compiled.size()));
       assertTrue(compiled.contains("-DAUTOCIRCUIT_BFLOAT16=0"), compiled::toString);
       assertEquals(2, cuda.launched().size());
       assertEquals(cuda.launched().get(0), cuda.launched().get(1));
       List<Long> expected =
           List.of(
+              0L,
+              (long) B,
+              (long) T,
+              (long) K,
+              (long) S,
+              (long) D,
               address(resid),
               (long) T * D,
               (long) D,
@@ -89,15 +101,10 @@ class CudaKernelsTest {
               0L,
               (long) K * S,
               (long) S,
-              address(out),
-              address(rstd),
-              (long) B,
-              (long) T,
-              (long) K,
-              (long) S,
-              (long) D,
               1L,
-              Double.doubleToRawLongBits(1e-5));
+              Double.doubleToRawLongBits(1e-5),
+              address(out),
+              address(rstd));
       assertEquals(expected, cuda.launched().get(0).parameters().subList(0, expected.size()));
     }
   }
@@ -113,7 +120,8 @@ class CudaKernelsTest {
       kernels.patchForward(args);
       List<String> compiled = cuda.compiled().get(0);
       assertTrue(compiled.contains("-DAUTOCIRCUIT_BFLOAT16=1"), compiled::toString);
-      assertEquals(address(half), cuda.launched().get(0).parameters().get(0));
+      assertEquals(2L, field(0, CallLayout.PATCH_FORWARD_LAUNCH, "type"));
+      assertEquals(address(half), field(0, CallLayout.PATCH_FORWARD_LAUNCH, "resid"));
       IllegalArgumentException mixed =
           assertThrows(
               IllegalArgumentException.class,
@@ -137,16 +145,20 @@ class CudaKernelsTest {
       Tensor out = empty(K, B, T, D);
       kernels.patchForward(
           new Kernels.PatchForward(empty(B, T, D), null, null, Normalization.NONE, out, null));
-      List<Long> words = cuda.launched().get(0).parameters();
-      assertEquals(List.of(0L, 0L, 0L, 0L, 0L, 0L, 0L, 0L), words.subList(3, 11));
-      assertEquals(List.of(address(out), 0L), words.subList(11, 13));
+      CallLayout layout = CallLayout.PATCH_FORWARD_LAUNCH;
+      for (CallLayout.Field f : layout.fields()) {
+        if (f.name().matches("S|delta.*|mask.*|rstd")) {
+          assertEquals(0L, field(0, layout, f.name()), f.name());
+        }
+      }
+      assertEquals(address(out), field(0, layout, "out"));
     }
   }
 
   @Test
   void backwardGivesScratchMemoryToTheLaunchesThatNeedIt() {
     try (TensorScope scope = new TensorScope();
-        CudaKernels kernels = kernels(7)) {
+        CudaKernels kernels = kernels(BACKWARD_WORDS)) {
       long prompts = 64;
       Tensor grad = empty(K, prompts, T, 8);
       Tensor normalized = empty(1, prompts, T, 8).expand(K, prompts, T, 8);
@@ -165,19 +177,22 @@ class CudaKernelsTest {
               empty(prompts, T, 8),
               empty(S, prompts, T, 8)));
       assertEquals(1, scratch.size());
-      List<FakeCuda.Launched> products =
-          cuda.launched().stream().filter(l -> l.parameters().get(5) == address(maskGrad)).toList();
-      assertEquals(2, products.size(), "products and their sums");
-      for (FakeCuda.Launched launch : products) {
-        assertEquals(address(grad), launch.parameters().get(0));
-        assertEquals(address(delta), launch.parameters().get(1));
-        assertEquals(scratch.get(0), launch.parameters().get(6));
+      assertEquals(3, cuda.launched().size(), "gradients, products and their sums");
+      for (int i = 1; i < 3; i++) {
+        CallLayout layout = CallLayout.MASK_GRADIENT_LAUNCH;
+        assertEquals(address(grad), field(i, layout, "grad"));
+        assertEquals(address(delta), field(i, layout, "delta"));
+        assertEquals(address(maskGrad), field(i, layout, "mask_grad"));
+        assertEquals(scratch.get(0), field(i, layout, "partial"));
       }
-      FakeCuda.Launched first = cuda.launched().get(0);
-      // grad, normalized and its strides: 0 along the destinations, which share one input
-      assertEquals(
-          List.of(address(grad), address(normalized), 0L, 24L, 8L, address(rstd), 0L),
-          first.parameters());
+      CallLayout layout = CallLayout.PATCH_BACKWARD_LAUNCH;
+      assertEquals(address(grad), field(0, layout, "grad"));
+      assertEquals(address(normalized), field(0, layout, "normalized"));
+      // 0 along the destinations, which share one input
+      assertEquals(0L, field(0, layout, "normalized_k"));
+      assertEquals(24L, field(0, layout, "normalized_b"));
+      assertEquals(8L, field(0, layout, "normalized_t"));
+      assertEquals(address(rstd), field(0, layout, "rstd"));
     }
   }
 

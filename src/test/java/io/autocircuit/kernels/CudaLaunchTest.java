@@ -5,14 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.autocircuit.kernels.CudaLaunch.Backward;
 import io.autocircuit.kernels.CudaLaunch.Device;
-import io.autocircuit.kernels.CudaLaunch.ElementType;
-import io.autocircuit.kernels.CudaLaunch.Forward;
-import io.autocircuit.kernels.CudaLaunch.ForwardCircuit;
 import io.autocircuit.kernels.CudaLaunch.Plan;
-import io.autocircuit.kernels.CudaLaunch.Shape;
-import io.autocircuit.kernels.CudaLaunch.Strided;
+import io.autocircuit.kernels.CudaTiling.Shape;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.List;
@@ -36,54 +31,90 @@ class CudaLaunchTest {
     return new Shape(ElementType.FLOAT32, b, t, k, s, d);
   }
 
+  /** A tensor of these strides, the last one 1. */
+  private static TensorView tensor(long address, long... strides) {
+    return new TensorView("tensor", address, new long[0], strides);
+  }
+
+  static PatchForwardArguments forward(
+      Shape s,
+      TensorView resid,
+      TensorView delta,
+      TensorView mask,
+      Normalization norm,
+      TensorView out,
+      TensorView rstd) {
+    return new PatchForwardArguments(
+        s.type(),
+        s.prompts(),
+        s.positions(),
+        s.destinations(),
+        s.sources(),
+        s.channels(),
+        resid,
+        delta,
+        mask,
+        norm,
+        out,
+        rstd);
+  }
+
   /** A contiguous call; the mask has axes of their own where its strides are not 0. */
-  static Forward forward(Shape s, boolean perPrompt, boolean perPosition) {
-    long rows = (long) s.prompts() * s.positions();
+  static PatchForwardArguments forward(Shape s, boolean perPrompt, boolean perPosition) {
+    return forward(s, perPrompt, perPosition, 1 << 20, 1 << 23);
+  }
+
+  private static PatchForwardArguments forward(
+      Shape s, boolean perPrompt, boolean perPosition, long resid, long out) {
+    long rows = s.rows();
     long d = s.channels();
     long plane = (long) s.destinations() * s.sources();
     boolean reads = s.sources() > 0;
     long perPromptStride = (perPosition ? s.positions() : 1) * plane;
-    return new Forward(
+    return forward(
         s,
-        Strided.of(1 << 20, s.positions() * d, d),
-        reads ? Strided.of(1 << 21, rows * d, s.positions() * d, d) : Strided.NONE,
+        tensor(resid, s.positions() * d, d, 1),
+        reads ? tensor(1 << 21, rows * d, s.positions() * d, d, 1) : TensorView.NONE,
         reads
-            ? Strided.of(
-                1 << 22, perPrompt ? perPromptStride : 0, perPosition ? plane : 0, s.sources())
-            : Strided.NONE,
+            ? tensor(
+                1 << 22, perPrompt ? perPromptStride : 0, perPosition ? plane : 0, s.sources(), 1)
+            : TensorView.NONE,
         LAYER_NORM,
-        1 << 23,
-        0);
+        tensor(out, rows * d, s.positions() * d, d, 1),
+        TensorView.NONE);
   }
 
-  static Backward backward(Shape s, boolean perPrompt, boolean perPosition) {
-    Forward f = forward(s, perPrompt, perPosition);
-    long rows = (long) s.prompts() * s.positions();
+  static PatchBackwardArguments backward(Shape s, boolean perPrompt, boolean perPosition) {
+    PatchForwardArguments f = forward(s, perPrompt, perPosition);
+    long rows = s.rows();
     long d = s.channels();
-    return new Backward(
-        s,
-        1 << 23,
-        Strided.of(1 << 24, rows * d, s.positions() * d, d),
-        Strided.of(1 << 25, rows, s.positions(), 1),
+    return new PatchBackwardArguments(
+        s.type(),
+        s.prompts(),
+        s.positions(),
+        s.destinations(),
+        s.sources(),
+        d,
+        f.out(),
+        tensor(1 << 24, rows * d, s.positions() * d, d, 1),
+        tensor(1 << 25, rows, s.positions(), 1),
         f.delta(),
         f.mask(),
         LAYER_NORM,
-        s.sources() > 0 ? 1 << 26 : 0,
+        s.sources() > 0 ? tensor(1 << 26, 1) : TensorView.NONE,
         perPrompt,
         perPosition,
         f.resid(),
         f.delta());
   }
 
-  static ForwardCircuit circuit(Shape s) {
-    Forward f = forward(s, false, false);
-    return new ForwardCircuit(
-        s, f.resid(), f.delta(), 1 << 27, 1 << 28, s.prompts(), 1, LAYER_NORM, f.out(), 0, 1);
+  private static long field(CudaLaunch launch, CallLayout layout, String name) {
+    return launch.fields().get(layout.index(name));
   }
 
   @Test
   void gpt2SmallBlock11() {
-    Plan plan = CudaLaunch.patchForward(H100, forward(shape(64, 64, 36, 144, 768), false, false));
+    Plan plan = PatchForwardPlan.of(H100, forward(shape(64, 64, 36, 144, 768), false, false));
     CudaLaunch launch = plan.launches().get(0);
     assertEquals(1, plan.launches().size());
     assertEquals(
@@ -109,17 +140,9 @@ class CudaLaunchTest {
   void channelsAreCoveredOnce() {
     for (int d = 1; d <= 1700; d = d < 140 ? d + 1 : d + 61) {
       for (long misaligned : new long[] {0, 4, 8}) {
-        Forward f = forward(shape(1, 2, 3, 2, d), false, false);
-        Forward shifted =
-            new Forward(
-                f.shape(),
-                new Strided(f.resid().address() + misaligned, f.resid().strides()),
-                f.delta(),
-                f.mask(),
-                f.norm(),
-                f.out(),
-                0);
-        CudaLaunch launch = CudaLaunch.patchForward(H100, shifted).launches().get(0);
+        PatchForwardArguments shifted =
+            forward(shape(1, 2, 3, 2, d), false, false, (1 << 20) + misaligned, 1 << 23);
+        CudaLaunch launch = PatchForwardPlan.of(H100, shifted).launches().get(0);
         int vector = option(launch, "VECTOR");
         int pieces = option(launch, "PIECES");
         int[] owners = new int[d];
@@ -150,21 +173,21 @@ class CudaLaunchTest {
         for (int axes = 0; axes < 4; axes++) {
           boolean perPrompt = (axes & 1) != 0;
           boolean perPosition = (axes & 2) != 0;
-          Forward f = forward(shape(b, t, 5, 3, 40), perPrompt, perPosition);
-          CudaLaunch launch = CudaLaunch.patchForward(H100, f).launches().get(0);
-          List<Long> fields = launch.fields();
-          long groups = fields.get(20);
-          long groupRows = fields.get(21);
-          long tilesPerGroup = fields.get(24);
-          assertEquals(b, fields.get(13));
+          PatchForwardArguments f = forward(shape(b, t, 5, 3, 40), perPrompt, perPosition);
+          CudaLaunch launch = PatchForwardPlan.of(H100, f).launches().get(0);
+          CallLayout layout = CallLayout.PATCH_FORWARD_LAUNCH;
+          long groups = field(launch, layout, "rows.groups");
+          long groupRows = field(launch, layout, "rows.group_rows");
+          long tilesPerGroup = field(launch, layout, "tiles_per_group");
+          assertEquals(b, field(launch, layout, "B"));
           assertTrue(tilesPerGroup * launch.blockY() >= groupRows);
           assertTrue((tilesPerGroup - 1) * launch.blockY() < groupRows);
           assertTrue(launch.gridX() <= groups * tilesPerGroup);
           int[] seen = new int[b * t];
           for (long g = 0; g < groups; g++) {
-            int first = (int) (g * fields.get(22));
+            int first = (int) (g * field(launch, layout, "rows.group_step"));
             for (long i = 0; i < groupRows; i++) {
-              int row = (int) (first + i * fields.get(23));
+              int row = (int) (first + i * field(launch, layout, "rows.row_step"));
               seen[row]++;
               if (perPrompt) {
                 assertEquals(first / t, row / t);
@@ -189,16 +212,19 @@ class CudaLaunchTest {
       for (int k : new int[] {1, 3, 4, 36, 37, 96, 600}) {
         for (int s : new int[] {0, 1, 33, 144, 157, 1249, 5000}) {
           for (int d : new int[] {1, 64, 768, 1600, 4096, 12_288, 20_000}) {
-            for (ElementType type : ElementType.values()) {
+            for (ElementType type : ModelLaunches.TYPES) {
               Shape shape = new Shape(type, 2, 17, k, s, d);
-              Plan forward = CudaLaunch.patchForward(device, forward(shape, true, false));
-              Plan backward = CudaLaunch.patchBackward(device, backward(shape, true, false));
+              Plan forward = PatchForwardPlan.of(device, forward(shape, true, false));
+              Plan backward = PatchBackwardPlan.of(device, backward(shape, true, false));
               check(device, forward);
               check(device, backward);
               long last =
                   backward.launches().stream()
                       .filter(launch -> launch.entry().equals("patch_backward"))
-                      .mapToLong(launch -> launch.fields().get(32) + option(launch, "DESTINATIONS"))
+                      .mapToLong(
+                          launch ->
+                              field(launch, CallLayout.PATCH_BACKWARD_LAUNCH, "first")
+                                  + option(launch, "DESTINATIONS"))
                       .max()
                       .orElse(k);
               assertTrue(last >= k);
@@ -229,13 +255,13 @@ class CudaLaunchTest {
   @Test
   void optionsDoNotDependOnRowsSourcesOrTheDevice() {
     List<String> options =
-        CudaLaunch.patchForward(H100, forward(shape(64, 64, 36, 144, 768), false, false))
+        PatchForwardPlan.of(H100, forward(shape(64, 64, 36, 144, 768), false, false))
             .launches()
             .get(0)
             .options();
     for (int s : new int[] {0, 1, 13, 157}) {
       Plan plan =
-          CudaLaunch.patchForward(
+          PatchForwardPlan.of(
               new Device(7, 232_448, 233_472), forward(shape(1, 3, 36, s, 768), true, true));
       assertEquals(options, plan.launches().get(0).options());
     }
@@ -244,7 +270,7 @@ class CudaLaunchTest {
   @Test
   void scratchHoldsThePartialSums() {
     Shape shape = shape(64, 64, 36, 144, 768);
-    Plan plan = CudaLaunch.patchBackward(H100, backward(shape, false, false));
+    Plan plan = PatchBackwardPlan.of(H100, backward(shape, false, false));
     CudaLaunch products = plan.launches().get(1);
     assertEquals("patch_backward_products", products.entry());
     assertEquals(256, products.gridX());
@@ -257,7 +283,7 @@ class CudaLaunchTest {
     assertEquals("patch_backward_sums", plan.launches().get(2).entry());
     assertTrue(plan.launches().get(2).gridX() * 64L >= 36 * 144);
     // an entry per row: no second stage
-    Plan perRow = CudaLaunch.patchBackward(H100, backward(shape, true, true));
+    Plan perRow = PatchBackwardPlan.of(H100, backward(shape, true, true));
     assertEquals(0, perRow.scratchBytes());
     assertEquals(2, perRow.launches().size());
   }
@@ -267,15 +293,14 @@ class CudaLaunchTest {
     for (int k : new int[] {1, 2, 3, 4, 5, 36, 37, 75}) {
       for (int s : new int[] {1, 31, 32, 33, 144, 145, 157, 290}) {
         for (int rows : new int[] {1, 263, 264, 265, 1000}) {
-          Plan plan =
-              CudaLaunch.patchBackward(H100, backward(shape(1, rows, k, s, 8), false, false));
+          Plan plan = PatchBackwardPlan.of(H100, backward(shape(1, rows, k, s, 8), false, false));
           CudaLaunch launch = plan.launches().get(1);
           int lanes = option(launch, "LANES_K");
           assertTrue(launch.gridZ() * lanes * option(launch, "TILE_K") >= k);
           assertTrue(launch.gridY() * 2 * (32 / lanes) * option(launch, "TILE_S") >= s);
           assertTrue(option(launch, "TILE_K") * option(launch, "TILE_S") <= 81);
-          long chunkRows = launch.fields().get(16);
-          long chunks = launch.fields().get(17);
+          long chunkRows = field(launch, CallLayout.MASK_GRADIENT_LAUNCH, "chunk_rows");
+          long chunks = field(launch, CallLayout.MASK_GRADIENT_LAUNCH, "chunks_per_group");
           assertTrue(chunkRows * chunks >= rows && chunkRows * (chunks - 1) < rows);
         }
       }
@@ -285,64 +310,65 @@ class CudaLaunchTest {
   @Test
   void nothingToDoIsNoLaunch() {
     Shape shape = shape(2, 3, 4, 5, 8);
-    Backward b = backward(shape, false, false);
+    PatchBackwardArguments b = backward(shape, false, false);
     Plan plan =
-        CudaLaunch.patchBackward(
+        PatchBackwardPlan.of(
             H100,
-            new Backward(
-                shape,
+            new PatchBackwardArguments(
+                shape.type(),
+                b.prompts(),
+                b.positions(),
+                b.destinations(),
+                b.sources(),
+                b.channels(),
                 b.gradOut(),
-                Strided.NONE,
-                Strided.NONE,
-                Strided.NONE,
-                Strided.NONE,
+                TensorView.NONE,
+                TensorView.NONE,
+                TensorView.NONE,
+                TensorView.NONE,
                 Normalization.NONE,
-                0,
+                TensorView.NONE,
                 false,
                 false,
-                Strided.NONE,
-                Strided.NONE));
+                TensorView.NONE,
+                TensorView.NONE));
     assertEquals(List.of(), plan.launches());
   }
 
   @Test
   void missingAndMisalignedTensorsAreRefused() {
     Shape shape = shape(2, 3, 4, 5, 8);
-    Forward f = forward(shape, false, false);
+    PatchForwardArguments f = forward(shape, false, false);
     IllegalArgumentException missing =
         assertThrows(
             IllegalArgumentException.class,
             () ->
-                CudaLaunch.patchForward(
+                PatchForwardPlan.of(
                     H100,
-                    new Forward(
-                        shape, f.resid(), f.delta(), Strided.NONE, LAYER_NORM, f.out(), 0)));
+                    forward(
+                        shape,
+                        f.resid(),
+                        f.delta(),
+                        TensorView.NONE,
+                        LAYER_NORM,
+                        f.out(),
+                        TensorView.NONE)));
     assertEquals("mask=none; it is needed with these arguments", missing.getMessage());
     assertThrows(
         IllegalArgumentException.class,
-        () ->
-            CudaLaunch.patchForward(
-                H100,
-                new Forward(shape, f.resid(), f.delta(), f.mask(), LAYER_NORM, f.out() + 1, 0)));
+        () -> PatchForwardPlan.of(H100, forward(shape, false, false, 1 << 20, (1 << 23) + 1)));
     assertThrows(IllegalArgumentException.class, () -> new Device(1, 49_152, 65_536));
     assertThrows(IllegalArgumentException.class, () -> shape(0, 1, 1, 1, 1));
     assertThrows(IllegalArgumentException.class, () -> shape(1 << 15, 1 << 15, 1, 1, 1));
-    assertThrows(
-        IllegalArgumentException.class,
-        () ->
-            CudaLaunch.patchForwardCircuit(
-                H100,
-                new ForwardCircuit(
-                    shape, f.resid(), f.delta(), 8, 8, 0, 1, LAYER_NORM, f.out(), 0, 1)));
   }
 
   @Test
   void theSourcesTravelWithTheLibrary() throws IOException {
     for (String name :
         List.of(
+            "calls.h",
             "common.cuh",
             "patch_forward.cu",
-            "patch_forward_circuit.cu",
             "patch_forward_naive.cu",
             "patch_backward.cu",
             "patch_backward_mask.cu",

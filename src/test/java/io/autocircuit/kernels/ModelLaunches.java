@@ -1,9 +1,8 @@
 package io.autocircuit.kernels;
 
 import io.autocircuit.kernels.CudaLaunch.Device;
-import io.autocircuit.kernels.CudaLaunch.ElementType;
 import io.autocircuit.kernels.CudaLaunch.Plan;
-import io.autocircuit.kernels.CudaLaunch.Shape;
+import io.autocircuit.kernels.CudaTiling.Shape;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,10 +11,17 @@ import java.util.Map;
 public final class ModelLaunches {
   private static final Device H100 = new Device(132, 232_448, 233_472);
 
+  /** The types of the CUDA kernels' tensors. */
+  static final List<ElementType> TYPES = List.of(ElementType.FLOAT32, ElementType.BFLOAT16);
+
   private ModelLaunches() {}
 
   /** Every kernel, in several specialisations each. */
-  public static List<CudaLaunch> distinct(ElementType type) {
+  public static List<CudaLaunch> distinct() {
+    return TYPES.stream().flatMap(type -> distinct(type).stream()).toList();
+  }
+
+  private static List<CudaLaunch> distinct(ElementType type) {
     List<Shape> shapes =
         List.of(
             new Shape(type, 64, 64, 36, 144, 768), // GPT-2 small, block 11's attention
@@ -26,9 +32,8 @@ public final class ModelLaunches {
     for (Shape shape : shapes) {
       List<Plan> plans =
           List.of(
-              CudaLaunch.patchForward(H100, CudaLaunchTest.forward(shape, false, false)),
-              CudaLaunch.patchBackward(H100, CudaLaunchTest.backward(shape, false, false)),
-              CudaLaunch.patchForwardCircuit(H100, CudaLaunchTest.circuit(shape)));
+              PatchForwardPlan.of(H100, CudaLaunchTest.forward(shape, false, false)),
+              PatchBackwardPlan.of(H100, CudaLaunchTest.backward(shape, false, false)));
       for (Plan plan : plans) {
         for (CudaLaunch launch : plan.launches()) {
           // entries of one source and options are compiled together

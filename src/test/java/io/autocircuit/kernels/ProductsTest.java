@@ -12,7 +12,6 @@ import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;
 import java.util.SplittableRandom;
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -48,25 +47,8 @@ class ProductsTest {
     return Tensors.of(type, values, shape);
   }
 
-  private static Pointer data(Tensor t) {
-    return t == null ? null : t.data_ptr();
-  }
-
-  private static void naive(Tensor out, Tensor start, Tensor x, Tensor w, boolean transposed) {
-    NativeKernels.matrix_product_naive(
-        out.scalar_type().intern() == ScalarType.Double ? 1 : 0,
-        out.size(0),
-        out.size(1),
-        x.size(1),
-        data(x),
-        x.stride(0),
-        data(w),
-        w.stride(transposed ? 1 : 0),
-        transposed ? 1 : 0,
-        data(start),
-        start == null || start.dim() == 1 ? 0 : start.stride(0),
-        data(out),
-        out.stride(0));
+  private static void naive(Tensor out, Tensor start, Tensor x, Tensor w) {
+    NativeKernels.matrix_product_naive(MatrixProductArguments.of(out, start, x, w).call());
   }
 
   @ParameterizedTest
@@ -89,7 +71,7 @@ class ProductsTest {
                   : random(type, 2, k, n + 5).narrow(1, 4, n);
           Tensor start = form < 2 ? null : form < 4 ? random(type, 3, n) : random(type, 3, m, n);
           Tensor expected = Tensors.empty(type, m, n);
-          naive(expected, start, x, w, transposed);
+          naive(expected, start, x, w);
           Tolerance tolerance = Tolerance.of(type, size[2] + 1).scaled(4);
           for (InstructionSet set : InstructionSet.available()) {
             double[] first = null;
@@ -99,21 +81,7 @@ class ProductsTest {
               double[] before = Tensors.doubles(wide);
               Tensor out = wide.narrow(1, 1, n);
               NativeKernels.matrix_product(
-                  set.code(),
-                  threads,
-                  type == ScalarType.Double ? 1 : 0,
-                  m,
-                  n,
-                  k,
-                  data(x),
-                  x.stride(0),
-                  data(w),
-                  w.stride(transposed ? 1 : 0),
-                  transposed ? 1 : 0,
-                  data(start),
-                  start == null || start.dim() == 1 ? 0 : start.stride(0),
-                  data(out),
-                  out.stride(0));
+                  set.code(), threads, MatrixProductArguments.of(out, start, x, w).call());
               tolerance.check(name, expected, out.contiguous());
               double[] bits = Tensors.doubles(out.contiguous());
               first = first == null ? bits : first;

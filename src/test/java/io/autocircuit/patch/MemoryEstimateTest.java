@@ -87,6 +87,8 @@ class MemoryEstimateTest {
                 "-Xms256m",
                 "-XX:+AlwaysPreTouch",
                 "-XX:TieredStopAtLevel=1",
+                // memory that is kept for the next evaluation would hide what that one takes
+                "-Dautocircuit.tuning=false",
                 "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"),
             c.environment(),
             Child.class,

@@ -13,7 +13,6 @@ import io.autocircuit.patch.PatchType;
 import io.autocircuit.prune.MaskGradient.AnswerFunction;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
-import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;

@@ -105,8 +105,8 @@ class InductionModelTrainerTest {
     for (int i = 0; i < flat.length; i++) {
       flat[i] = (float) (random.nextDouble() - 0.3);
     }
-    Map<String, Safetensors.Array> raw = InductionModelTrainer.split(network, flat);
-    Map<String, Safetensors.Array> processed = InductionModelTrainer.processed(network, raw);
+    Map<String, Safetensors.Array> raw = InductionModelFiles.split(network, flat);
+    Map<String, Safetensors.Array> processed = InductionModelFiles.processed(network, raw);
     InductionSequences.Batch batch = InductionSequences.draw(6, 9, 17, random);
     assertArrayEquals(
         logProbabilities(network, raw, batch), logProbabilities(network, processed, batch), 2e-5f);

@@ -2,13 +2,14 @@ package io.autocircuit.kernels.internal;
 
 import io.autocircuit.tensor.NativeCache;
 import org.bytedeco.javacpp.Loader;
-import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.annotation.Cast;
 import org.bytedeco.javacpp.annotation.Platform;
 import org.bytedeco.pytorch.global.torch;
 
 /**
  * JavaCPP binding of the hand-written CPU kernels in {@code native/}. Every function is documented
- * in the header of its name; nothing is checked here.
+ * in the header of its name; nothing is checked here. A call is a structure of 8-byte fields
+ * ({@code native/include/calls.h}) with what follows it; the functions read it and keep nothing.
  */
 @Platform(
     include = {
@@ -37,325 +38,137 @@ public final class NativeKernels {
 
   private NativeKernels() {}
 
-  /** 1 if this machine runs the instruction set. */
+  /**
+   * See {@code native/include/instruction_set.h}.
+   *
+   * @param set the instruction set's number
+   * @return 1 if this machine runs it, else 0
+   */
   public static native int instruction_set_available(int set);
 
-  /** See {@code native/include/patch_forward.h}. */
+  /**
+   * See {@code native/include/patch_forward.h}.
+   *
+   * @param set the instruction set's number
+   * @param threads to use at most
+   * @param call the fields of {@code PatchForwardCall}
+   */
   public static native void patch_forward(
-      int set,
-      int threads,
-      int type,
-      long b,
-      long t,
-      long k,
-      long s,
-      long d,
-      Pointer resid,
-      long residB,
-      long residT,
-      Pointer delta,
-      long deltaS,
-      long deltaB,
-      long deltaT,
-      Pointer mask,
-      long maskB,
-      long maskT,
-      long maskK,
-      int normalization,
-      double epsilon,
-      Pointer out,
-      Pointer rstd);
+      int set, int threads, @Cast("const autocircuit::PatchForwardCall<void>*") long[] call);
 
-  /** See {@code native/include/patch_forward.h}. */
+  /**
+   * The definition; see {@code native/include/patch_forward.h}.
+   *
+   * @param call the fields of {@code PatchForwardCall}
+   */
   public static native void patch_forward_naive(
-      int type,
-      long b,
-      long t,
-      long k,
-      long s,
-      long d,
-      Pointer resid,
-      long residB,
-      long residT,
-      Pointer delta,
-      long deltaS,
-      long deltaB,
-      long deltaT,
-      Pointer mask,
-      long maskB,
-      long maskT,
-      long maskK,
-      int normalization,
-      double epsilon,
-      Pointer out,
-      Pointer rstd);
+      @Cast("const autocircuit::PatchForwardCall<void>*") long[] call);
 
-  /** See {@code native/include/patch_backward.h}. */
+  /**
+   * See {@code native/include/patch_backward.h}.
+   *
+   * @param set the instruction set's number
+   * @param threads to use at most
+   * @param call the fields of {@code PatchBackwardCall}
+   */
   public static native void patch_backward(
-      int set,
-      int threads,
-      int type,
-      long b,
-      long t,
-      long k,
-      long s,
-      long d,
-      Pointer grad,
-      Pointer normalized,
-      long normalizedK,
-      long normalizedB,
-      long normalizedT,
-      Pointer rstd,
-      long rstdK,
-      long rstdB,
-      long rstdT,
-      Pointer delta,
-      long deltaS,
-      long deltaB,
-      long deltaT,
-      Pointer mask,
-      long maskB,
-      long maskT,
-      long maskK,
-      int normalization,
-      Pointer maskGrad,
-      int perPrompt,
-      int perPosition,
-      Pointer residGrad,
-      long residB,
-      long residT,
-      Pointer deltaGrad,
-      long gradS,
-      long gradB,
-      long gradT);
+      int set, int threads, @Cast("const autocircuit::PatchBackwardCall<void>*") long[] call);
 
-  /** See {@code native/include/patch_backward.h}. */
+  /**
+   * The definition; see {@code native/include/patch_backward.h}.
+   *
+   * @param call the fields of {@code PatchBackwardCall}
+   */
   public static native void patch_backward_naive(
-      int type,
-      long b,
-      long t,
-      long k,
-      long s,
-      long d,
-      Pointer grad,
-      Pointer normalized,
-      long normalizedK,
-      long normalizedB,
-      long normalizedT,
-      Pointer rstd,
-      long rstdK,
-      long rstdB,
-      long rstdT,
-      Pointer delta,
-      long deltaS,
-      long deltaB,
-      long deltaT,
-      Pointer mask,
-      long maskB,
-      long maskT,
-      long maskK,
-      int normalization,
-      Pointer maskGrad,
-      int perPrompt,
-      int perPosition,
-      Pointer residGrad,
-      long residB,
-      long residT,
-      Pointer deltaGrad,
-      long gradS,
-      long gradB,
-      long gradT);
+      @Cast("const autocircuit::PatchBackwardCall<void>*") long[] call);
 
-  /** See {@code native/include/patch_project.h}. */
+  /**
+   * See {@code native/include/patch_project.h}.
+   *
+   * @param set the instruction set's number
+   * @param threads to use at most
+   * @param call the fields of {@code PatchProjectCall}
+   */
   public static native void patch_project(
-      int set,
-      int threads,
-      int type,
-      long b,
-      long t,
-      long k,
-      long s,
-      long d,
-      Pointer resid,
-      long residB,
-      long residT,
-      Pointer delta,
-      long deltaS,
-      long deltaB,
-      long deltaT,
-      Pointer mask,
-      long maskB,
-      long maskT,
-      long maskK,
-      int normalization,
-      double epsilon,
-      Pointer affineWeight,
-      Pointer affineBias,
-      Pointer carry,
-      long parts,
-      long width,
-      int[] inputs,
-      int[] columns,
-      Pointer weight,
-      long weightD,
-      Pointer bias,
-      Pointer out,
-      long outB,
-      long outT);
+      int set, int threads, @Cast("const autocircuit::PatchProjectCall<void>*") long[] call);
 
-  /** See {@code native/include/head_outputs.h}. */
-  public static native void head_outputs(
-      int set,
-      int threads,
-      int type,
-      long b,
-      long t,
-      long n,
-      long width,
-      long d,
-      int[] heads,
-      Pointer z,
-      long zB,
-      long zT,
-      Pointer weight,
-      Pointer ablation,
-      long ablationH,
-      long ablationB,
-      long ablationT,
-      Pointer delta,
-      long deltaH,
-      long deltaB,
-      long deltaT,
-      Pointer stream);
-
-  /** See {@code native/include/patch_project_backward.h}. */
+  /**
+   * See {@code native/include/patch_project_backward.h}.
+   *
+   * @param set the instruction set's number
+   * @param threads to use at most
+   * @param call the fields of {@code PatchProjectBackwardCall}
+   */
   public static native void patch_project_backward(
       int set,
       int threads,
-      int type,
-      long b,
-      long t,
-      long k,
-      long s,
-      long d,
-      Pointer gradOut,
-      long parts,
-      long width,
-      int[] inputs,
-      Pointer weight,
-      long weightD,
-      Pointer scale,
-      Pointer carry,
-      long carryB,
-      long carryT,
-      Pointer normalized,
-      long normalizedK,
-      long normalizedB,
-      long normalizedT,
-      Pointer rstd,
-      long rstdK,
-      long rstdB,
-      long rstdT,
-      Pointer delta,
-      long deltaS,
-      long deltaB,
-      long deltaT,
-      Pointer mask,
-      long maskB,
-      long maskT,
-      long maskK,
-      int normalization,
-      Pointer maskGrad,
-      int perPrompt,
-      int perPosition,
-      Pointer residGrad,
-      long residB,
-      long residT,
-      Pointer deltaGrad,
-      long gradS,
-      long gradB,
-      long gradT);
+      @Cast("const autocircuit::PatchProjectBackwardCall<void>*") long[] call);
 
-  /** See {@code native/include/attention.h}. */
+  /**
+   * See {@code native/include/head_outputs.h}.
+   *
+   * @param set the instruction set's number
+   * @param threads to use at most
+   * @param call the fields of {@code HeadOutputsCall}
+   */
+  public static native void head_outputs(
+      int set, int threads, @Cast("const autocircuit::HeadOutputsCall<void>*") long[] call);
+
+  /**
+   * See {@code native/include/attention.h}.
+   *
+   * @param set the instruction set's number
+   * @param threads to use at most
+   * @param call the fields of {@code AttentionCall}
+   */
   public static native void attention(
-      int set,
-      int threads,
-      int type,
-      long b,
-      long t,
-      long h,
-      long w,
-      Pointer qkv,
-      double scale,
-      Pointer mask,
-      long maskB,
-      long r,
-      Pointer cosines,
-      Pointer sines,
-      long rotationB,
-      int adjacent,
-      Pointer z);
+      int set, int threads, @Cast("const autocircuit::AttentionCall<void>*") long[] call);
 
-  /** See {@code native/include/attention.h}. */
+  /**
+   * See {@code native/include/attention.h}.
+   *
+   * @param set the instruction set's number
+   * @param threads to use at most
+   * @param call the fields of {@code AttentionCall}
+   */
   public static native void attention_backward(
-      int set,
-      int threads,
-      int type,
-      long b,
-      long t,
-      long h,
-      long w,
-      Pointer qkv,
-      double scale,
-      Pointer mask,
-      long maskB,
-      long r,
-      Pointer cosines,
-      Pointer sines,
-      long rotationB,
-      int adjacent,
-      Pointer gradZ,
-      Pointer gradQkv);
+      int set, int threads, @Cast("const autocircuit::AttentionCall<void>*") long[] call);
 
-  /** See {@code native/include/matrix_product.h}. */
+  /**
+   * See {@code native/include/matrix_product.h}.
+   *
+   * @param set the instruction set's number
+   * @param threads to use at most
+   * @param call the fields of {@code MatrixProductCall}
+   */
   public static native void matrix_product(
-      int set,
-      int threads,
-      int type,
-      long m,
-      long n,
-      long k,
-      Pointer x,
-      long xM,
-      Pointer w,
-      long wRow,
-      int transposed,
-      Pointer start,
-      long startM,
-      Pointer out,
-      long outM);
+      int set, int threads, @Cast("const autocircuit::MatrixProductCall<void>*") long[] call);
 
-  /** See {@code native/include/matrix_product.h}. */
+  /**
+   * The definition; see {@code native/include/matrix_product.h}.
+   *
+   * @param call the fields of {@code MatrixProductCall}
+   */
   public static native void matrix_product_naive(
-      int type,
-      long m,
-      long n,
-      long k,
-      Pointer x,
-      long xM,
-      Pointer w,
-      long wRow,
-      int transposed,
-      Pointer start,
-      long startM,
-      Pointer out,
-      long outM);
+      @Cast("const autocircuit::MatrixProductCall<void>*") long[] call);
 
-  /** See {@code native/include/activation.h}. */
+  /**
+   * See {@code native/include/activation.h}.
+   *
+   * @param set the instruction set's number
+   * @param threads to use at most
+   * @param call the fields of {@code ActivationCall}
+   */
   public static native void activation(
-      int set, int threads, int type, int kind, long n, Pointer x, Pointer out);
+      int set, int threads, @Cast("const autocircuit::ActivationCall<void>*") long[] call);
 
-  /** See {@code native/include/activation.h}. */
+  /**
+   * See {@code native/include/activation.h}.
+   *
+   * @param set the instruction set's number
+   * @param threads to use at most
+   * @param call the fields of {@code ActivationCall}
+   */
   public static native void activation_backward(
-      int set, int threads, int type, int kind, long n, Pointer x, Pointer grad, Pointer out);
+      int set, int threads, @Cast("const autocircuit::ActivationCall<void>*") long[] call);
 }

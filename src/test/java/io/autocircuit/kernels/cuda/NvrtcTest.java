@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.autocircuit.Forked;
 import io.autocircuit.kernels.CudaLaunch;
-import io.autocircuit.kernels.CudaLaunch.ElementType;
 import io.autocircuit.kernels.ModelLaunches;
 import java.io.File;
 import java.io.IOException;
@@ -55,28 +54,26 @@ class NvrtcTest {
       System.out.println("version " + nvrtc.version() + " " + Arrays.toString(known));
       Map<String, byte[]> compiled = new HashMap<>(); // some entries share a source
       int number = 0;
-      for (ElementType type : ElementType.values()) {
-        for (CudaLaunch launch : ModelLaunches.distinct(type)) {
-          CudaSource source = CudaSource.ofLibrary(launch.source());
-          for (int generation : GENERATIONS) {
-            long start = System.nanoTime();
-            List<String> options = CudaRuntime.options(device(generation), known, launch.options());
-            byte[] cubin =
-                compiled.computeIfAbsent(
-                    launch.source() + options, k -> nvrtc.compile(source, options));
-            Files.write(out.resolve(number + ".cubin"), cubin);
-            System.out.println(
-                String.format(
-                    Locale.ROOT,
-                    "cubin %d %s sm_%d %d bytes, %.0f ms, %s %s",
-                    number++,
-                    launch.entry(),
-                    generation,
-                    cubin.length,
-                    (System.nanoTime() - start) / 1e6,
-                    launch.source(),
-                    launch.options()));
-          }
+      for (CudaLaunch launch : ModelLaunches.distinct()) {
+        CudaSource source = CudaSource.ofLibrary(launch.source());
+        for (int generation : GENERATIONS) {
+          long start = System.nanoTime();
+          List<String> options = CudaRuntime.options(device(generation), known, launch.options());
+          byte[] cubin =
+              compiled.computeIfAbsent(
+                  launch.source() + options, k -> nvrtc.compile(source, options));
+          Files.write(out.resolve(number + ".cubin"), cubin);
+          System.out.println(
+              String.format(
+                  Locale.ROOT,
+                  "cubin %d %s sm_%d %d bytes, %.0f ms, %s %s",
+                  number++,
+                  launch.entry(),
+                  generation,
+                  cubin.length,
+                  (System.nanoTime() - start) / 1e6,
+                  launch.source(),
+                  launch.options()));
         }
       }
       CudaSource wrong =

@@ -1,12 +1,12 @@
-package io.autocircuit.kernels.internal;
+package io.autocircuit.tensor.internal;
 
-import io.autocircuit.tensor.NativeCache;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.annotation.Platform;
 
 /**
  * The process's environment, as native libraries read it when they are loaded. A library of its
- * own: it must be loaded before libtorch, whose OpenMP runtime the kernels need.
+ * own: it must be loaded before libtorch, whose OpenMP runtime the kernels need. It lies unpacked
+ * before this class is used; {@link io.autocircuit.tensor.NativeTuning} sees to that.
  */
 @Platform(
     include = {"<cstdlib>", "native_environment.h"},
@@ -14,7 +14,6 @@ import org.bytedeco.javacpp.annotation.Platform;
     library = "jniautocircuit_env")
 public final class NativeEnvironment {
   static {
-    NativeCache.prepare();
     Loader.load(NativeEnvironment.class);
   }
 
@@ -23,6 +22,9 @@ public final class NativeEnvironment {
   /**
    * C's {@code setenv}.
    *
+   * @param name of the variable
+   * @param value what it becomes
+   * @param overwrite 0 to leave a variable that is set as it is
    * @return 0 if it worked
    */
   public static native int setenv(String name, String value, int overwrite);
@@ -30,11 +32,16 @@ public final class NativeEnvironment {
   /**
    * C's {@code getenv}.
    *
+   * @param name of the variable
    * @return the value as the native libraries see it; null if it is not set
    */
   public static native String getenv(String name);
 
-  /** See {@code native/include/native_environment.h}. */
+  /**
+   * See {@code native/include/native_environment.h}.
+   *
+   * @return 1 on such a processor, else 0
+   */
   public static native int amd_with_avx512();
 
   /** See {@code native/include/native_environment.h}. */
