@@ -161,7 +161,7 @@ class EngineOracleTest {
     PromptBatch batch = dataset.get(1);
     try (TensorScope scope = new TensorScope();
         Transformer transformer = model(a)) {
-      for (Ablation ablation : Ablation.values()) {
+      for (Ablation ablation : Ablation.standard()) {
         PatchableModel model =
             PatchableModel.of(
                 transformer, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
@@ -557,7 +557,7 @@ class EngineOracleTest {
       for (int i = 0; i < 12; i++) {
         Circuit circuit = new RandomScores(i).score(model, batches).top(n * i / 12);
         PatchType type = PatchType.values()[i % 2];
-        Ablation ablation = Ablation.values()[i % Ablation.values().length];
+        Ablation ablation = Ablation.standard().get(i % Ablation.standard().size());
         work.add(
             () -> {
               List<double[]> all = new ArrayList<>();

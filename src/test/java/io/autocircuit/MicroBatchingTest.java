@@ -202,9 +202,10 @@ class MicroBatchingTest {
   void circuitsUnderEveryAblation(Architecture a) {
     for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.Double}) {
       try (Transformer transformer = RandomModels.model(a, type, 31)) {
-        for (Ablation ablation : Ablation.values()) {
+        for (Ablation ablation : Ablation.standard()) {
           for (PatchType patching : PatchType.values()) {
-            CircuitRuns runs = new CircuitRuns(patching, ablation, ablation.ordinal() % 2 == 1);
+            CircuitRuns runs =
+                new CircuitRuns(patching, ablation, Ablation.standard().indexOf(ablation) % 2 == 1);
             compare(
                 ablation == Ablation.ZERO ? "logits, zero ablation" : "logits",
                 a + ", " + runs,
@@ -248,7 +249,7 @@ class MicroBatchingTest {
 
   private static List<PruneAlgorithm> algorithms() {
     List<PruneAlgorithm> list = new ArrayList<>();
-    for (Ablation ablation : Ablation.values()) {
+    for (Ablation ablation : Ablation.standard()) {
       MaskGradient eap = MaskGradient.eap();
       list.add(
           new MaskGradient(
@@ -376,7 +377,7 @@ class MicroBatchingTest {
             AblationValues alone = AblationValues.prepare(model, ablation, List.of(batch))) {
           double[] expected = Tensors.doubles(whole.of(batch.corrupt()));
           difference("batch means", ScalarType.Double)
-              .check(ablation.name(), expected, Tensors.doubles(parts.of(batch.corrupt())), 4);
+              .check(ablation.key(), expected, Tensors.doubles(parts.of(batch.corrupt())), 4);
           double[] first = Tensors.doubles(alone.of(batch.corrupt().slice(0, 1)));
           double most = 0;
           for (int i = 0; i < first.length; i++) {

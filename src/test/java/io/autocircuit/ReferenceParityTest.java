@@ -475,7 +475,7 @@ class ReferenceParityTest {
     }
 
     Ablation ablation() {
-      return Ablation.valueOf(c.path("ablation").asText("RESAMPLE"));
+      return Ablation.of(c.path("ablation").asText("RESAMPLE"));
     }
 
     void srcAblations() {

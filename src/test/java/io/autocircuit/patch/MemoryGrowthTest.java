@@ -158,7 +158,7 @@ class MemoryGrowthTest {
     }
 
     private void round(int i) {
-      Ablation ablation = Ablation.values()[i % Ablation.values().length];
+      Ablation ablation = Ablation.standard().get(i % Ablation.standard().size());
       MemoryEstimate need = MemoryEstimate.of(model, Work.CIRCUITS, ablation, 6);
       PatchableModel small = model.withMemory(new MemoryBudget(4 * need.bytes(1)));
       List<Circuit> circuits = new ArrayList<>();

@@ -41,7 +41,8 @@ class AcdcBatchTest {
     int kept = 0;
     for (int trial = 0; trial < 72; trial++) {
       RandomModels.Architecture a = architectures.get(trial % architectures.size());
-      Ablation ablation = trial % 2 == 0 ? Ablation.RESAMPLE : Ablation.values()[random.nextInt(5)];
+      Ablation ablation =
+          trial % 2 == 0 ? Ablation.RESAMPLE : Ablation.standard().get(random.nextInt(5));
       Acdc.Target target = Acdc.Target.values()[trial / 9 % 2];
       List<Double> taus =
           trial % 3 == 0
