@@ -44,6 +44,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -51,6 +52,7 @@ import org.junit.jupiter.api.Test;
  * gives the same bits, also at another number of native threads; in micro-batches the same numbers
  * up to rounding, which comes from the matrix products and from sums over prompts.
  */
+@Tag("slow")
 class DeterminismTest {
   private static final double EPSILON = Math.ulp(1f);
 
@@ -137,7 +139,7 @@ class DeterminismTest {
     Map<String, double[]> r = new LinkedHashMap<>();
     int edges = m.graph().edgeCount();
     float[] values = random(edges, 54);
-    for (Ablation ablation : Ablation.values()) {
+    for (Ablation ablation : Ablation.standard()) {
       for (PatchType type : PatchType.values()) {
         CircuitRuns.of(type, ablation)
             .forEach(
@@ -306,7 +308,7 @@ class DeterminismTest {
       // what one prompt needs, whatever is done with it, and more
       long least = 0;
       for (Work work : Work.values()) {
-        for (Ablation a : Ablation.values()) {
+        for (Ablation a : Ablation.standard()) {
           least = Math.max(least, MemoryEstimate.of(model, work, a, LENGTH).bytes(1));
         }
       }

@@ -64,6 +64,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -88,6 +89,7 @@ import org.junit.jupiter.api.Test;
  * read, or not in the right format. Where a model is refused, nothing but a {@link DataException}
  * of one line will do.
  */
+@Tag("slow")
 class ReferenceParityTest {
   /** Cases and the largest deviation of a kind. */
   private static final class Tally {
@@ -473,7 +475,7 @@ class ReferenceParityTest {
     }
 
     Ablation ablation() {
-      return Ablation.valueOf(c.path("ablation").asText("RESAMPLE"));
+      return Ablation.of(c.path("ablation").asText("RESAMPLE"));
     }
 
     void srcAblations() {

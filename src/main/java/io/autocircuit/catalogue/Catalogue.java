@@ -1,6 +1,10 @@
 package io.autocircuit.catalogue;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.graph.UnknownNameException;
+import java.net.URI;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Iterator;
@@ -194,6 +198,29 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
    */
   public E get(String key) {
     return find(key).orElseThrow(() -> new UnknownNameException(kind, key, keys()));
+  }
+
+  /**
+   * The entries as data: {@code [{"key","title","description","source":{"citation","arxiv",
+   * "address"},"settings":[…]}]}, null for what there is not; settings as {@link Setting#json}.
+   *
+   * @return a new tree
+   */
+  public ArrayNode json() {
+    ArrayNode all = JsonNodeFactory.instance.arrayNode();
+    for (E e : this) {
+      ObjectNode node = all.addObject();
+      node.put("key", e.key());
+      node.put("title", e.title());
+      node.put("description", e.description());
+      node.putObject("source")
+          .put("citation", e.source().citation())
+          .put("arxiv", e.source().arxiv().orElse(null))
+          .put("address", e.source().address().map(URI::toString).orElse(null));
+      ArrayNode settings = node.putArray("settings");
+      e.settings().forEach(s -> settings.add(s.json()));
+    }
+    return all;
   }
 
   /**

@@ -1,5 +1,8 @@
 package io.autocircuit.catalogue;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.graph.UnknownNameException;
 import java.util.Arrays;
 import java.util.List;
@@ -236,6 +239,28 @@ public record Setting(
       defaultValue.ifPresent(v -> text.append(" (default: ").append(text(v)).append(')'));
     }
     return text.toString();
+  }
+
+  /**
+   * This description as data: {@code {"name","option","type","default","values","unit","meaning"}},
+   * null for what there is not.
+   *
+   * @return a new tree
+   */
+  public ObjectNode json() {
+    ObjectNode node = JsonNodeFactory.instance.objectNode();
+    node.put("name", name);
+    node.put("option", option());
+    node.put("type", type.key());
+    node.set("default", Settings.json(JsonNodeFactory.instance, defaultValue.orElse(null)));
+    node.put("values", type.wanted());
+    if (type instanceof SettingType.Choice choice) {
+      ArrayNode choices = node.putArray("choices");
+      choice.keys().forEach(choices::add);
+    }
+    node.put("unit", unit.orElse(null));
+    node.put("meaning", meaning);
+    return node;
   }
 
   /**

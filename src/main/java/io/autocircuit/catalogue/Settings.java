@@ -324,7 +324,7 @@ public final class Settings {
     return object;
   }
 
-  private static JsonNode json(JsonNodeFactory nodes, Object value) {
+  static JsonNode json(JsonNodeFactory nodes, Object value) {
     if (value instanceof List<?> list) {
       ArrayNode array = nodes.arrayNode();
       list.forEach(item -> array.add(json(nodes, item)));

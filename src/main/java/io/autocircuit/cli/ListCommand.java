@@ -1,40 +1,114 @@
 package io.autocircuit.cli;
 
-import io.autocircuit.metric.Metric;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import io.autocircuit.catalogue.Entry;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.TransformerConfig;
-import io.autocircuit.patch.Ablation;
-import io.autocircuit.prune.PruneAlgorithmProvider;
 import java.io.PrintWriter;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code list algorithms|metrics|ablations|models}. */
+/** {@code list WHAT}: the entries of a catalogue, or the models that can be loaded. */
 @Command(
     name = "list",
     mixinStandardHelpOptions = true,
-    description = "Lists the algorithms, metrics, ablations or model types that exist.")
+    description = "Lists what exists, by the names that options take.")
 final class ListCommand implements Runnable {
-  /** What can be listed. */
-  enum What {
-    ALGORITHMS,
-    METRICS,
-    ABLATIONS,
-    MODELS
-  }
+  private static final String MODELS = "models";
 
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
   @Parameters(
       paramLabel = "WHAT",
-      description = "algorithms, metrics, ablations or models.",
+      completionCandidates = What.class,
+      description = "One of: ${COMPLETION-CANDIDATES}.",
       arity = "1")
   private What what;
+
+  @Option(
+      names = "--json",
+      description = "As JSON: key, title, description, source and settings of each.")
+  private boolean json;
+
+  /**
+   * What can be listed.
+   *
+   * @param name in lower case
+   */
+  record What(String name) implements Iterable<String> {
+    /** For the help. */
+    What() {
+      this("");
+    }
+
+    /** All that can be listed. */
+    static List<String> names() {
+      List<String> names = new java.util.ArrayList<>();
+      for (Catalogues c : Catalogues.values()) {
+        names.add(c.name().toLowerCase(Locale.ROOT));
+      }
+      names.add(MODELS);
+      return names;
+    }
+
+    @Override
+    public java.util.Iterator<String> iterator() {
+      return names().iterator();
+    }
+  }
+
+  @Override
+  public void run() {
+    PrintWriter out = spec.commandLine().getOut();
+    if (what.name().equals(MODELS)) {
+      Map<String, String> models = models();
+      out.print(json ? text(array(models)) : new Rows(models).text(width()));
+    } else {
+      Catalogues c = Catalogues.valueOf(what.name().toUpperCase(Locale.ROOT));
+      out.print(json ? text(c.load().json()) : new Rows(rows(c.load())).text(width()));
+    }
+    out.flush();
+  }
+
+  private int width() {
+    return spec.usageMessage().width();
+  }
+
+  /** Description, with the options that each has. */
+  private static Map<String, String> rows(Iterable<? extends Entry> entries) {
+    Map<String, String> rows = new LinkedHashMap<>();
+    for (Entry e : entries) {
+      List<String> options = e.settings().stream().map(s -> s.option()).toList();
+      rows.put(
+          e.key(),
+          e.description() + (options.isEmpty() ? "" : " (" + String.join(", ", options) + ")"));
+    }
+    return rows;
+  }
+
+  private static Map<String, String> models() {
+    Map<String, String> rows = new LinkedHashMap<>();
+    for (String m : ModelLoader.ARCHITECTURES) {
+      rows.put(m, "Hugging Face directory with \"model_type\": \"" + m + "\"");
+    }
+    rows.put(
+        "HookedTransformer",
+        "TransformerLens state dictionary with \"architecture\": \"HookedTransformer\"");
+    for (String shape : RandomModels.names()) {
+      rows.put("--random-weights " + shape, shape(RandomModels.shape(shape)));
+    }
+    return rows;
+  }
 
   private static String shape(TransformerConfig c) {
     return String.format(
@@ -46,36 +120,17 @@ final class ListCommand implements Runnable {
         c.vocabulary());
   }
 
-  @Override
-  public void run() {
-    PrintWriter out = spec.commandLine().getOut();
-    Map<String, String> rows = new LinkedHashMap<>();
-    switch (what) {
-      case ALGORITHMS ->
-          PruneAlgorithmProvider.catalogue().forEach(a -> rows.put(a.key(), a.description()));
-      case METRICS -> {
-        for (Metric m : Metric.all()) {
-          rows.put(m.key(), m.title() + (m.lowerIsBetter() ? " (lower is better)" : ""));
-        }
-      }
-      case ABLATIONS -> {
-        for (Ablation a : Ablation.values()) {
-          rows.put(a.name().toLowerCase(Locale.ROOT), a.description());
-        }
-      }
-      case MODELS -> {
-        for (String m : ModelLoader.ARCHITECTURES) {
-          rows.put(m, "Hugging Face directory with \"model_type\": \"" + m + "\"");
-        }
-        rows.put(
-            "HookedTransformer",
-            "TransformerLens state dictionary with \"architecture\": \"HookedTransformer\"");
-        for (String shape : RandomModels.names()) {
-          rows.put("--random-weights " + shape, shape(RandomModels.shape(shape)));
-        }
-      }
+  private static ArrayNode array(Map<String, String> rows) {
+    ArrayNode all = JsonNodeFactory.instance.arrayNode();
+    rows.forEach((key, text) -> all.addObject().put("key", key).put("description", text));
+    return all;
+  }
+
+  private static String text(ArrayNode tree) {
+    try {
+      return new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsString(tree) + "\n";
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
     }
-    int width = rows.keySet().stream().mapToInt(String::length).max().orElse(0);
-    rows.forEach((k, v) -> out.printf("%-" + width + "s  %s%n", k, v));
   }
 }

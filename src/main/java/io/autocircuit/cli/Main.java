@@ -27,6 +27,7 @@ import picocli.CommandLine.Command;
     subcommands = {
       DiscoverCommand.class,
       ListCommand.class,
+      ReferenceCommand.class,
       BenchCommand.class,
       BenchCompareCommand.class,
       SelftestCommand.class,
@@ -55,12 +56,12 @@ public final class Main implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "no command given; commands: discover, list, bench, bench-compare, selftest, train-induction");
+        "no command given; commands: discover, list, reference, bench, bench-compare, selftest, train-induction");
   }
 
   /** First words with which nothing native is needed. */
   private static final Set<String> NATIVE_FREE =
-      Set.of("-h", "--help", "-V", "--version", "help", "list", "bench-compare");
+      Set.of("-h", "--help", "-V", "--version", "help", "list", "reference", "bench-compare");
 
   /**
    * Runs the command line and ends the process with its exit code.
@@ -111,7 +112,9 @@ public final class Main implements Runnable {
     register(line, DiscoverOptions.Patching.values());
     register(line, DiscoverOptions.Precision.values());
     register(line, DiscoverOptions.Slice.values());
-    register(line, ListCommand.What.values());
+    line.registerConverter(
+        ListCommand.What.class,
+        text -> new ListCommand.What(known(text, ListCommand.What.names())));
     line.registerConverter(DeviceRequest.class, Main::device);
     line.setParameterExceptionHandler(Main::usage);
     line.setExecutionExceptionHandler((e, command, parsed) -> failure(e, args, err));
@@ -122,15 +125,17 @@ public final class Main implements Runnable {
   private static <E extends Enum<E>> void register(CommandLine line, E[] values) {
     List<String> names = Stream.of(values).map(v -> v.name().toLowerCase(Locale.ROOT)).toList();
     line.registerConverter(
-        values[0].getDeclaringClass(),
-        text -> {
-          int i = names.indexOf(text.toLowerCase(Locale.ROOT));
-          if (i < 0) {
-            throw new CommandLine.TypeConversionException(
-                "\"" + text + "\" is unknown; " + Suggestions.among(text, names));
-          }
-          return values[i];
-        });
+        values[0].getDeclaringClass(), text -> values[names.indexOf(known(text, names))]);
+  }
+
+  /** One of the names, in any case. */
+  private static String known(String text, List<String> names) {
+    String name = text.toLowerCase(Locale.ROOT);
+    if (!names.contains(name)) {
+      throw new CommandLine.TypeConversionException(
+          "\"" + text + "\" is unknown; " + Suggestions.among(text, names));
+    }
+    return name;
   }
 
   private static DeviceRequest device(String text) {

@@ -52,11 +52,11 @@ record Printout(PrintWriter out, boolean everyMetric) {
             + dataset
             + (beginning.isEmpty() ? "" : "; " + beginning.replaceFirst("^prompts ", "they ")));
     out.println("device: " + device);
-    String judged = lower(d.runs().ablation().name());
+    String judged = d.runs().ablation().key();
     out.println(
         "scoring: "
             + d.algorithm().title()
-            + d.algorithm().scoringAblation().map(a -> ", ablation " + lower(a.name())).orElse(""));
+            + d.algorithm().scoringAblation().map(a -> ", ablation " + a.key()).orElse(""));
     out.println(
         "judging: "
             + lower(d.runs().patchType().name()).replace("_patch", " patching")

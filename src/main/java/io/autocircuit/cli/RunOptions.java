@@ -178,7 +178,7 @@ record RunOptions(
         judging.ties,
         judging.metrics == null
             ? Metric.all()
-            : judging.metrics.stream().map(Metric::of).distinct().toList(),
+            : judging.metrics.stream().map(Metric.catalogue()::get).distinct().toList(),
         switch (judging.slice) {
           case LAST -> OutputSlice.LAST_SEQ;
           case NOT_FIRST -> OutputSlice.NOT_FIRST_SEQ;

@@ -12,6 +12,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.metric.Measurement;
+import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PruneScores;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -94,9 +95,8 @@ public final class ResultFiles {
     Discovery d = result.discovery();
     root.put("algorithm", d.algorithm().key());
     root.put("title", d.algorithm().title());
-    root.put(
-        "score_ablation", d.algorithm().scoringAblation().map(a -> lower(a.name())).orElse(null));
-    root.put("ablation", lower(d.runs().ablation().name()));
+    root.put("score_ablation", d.algorithm().scoringAblation().map(Ablation::key).orElse(null));
+    root.put("ablation", d.runs().ablation().key());
     root.put("patch_type", lower(d.runs().patchType().name()).replace("_patch", ""));
     root.put("n_edges", d.model().graph().edgeCount());
     root.put("prompts", d.prompts());

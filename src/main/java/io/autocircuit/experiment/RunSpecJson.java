@@ -134,7 +134,7 @@ final class RunSpecJson {
     CircuitRuns runs = judging.runs();
     ObjectNode node = NODES.objectNode();
     node.put("patch_type", runs.patchType().key());
-    node.put("ablation", lower(runs.ablation()));
+    node.put("ablation", runs.ablation().key());
     node.put("reverse_clean_corrupt", runs.reverseCleanCorrupt());
     node.set("edges", sizes(judging.sizes()));
     node.put("ties", judging.ties());
@@ -380,7 +380,7 @@ final class RunSpecJson {
     return new RunJudging(
         new CircuitRuns(
             node.as("patch_type", PatchType::of),
-            node.constant("ablation", Ablation.values()),
+            node.as("ablation", Ablation::of),
             node.flag("reverse_clean_corrupt")),
         sizes(node),
         node.flag("ties"),

@@ -1,61 +1,199 @@
 package io.autocircuit.patch;
 
+import io.autocircuit.catalogue.Catalogue;
+import io.autocircuit.catalogue.Entry;
+import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.UnknownNameException;
-import java.util.Arrays;
-import java.util.Locale;
+import java.util.List;
+import org.bytedeco.pytorch.Tensor;
 
-/** What an ablated source is replaced by; a_s(i,t) is its activation at prompt i, position t. */
-public enum Ablation {
+/**
+ * What an ablated source is replaced by; a_s(i,t) is its activation at prompt i, position t. An
+ * ablation is of one of three kinds, by what its values are made from: {@link Constant}, {@link
+ * Paired} or {@link Collected}.
+ *
+ * <p>An ablation of one's own may be given to circuit runs and algorithms as it is. If its class
+ * has a public constructor without arguments and is named in {@code
+ * META-INF/services/io.autocircuit.patch.Ablation} of a jar on the class path, it is in the
+ * catalogue too: {@code --ablation} knows it, and it is listed.
+ */
+public sealed interface Ablation extends Entry {
   /** a_s(i,t) of the other (clean or corrupt) prompt. */
-  RESAMPLE("the source's activation on the paired prompt"),
+  Ablation RESAMPLE = new StandardAblations.Resample();
+
   /** 0. */
-  ZERO("zero"),
+  Ablation ZERO = new StandardAblations.Zero();
+
   /** The mean over the prompts of the batch, position by position. */
-  BATCH_TOKENWISE_MEAN("mean over the batch's prompts, position by position"),
+  Ablation BATCH_TOKENWISE_MEAN =
+      new StandardAblations.Mean(
+          "batch_tokenwise_mean",
+          "Batch mean, by position",
+          "mean over the batch's prompts, position by position");
+
   /** The mean over prompts and positions of the batch. */
-  BATCH_ALL_TOK_MEAN("mean over the batch's prompts and positions"),
+  Ablation BATCH_ALL_TOK_MEAN =
+      new StandardAblations.Mean(
+          "batch_all_tok_mean",
+          "Batch mean, over positions",
+          "mean over the batch's prompts and positions");
+
   /** The mean over the clean prompts of the dataset, position by position. */
-  TOKENWISE_MEAN_CLEAN("mean over the dataset's clean prompts, position by position"),
+  Ablation TOKENWISE_MEAN_CLEAN =
+      new StandardAblations.Mean(
+          "tokenwise_mean_clean",
+          "Mean of clean, by position",
+          "mean over the dataset's clean prompts, position by position");
+
   /** The mean over the corrupt prompts of the dataset, position by position. */
-  TOKENWISE_MEAN_CORRUPT("mean over the dataset's corrupt prompts, position by position"),
+  Ablation TOKENWISE_MEAN_CORRUPT =
+      new StandardAblations.Mean(
+          "tokenwise_mean_corrupt",
+          "Mean of corrupt, by position",
+          "mean over the dataset's corrupt prompts, position by position");
+
   /** The mean over the clean and corrupt prompts of the dataset, position by position. */
-  TOKENWISE_MEAN_CLEAN_AND_CORRUPT(
-      "mean over the dataset's clean and corrupt prompts, position by position");
+  Ablation TOKENWISE_MEAN_CLEAN_AND_CORRUPT =
+      new StandardAblations.Mean(
+          "tokenwise_mean_clean_and_corrupt",
+          "Mean of both, by position",
+          "mean over the dataset's clean and corrupt prompts, position by position");
 
-  private final String description;
+  /** Values that depend on no prompt. */
+  non-sealed interface Constant extends Ablation {
+    /**
+     * The values.
+     *
+     * @param model the model that is ablated
+     * @return {@code [S,1,1,D]} by source index, beside the model, in the current scope
+     */
+    Tensor values(PatchableModel model);
+  }
 
-  Ablation(String description) {
-    this.description = description;
+  /** Values for each prompt from what the sources output on the other prompt of its pair. */
+  non-sealed interface Paired extends Ablation {
+    /**
+     * The values.
+     *
+     * @param model the model that is ablated
+     * @param outputs what every source outputs on the other prompts, {@code [S,B,T,D]}
+     * @param prompts those prompts
+     * @return {@code [S,B,T,D]} by source index, in the current scope
+     */
+    Tensor values(PatchableModel model, Tensor outputs, TokenBatch prompts);
+  }
+
+  /** Values that all prompts share, from what the sources output on many prompts: means, say. */
+  non-sealed interface Collected extends Ablation {
+    /** Which prompts the values are collected from. */
+    enum From {
+      /** Those that are patched from, of the batch that is run. */
+      BATCH,
+      /** The clean prompts of the dataset. */
+      CLEAN,
+      /** The corrupt prompts of the dataset. */
+      CORRUPT,
+      /** Both, the clean prompts of each batch first. */
+      CLEAN_AND_CORRUPT
+    }
+
+    /**
+     * Which prompts the values are collected from.
+     *
+     * @return those of the batch, or of the dataset
+     */
+    From from();
+
+    /**
+     * Begins to collect.
+     *
+     * @param model the model that is ablated
+     * @param longest the largest number of positions of a prompt; shorter ones are aligned at their
+     *     end
+     * @return what is given every prompt's outputs; its tensors are in the current scope
+     */
+    Collector collector(PatchableModel model, int longest);
+  }
+
+  /** Collects values from prompts, which come some at a time as the memory budget permits. */
+  interface Collector {
+    /**
+     * Takes the outputs of some prompts.
+     *
+     * @param outputs {@code [S,b,T,D]}; freed after the call
+     * @param prompts those prompts; pad positions should not count
+     */
+    void add(Tensor outputs, TokenBatch prompts);
+
+    /**
+     * The values, once all prompts were added.
+     *
+     * @return {@code [S, 1 or longest, D]} in the model's type, in the current scope
+     */
+    Tensor values();
   }
 
   /**
-   * The ablation of that name.
+   * The library's own ablations, without those that other jars register.
+   *
+   * @return in the order of a listing
+   */
+  static List<Ablation> standard() {
+    return List.of(
+        RESAMPLE,
+        ZERO,
+        BATCH_TOKENWISE_MEAN,
+        BATCH_ALL_TOK_MEAN,
+        TOKENWISE_MEAN_CLEAN,
+        TOKENWISE_MEAN_CORRUPT,
+        TOKENWISE_MEAN_CLEAN_AND_CORRUPT);
+  }
+
+  /**
+   * All ablations that there are: the library's, then those that other jars register.
+   *
+   * @return a new catalogue
+   */
+  static Catalogue<Ablation> catalogue() {
+    return Catalogue.load("ablation", Ablation.class, standard());
+  }
+
+  /**
+   * The entries of the {@link #catalogue}.
+   *
+   * @return in order
+   */
+  static List<Ablation> all() {
+    return catalogue().entries();
+  }
+
+  /**
+   * The ablation of that key in the {@link #catalogue}.
    *
    * @param key in any case, such as {@code resample}
    * @return the ablation
    * @throws UnknownNameException if there is none
    */
-  public static Ablation of(String key) {
-    for (Ablation a : values()) {
-      if (a.name().equalsIgnoreCase(key)) {
-        return a;
-      }
-    }
-    throw new UnknownNameException(
-        "ablation",
-        key,
-        Arrays.stream(values()).map(a -> a.name().toLowerCase(Locale.ROOT)).toList());
+  static Ablation of(String key) {
+    return catalogue().get(key);
   }
 
-  /** A phrase for help texts. */
-  public String description() {
-    return description;
+  /**
+   * Whether the values are collected over a whole dataset.
+   *
+   * @return true for {@link Collected} values that are not of the batch
+   */
+  default boolean overDataset() {
+    return this instanceof Collected c && c.from() != Collected.From.BATCH;
   }
 
-  /** Whether the values are means over a whole dataset. */
-  public boolean overDataset() {
-    return this == TOKENWISE_MEAN_CLEAN
-        || this == TOKENWISE_MEAN_CORRUPT
-        || this == TOKENWISE_MEAN_CLEAN_AND_CORRUPT;
+  /**
+   * Whether the values are a run's outputs, unchanged: then a node all of whose inputs are ablated
+   * repeats that run, and outputs its own ablation value.
+   *
+   * @return false for all but {@link #RESAMPLE}
+   */
+  default boolean valuesAreOutputs() {
+    return false;
   }
 }

@@ -80,7 +80,7 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
    */
   public Circuit live(Circuit circuit) {
     if (patchType == PatchType.TREE_PATCH) {
-      CircuitPlan plan = CircuitPlan.of(circuit, ablation == Ablation.RESAMPLE, false);
+      CircuitPlan plan = CircuitPlan.of(circuit, ablation.valuesAreOutputs(), false);
       return Circuit.of(circuit.graph(), plan.live(circuit.edgeSet()));
     }
     // the circuit's edges are patched in; whatever else there is carries their effect to the end

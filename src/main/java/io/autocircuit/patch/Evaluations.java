@@ -457,8 +457,8 @@ public final class Evaluations implements AutoCloseable {
     try (TensorScope scope = new TensorScope()) {
       TokenBatch own = direction.patches(micro.prompts());
       Tensor patches;
-      if (values.ablation() == Ablation.RESAMPLE) {
-        patches = SourceOutputs.of(model, own);
+      if (values.ablation() instanceof Ablation.Paired) {
+        patches = values.of(own);
       } else {
         if (shared[micro.batch()] == null) {
           Tensor made = values.of(direction.patches(batches.get(micro.batch())));

@@ -103,9 +103,9 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
     RunSizes s = new RunSizes(model, length);
     long bytes = model.model().type() == ScalarType.Double ? Double.BYTES : Float.BYTES;
     // means over a dataset or a batch: sums in both types, and the values
-    boolean means = ablation != Ablation.RESAMPLE && ablation != Ablation.ZERO;
-    long fixed = means ? s.delta() * 2 * (Double.BYTES + bytes) : 0;
-    long patches = ablation == Ablation.RESAMPLE ? s.delta() : 0;
+    long fixed =
+        ablation instanceof Ablation.Collected ? s.delta() * 2 * (Double.BYTES + bytes) : 0;
+    long patches = ablation instanceof Ablation.Paired ? s.delta() : 0;
     if (work == Work.SOURCES) {
       return new MemoryEstimate(length, fixed, 0, s.sources() * bytes);
     }

@@ -202,7 +202,7 @@ public record PatchableModel(
   Evaluation evaluation(TokenBatch input, Tensor ablations, Ablation kind, TokenBatch from) {
     // A node with all inputs resampled repeats the run that its ablation value comes from.
     boolean constantsAreAblations =
-        kind == Ablation.RESAMPLE && Arrays.equals(input.padding(), from.padding());
+        kind.valuesAreOutputs() && Arrays.equals(input.padding(), from.padding());
     int prefix = constantsAreAblations ? sharedPrefix(input, from) : 0;
     return new Evaluation(this, input, ablations, constantsAreAblations, prefix);
   }

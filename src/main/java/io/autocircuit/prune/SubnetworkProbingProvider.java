@@ -39,8 +39,8 @@ public final class SubnetworkProbingProvider implements PruneAlgorithmProvider {
           Setting.optional(
               PruneAlgorithmProvider.SCORE_ABLATION,
               new SettingType.Key("ablations"),
-              "the same while masks are learned; without it tokenwise_mean_corrupt for tree patching"
-                  + " and resample for edge patching"));
+              "what ablated sources are replaced by while masks are learned; without it"
+                  + " tokenwise_mean_corrupt for tree patching and resample for edge patching"));
 
   /** For the catalogue. */
   public SubnetworkProbingProvider() {}

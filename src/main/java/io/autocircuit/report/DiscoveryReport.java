@@ -7,6 +7,7 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
+import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PruneScores;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -93,9 +94,9 @@ public final class DiscoveryReport {
     }
     Map<String, String> all = new LinkedHashMap<>(summary);
     all.put("Algorithm", result.discovery().algorithm().title());
-    String judged = lower(result.discovery().runs().ablation().name());
+    String judged = result.discovery().runs().ablation().key();
     String scored =
-        result.discovery().algorithm().scoringAblation().map(a -> lower(a.name())).orElse(judged);
+        result.discovery().algorithm().scoringAblation().map(Ablation::key).orElse(judged);
     all.put(
         "Ablation", scored.equals(judged) ? judged : scored + " to score, " + judged + " to judge");
     all.put(

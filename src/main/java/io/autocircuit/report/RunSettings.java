@@ -133,7 +133,7 @@ final class RunSettings {
 
   private void judging(RunJudging judging) {
     put("patch-type", judging.runs().patchType().key());
-    put("ablation", lower(judging.runs().ablation()));
+    put("ablation", judging.runs().ablation().key());
     put("reverse-clean-corrupt", judging.runs().reverseCleanCorrupt());
     put("edges", String.join(", ", judging.sizes().texts()));
     put("ties", judging.ties());

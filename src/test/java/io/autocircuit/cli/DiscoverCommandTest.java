@@ -30,13 +30,15 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code discover} from the command line to its files, on the embedded default. */
+@Tag("slow")
 class DiscoverCommandTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int EDGES = 81;
@@ -267,10 +269,14 @@ class DiscoverCommandTest {
     assertEquals(0.0, truth.scores().get("A0.0->Resid End"));
   }
 
+  static List<Ablation> ablations() {
+    return Ablation.standard();
+  }
+
   @ParameterizedTest
-  @EnumSource(Ablation.class)
+  @MethodSource("ablations")
   void everyAblationRunsWithBothPatchTypes(Ablation ablation) throws IOException {
-    String name = ablation.name().toLowerCase(Locale.ROOT);
+    String name = ablation.key();
     for (String type : List.of("tree", "edge")) {
       Results r =
           Results.discover(
@@ -580,22 +586,40 @@ class DiscoverCommandTest {
 
   @Test
   void listsNameWhatTheOptionsAccept() {
-    Ran metrics = Ran.command("list", "metrics");
-    for (Metric m : Metric.all()) {
-      assertTrue(metrics.out().lines().anyMatch(l -> l.startsWith(m.key() + " ")), m.key());
-    }
-    Ran ablations = Ran.command("list", "ablations");
-    assertEquals(Ablation.values().length, ablations.out().lines().count());
-    Ran algorithms = Ran.command("list", "algorithms");
-    assertEquals(
-        PruneAlgorithmProvider.catalogue().keys().size(), algorithms.out().lines().count());
-    for (String algorithm : PruneAlgorithmProvider.catalogue().keys()) {
-      assertTrue(algorithms.out().contains(algorithm + " "), algorithm);
+    for (Catalogues catalogue : Catalogues.values()) {
+      Ran list = Ran.command("list", catalogue.name());
+      assertEquals(0, list.code(), list::err);
+      for (String key : catalogue.load().keys()) {
+        assertTrue(list.out().lines().anyMatch(l -> l.equals(key) || l.startsWith(key + " ")), key);
+      }
     }
     Ran models = Ran.command("list", "MODELS");
     assertEquals(0, models.code());
     for (String model : List.of("gpt2", "gpt_neox", "llama", "HookedTransformer", "gpt2-small")) {
       assertTrue(models.out().contains(model), model);
+    }
+  }
+
+  @Test
+  void listsFitATerminal() {
+    for (String what : ListCommand.What.names()) {
+      Ran list = Ran.command("list", what);
+      assertTrue(list.out().lines().allMatch(l -> l.length() <= 80), list::out);
+      assertTrue(list.out().lines().noneMatch(l -> l.endsWith(" ")), list::out);
+    }
+  }
+
+  @Test
+  void theReferencePagesAreWhatTheCommandWrites() throws IOException {
+    Ran ran = Ran.command("reference", folder);
+    assertEquals(0, ran.code(), ran::err);
+    Path pages = Path.of(System.getProperty("basedir", ""), "docs/reference");
+    for (Catalogues catalogue : Catalogues.values()) {
+      String file = catalogue.name().toLowerCase(Locale.ROOT) + ".md";
+      assertEquals(
+          Files.readString(folder.resolve(file)),
+          Files.readString(pages.resolve(file)),
+          "write docs/reference anew: autocircuit reference docs/reference");
     }
   }
 

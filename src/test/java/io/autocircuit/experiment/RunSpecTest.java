@@ -76,7 +76,7 @@ class RunSpecTest {
                 case "mask_value", "learning_rate", "lambda" -> given.put(s.name(), number(r));
                 case "tau" -> given.put(s.name(), List.of(number(r), number(r)));
                 case "samples", "epochs" -> given.put(s.name(), 1 + r.nextInt(1000));
-                case "score_ablation" -> given.put(s.name(), one(r, List.of(Ablation.values())));
+                case "score_ablation" -> given.put(s.name(), one(r, Ablation.standard()));
                 default -> {
                   // as it is
                 }
@@ -117,7 +117,7 @@ class RunSpecTest {
                 new PromptSource.File(file(r)),
                 new PromptSource.Embedded("induction", hash(r)),
                 new PromptSource.Random(new RandomPrompts(1 + r.nextInt(50), 2 + r.nextInt(50)))));
-    List<Metric> metrics = new ArrayList<>(Metric.all());
+    List<Metric> metrics = new ArrayList<>(Metric.standard());
     Collections.shuffle(metrics, r);
     return new RunSpec(
         one(r, List.of("1.0.0", "development", "2-SNAPSHOT")),
@@ -140,9 +140,7 @@ class RunSpecTest {
         scoring(r),
         new RunJudging(
             new CircuitRuns(
-                one(r, List.of(PatchType.values())),
-                one(r, List.of(Ablation.values())),
-                r.nextBoolean()),
+                one(r, List.of(PatchType.values())), one(r, Ablation.standard()), r.nextBoolean()),
             sizes(r),
             r.nextBoolean(),
             metrics.subList(0, 1 + r.nextInt(metrics.size())),

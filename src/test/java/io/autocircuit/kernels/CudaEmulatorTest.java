@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.Test;
  * them with the definitions in {@code native/}: see {@code cuda/test/emulator.h} and {@code
  * cuda/test/run_cases.cpp}.
  */
+@Tag("slow")
 class CudaEmulatorTest {
   private static final Path CUDA = Path.of("cuda").toAbsolutePath();
   private static final Path NATIVE = Path.of("native").toAbsolutePath();

@@ -11,9 +11,11 @@ import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** A self-test that finds nothing proves nothing: it must find these. */
+@Tag("slow")
 class KernelCheckTest {
   private static final List<ScalarType> FLOAT = List.of(ScalarType.Float);
 

@@ -14,10 +14,12 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
+@Tag("slow")
 class PatchProjectBackwardTest {
   private static final int[] WIDTHS = {1, 3, 8, 16, 31, 33, 64};
   private static final Kernels REFERENCE = new ReferenceKernels();

@@ -32,6 +32,7 @@ import java.util.Set;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -42,6 +43,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * refuses to be read and to be mixed with tensors that are elsewhere. So nothing is made in the
  * wrong place, and nothing waits for the device before the end.
  */
+@Tag("slow")
 class DeviceEngineTest {
   private static final int LENGTH = 5;
   private static final int[][] PADDED = {{5, 5, 5}, {5, 3, 4}};
@@ -64,7 +66,7 @@ class DeviceEngineTest {
                 PatchableModel.of(model, separate, positions, slice, kernels);
             List<PromptBatch> batches =
                 List.of(RandomModels.batch(lengths, LENGTH, 1), RandomModels.batch(2, LENGTH, 2));
-            for (Ablation ablation : Ablation.values()) {
+            for (Ablation ablation : Ablation.standard()) {
               evaluate(patchable, ablation, batches);
             }
           }

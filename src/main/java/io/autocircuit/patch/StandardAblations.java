@@ -1,0 +1,140 @@
+package io.autocircuit.patch;
+
+import io.autocircuit.catalogue.Source;
+import io.autocircuit.data.TokenBatch;
+import org.bytedeco.pytorch.Tensor;
+
+/** The library's own ablations. */
+final class StandardAblations {
+  private static final Source SOURCE =
+      Source.web("AutoCircuit, Miller 2024", "https://github.com/UFO-101/auto-circuit");
+
+  private StandardAblations() {}
+
+  /** The outputs of the paired prompt. */
+  static final class Resample implements Ablation.Paired {
+    @Override
+    public String key() {
+      return "resample";
+    }
+
+    @Override
+    public String title() {
+      return "Resample";
+    }
+
+    @Override
+    public String description() {
+      return "the source's activation on the paired prompt";
+    }
+
+    @Override
+    public Source source() {
+      return SOURCE;
+    }
+
+    @Override
+    public boolean valuesAreOutputs() {
+      return true;
+    }
+
+    @Override
+    public Tensor values(PatchableModel model, Tensor outputs, TokenBatch prompts) {
+      return outputs;
+    }
+
+    @Override
+    public String toString() {
+      return key();
+    }
+  }
+
+  /** Zero. */
+  static final class Zero implements Ablation.Constant {
+    @Override
+    public String key() {
+      return "zero";
+    }
+
+    @Override
+    public String title() {
+      return "Zero";
+    }
+
+    @Override
+    public String description() {
+      return "zero";
+    }
+
+    @Override
+    public Source source() {
+      return SOURCE;
+    }
+
+    @Override
+    public Tensor values(PatchableModel model) {
+      return model
+          .model()
+          .placement()
+          .zeros(model.graph().sources().size(), 1, 1, model.model().config().dModel());
+    }
+
+    @Override
+    public String toString() {
+      return key();
+    }
+  }
+
+  /** Means over prompts, which its key names. */
+  static final class Mean implements Ablation.Collected {
+    private final String key;
+    private final String title;
+    private final String description;
+
+    Mean(String key, String title, String description) {
+      this.key = key;
+      this.title = title;
+      this.description = description;
+    }
+
+    @Override
+    public String key() {
+      return key;
+    }
+
+    @Override
+    public String title() {
+      return title;
+    }
+
+    @Override
+    public String description() {
+      return description;
+    }
+
+    @Override
+    public Source source() {
+      return SOURCE;
+    }
+
+    @Override
+    public From from() {
+      return switch (key) {
+        case "tokenwise_mean_clean" -> From.CLEAN;
+        case "tokenwise_mean_corrupt" -> From.CORRUPT;
+        case "tokenwise_mean_clean_and_corrupt" -> From.CLEAN_AND_CORRUPT;
+        default -> From.BATCH;
+      };
+    }
+
+    @Override
+    public Ablation.Collector collector(PatchableModel model, int longest) {
+      return new MeanCollector(model, longest, !key.equals("batch_all_tok_mean"));
+    }
+
+    @Override
+    public String toString() {
+      return key;
+    }
+  }
+}
