@@ -233,7 +233,8 @@ public final class ComputationGraph {
    */
   public List<Stage> stages(int block) {
     return stages.stream()
-        .filter(s -> s.kind() != Stage.Kind.EMBEDDING && s.block() == block)
+        .filter(s -> s.kind() != Stage.Kind.EMBEDDING && s.kind() != Stage.Kind.END)
+        .filter(s -> s.block() == block)
         .toList();
   }
 

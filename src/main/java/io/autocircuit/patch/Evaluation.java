@@ -7,6 +7,7 @@ import io.autocircuit.model.OutputSlice;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
@@ -43,7 +44,7 @@ public final class Evaluation implements AutoCloseable {
    */
   public record Gradient(double[] losses, float[] maskGradient) {}
 
-  Evaluation(
+  private Evaluation(
       PatchableModel patchable,
       TokenBatch input,
       Tensor ablations,
@@ -53,6 +54,75 @@ public final class Evaluation implements AutoCloseable {
     graph = patchable.graph();
     dense = new DenseRun(in);
     restarts = new Restarts(in, dense);
+  }
+
+  /**
+   * Starts evaluating patched runs on one batch.
+   *
+   * @param model the model and its graph; may be shared
+   * @param input the prompts that are run
+   * @param ablations what ablated sources are replaced by, {@code [S, 1 or B, 1 or T, D]}; see
+   *     {@link AblationValues}. The evaluation keeps a reference of its own
+   * @return an evaluation, which the caller closes
+   * @throws IllegalArgumentException if prompts or shapes do not fit model and graph
+   */
+  public static Evaluation of(PatchableModel model, TokenBatch input, Tensor ablations) {
+    return new Evaluation(model, input, ablations, false, 0);
+  }
+
+  /**
+   * Starts evaluating patched runs on one batch. Where values are resampled from pairs that are
+   * padded alike, runs of circuits leave out what is the same in both prompts' runs: nodes that
+   * keep no edge, and in causal models the positions before the first different token.
+   *
+   * @param model the model and its graph; may be shared
+   * @param input the prompts that are run
+   * @param values what ablated sources are replaced by; may be closed before the evaluation is
+   * @param from the prompts whose activations are patched in, as {@link AblationValues#of} takes
+   *     them
+   * @return an evaluation, which the caller closes
+   * @throws IllegalArgumentException if prompts or shapes do not fit model and graph
+   */
+  public static Evaluation of(
+      PatchableModel model, TokenBatch input, AblationValues values, TokenBatch from) {
+    try (TensorScope scope = new TensorScope()) {
+      return of(model, input, values.of(from), values.ablation(), from);
+    }
+  }
+
+  /**
+   * Starts evaluating patched runs on one batch.
+   *
+   * @param ablations {@code [S, 1 or B, 1 or T, D]}, of that kind
+   * @param from the prompts that they were taken from
+   */
+  static Evaluation of(
+      PatchableModel model, TokenBatch input, Tensor ablations, Ablation kind, TokenBatch from) {
+    // A node with all inputs resampled repeats the run that its ablation value comes from.
+    boolean constantsAreAblations =
+        kind.valuesAreOutputs() && Arrays.equals(input.padding(), from.padding());
+    int prefix = constantsAreAblations ? sharedPrefix(model, input, from) : 0;
+    return new Evaluation(model, input, ablations, constantsAreAblations, prefix);
+  }
+
+  /**
+   * How many leading positions have the same tokens in every pair of prompts. In a causal model
+   * every source has the same output there in both runs, so that patching changes nothing. At most
+   * the positions whose logits are not looked at.
+   */
+  private static int sharedPrefix(PatchableModel model, TokenBatch a, TokenBatch b) {
+    if (!model.model().config().causal()) {
+      return 0;
+    }
+    int length = a.length();
+    int shared = Math.min(model.slice().first(length), length - 1);
+    for (int i = 0; i < a.batchSize(); i++) {
+      int at =
+          Arrays.mismatch(
+              a.ids(), i * length, (i + 1) * length, b.ids(), i * length, (i + 1) * length);
+      shared = at < 0 ? shared : Math.min(shared, at);
+    }
+    return shared;
   }
 
   /**
@@ -171,6 +241,10 @@ public final class Evaluation implements AutoCloseable {
    */
   public Tensor logitsFrom(PatchMask mask, int firstBlock) {
     check(mask);
+    if (firstBlock < 0 || firstBlock > graph.blocks()) {
+      throw new IllegalArgumentException(
+          "firstBlock=" + firstBlock + " is not one of 0.." + graph.blocks() + ", the end");
+    }
     try (TensorScope scope = new TensorScope()) {
       Tensor stream = restarts.before(firstBlock);
       return scope.keep(dense.logits(mask, firstBlock, stream, null, null));

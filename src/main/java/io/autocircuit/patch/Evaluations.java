@@ -53,107 +53,6 @@ public final class Evaluations implements AutoCloseable {
     }
   }
 
-  /** The evaluation of a micro-batch while it is open. */
-  public static final class Part {
-    private final PatchableModel model;
-    private final MicroBatch micro;
-    private final Evaluation run;
-    private Tensor clean;
-    private Tensor corrupt;
-
-    private Part(PatchableModel model, MicroBatch micro, Evaluation run) {
-      this.model = model;
-      this.micro = micro;
-      this.run = run;
-    }
-
-    /**
-     * Where its batch is.
-     *
-     * @return index in the list of batches
-     */
-    public int batch() {
-      return micro.batch();
-    }
-
-    /**
-     * Where its prompts begin.
-     *
-     * @return index of the first prompt in its batch
-     */
-    public int first() {
-      return micro.first();
-    }
-
-    /**
-     * Number of prompts.
-     *
-     * @return b, of the batch's B
-     */
-    public int size() {
-      return micro.size();
-    }
-
-    /**
-     * What it is made of.
-     *
-     * @return its prompts, at the batch's length
-     */
-    public PromptBatch prompts() {
-      return micro.prompts();
-    }
-
-    /**
-     * Runs them.
-     *
-     * @return open during a visit; not the visitor's to close
-     */
-    public Evaluation run() {
-      return run;
-    }
-
-    /**
-     * The unpatched model's sliced logits on the clean prompts, computed when first asked for.
-     *
-     * @return {@code [b,P,V]}; the part frees it, not the visitor
-     */
-    public Tensor clean() {
-      if (clean == null) {
-        clean = reference(prompts().clean());
-      }
-      return clean;
-    }
-
-    /**
-     * The unpatched model's sliced logits on the corrupt prompts, computed when first asked for.
-     *
-     * @return {@code [b,P,V]}; the part frees it, not the visitor
-     */
-    public Tensor corrupt() {
-      if (corrupt == null) {
-        corrupt = reference(prompts().corrupt());
-      }
-      return corrupt;
-    }
-
-    private Tensor reference(TokenBatch tokens) {
-      try (TensorScope scope = new TensorScope()) {
-        Tensor logits = model.logits(tokens);
-        logits.retainReference();
-        return logits;
-      }
-    }
-
-    private void close() {
-      run.close();
-      for (Tensor t : new Tensor[] {clean, corrupt}) {
-        if (t != null) {
-          t.releaseReference();
-        }
-      }
-    }
-  }
-
   private final PatchableModel model;
   private final List<PromptBatch> batches;
   private final AblationValues values;
@@ -163,7 +62,7 @@ public final class Evaluations implements AutoCloseable {
   /** Whether micro-batches stay open between visits. */
   private final boolean stay;
 
-  private final Part[][] open;
+  private final OpenMicroBatch[][] open;
 
   /** What a batch's micro-batches share of the ablation, {@code [S,1,1 or T,D]}; made at need. */
   private final Tensor[] shared;
@@ -189,11 +88,11 @@ public final class Evaluations implements AutoCloseable {
     List<List<MicroBatch>> staying =
         keep ? stayingOpen(model, batches, values.ablation(), work) : null;
     stay = staying != null;
-    parts = stay ? staying : model.microBatches(work, values.ablation(), batches);
-    open = new Part[batches.size()][];
+    parts = stay ? staying : MicroBatch.within(model, work, values.ablation(), batches);
+    open = new OpenMicroBatch[batches.size()][];
     shared = new Tensor[batches.size()];
     for (int b = 0; b < open.length; b++) {
-      open[b] = new Part[parts.get(b).size()];
+      open[b] = new OpenMicroBatch[parts.get(b).size()];
     }
     circuitsAtOnce = work == MemoryEstimate.Work.CIRCUITS ? circuitsAtOnce(work) : 1;
     workers = stay && model.workers() > 1 ? pool(model.workers()) : null;
@@ -342,7 +241,7 @@ public final class Evaluations implements AutoCloseable {
    *
    * @param action called by this thread
    */
-  public void forEach(Consumer<Part> action) {
+  public void forEach(Consumer<OpenMicroBatch> action) {
     for (int b = 0; b < open.length; b++) {
       visit(b, action);
     }
@@ -354,7 +253,7 @@ public final class Evaluations implements AutoCloseable {
    * @param batch its index
    * @param action called by this thread
    */
-  public void visit(int batch, Consumer<Part> action) {
+  public void visit(int batch, Consumer<OpenMicroBatch> action) {
     for (int i = 0; i < open[batch].length; i++) {
       if (open[batch][i] == null) {
         open[batch][i] = open(parts.get(batch).get(i));
@@ -382,7 +281,7 @@ public final class Evaluations implements AutoCloseable {
    * @param work called in a {@link TensorScope}, by several threads if there are several workers
    * @param collect called on this thread
    */
-  public <R> void compute(Function<Part, R> work, BiConsumer<Part, R> collect) {
+  public <R> void compute(Function<OpenMicroBatch, R> work, BiConsumer<OpenMicroBatch, R> collect) {
     compute(0, open.length, work, collect);
   }
 
@@ -394,26 +293,27 @@ public final class Evaluations implements AutoCloseable {
    * @param work called in a {@link TensorScope}
    * @param collect called on this thread
    */
-  public <R> void compute(int batch, Function<Part, R> work, BiConsumer<Part, R> collect) {
+  public <R> void compute(
+      int batch, Function<OpenMicroBatch, R> work, BiConsumer<OpenMicroBatch, R> collect) {
     compute(batch, batch + 1, work, collect);
   }
 
   private <R> void compute(
-      int first, int end, Function<Part, R> work, BiConsumer<Part, R> collect) {
+      int first, int end, Function<OpenMicroBatch, R> work, BiConsumer<OpenMicroBatch, R> collect) {
     if (workers == null) {
       for (int b = first; b < end; b++) {
         visit(b, part -> collect.accept(part, work.apply(part)));
       }
       return;
     }
-    List<Part> some = new ArrayList<>();
+    List<OpenMicroBatch> some = new ArrayList<>();
     List<Future<R>> results = new ArrayList<>();
     for (int b = first; b < end; b++) {
       for (int i = 0; i < open[b].length; i++) {
         if (open[b][i] == null) {
           open[b][i] = open(parts.get(b).get(i));
         }
-        Part part = open[b][i];
+        OpenMicroBatch part = open[b][i];
         some.add(part);
         results.add(
             workers.submit(
@@ -453,7 +353,7 @@ public final class Evaluations implements AutoCloseable {
     }
   }
 
-  private Part open(MicroBatch micro) {
+  private OpenMicroBatch open(MicroBatch micro) {
     try (TensorScope scope = new TensorScope()) {
       TokenBatch own = direction.patches(micro.prompts());
       Tensor patches;
@@ -468,8 +368,8 @@ public final class Evaluations implements AutoCloseable {
         patches = shared[micro.batch()];
       }
       Evaluation run =
-          model.evaluation(direction.input(micro.prompts()), patches, values.ablation(), own);
-      return new Part(model, micro, run);
+          Evaluation.of(model, direction.input(micro.prompts()), patches, values.ablation(), own);
+      return new OpenMicroBatch(model, micro, run);
     }
   }
 

@@ -48,4 +48,36 @@ public record MicroBatch(int batch, int first, PromptBatch prompts) {
     }
     return List.copyOf(parts);
   }
+
+  /**
+   * Cuts batches into the micro-batches that the memory budget permits: as few as possible, and
+   * within a batch as equal as possible.
+   *
+   * @param model with the budget
+   * @param work what each is run for
+   * @param ablation what ablated sources are replaced by
+   * @param batches whole batches, each of prompts of one length
+   * @return for each batch, its micro-batches in order; one of all prompts where that fits
+   * @throws IllegalArgumentException if one prompt alone exceeds the budget
+   */
+  public static List<List<MicroBatch>> within(
+      PatchableModel model,
+      MemoryEstimate.Work work,
+      Ablation ablation,
+      List<PromptBatch> batches) {
+    List<List<MicroBatch>> all = new ArrayList<>();
+    for (int b = 0; b < batches.size(); b++) {
+      PromptBatch batch = batches.get(b);
+      int prompts = batch.clean().batchSize();
+      int size =
+          model.memory().equals(MemoryBudget.UNLIMITED)
+              ? prompts
+              : model
+                  .memory()
+                  .prompts(
+                      MemoryEstimate.of(model, work, ablation, batch.clean().length()), prompts);
+      all.add(split(b, batch, size));
+    }
+    return List.copyOf(all);
+  }
 }

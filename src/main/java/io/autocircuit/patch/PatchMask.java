@@ -2,6 +2,7 @@ package io.autocircuit.patch;
 
 import io.autocircuit.graph.ComputationGraph;
 import java.util.Arrays;
+import java.util.Objects;
 
 /**
  * The mask m of a patched run, a number for each edge: destination d reads {@code stream + Σ_s m_sd
@@ -23,9 +24,15 @@ public record PatchMask(ComputationGraph graph, float[] values, int instances) {
    */
   public PatchMask {
     long expected = (long) Math.max(1, instances) * graph.edgeCount();
-    if (values.length != expected) {
+    if (instances < 0 || values.length != expected) {
       throw new IllegalArgumentException(
-          "mask length=" + values.length + " but edges × instances=" + expected);
+          "mask length="
+              + values.length
+              + ", instances="
+              + instances
+              + " but edges × instances="
+              + expected
+              + " numbers are needed");
     }
   }
 
@@ -62,6 +69,9 @@ public record PatchMask(ComputationGraph graph, float[] values, int instances) {
    * @return {@code to − from} instances, or this
    */
   public PatchMask slice(int from, int to) {
+    if (instances > 0) {
+      Objects.checkFromToIndex(from, to, instances);
+    }
     return instances == 0
         ? this
         : new PatchMask(

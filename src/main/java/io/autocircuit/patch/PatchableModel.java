@@ -1,6 +1,5 @@
 package io.autocircuit.patch;
 
-import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Stage;
@@ -9,10 +8,6 @@ import io.autocircuit.model.Affine;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
-import io.autocircuit.tensor.TensorScope;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -126,32 +121,6 @@ public record PatchableModel(
   }
 
   /**
-   * Cuts batches into the micro-batches that the memory budget permits: as few as possible, and
-   * within a batch as equal as possible.
-   *
-   * @param work what each is run for
-   * @param ablation what ablated sources are replaced by
-   * @param batches whole batches, each of prompts of one length
-   * @return for each batch, its micro-batches in order; one of all prompts where that fits
-   * @throws IllegalArgumentException if one prompt alone exceeds the budget
-   */
-  public List<List<MicroBatch>> microBatches(
-      MemoryEstimate.Work work, Ablation ablation, List<PromptBatch> batches) {
-    List<List<MicroBatch>> all = new ArrayList<>();
-    for (int b = 0; b < batches.size(); b++) {
-      PromptBatch batch = batches.get(b);
-      int prompts = batch.clean().batchSize();
-      int size =
-          memory.equals(MemoryBudget.UNLIMITED)
-              ? prompts
-              : memory.prompts(
-                  MemoryEstimate.of(this, work, ablation, batch.clean().length()), prompts);
-      all.add(MicroBatch.split(b, batch, size));
-    }
-    return List.copyOf(all);
-  }
-
-  /**
    * The unpatched model's sliced logits.
    *
    * @param tokens B prompts
@@ -160,71 +129,6 @@ public record PatchableModel(
    */
   public Tensor logits(TokenBatch tokens) {
     return model.logits(tokens, slice);
-  }
-
-  /**
-   * Starts evaluating patched runs on one batch.
-   *
-   * @param input the prompts that are run
-   * @param ablations what ablated sources are replaced by, {@code [S, 1 or B, 1 or T, D]}; see
-   *     {@link AblationValues}. The evaluation keeps a reference of its own
-   * @return an evaluation, which the caller closes
-   * @throws IllegalArgumentException if prompts or shapes do not fit model and graph
-   */
-  public Evaluation evaluation(TokenBatch input, Tensor ablations) {
-    return new Evaluation(this, input, ablations, false, 0);
-  }
-
-  /**
-   * Starts evaluating patched runs on one batch. Where values are resampled from pairs that are
-   * padded alike, runs of circuits leave out what is the same in both prompts' runs: nodes that
-   * keep no edge, and in causal models the positions before the first different token.
-   *
-   * @param input the prompts that are run
-   * @param values what ablated sources are replaced by; may be closed before the evaluation is
-   * @param from the prompts whose activations are patched in, as {@link AblationValues#of} takes
-   *     them
-   * @return an evaluation, which the caller closes
-   * @throws IllegalArgumentException if prompts or shapes do not fit model and graph
-   */
-  public Evaluation evaluation(TokenBatch input, AblationValues values, TokenBatch from) {
-    try (TensorScope scope = new TensorScope()) {
-      return evaluation(input, values.of(from), values.ablation(), from);
-    }
-  }
-
-  /**
-   * Starts evaluating patched runs on one batch.
-   *
-   * @param ablations {@code [S, 1 or B, 1 or T, D]}, of that kind
-   * @param from the prompts that they were taken from
-   */
-  Evaluation evaluation(TokenBatch input, Tensor ablations, Ablation kind, TokenBatch from) {
-    // A node with all inputs resampled repeats the run that its ablation value comes from.
-    boolean constantsAreAblations =
-        kind.valuesAreOutputs() && Arrays.equals(input.padding(), from.padding());
-    int prefix = constantsAreAblations ? sharedPrefix(input, from) : 0;
-    return new Evaluation(this, input, ablations, constantsAreAblations, prefix);
-  }
-
-  /**
-   * How many leading positions have the same tokens in every pair of prompts. In a causal model
-   * every source has the same output there in both runs, so that patching changes nothing. At most
-   * the positions whose logits are not looked at.
-   */
-  private int sharedPrefix(TokenBatch a, TokenBatch b) {
-    if (!model.config().causal()) {
-      return 0;
-    }
-    int length = a.length();
-    int shared = Math.min(slice.first(length), length - 1);
-    for (int i = 0; i < a.batchSize(); i++) {
-      int at =
-          Arrays.mismatch(
-              a.ids(), i * length, (i + 1) * length, b.ids(), i * length, (i + 1) * length);
-      shared = at < 0 ? shared : Math.min(shared, at);
-    }
-    return shared;
   }
 
   /**

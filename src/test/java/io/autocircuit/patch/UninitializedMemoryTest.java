@@ -102,7 +102,7 @@ class UninitializedMemoryTest {
         all.add(logits(model, values, run -> run.logits(one, PatchType.EDGE_PATCH)));
         all.add(logits(model, values, run -> run.logits(List.of(one, two), PatchType.TREE_PATCH)));
         try (TensorScope scope = new TensorScope();
-            Evaluation run = model.evaluation(BATCH.clean(), values, BATCH.corrupt())) {
+            Evaluation run = Evaluation.of(model, BATCH.clean(), values, BATCH.corrupt())) {
           Evaluation.Gradient g =
               run.gradient(
                   some,
@@ -126,7 +126,7 @@ class UninitializedMemoryTest {
       AblationValues values,
       java.util.function.Function<Evaluation, org.bytedeco.pytorch.Tensor> work) {
     try (TensorScope scope = new TensorScope();
-        Evaluation run = model.evaluation(BATCH.clean(), values, BATCH.corrupt())) {
+        Evaluation run = Evaluation.of(model, BATCH.clean(), values, BATCH.corrupt())) {
       return Tensors.doubles(work.apply(run));
     }
   }
