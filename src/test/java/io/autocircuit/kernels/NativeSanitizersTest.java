@@ -160,12 +160,16 @@ class NativeSanitizersTest {
         output(build.program("replay", List.of("threads")), List.of("beside"), calls).strip());
   }
 
-  /** The calls of the tests beside this one, without those of the largest tensors. */
+  /**
+   * The calls of the tests beside this one, without those of the largest tensors and some in
+   * float64, whose code differs in the number of lanes alone.
+   */
   private static List<String> calls(ScalarType... types) {
     CallRecorder recorder = new CallRecorder();
     for (ScalarType type : types) {
       for (KernelCase c : KernelCase.all(type)) {
-        if ((long) c.d() * c.k() * (c.s() + 1) > LARGE) {
+        boolean large = (long) c.d() * c.k() * (c.s() + 1) > LARGE;
+        if (large || (type == ScalarType.Double && c.index() % 3 != 0)) {
           continue;
         }
         try (TensorScope scope = new TensorScope()) {
@@ -178,8 +182,10 @@ class NativeSanitizersTest {
           }
         }
       }
-      AttentionTest.record(recorder, type);
-      ProductsTest.record(recorder, type);
+      if (type == ScalarType.Float) {
+        AttentionTest.record(recorder, type);
+        ProductsTest.record(recorder, type);
+      }
     }
     return recorder.lines();
   }
@@ -199,6 +205,7 @@ class NativeSanitizersTest {
     command.addAll(arguments);
     ProcessBuilder builder = new ProcessBuilder(command).redirectInput(lines.toFile());
     builder.environment().put("ASAN_OPTIONS", "detect_leaks=0");
+    builder.environment().put("OMP_WAIT_POLICY", "passive");
     assertEquals(0, run(builder, output), () -> read(output));
     return read(output);
   }
