@@ -232,22 +232,38 @@ public final class ComputationGraph {
         .toList();
   }
 
-  /** The sources by index. */
+  /**
+   * The sources by index.
+   *
+   * @return unmodifiable; {@code sources().get(i).index()} is i
+   */
   public List<SrcNode> sources() {
     return sources;
   }
 
-  /** The destination modules in canonical order. */
+  /**
+   * The destination modules in canonical order.
+   *
+   * @return unmodifiable
+   */
   public List<DestModule> modules() {
     return modules;
   }
 
-  /** All destinations in canonical order. */
+  /**
+   * All destinations in canonical order.
+   *
+   * @return of all modules, one after another
+   */
   public List<DestNode> destinations() {
     return List.copyOf(destinationByName.values());
   }
 
-  /** Number of edges, positions counted. */
+  /**
+   * Number of edges, positions counted.
+   *
+   * @return 0 or more
+   */
   public int edgeCount() {
     return edgeCount;
   }
@@ -255,6 +271,8 @@ public final class ComputationGraph {
   /**
    * The module of that hook name.
    *
+   * @param name a hook name, such as {@code blocks.0.hook_q_input}
+   * @return the module
    * @throws UnknownNameException if there is none
    */
   public DestModule module(String name) {
@@ -265,7 +283,12 @@ public final class ComputationGraph {
     return m;
   }
 
-  /** The edge with the canonical index {@code index}. */
+  /**
+   * The edge with the canonical index {@code index}.
+   *
+   * @param index from 0 to {@code edgeCount() - 1}
+   * @return the edge
+   */
   public Edge edge(int index) {
     java.util.Objects.checkIndex(index, edgeCount);
     int lo = 0;
@@ -290,9 +313,11 @@ public final class ComputationGraph {
   /**
    * The canonical index of an edge.
    *
-   * @param source source index, below the module's {@code sources()}
+   * @param module the destination's module
    * @param head index of the destination in the module (0 for modules without heads)
+   * @param source source index, below the module's {@code sources()}
    * @param position the position; 0 when one edge stands for all
+   * @return its place in the canonical order, from 0
    */
   public int index(DestModule module, int head, int source, int position) {
     return module.offset() + (head * module.sources() + source) * positionCopies() + position;
@@ -303,6 +328,7 @@ public final class ComputationGraph {
    *
    * @param name {@code source->destination}
    * @param position the position, or −1 in a graph without positions
+   * @return the edge
    * @throws UnknownNameException if there is no such edge; the message lists the nearest names
    * @throws IllegalArgumentException if the position does not fit the graph
    */
@@ -330,6 +356,8 @@ public final class ComputationGraph {
   /**
    * The edges of that name: one, or one for each position.
    *
+   * @param name {@code source->destination}
+   * @return by position
    * @throws UnknownNameException if there is none
    */
   public List<Edge> edges(String name) {
@@ -347,7 +375,11 @@ public final class ComputationGraph {
     return index(module(d.module()), Math.max(0, d.head()), s.index(), 0);
   }
 
-  /** The names of all edges, positions not distinguished, in canonical order. */
+  /**
+   * The names of all edges, positions not distinguished, in canonical order.
+   *
+   * @return each once
+   */
   public List<String> edgeNames() {
     int copies = positionCopies();
     return IntStream.range(0, edgeCount / copies).mapToObj(i -> edge(i * copies).name()).toList();
@@ -355,6 +387,9 @@ public final class ComputationGraph {
 
   /**
    * The shape of a module's mask in AutoCircuit's layout: {@code [positions?][heads?][sources]}.
+   *
+   * @param module a module of this graph
+   * @return one to three axes: those that the module and the graph have
    */
   public long[] maskShape(DestModule module) {
     List<Long> axes = new ArrayList<>();

@@ -16,17 +16,33 @@ import java.util.List;
 public record DestModule(
     String name, List<DestNode> nodes, int sources, int offset, boolean perHead) {
 
-  /** Keeps an unmodifiable copy of {@code nodes}. */
+  /**
+   * Keeps an unmodifiable copy of {@code nodes}.
+   *
+   * @param name the TransformerLens hook
+   * @param nodes its destinations, by head
+   * @param sources the number of sources each of them reads
+   * @param offset the index of its first edge
+   * @param perHead whether the hook has a head axis
+   */
   public DestModule {
     nodes = List.copyOf(nodes);
   }
 
-  /** What its destinations read. */
+  /**
+   * What its destinations read.
+   *
+   * @return the same for all of them
+   */
   public DestNode.Input input() {
     return nodes.get(0).input();
   }
 
-  /** The block it belongs to. */
+  /**
+   * The block it belongs to.
+   *
+   * @return from 0; the number of blocks for the end
+   */
   public int block() {
     return nodes.get(0).block();
   }

@@ -10,7 +10,12 @@ import java.util.List;
  */
 public record SrcModule(String name, List<SrcNode> nodes) {
 
-  /** Keeps an unmodifiable copy of {@code nodes}. */
+  /**
+   * Keeps an unmodifiable copy of {@code nodes}.
+   *
+   * @param name the TransformerLens hook whose value they are
+   * @param nodes the sources, by index; at least one
+   */
   public SrcModule {
     nodes = List.copyOf(nodes);
   }

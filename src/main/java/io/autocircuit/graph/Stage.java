@@ -48,7 +48,20 @@ public record Stage(
   /** Queries, keys, values. */
   private static final int ATTENTION_INPUTS = 3;
 
-  /** Keeps an unmodifiable copy of {@code reads}. */
+  /**
+   * Keeps an unmodifiable copy of {@code reads}.
+   *
+   * @param index its place in the list of stages
+   * @param kind what it computes
+   * @param block the block that it belongs to; 0 for the embedding, the number of blocks for the
+   *     end
+   * @param layer its depth: it reads the sources of all smaller layers
+   * @param reads its destinations; for attention with separate inputs the modules of queries, keys
+   *     and values in that order; none for the embedding
+   * @param writes its sources; null for the end
+   * @param streamReadAgain whether the next stage reads the stream as it was before this one
+   *     writes: it is in the same layer
+   */
   public Stage {
     reads = List.copyOf(reads);
   }

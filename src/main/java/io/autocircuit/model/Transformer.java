@@ -208,6 +208,7 @@ public final class Transformer implements AutoCloseable {
   /**
    * The start of the residual stream: embedding plus learned positions.
    *
+   * @param tokens the prompts
    * @return {@code [B,T,D]}
    * @throws IllegalArgumentException if a token id or the length does not fit the model
    */
@@ -242,7 +243,13 @@ public final class Transformer implements AutoCloseable {
     return x.add(p.reshape(tokens.batchSize(), tokens.length(), config.dModel()));
   }
 
-  /** Normalises over the last axis, without scale and shift. */
+  /**
+   * Normalises over the last axis, without scale and shift.
+   *
+   * @param norm which normalisation
+   * @param x {@code […,D]}
+   * @return as {@code x}, in the current scope
+   */
   public static Tensor normalize(Normalization norm, Tensor x) {
     return switch (norm.kind()) {
       case NONE -> x;
@@ -266,9 +273,12 @@ public final class Transformer implements AutoCloseable {
   /**
    * Projects inputs to some of the columns of the joint query/key/value matrix.
    *
+   * @param stage the attention of a block
    * @param x normalised inputs, {@code [N,D]}
    * @param out {@code [N, 3·H·dHead]}: queries of all heads, then keys, then values; the columns of
    *     heads {@code first} to {@code first + count − 1} (of 3·H) are written
+   * @param first the first of the 3·H heads of queries, keys and values that is computed
+   * @param count how many are
    */
   public void projectQkv(Stage stage, Tensor x, Tensor out, int first, int count) {
     TransformerWeights.Attention w = attention(stage);
@@ -284,6 +294,7 @@ public final class Transformer implements AutoCloseable {
    * @param q unrotated queries, {@code [B, P, heads, dHead]}: the last P positions
    * @param k unrotated keys, {@code [B, T, heads, dHead]}
    * @param v values, {@code [B, T, heads, dHead]}
+   * @param context the prompts that the values belong to
    * @return mixed values, {@code [B, P, heads, dHead]}
    */
   public Tensor mix(Tensor q, Tensor k, Tensor v, PromptContext context) {
@@ -295,7 +306,12 @@ public final class Transformer implements AutoCloseable {
     return LibtorchAttention.attend(qr, kr, v.transpose(1, 2), last.mask(), scale).transpose(1, 2);
   }
 
-  /** How positions attend to each other, with the tables of these prompts. */
+  /**
+   * How positions attend to each other, with the tables of these prompts.
+   *
+   * @param context the prompts
+   * @return for kernels
+   */
   public Kernels.AttentionPattern attentionPattern(PromptContext context) {
     return new Kernels.AttentionPattern(
         config.heads(),
