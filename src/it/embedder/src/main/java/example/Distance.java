@@ -6,20 +6,20 @@ import io.autocircuit.tensor.Tensors;
 import org.bytedeco.pytorch.Tensor;
 
 /** A metric of the embedder's own. */
-public record LargestLogit() implements Metric {
+public record Distance() implements Metric {
   @Override
   public String key() {
-    return "largest_logit";
+    return "distance";
   }
 
   @Override
   public String title() {
-    return "Largest logit";
+    return "Distance of the logits";
   }
 
   @Override
   public String description() {
-    return "mean of the largest logit";
+    return "largest distance of a logit from the full model's";
   }
 
   @Override
@@ -29,6 +29,7 @@ public record LargestLogit() implements Metric {
 
   @Override
   public double[] perPrompt(Tensor logits, Outputs full) {
-    return Tensors.doubles(logits.amax(new long[] {1, 2}, false));
+    return Tensors.doubles(
+        logits.sub(full.clean()).abs().flatten(1, -1).amax(new long[] {1}, false));
   }
 }
