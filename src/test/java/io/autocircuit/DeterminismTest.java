@@ -44,6 +44,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -51,6 +52,7 @@ import org.junit.jupiter.api.Test;
  * gives the same bits, also at another number of native threads; in micro-batches the same numbers
  * up to rounding, which comes from the matrix products and from sums over prompts.
  */
+@Tag("slow")
 class DeterminismTest {
   private static final double EPSILON = Math.ulp(1f);
 

@@ -64,6 +64,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -88,6 +89,7 @@ import org.junit.jupiter.api.Test;
  * read, or not in the right format. Where a model is refused, nothing but a {@link DataException}
  * of one line will do.
  */
+@Tag("slow")
 class ReferenceParityTest {
   /** Cases and the largest deviation of a kind. */
   private static final class Tally {
@@ -499,7 +501,7 @@ class ReferenceParityTest {
           PatchMask.of(graph, PruneScores.fromModules(graph, modules(c.get("mask"))).values());
       PromptBatch batch = batches.get(c.path("batch").asInt(0));
       try (AblationValues values = AblationValues.prepare(model, ablation(), batches);
-          Evaluation run = model.evaluation(batch.clean(), values.of(batch.corrupt()))) {
+          Evaluation run = Evaluation.of(model, batch.clean(), values.of(batch.corrupt()))) {
         compare("logits", run.logits(mask), c.get("expected").asText());
       }
     }

@@ -45,6 +45,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Micro-batches that several threads compute at the same time. */
+@Tag("slow")
 class WorkersTest {
   private static final PromptBatch FIRST = RandomModels.batch(7, 5, 3);
   private static final PromptBatch SECOND = RandomModels.batch(2, 5, 4);

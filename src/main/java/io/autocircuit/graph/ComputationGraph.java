@@ -11,6 +11,11 @@ import java.util.stream.IntStream;
  * source to each destination of a strictly greater layer; and the {@link Stage}s in which a run
  * computes them.
  *
+ * <p>That each part reads the sum of what all earlier parts wrote, so that this sum has an edge for
+ * each of them, is the view of Elhage et al. 2021, "A mathematical framework for transformer
+ * circuits". Names, layers and source indices are those of AutoCircuit (Miller et al. 2024,
+ * "Transformer circuit faithfulness metrics are not robust", arXiv:2407.08734).
+ *
  * <p>Edges are not materialised: a graph of GPT-2 small at 15 positions has half a million. They
  * are addressed by their canonical index, and {@link #edge(int)} makes the object when one is
  * wanted.
@@ -204,8 +209,8 @@ public final class ComputationGraph {
   /**
    * The stage that a module's destinations belong to.
    *
-   * @param module of this graph
-   * @return the stage that reads it
+   * @param module of this graph; looked up by its name
+   * @return the stage that reads it; null if the graph has no module of that name
    */
   public Stage stage(DestModule module) {
     return stageByModule.get(module.name());
@@ -228,26 +233,43 @@ public final class ComputationGraph {
    */
   public List<Stage> stages(int block) {
     return stages.stream()
-        .filter(s -> s.kind() != Stage.Kind.EMBEDDING && s.block() == block)
+        .filter(s -> s.kind() != Stage.Kind.EMBEDDING && s.kind() != Stage.Kind.END)
+        .filter(s -> s.block() == block)
         .toList();
   }
 
-  /** The sources by index. */
+  /**
+   * What writes into the residual stream: the embedding, heads and MLPs.
+   *
+   * @return the S sources; {@code sources().get(i).index() == i}
+   */
   public List<SrcNode> sources() {
     return sources;
   }
 
-  /** The destination modules in canonical order. */
+  /**
+   * The destinations by hook: all query inputs of a block, say.
+   *
+   * @return in canonical order: layer descending, then by name; their edges follow each other
+   */
   public List<DestModule> modules() {
     return modules;
   }
 
-  /** All destinations in canonical order. */
+  /**
+   * What reads the residual stream: inputs of heads and MLPs, and the end.
+   *
+   * @return in canonical order: by module, then by head
+   */
   public List<DestNode> destinations() {
     return List.copyOf(destinationByName.values());
   }
 
-  /** Number of edges, positions counted. */
+  /**
+   * Number of edges: the length of masks and scores.
+   *
+   * @return edges at all positions together; at most 2³¹ − 9
+   */
   public int edgeCount() {
     return edgeCount;
   }
@@ -255,7 +277,9 @@ public final class ComputationGraph {
   /**
    * The module of that hook name.
    *
-   * @throws UnknownNameException if there is none
+   * @param name a TransformerLens hook such as {@code blocks.0.hook_q_input}
+   * @return the module
+   * @throws UnknownNameException if there is none; the message lists the nearest names
    */
   public DestModule module(String name) {
     DestModule m = moduleByName.get(name);
@@ -265,7 +289,13 @@ public final class ComputationGraph {
     return m;
   }
 
-  /** The edge with the canonical index {@code index}. */
+  /**
+   * The edge with that canonical index.
+   *
+   * @param index 0 to {@code edgeCount() − 1}
+   * @return the edge, made anew by each call
+   * @throws IndexOutOfBoundsException if the graph has no such edge
+   */
   public Edge edge(int index) {
     java.util.Objects.checkIndex(index, edgeCount);
     int lo = 0;
@@ -288,11 +318,13 @@ public final class ComputationGraph {
   }
 
   /**
-   * The canonical index of an edge.
+   * The canonical index of an edge; nothing is checked.
    *
-   * @param source source index, below the module's {@code sources()}
+   * @param module of this graph
    * @param head index of the destination in the module (0 for modules without heads)
+   * @param source source index, below the module's {@code sources()}
    * @param position the position; 0 when one edge stands for all
+   * @return 0 to {@code edgeCount() − 1}
    */
   public int index(DestModule module, int head, int source, int position) {
     return module.offset() + (head * module.sources() + source) * positionCopies() + position;
@@ -303,6 +335,7 @@ public final class ComputationGraph {
    *
    * @param name {@code source->destination}
    * @param position the position, or −1 in a graph without positions
+   * @return the edge
    * @throws UnknownNameException if there is no such edge; the message lists the nearest names
    * @throws IllegalArgumentException if the position does not fit the graph
    */
@@ -330,7 +363,10 @@ public final class ComputationGraph {
   /**
    * The edges of that name: one, or one for each position.
    *
-   * @throws UnknownNameException if there is none
+   * @param name {@code source->destination}, such as {@code MLP 2->A4.2.V}; space around the parts
+   *     is ignored
+   * @return by position; {@code positionCopies()} edges
+   * @throws UnknownNameException if there is none; the message lists the nearest names
    */
   public List<Edge> edges(String name) {
     int first = firstIndex(name);
@@ -347,14 +383,22 @@ public final class ComputationGraph {
     return index(module(d.module()), Math.max(0, d.head()), s.index(), 0);
   }
 
-  /** The names of all edges, positions not distinguished, in canonical order. */
+  /**
+   * The names of all edges, positions not distinguished.
+   *
+   * @return in canonical order; {@code edgeCount() / positionCopies()} names
+   */
   public List<String> edgeNames() {
     int copies = positionCopies();
     return IntStream.range(0, edgeCount / copies).mapToObj(i -> edge(i * copies).name()).toList();
   }
 
   /**
-   * The shape of a module's mask in AutoCircuit's layout: {@code [positions?][heads?][sources]}.
+   * The shape of a module's mask in AutoCircuit's layout.
+   *
+   * @param module of this graph
+   * @return {@code [positions?][heads?][sources]}: positions if the graph has some, heads if the
+   *     module has; one to three axes
    */
   public long[] maskShape(DestModule module) {
     List<Long> axes = new ArrayList<>();

@@ -16,17 +16,34 @@ import java.util.List;
 public record DestModule(
     String name, List<DestNode> nodes, int sources, int offset, boolean perHead) {
 
-  /** Keeps an unmodifiable copy of {@code nodes}. */
+  /**
+   * Keeps an unmodifiable copy of {@code nodes}.
+   *
+   * @param name a hook such as {@code blocks.0.hook_q_input}
+   * @param nodes at least one, all of one block, layer and kind of input
+   * @param sources at least 1
+   * @param offset 0 or more
+   * @param perHead true: a node for each head, or for each group of heads that share keys or
+   *     values; false: one node
+   */
   public DestModule {
     nodes = List.copyOf(nodes);
   }
 
-  /** What its destinations read. */
+  /**
+   * What its destinations read.
+   *
+   * @return the same for all of them
+   */
   public DestNode.Input input() {
     return nodes.get(0).input();
   }
 
-  /** The block it belongs to. */
+  /**
+   * The block it belongs to.
+   *
+   * @return 0 to L − 1 of L blocks; L for the end of the stream
+   */
   public int block() {
     return nodes.get(0).block();
   }

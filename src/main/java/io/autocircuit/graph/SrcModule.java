@@ -10,7 +10,12 @@ import java.util.List;
  */
 public record SrcModule(String name, List<SrcNode> nodes) {
 
-  /** Keeps an unmodifiable copy of {@code nodes}. */
+  /**
+   * Keeps an unmodifiable copy of {@code nodes}.
+   *
+   * @param name a hook such as {@code blocks.0.attn.hook_result}
+   * @param nodes at least one; their indices ascend by one
+   */
   public SrcModule {
     nodes = List.copyOf(nodes);
   }

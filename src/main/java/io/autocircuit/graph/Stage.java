@@ -48,7 +48,19 @@ public record Stage(
   /** Queries, keys, values. */
   private static final int ATTENTION_INPUTS = 3;
 
-  /** Keeps an unmodifiable copy of {@code reads}. */
+  /**
+   * Keeps an unmodifiable copy of {@code reads}.
+   *
+   * @param index 0 for the embedding, then counted in the order of a run
+   * @param kind what it computes
+   * @param block 0 to the number of blocks
+   * @param layer 0 for the embedding; not below that of the stage before
+   * @param reads one module, or three for attention with separate inputs; empty (not null) for the
+   *     embedding
+   * @param writes at least one source; null for the end
+   * @param streamReadAgain true only of a stage that another of its layer follows: attention of a
+   *     parallel block
+   */
   public Stage {
     reads = List.copyOf(reads);
   }
@@ -98,6 +110,7 @@ public record Stage(
    *
    * @param row 0 to {@code rows() − 1}
    * @return one of {@link #reads}
+   * @throws IndexOutOfBoundsException if there is no such row
    */
   public DestModule module(int row) {
     int left = row;
@@ -115,6 +128,7 @@ public record Stage(
    *
    * @param row 0 to {@code rows() − 1}
    * @return 0 to the number of the module's nodes − 1
+   * @throws IndexOutOfBoundsException if there is no such row
    */
   public int node(int row) {
     int left = row;
@@ -132,6 +146,7 @@ public record Stage(
    *
    * @param destination of one of {@link #reads}
    * @return 0 to {@code rows() − 1}
+   * @throws IllegalArgumentException if the stage does not read it
    */
   public int row(DestNode destination) {
     int row = 0;

@@ -52,7 +52,7 @@ final class HuggingFaceLayout {
       case "gpt2" -> new HuggingFaceLayout(c, files, Set.of("transformer", "model")).gpt2(name);
       case "gpt_neox" -> new HuggingFaceLayout(c, files, Set.of("gpt_neox", "model")).neox(name);
       case "llama" -> new HuggingFaceLayout(c, files, Set.of("model")).llama(name);
-      default -> throw unsupported(c, type);
+      default -> throw new IllegalStateException("model_type=" + type + " has another layout");
     };
   }
 
@@ -75,22 +75,6 @@ final class HuggingFaceLayout {
               + found.iterator().next()
               + "\"; correct model_type, or give the config.json that belongs to the weights");
     }
-  }
-
-  /** Refuses a {@code model_type} that is none of ours. */
-  static void requireSupported(ConfigReader c) {
-    String type = c.text("model_type");
-    if (!ModelLoader.ARCHITECTURES.contains(type)) {
-      throw unsupported(c, type);
-    }
-  }
-
-  private static RuntimeException unsupported(ConfigReader c, String type) {
-    return c.unsupported(
-        "model_type",
-        type,
-        String.join(", ", ModelLoader.ARCHITECTURES)
-            + ", or \"architecture\": \"HookedTransformer\"");
   }
 
   private Layout gpt2(String name) {

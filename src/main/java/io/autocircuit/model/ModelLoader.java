@@ -6,6 +6,7 @@ import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
@@ -16,14 +17,15 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * told of by name ({@link Transformer#notices}). Tensors are read, processed and converted part by
  * part.
  *
- * <p>Two layouts are known. <em>Hugging Face</em>: architectures {@link #ARCHITECTURES}; the
- * weights are brought to TransformerLens's names and processed. <em>HookedTransformer</em>: a
- * TransformerLens state dictionary under its own names, already processed ({@code "architecture":
- * "HookedTransformer"}); processing is applied only when asked for explicitly.
+ * <p>Two layouts are known. <em>Hugging Face</em>: architectures {@link #ARCHITECTURES}, and those
+ * that other jars add to the {@linkplain Architecture#catalogue catalogue}; the weights are brought
+ * to TransformerLens's names and processed. <em>HookedTransformer</em>: a TransformerLens state
+ * dictionary under its own names, already processed ({@code "architecture": "HookedTransformer"});
+ * processing is applied only when asked for explicitly.
  */
 public final class ModelLoader {
-  /** The values of {@code model_type} that are supported. */
-  public static final List<String> ARCHITECTURES = List.of("gpt2", "gpt_neox", "llama");
+  /** The values of {@code model_type} that this library itself supports. */
+  public static final List<String> ARCHITECTURES = KnownArchitectures.modelTypes();
 
   private ModelLoader() {}
 
@@ -56,9 +58,10 @@ public final class ModelLoader {
     Quantisation.refuse(reader);
     boolean declared = reader.value("architecture").asText().equals("HookedTransformer");
     boolean looks = !reader.has("model_type") && HookedTransformerLayout.looksLikeOne(reader);
-    if (!declared && !looks) {
-      HuggingFaceLayout.requireSupported(reader); // before the weights, which may be anything
-    }
+    Architecture architecture =
+        declared || looks
+            ? KnownArchitectures.HOOKED_TRANSFORMER
+            : supported(reader); // before the weights, which may be anything
     String name = ModelDirectory.name(place);
     try (Safetensors files = ModelDirectory.weights(place);
         TensorScope scope = new TensorScope()) {
@@ -76,17 +79,35 @@ public final class ModelLoader {
                 + ", but the weights have the names of TransformerLens; give the settings that they"
                 + " were saved with, with \"architecture\": \"HookedTransformer\"");
       }
-      Layout layout =
-          hooked
-              ? HookedTransformerLayout.read(name, reader, files)
-              : HuggingFaceLayout.read(name, reader, files);
-      WeightProcessing steps =
-          processing != null
-              ? processing
-              : hooked ? WeightProcessing.NONE : WeightProcessing.DEFAULT;
-      return new Transformer(
-          layout.config(), steps.apply(layout.config(), layout.weights()), type, reader.notices());
+      Checkpoint checkpoint = new Checkpoint(name, reader, files, architecture.roots());
+      TransformerConfig config = architecture.read(checkpoint);
+      WeightSource weights = checkpoint.finished(architecture.key(), config);
+      WeightProcessing steps = processing != null ? processing : architecture.processing();
+      return new Transformer(config, steps.apply(config, weights), type, reader.notices());
     }
+  }
+
+  /**
+   * The architecture that {@code model_type} names.
+   *
+   * @throws DataException if there is none of that name
+   */
+  private static Architecture supported(ConfigReader c) {
+    String type = c.text("model_type");
+    List<Architecture> all =
+        Architecture.catalogue().entries().stream()
+            .filter(a -> a != KnownArchitectures.HOOKED_TRANSFORMER)
+            .toList();
+    return all.stream()
+        .filter(a -> a.key().equals(type))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                c.unsupported(
+                    "model_type",
+                    type,
+                    all.stream().map(Architecture::key).collect(Collectors.joining(", "))
+                        + ", or \"architecture\": \"HookedTransformer\""));
   }
 
   /** A configuration with weights under TransformerLens's names. */

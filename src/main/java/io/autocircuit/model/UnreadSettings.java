@@ -98,6 +98,13 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
     variants = Map.copyOf(variants);
   }
 
+  /** For a family of another jar: what is neutral everywhere, and what it names. */
+  static UnreadSettings others(Set<String> neutral) {
+    Set<String> all = words(COMMON);
+    all.addAll(neutral);
+    return new UnreadSettings(all, VARIANTS);
+  }
+
   private static UnreadSettings of(String... words) {
     return new UnreadSettings(words(words), VARIANTS);
   }

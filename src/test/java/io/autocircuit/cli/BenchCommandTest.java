@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -19,6 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
  * {@code bench} in a process of its own, as a user runs it: its result file has every figure, each
  * a plausible number, and idle threads sleep.
  */
+@Tag("slow")
 class BenchCommandTest {
   private static final List<String> RATIOS =
       List.of(

@@ -30,6 +30,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -37,6 +38,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code discover} from the command line to its files, on the embedded default. */
+@Tag("slow")
 class DiscoverCommandTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int EDGES = 81;
@@ -619,6 +621,17 @@ class DiscoverCommandTest {
           Files.readString(pages.resolve(file)),
           "write docs/reference anew: autocircuit reference docs/reference");
     }
+  }
+
+  @Test
+  void theLibrarysTasksAreWhatOtherOptionsGive() throws IOException {
+    Results embedded = Results.discover(folder.resolve("e"), "--task", "Induction", "--edges", 9);
+    assertEquals(eap.scores(), embedded.scores());
+    Results random =
+        Results.discover(folder.resolve("r"), "--random-weights", "tiny", "--edges", 9);
+    Results task = Results.discover(folder.resolve("t"), "--task", "random", "--edges", 9);
+    assertEquals(random.edges(), task.edges());
+    assertEquals(random.measurements(), task.measurements());
   }
 
   @Test

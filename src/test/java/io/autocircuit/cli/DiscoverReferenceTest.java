@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -21,6 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * {@code discover} on models that others trained, against AutoCircuit's figures. Skipped where
  * {@code reference.dir} and {@code datasets.dir} do not hold them.
  */
+@Tag("slow")
 class DiscoverReferenceTest {
   private static final String SIZES = "0,1,2,5,10,20,50,100,200,500,1000,all";
   private static final int[] LISTED = {0, 10, 20, 50, 100, 200, 500, 1000, 2461};

@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,6 +28,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  * that names the cure. Logits are compared by {@code ReferenceParityTest}, prompts by {@code
  * FieldPromptsTest}.
  */
+@Tag("slow")
 class FieldInputsTest {
   private static final ObjectMapper JSON = new ObjectMapper();
 

@@ -28,12 +28,14 @@ import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The first start of an installation, in processes of its own with a cache of its own. */
+@Tag("slow")
 class FirstStartTest {
   private static final int KILLS = 10;
   private static final long SECONDS = 120;

@@ -9,9 +9,11 @@ import io.autocircuit.kernels.cuda.CudaStatus;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+@Tag("slow")
 class SelftestCommandTest {
   @TempDir Path directory;
 

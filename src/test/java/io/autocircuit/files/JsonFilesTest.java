@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -185,6 +186,7 @@ class JsonFilesTest {
    * No message holds the parser's own names, and each is one line, whatever is cut off or put in.
    */
   @Test
+  @Tag("slow")
   void messagesAreOurOwnWordsWhateverTheInput() {
     String good = "{\"a\": [1, -2.5e3, true, null, {\"b\": \"x\\n\\u00e9\"}], \"c\": {\"d\": []}}";
     String odd = "{}[]:,\"'\\/+-.eE01tfnNIx#\u0000\u0007\n\u2028\ud83d é";

@@ -32,12 +32,14 @@ import java.util.jar.JarOutputStream;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Loader;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Files of a jar that the test makes, unpacked whole whatever happens meanwhile. */
+@Tag("slow")
 class UnpackedFilesTest {
   private static final int DIED = 9;
   private static final String LARGE = "liblarge.so";

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
  * Runs Jazzer, a coverage-guided fuzzer, on the readers of untrusted files, each in a process of
  * its own for {@code -Dfuzz.seconds} (default 5). See {@code docs/fuzzing.md} for long runs.
  */
+@Tag("slow")
 class FuzzingTest {
   private static final int SECONDS = Integer.getInteger("fuzz.seconds", 5);
   private static final int SEEDS = Integer.getInteger("fuzz.seeds", 300);

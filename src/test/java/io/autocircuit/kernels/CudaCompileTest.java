@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -21,6 +22,7 @@ import org.junit.jupiter.api.Test;
  * reads the compiler's report: spills, registers for the intended blocks per multiprocessor, 16
  * bytes per access.
  */
+@Tag("slow")
 class CudaCompileTest {
   private static final Path CUDA = Path.of("cuda").toAbsolutePath();
   private static final Path INCLUDE = Path.of("native", "include").toAbsolutePath();
@@ -165,7 +167,7 @@ class CudaCompileTest {
                       ? ProcessBuilder.Redirect.DISCARD
                       : ProcessBuilder.Redirect.to(log.toFile()))
               .start();
-      assertTrue(process.waitFor(3, TimeUnit.MINUTES), "nvcc hangs");
+      assertTrue(process.waitFor(15, TimeUnit.MINUTES), "nvcc hangs");
       return process.exitValue();
     } catch (IOException e) {
       return -1;

@@ -11,9 +11,11 @@ import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** A self-test that finds nothing proves nothing: it must find these. */
+@Tag("slow")
 class KernelCheckTest {
   private static final List<ScalarType> FLOAT = List.of(ScalarType.Float);
 
@@ -169,15 +171,7 @@ class KernelCheckTest {
   }
 
   @Test
-  void errors() {
-    double nan = Double.NaN;
-    double[] reference = {1, nan, 2};
-    assertEquals(0, KernelCheck.error(reference, reference.clone(), 1, 1));
-    assertEquals(0.5, KernelCheck.error(reference, new double[] {2, nan, 2}, 1, 1));
-    assertEquals(
-        Double.POSITIVE_INFINITY, KernelCheck.error(reference, new double[] {1, 0, 2}, 1, 1));
-    assertEquals(
-        Double.POSITIVE_INFINITY, KernelCheck.error(reference, new double[] {nan, nan, 2}, 1, 1));
-    assertFalse(new KernelCheck.Line("k", "Float", "1-2", 1, nan, "").right());
+  void nanIsNotRight() {
+    assertFalse(new KernelCheck.Line("k", "Float", "1-2", 1, Double.NaN, "").right());
   }
 }

@@ -12,10 +12,12 @@ import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A model is loaded tensor by tensor: never much more in memory than what it will take. */
+@Tag("slow")
 class LoadingMemoryTest {
   private static final int D = 512;
   private static final int BLOCKS = 8;

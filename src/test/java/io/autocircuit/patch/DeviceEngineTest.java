@@ -32,6 +32,7 @@ import java.util.Set;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -42,6 +43,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * refuses to be read and to be mixed with tensors that are elsewhere. So nothing is made in the
  * wrong place, and nothing waits for the device before the end.
  */
+@Tag("slow")
 class DeviceEngineTest {
   private static final int LENGTH = 5;
   private static final int[][] PADDED = {{5, 5, 5}, {5, 3, 4}};
@@ -89,7 +91,7 @@ class DeviceEngineTest {
         AblationValues values = AblationValues.prepare(model, ablation, batches)) {
       there(model.logits(batch.clean()));
       there(values.of(batch.corrupt()));
-      try (Evaluation run = model.evaluation(batch.clean(), values, batch.corrupt())) {
+      try (Evaluation run = Evaluation.of(model, batch.clean(), values, batch.corrupt())) {
         evaluate(model, batch, run, ablation == Ablation.RESAMPLE);
       }
       if (ablation.overDataset()) {
@@ -223,7 +225,7 @@ class DeviceEngineTest {
       PatchableModel patchable =
           PatchableModel.of(model, true, 0, OutputSlice.LAST_SEQ, new PlacedKernels(Device.META));
       try (AblationValues values = AblationValues.prepare(patchable, Ablation.ZERO, List.of());
-          Evaluation run = patchable.evaluation(batch.clean(), values, batch.corrupt())) {
+          Evaluation run = Evaluation.of(patchable, batch.clean(), values, batch.corrupt())) {
         PatchMask mask = PatchMask.uniform(patchable.graph(), 0);
         Evaluation.Unread g =
             run.unread(mask, losses().get(0), batch, null, BackwardRules.TRUE_GRADIENT);

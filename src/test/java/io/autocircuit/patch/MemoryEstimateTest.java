@@ -30,6 +30,7 @@ import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -39,6 +40,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * The estimate against the kernel's account: what a process's resident memory grows by, at its
  * peak, while each kind of work is done on a model of medium shape.
  */
+@Tag("slow")
 class MemoryEstimateTest {
   /** The growth may exceed the estimate by this factor and {@link #SLACK_BYTES}. */
   private static final double SLACK = 1.1;

@@ -26,6 +26,7 @@ import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -35,6 +36,7 @@ import org.junit.jupiter.api.io.TempDir;
  * opened anew. Neither the kernel's account of resident memory nor the number of native objects
  * that Java holds grows; and the same process with a leak is caught by both.
  */
+@Tag("slow")
 class MemoryGrowthTest {
   private static final int WARM = 40;
   private static final int ROUNDS = 300;

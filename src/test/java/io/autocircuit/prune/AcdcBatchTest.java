@@ -25,9 +25,11 @@ import java.util.List;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** ACDC that tries several edges in one run decides as one edge after another does. */
+@Tag("slow")
 class AcdcBatchTest {
   private static final double[] TAUS = {1e-5, 1e-3, 0.02, 0.3};
 
@@ -105,7 +107,7 @@ class AcdcBatchTest {
     float[] scores = new float[edges];
     try (TensorScope scope = new TensorScope();
         AblationValues values = AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
-        Evaluation run = model.evaluation(batch.clean(), values.of(batch.corrupt()))) {
+        Evaluation run = Evaluation.of(model, batch.clean(), values.of(batch.corrupt()))) {
       Tensor clean = model.logits(batch.clean());
       BitSet kept = new BitSet();
       kept.set(0, edges);

@@ -17,6 +17,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
  * Loads real pages in headless Chromium and looks at what they became. Skipped where there is no
  * browser. Set the system property {@code report.screenshots} to a folder to keep pictures.
  */
+@Tag("slow")
 class HtmlReportBrowserTest {
   private static final String READY = "document.documentElement?.dataset.ready === 'true'";
   private static final String FILLS =
