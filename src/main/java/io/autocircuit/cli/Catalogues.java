@@ -2,6 +2,7 @@ package io.autocircuit.cli;
 
 import io.autocircuit.catalogue.Catalogue;
 import io.autocircuit.metric.Metric;
+import io.autocircuit.model.Architecture;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.task.TaskProvider;
@@ -24,7 +25,12 @@ enum Catalogues {
   TASKS(
       "Tasks",
       "Models and prompts that need no file of yours, chosen by `discover --task KEY`; the options"
-          + " are those of `discover`.");
+          + " are those of `discover`."),
+  /** Which models of Hugging Face directories are read. */
+  ARCHITECTURES(
+      "Architectures",
+      "Which model directories are read; the key of a Hugging Face one is `model_type` in its"
+          + " `config.json`. See [models](../models.md).");
 
   private final String title;
   private final String use;
@@ -49,6 +55,7 @@ enum Catalogues {
       case METRICS -> Metric.catalogue();
       case ABLATIONS -> Ablation.catalogue();
       case TASKS -> TaskProvider.catalogue();
+      case ARCHITECTURES -> Architecture.catalogue();
     };
   }
 }

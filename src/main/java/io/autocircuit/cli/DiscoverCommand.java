@@ -257,11 +257,11 @@ final class DiscoverCommand implements Callable<Integer> {
   private List<String> notes() {
     PruneAlgorithmProvider algorithm = chosen();
     List<String> notes = new ArrayList<>();
-    if (input.task != null) {
-      TaskProvider task = tasks.entries().get(input.task);
-      notes.addAll(tasks.unused(task, task.key(), parsed()));
+    if (input.model != null) {
+      notes.addAll(tasks.unused(null, "--model", parsed()));
     } else {
-      notes.addAll(tasks.unused(null, "this run", parsed()));
+      TaskProvider task = tasks.entries().get(RunOptions.task(input));
+      notes.addAll(tasks.unused(task, task.key(), parsed()));
     }
     notes.addAll(
         algorithms.unused(

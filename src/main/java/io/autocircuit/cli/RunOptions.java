@@ -28,6 +28,7 @@ import io.autocircuit.task.RandomTask;
 import io.autocircuit.task.TaskProvider;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -153,7 +154,7 @@ record RunOptions(
     if (input.model != null) {
       return ModelSource.at(input.model);
     }
-    return switch (task()) {
+    return switch (task(input)) {
       case EmbeddedTask.NAME -> ModelSource.embedded();
       case RandomTask.KEY ->
           ModelSource.random(
@@ -165,9 +166,9 @@ record RunOptions(
   }
 
   /** The key of the task that gives what no file gives. */
-  private String task() {
+  static String task(Input input) {
     return input.task != null
-        ? tasks.entries().get(input.task).key()
+        ? input.task.toLowerCase(Locale.ROOT)
         : input.randomWeights != null ? RandomTask.KEY : EmbeddedTask.NAME;
   }
 
@@ -181,7 +182,7 @@ record RunOptions(
     if (input.dataset != null) {
       return PromptSource.at(input.dataset);
     }
-    return switch (task()) {
+    return switch (task(input)) {
       case EmbeddedTask.NAME -> PromptSource.embedded();
       case RandomTask.KEY -> new PromptSource.Random(RandomPrompts.parse(input.randomPrompts));
       default -> new PromptSource.OfTask(catalogueTask());

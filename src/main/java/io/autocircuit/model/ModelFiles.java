@@ -25,7 +25,14 @@ public record ModelFiles(Path directory, List<String> weights, List<String> toke
   private static final String INDEX = "model.safetensors.index.json";
   private static final String TOKENIZER = "tokenizer.json";
 
-  /** Keeps unmodifiable copies. */
+  /**
+   * Keeps unmodifiable copies.
+   *
+   * @param directory where they lie: the one given, or the only snapshot of a folder of Hugging
+   *     Face's cache
+   * @param weights names of the files of weights, and of their index; empty where there are none
+   * @param tokenizer names of the files of the tokenizer; empty where there is none
+   */
   public ModelFiles {
     weights = List.copyOf(weights);
     tokenizer = List.copyOf(tokenizer);

@@ -1,5 +1,8 @@
 package io.autocircuit.patch;
 
+import java.util.concurrent.CancellationException;
+import java.util.function.BooleanSupplier;
+
 /** Told how far a long computation has come. */
 @FunctionalInterface
 public interface Progress {
@@ -14,4 +17,23 @@ public interface Progress {
    * @param total all steps
    */
   void update(String what, long done, long total);
+
+  /**
+   * A progress that ends the computation when it is no longer wanted: it throws a {@link
+   * CancellationException} out of it, at its next step. Nothing of the computation is left; model
+   * and prompts can be used again.
+   *
+   * @param progress what is told as long as it is wanted
+   * @param cancelled asked before every step, perhaps by several threads: {@code
+   *     Thread.currentThread()::isInterrupted}, say, or a flag
+   * @return a progress for the computation
+   */
+  static Progress cancellable(Progress progress, BooleanSupplier cancelled) {
+    return (what, done, total) -> {
+      if (cancelled.getAsBoolean()) {
+        throw new CancellationException("cancelled at " + what + " " + done + " of " + total);
+      }
+      progress.update(what, done, total);
+    };
+  }
 }

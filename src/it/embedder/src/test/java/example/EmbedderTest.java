@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.experiment.Discovery;
+import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.task.EmbeddedTask;
 import io.autocircuit.task.Task;
@@ -25,12 +26,16 @@ import org.junit.jupiter.api.Test;
 /** What a program gets that depends on the library. */
 class EmbedderTest {
   @Test
-  void anAlgorithmOfItsOwnOnTwoThreads() throws Exception {
+  void anAlgorithmAndAMetricOfItsOwnOnTwoThreads() throws Exception {
     try (Task task =
         new Task(
             EmbeddedTask.model(null, torch.ScalarType.Float),
             Task.tokenize(EmbeddedTask.prompts(), null, BosPolicy.AUTO))) {
-      Callable<Discovery.Result> run = () -> Discovery.of(task, new FromTheFirstBlock()).run();
+      Discovery discovery =
+          Discovery.builder(task, new FromTheFirstBlock())
+              .metrics(List.of(new Distance(), Metric.KL_DIV))
+              .build();
+      Callable<Discovery.Result> run = discovery::run;
       ExecutorService two = Executors.newFixedThreadPool(2);
       try {
         List<Future<Discovery.Result>> results = two.invokeAll(List.of(run, run));
@@ -49,6 +54,11 @@ class EmbedderTest {
         assertEquals(0, divergence.firstKey());
         assertTrue(divergence.firstEntry().getValue() > 1, divergence::toString);
         assertEquals(0, divergence.lastEntry().getValue(), 1e-5);
+        Measurement own = one.measurements().get(0);
+        assertEquals("distance", own.metric().key());
+        assertEquals(divergence.size(), own.points().size());
+        assertTrue(own.points().get(0).value() > 1, own::toString);
+        assertEquals(0, own.points().get(own.points().size() - 1).value(), 1e-4);
       } finally {
         two.shutdownNow();
       }
