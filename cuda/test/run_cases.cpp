@@ -16,6 +16,7 @@
 #include "common.cuh"
 #include "patch_backward.h"
 #include "patch_forward.h"
+#include "tolerance.h"
 
 #include <iostream>
 #include <map>
@@ -285,12 +286,11 @@ struct Memory {
   }
 };
 
-// Rounding errors grow as the root of the number of terms, as in Tolerance.java; a running sum of n
-// terms, itself as large as the root of n, errs by up to n.
+// By the rule of Tolerance; a running sum of n terms, itself as large as the root of n, errs by up to n.
 static bool compare(const Case& c, const Memory& memory, int id) {
   const Tensor& t = c.tensor[id];
-  const double single = 1.0 / (1 << 23);
-  const double stored = c.bfloat16 ? 1.0 / (1 << 8) : single;
+  const double single = kEpsilon32;
+  const double stored = c.bfloat16 ? kEpsilonBfloat16 : single;
   const double D = static_cast<double>(c.D);
   const double S = static_cast<double>(c.S);
   const double K = static_cast<double>(c.K);
@@ -307,17 +307,17 @@ static bool compare(const Case& c, const Memory& memory, int id) {
       bound = have == want ? 1 : 0;  // not written
     } else if (!backward) {
       const int64_t row = id == OUT ? (i - t.offset) / c.D : i - t.offset;
-      const double input = 8 * single * std::sqrt(S + 1) * (1 + std::sqrt(S));
+      const double input = tolerance(single, S + 1) * (1 + std::sqrt(S));
       double rstd = 1;
       if (c.normalization != 0) rstd = c.tensor[RSTD].wanted[c.tensor[RSTD].offset + row];
-      const double relative = 8 * single * std::sqrt(D) + rstd * input + stored;
+      const double relative = tolerance(single, D) + rstd * input + stored;
       bound = id == RSTD ? rstd * relative : rstd * input + std::abs(want) * relative + single;
     } else {
-      const double gradient = 16 * single * std::sqrt(D + 1) * 4;
+      const double gradient = tolerance(single, D + 1) * 8;
       const double groups = (c.per_prompt ? c.B : 1) * (c.per_position ? c.T : 1);
       const double n = static_cast<double>(c.B * c.T) * D / groups;
       bound = stored * std::abs(want) + gradient;
-      if (id == MASK_GRAD) bound += 8 * stored * std::sqrt(n) + single * n;
+      if (id == MASK_GRAD) bound += tolerance(stored, n) + single * n;
       if (id == RESID_GRAD || id == DELTA_GRAD) {
         bound = stored * std::abs(want) + (gradient + 8 * stored) * std::sqrt(K + 1);
       }

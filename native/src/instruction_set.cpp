@@ -5,11 +5,16 @@
 
 #include "instruction_sets.h"
 
+// AUTOCIRCUIT_BASELINE_ONLY: the other sets are not linked (tests).
+#if defined(__x86_64__) && !defined(AUTOCIRCUIT_BASELINE_ONLY)
+#define AUTOCIRCUIT_X86_SETS
+#endif
+
 int32_t instruction_set_available(int32_t set) {
   switch (set) {
     case INSTRUCTION_SET_BASELINE:
       return 1;
-#if defined(__x86_64__)
+#if defined(AUTOCIRCUIT_X86_SETS)
     case INSTRUCTION_SET_AVX2:
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case INSTRUCTION_SET_AVX512:
@@ -34,7 +39,7 @@ void require(int32_t set) {
 template <>
 const Implementation<float>& implementation<float>(int32_t set) {
   require(set);
-#if defined(__x86_64__)
+#if defined(AUTOCIRCUIT_X86_SETS)
   if (set == INSTRUCTION_SET_AVX512) return avx512::float_kernels;
   if (set == INSTRUCTION_SET_AVX2) return avx2::float_kernels;
 #endif
@@ -44,7 +49,7 @@ const Implementation<float>& implementation<float>(int32_t set) {
 template <>
 const Implementation<double>& implementation<double>(int32_t set) {
   require(set);
-#if defined(__x86_64__)
+#if defined(AUTOCIRCUIT_X86_SETS)
   if (set == INSTRUCTION_SET_AVX512) return avx512::double_kernels;
   if (set == INSTRUCTION_SET_AVX2) return avx2::double_kernels;
 #endif

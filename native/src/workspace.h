@@ -20,8 +20,12 @@ inline Workspace make_workspace(int64_t bytes) {
   return Workspace(static_cast<char*>(memory));
 }
 
-// Operations (some 50 microseconds of one thread) from which on other threads are called in.
-constexpr double kOperationsWorthThreads = 4e6;
+// Operations (some 50 microseconds of one thread) from which on other threads are called in; tests
+// call them in for any.
+#ifndef AUTOCIRCUIT_OPERATIONS_WORTH_THREADS
+#define AUTOCIRCUIT_OPERATIONS_WORTH_THREADS 4e6
+#endif
+constexpr double kOperationsWorthThreads = AUTOCIRCUIT_OPERATIONS_WORTH_THREADS;
 
 // Threads worth starting: one for little work, never more than there are parts.
 inline int useful_threads(int32_t asked, int64_t parts, double operations) {

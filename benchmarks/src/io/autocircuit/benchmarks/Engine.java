@@ -56,7 +56,7 @@ final class Engine implements AutoCloseable {
     graph = model.graph();
     batch = prompts();
     values = AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
-    run = model.evaluation(batch.clean(), values, batch.corrupt());
+    run = Evaluation.of(model, batch.clean(), values, batch.corrupt());
   }
 
   private PromptBatch prompts() {

@@ -15,6 +15,7 @@ import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.LibtorchKernels;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.kernels.Tolerance;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
@@ -131,7 +132,8 @@ class EngineOracleTest {
                   PatchableModel.of(transformer, separate, positions, slice, kernels);
               try (TensorScope inner = new TensorScope();
                   Evaluation run =
-                      model.evaluation(batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
+                      Evaluation.of(
+                          model, batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
                 for (PatchMask mask : masks(model.graph(), random)) {
                   String name =
                       String.join(
@@ -167,7 +169,7 @@ class EngineOracleTest {
                 transformer, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
         try (TensorScope inner = new TensorScope();
             AblationValues values = AblationValues.prepare(model, ablation, dataset);
-            Evaluation run = model.evaluation(batch.clean(), values.of(batch.corrupt()))) {
+            Evaluation run = Evaluation.of(model, batch.clean(), values.of(batch.corrupt()))) {
           PatchMask mask =
               PatchMask.of(model.graph(), random(model.graph().edgeCount(), random, 0.7));
           String name = a + ", " + ablation;
@@ -246,7 +248,7 @@ class EngineOracleTest {
               PatchableModel.of(transformer, true, positions, OutputSlice.ALL, kernels);
           ComputationGraph graph = model.graph();
           Tensor ablations = SourceOutputs.of(model, batch.corrupt());
-          try (Evaluation run = model.evaluation(batch.clean(), ablations)) {
+          try (Evaluation run = Evaluation.of(model, batch.clean(), ablations)) {
             for (int step = 0; step < 20; step++) {
               int from = random.nextInt(graph.blocks() + 1);
               int instances = random.nextBoolean() ? PROMPTS : 0;
@@ -264,7 +266,7 @@ class EngineOracleTest {
                     PatchMask.uniform(graph, 0.5), LOSS, batch, model.logits(batch.clean()));
               }
               try (TensorScope inner = new TensorScope();
-                  Evaluation fresh = model.evaluation(batch.clean(), ablations)) {
+                  Evaluation fresh = Evaluation.of(model, batch.clean(), ablations)) {
                 EXACT.check(
                     a + ", " + kernels.name() + ", step " + step + " from block " + from,
                     fresh.logits(mask),
@@ -290,7 +292,7 @@ class EngineOracleTest {
       for (int e = 0; e < model.graph().edgeCount(); e++) {
         poison(ablations.shape());
         try (TensorScope inner = new TensorScope();
-            Evaluation run = model.evaluation(batch.clean(), ablations)) {
+            Evaluation run = Evaluation.of(model, batch.clean(), ablations)) {
           Circuit one = Circuit.of(model.graph(), List.of(model.graph().edge(e)));
           Tensor logits = run.logits(one.mask(PatchType.EDGE_PATCH));
           assertTrue(
@@ -343,7 +345,7 @@ class EngineOracleTest {
                 }
               }
               try (Evaluation run =
-                  model.evaluation(batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
+                  Evaluation.of(model, batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
                 EXACT.check(a + ", mask 0", clean, run.logits(PatchMask.uniform(graph, 0)));
               }
             }
@@ -366,7 +368,7 @@ class EngineOracleTest {
         int n = model.graph().edgeCount();
         float[] values = random(PROMPTS * n, random, 0.5);
         Tensor ablations = SourceOutputs.of(model, batch.corrupt());
-        try (Evaluation run = model.evaluation(batch.clean(), ablations)) {
+        try (Evaluation run = Evaluation.of(model, batch.clean(), ablations)) {
           Tensor together = run.logits(new PatchMask(model.graph(), values, PROMPTS));
           for (int i = 0; i < PROMPTS; i++) {
             float[] own = Arrays.copyOfRange(values, i * n, (i + 1) * n);
@@ -381,7 +383,7 @@ class EngineOracleTest {
           for (int i = 0; i < same.length; i++) {
             same[i] = values[i / LENGTH];
           }
-          try (Evaluation other = tokens.evaluation(batch.clean(), ablations)) {
+          try (Evaluation other = Evaluation.of(tokens, batch.clean(), ablations)) {
             EXACT.check(
                 a + ", equal at all positions",
                 run.logits(PatchMask.of(model.graph(), Arrays.copyOf(values, n))),
@@ -410,8 +412,8 @@ class EngineOracleTest {
           spread[e] = values[joint.graph().edge(name, -1).index()];
         }
         Tensor ablations = SourceOutputs.of(joint, batch.corrupt());
-        try (Evaluation one = joint.evaluation(batch.clean(), ablations);
-            Evaluation other = separate.evaluation(batch.clean(), ablations)) {
+        try (Evaluation one = Evaluation.of(joint, batch.clean(), ablations);
+            Evaluation other = Evaluation.of(separate, batch.clean(), ablations)) {
           PatchMask mask = PatchMask.of(joint.graph(), values);
           PatchMask wide = PatchMask.of(separate.graph(), spread);
           EXACT.check(a + ", logits", one.logits(mask), other.logits(wide));
@@ -449,14 +451,14 @@ class EngineOracleTest {
         Tensor plain = model.logits(padded.clean());
         List<PromptBatch> singles = RandomModels.split(padded, 1);
         try (Evaluation together =
-            model.evaluation(padded.clean(), SourceOutputs.of(model, padded.corrupt()))) {
+            Evaluation.of(model, padded.clean(), SourceOutputs.of(model, padded.corrupt()))) {
           Tensor patched = together.logits(mask);
           double[] sum = new double[graph.edgeCount()];
           for (int i = 0; i < lengths.length; i++) {
             PromptBatch one = singles.get(i);
             assertEquals(lengths[i], one.clean().length());
             try (Evaluation alone =
-                model.evaluation(one.clean(), SourceOutputs.of(model, one.corrupt()))) {
+                Evaluation.of(model, one.clean(), SourceOutputs.of(model, one.corrupt()))) {
               String name = a + ", " + kernels.name() + ", prompt " + i;
               EXACT.check(name, model.logits(one.clean()), plain.narrow(0, i, 1));
               EXACT.check(name + ", patched", alone.logits(mask), patched.narrow(0, i, 1));
@@ -671,7 +673,7 @@ class EngineOracleTest {
           PatchableModel.of(
               read, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
       try (Evaluation run =
-          model.evaluation(batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
+          Evaluation.of(model, batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
         EXACT.check(
             a + ", all edges patched",
             model.logits(batch.corrupt()),

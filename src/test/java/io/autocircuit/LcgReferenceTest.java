@@ -13,6 +13,7 @@ import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.kernels.Tolerance;
 import io.autocircuit.metric.AreaUnderCurve;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Measurements;
@@ -396,7 +397,7 @@ class LcgReferenceTest {
           JsonNode single = expected.get("single_edge_patched_batch0");
           assertEquals(model.graph().edgeCount(), single.size());
           try (Evaluation run =
-              model.evaluation(batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
+              Evaluation.of(model, batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
             for (String name : model.graph().edgeNames()) {
               Circuit one = Circuit.named(model.graph(), List.of(name));
               close(name, single.get(name), run.logits(one.mask(PatchType.EDGE_PATCH)));
@@ -468,7 +469,7 @@ class LcgReferenceTest {
         (model, expected) -> {
           ComputationGraph graph = model.graph();
           try (Evaluation run =
-              model.evaluation(batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
+              Evaluation.of(model, batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
             PatchMask zero =
                 new PatchMask(
                     graph, new float[PROMPTS_PER_BATCH * graph.edgeCount()], PROMPTS_PER_BATCH);

@@ -18,6 +18,7 @@ import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.MemoryEstimate;
 import io.autocircuit.patch.MemoryEstimate.Work;
+import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
@@ -107,7 +108,7 @@ class MicroBatchingTest {
     MemoryEstimate need = MemoryEstimate.of(model, work, ablation, length);
     PatchableModel small = model.withMemory(new MemoryBudget(need.bytes(prompts)));
     int largest =
-        small.microBatches(work, ablation, batches).get(0).stream()
+        MicroBatch.within(small, work, ablation, batches).get(0).stream()
             .mapToInt(m -> m.size())
             .max()
             .orElseThrow();
@@ -174,7 +175,7 @@ class MicroBatchingTest {
     List<Circuit> circuits = circuits(model);
     double[][][] byPrompt = new double[circuits.size()][8][];
     int[] starts = {0, batches.get(0).clean().batchSize()};
-    runs.forEachPart(
+    runs.forEachMicroBatch(
         model,
         batches,
         circuits,
@@ -371,7 +372,8 @@ class MicroBatchingTest {
       for (Ablation ablation :
           List.of(Ablation.BATCH_TOKENWISE_MEAN, Ablation.BATCH_ALL_TOK_MEAN)) {
         PatchableModel small = within(model, Work.SOURCES, ablation, List.of(batch), 1);
-        assertEquals(5, small.microBatches(Work.SOURCES, ablation, List.of(batch)).get(0).size());
+        assertEquals(
+            5, MicroBatch.within(small, Work.SOURCES, ablation, List.of(batch)).get(0).size());
         try (AblationValues whole = AblationValues.prepare(model, ablation, List.of(batch));
             AblationValues parts = AblationValues.prepare(small, ablation, List.of(batch));
             AblationValues alone = AblationValues.prepare(model, ablation, List.of(batch))) {

@@ -501,7 +501,7 @@ class ReferenceParityTest {
           PatchMask.of(graph, PruneScores.fromModules(graph, modules(c.get("mask"))).values());
       PromptBatch batch = batches.get(c.path("batch").asInt(0));
       try (AblationValues values = AblationValues.prepare(model, ablation(), batches);
-          Evaluation run = model.evaluation(batch.clean(), values.of(batch.corrupt()))) {
+          Evaluation run = Evaluation.of(model, batch.clean(), values.of(batch.corrupt()))) {
         compare("logits", run.logits(mask), c.get("expected").asText());
       }
     }

@@ -140,7 +140,7 @@ class SpecificationDefectsTest {
     Tensor corrupt = SourceOutputs.of(model, batch.corrupt());
     float[] gradient = MaskGradient.eap().score(model, batches()).values();
     int seen = 0;
-    try (Evaluation run = model.evaluation(batch.clean(), corrupt)) {
+    try (Evaluation run = Evaluation.of(model, batch.clean(), corrupt)) {
       for (int e = 0; e < model.graph().edgeCount(); e++) {
         Edge edge = model.graph().edge(e);
         if (edge.destination().input() == Input.ATTENTION) {
@@ -198,11 +198,11 @@ class SpecificationDefectsTest {
     PromptBatch batch = batches().get(0);
     PatchMask mask = PatchMask.uniform(first.graph(), 0.5);
     try (Evaluation run =
-        first.evaluation(batch.clean(), SourceOutputs.of(first, batch.corrupt()))) {
+        Evaluation.of(first, batch.clean(), SourceOutputs.of(first, batch.corrupt()))) {
       double[] before = Tensors.doubles(run.logits(mask));
       PatchableModel second = model(false, LENGTH, OutputSlice.ALL);
       try (Evaluation other =
-          second.evaluation(batch.clean(), SourceOutputs.of(second, batch.corrupt()))) {
+          Evaluation.of(second, batch.clean(), SourceOutputs.of(second, batch.corrupt()))) {
         double[] all = Tensors.doubles(other.logits(PatchMask.uniform(second.graph(), 1)));
         assertArrayEquals(before, Tensors.doubles(run.logits(mask)));
         assertArrayEquals(Tensors.doubles(second.logits(batch.corrupt())), all, 1e-5);
@@ -291,7 +291,7 @@ class SpecificationDefectsTest {
     PromptBatch batch = batches().get(0);
     int edges = model.graph().edgeCount();
     try (Evaluation run =
-        model.evaluation(batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
+        Evaluation.of(model, batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
       PatchMask shared = PatchMask.uniform(model.graph(), 0.25);
       double[] before = Tensors.doubles(run.logits(shared));
       run.gradient(
@@ -651,7 +651,7 @@ class SpecificationDefectsTest {
       Tensor clean = model.logits(batch.clean());
       List<Tensor> effects = new ArrayList<>();
       try (Evaluation run =
-          model.evaluation(batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
+          Evaluation.of(model, batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
         for (int h = 0; h < a.config().heads(); h++) {
           Circuit one = Circuit.named(model.graph(), List.of("Resid Start->A0." + h + ".K"));
           effects.add(run.logits(one.mask(PatchType.EDGE_PATCH)).sub(clean));
@@ -727,7 +727,7 @@ class SpecificationDefectsTest {
             List.of(Circuit.full(model.graph())));
     double sum = 0;
     for (PromptBatch b : batches()) {
-      try (Evaluation run = model.evaluation(b.clean(), SourceOutputs.of(model, b.corrupt()))) {
+      try (Evaluation run = Evaluation.of(model, b.clean(), SourceOutputs.of(model, b.corrupt()))) {
         Tensor logits = run.logits(one.mask(PatchType.EDGE_PATCH));
         for (double loss : Tensors.doubles(MaskGradient.eap().loss().perPrompt(logits, b, null))) {
           sum -= loss;

@@ -186,7 +186,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
         AblationValues resampled =
             AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch))) {
       PatchMask dense = randomMask(graph);
-      try (Evaluation run = model.evaluation(clean, resampled, batch.corrupt())) {
+      try (Evaluation run = Evaluation.of(model, clean, resampled, batch.corrupt())) {
         table.shortWork("dense", 1, () -> scoped(() -> run.logits(dense)));
         Map<String, Integer> sizes = new LinkedHashMap<>();
         sizes.put("circuit_0", 0);
@@ -331,7 +331,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     int tried = Math.min(TRIALS, graph.edgeCount());
     try (AblationValues resampled =
             AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
-        Evaluation run = model.evaluation(batch.clean(), resampled, batch.corrupt())) {
+        Evaluation run = Evaluation.of(model, batch.clean(), resampled, batch.corrupt())) {
       BitSet kept = new BitSet(graph.edgeCount());
       table.longWork(
           "acdc_per_edge",

@@ -46,11 +46,11 @@ final class TokenizerRegex {
    * @param least the fewest characters that it matches
    * @param most the most characters that it matches
    */
-  private record Part(
+  private record Effort(
       double ways, double effort, double failing, boolean fails, long least, double most) {
-    static final Part NOTHING = new Part(1, 0, 0, false, 0, 0);
-    static final Part CHARACTER = new Part(1, 1, 1, true, 1, 1);
-    static final Part ANCHOR = new Part(1, 1, 1, true, 0, 0);
+    static final Effort NOTHING = new Effort(1, 0, 0, false, 0, 0);
+    static final Effort CHARACTER = new Effort(1, 1, 1, true, 1, 1);
+    static final Effort ANCHOR = new Effort(1, 1, 1, true, 0, 0);
   }
 
   /** A refusal; the message says what the expression has. */
@@ -89,7 +89,7 @@ final class TokenizerRegex {
     if (regex.startsWith("(?i)") || regex.startsWith("(?m)")) {
       parser.at = 4;
     }
-    Part whole = parser.alternatives(0);
+    Effort whole = parser.alternatives(0);
     if (parser.at < regex.length()) {
       throw new Refused("it has a ) without (");
     }
@@ -112,15 +112,15 @@ final class TokenizerRegex {
     return false;
   }
 
-  private Part alternatives(int depth) throws Refused {
+  private Effort alternatives(int depth) throws Refused {
     if (depth > DEEPEST) {
       throw new Refused("its groups are nested deeper than the limit=" + DEEPEST);
     }
-    Part sum = sequence(depth);
+    Effort sum = sequence(depth);
     while (next("|")) {
-      Part other = sequence(depth);
+      Effort other = sequence(depth);
       sum =
-          new Part(
+          new Effort(
               sum.ways() + other.ways(),
               sum.effort() + other.effort() + 1,
               sum.failing() + other.failing() + 1,
@@ -132,13 +132,13 @@ final class TokenizerRegex {
   }
 
   /** Parts one after the other: each is tried for every way in which those before it match. */
-  private Part sequence(int depth) throws Refused {
-    Part sum = Part.NOTHING;
+  private Effort sequence(int depth) throws Refused {
+    Effort sum = Effort.NOTHING;
     while (more() && text.charAt(at) != '|' && text.charAt(at) != ')') {
-      Part part = quantified(depth);
+      Effort part = quantified(depth);
       double effort = sum.effort() + sum.ways() * part.effort();
       sum =
-          new Part(
+          new Effort(
               sum.ways() * part.ways(),
               effort,
               // What cannot fail leads to no step back before it.
@@ -150,8 +150,8 @@ final class TokenizerRegex {
     return sum;
   }
 
-  private Part quantified(int depth) throws Refused {
-    Part part = atom(depth);
+  private Effort quantified(int depth) throws Refused {
+    Effort part = atom(depth);
     long[] range = range();
     if (range == null) {
       return part;
@@ -205,7 +205,7 @@ final class TokenizerRegex {
     return new long[] {least, most, 0};
   }
 
-  private Part repeated(Part part, long least, long most, boolean possessive) throws Refused {
+  private Effort repeated(Effort part, long least, long most, boolean possessive) throws Refused {
     boolean unlimited = most < 0;
     if ((unlimited || most > 1) && part.least() == 0) {
       throw new Refused("it repeats something that can be empty");
@@ -230,7 +230,7 @@ final class TokenizerRegex {
     boolean fails = least > 0 && part.fails();
     double effort =
         part.effort() <= 1 ? 1 : part.effort() * Math.max(1, times) * (part.ways() == 1 ? 1 : ways);
-    return new Part(
+    return new Effort(
         possessive ? 1 : Math.max(1, ways),
         effort,
         !fails ? 0 : least == 1 ? part.failing() : Math.max(effort, part.failing()),
@@ -239,20 +239,20 @@ final class TokenizerRegex {
         part.most() * times);
   }
 
-  private Part atom(int depth) throws Refused {
+  private Effort atom(int depth) throws Refused {
     char c = text.charAt(at++);
     if (c == '(') {
       return group(depth);
     }
     if (c == '[') {
       set(1);
-      return Part.CHARACTER;
+      return Effort.CHARACTER;
     }
     if (c == '\\') {
       return escape();
     }
     if (c == '^' || c == '$') {
-      return Part.ANCHOR;
+      return Effort.ANCHOR;
     }
     if (c == '*' || c == '+' || c == '?') {
       throw new Refused("it has a quantifier with nothing before it");
@@ -260,10 +260,10 @@ final class TokenizerRegex {
     if (Character.isHighSurrogate(c) && more() && Character.isLowSurrogate(text.charAt(at))) {
       at++;
     }
-    return Part.CHARACTER;
+    return Effort.CHARACTER;
   }
 
-  private Part group(int depth) throws Refused {
+  private Effort group(int depth) throws Refused {
     boolean ahead = false;
     boolean behind = false;
     boolean atomic = false;
@@ -278,7 +278,7 @@ final class TokenizerRegex {
         throw new Refused("it has a group of an unknown kind");
       }
     }
-    Part body = alternatives(depth + 1);
+    Effort body = alternatives(depth + 1);
     if (!next(")")) {
       throw new Refused("it has a ( without )");
     }
@@ -287,10 +287,10 @@ final class TokenizerRegex {
     }
     if (ahead || behind) {
       double effort = Math.max(1, body.effort());
-      return new Part(1, effort, effort, true, 0, 0);
+      return new Effort(1, effort, effort, true, 0, 0);
     }
     return atomic
-        ? new Part(1, body.effort(), body.effort(), body.fails(), body.least(), body.most())
+        ? new Effort(1, body.effort(), body.effort(), body.fails(), body.least(), body.most())
         : body;
   }
 
@@ -320,13 +320,13 @@ final class TokenizerRegex {
     throw new Refused("it has a [ without ]");
   }
 
-  private Part escape() throws Refused {
+  private Effort escape() throws Refused {
     if (!more()) {
       throw new Refused("it ends in a \\");
     }
     char c = text.charAt(at++);
     if (ANCHORS.indexOf(c) >= 0) {
-      return Part.ANCHOR;
+      return Effort.ANCHOR;
     }
     if (c == 'p' || c == 'P') {
       braces("property");
@@ -337,7 +337,7 @@ final class TokenizerRegex {
     } else if (CHARACTERS.indexOf(c) < 0 && Character.isLetterOrDigit(c)) {
       throw new Refused("it has \\" + (c < 128 ? c : '?') + ", which is not accepted");
     }
-    return Part.CHARACTER;
+    return Effort.CHARACTER;
   }
 
   private void braces(String what) throws Refused {

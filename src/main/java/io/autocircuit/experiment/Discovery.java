@@ -238,9 +238,9 @@ public record Discovery(
       throw new DataException("train prompts=0; give at least one to score the edges on");
     }
     // a memory budget that is too small for judging should not show after hours of scoring
-    model.microBatches(MemoryEstimate.Work.CIRCUITS, runs.ablation(), test);
+    MicroBatch.within(model, MemoryEstimate.Work.CIRCUITS, runs.ablation(), test);
     for (MicroBatch m :
-        model.microBatches(MemoryEstimate.Work.CIRCUITS, runs.ablation(), train).get(0)) {
+        MicroBatch.within(model, MemoryEstimate.Work.CIRCUITS, runs.ablation(), train).get(0)) {
       try (TensorScope scope = new TensorScope()) {
         if (!torch.isfinite(model.logits(m.prompts().clean())).all().item_bool()) {
           throw new DataException(

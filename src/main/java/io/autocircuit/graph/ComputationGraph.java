@@ -11,6 +11,11 @@ import java.util.stream.IntStream;
  * source to each destination of a strictly greater layer; and the {@link Stage}s in which a run
  * computes them.
  *
+ * <p>That each part reads the sum of what all earlier parts wrote, so that this sum has an edge for
+ * each of them, is the view of Elhage et al. 2021, "A mathematical framework for transformer
+ * circuits". Names, layers and source indices are those of AutoCircuit (Miller et al. 2024,
+ * "Transformer circuit faithfulness metrics are not robust", arXiv:2407.08734).
+ *
  * <p>Edges are not materialised: a graph of GPT-2 small at 15 positions has half a million. They
  * are addressed by their canonical index, and {@link #edge(int)} makes the object when one is
  * wanted.
@@ -204,8 +209,8 @@ public final class ComputationGraph {
   /**
    * The stage that a module's destinations belong to.
    *
-   * @param module of this graph
-   * @return the stage that reads it
+   * @param module of this graph; looked up by its name
+   * @return the stage that reads it; null if the graph has no module of that name
    */
   public Stage stage(DestModule module) {
     return stageByModule.get(module.name());
@@ -228,41 +233,42 @@ public final class ComputationGraph {
    */
   public List<Stage> stages(int block) {
     return stages.stream()
-        .filter(s -> s.kind() != Stage.Kind.EMBEDDING && s.block() == block)
+        .filter(s -> s.kind() != Stage.Kind.EMBEDDING && s.kind() != Stage.Kind.END)
+        .filter(s -> s.block() == block)
         .toList();
   }
 
   /**
-   * The sources by index.
+   * What writes into the residual stream: the embedding, heads and MLPs.
    *
-   * @return unmodifiable; {@code sources().get(i).index()} is i
+   * @return the S sources; {@code sources().get(i).index() == i}
    */
   public List<SrcNode> sources() {
     return sources;
   }
 
   /**
-   * The destination modules in canonical order.
+   * The destinations by hook: all query inputs of a block, say.
    *
-   * @return unmodifiable
+   * @return in canonical order: layer descending, then by name; their edges follow each other
    */
   public List<DestModule> modules() {
     return modules;
   }
 
   /**
-   * All destinations in canonical order.
+   * What reads the residual stream: inputs of heads and MLPs, and the end.
    *
-   * @return of all modules, one after another
+   * @return in canonical order: by module, then by head
    */
   public List<DestNode> destinations() {
     return List.copyOf(destinationByName.values());
   }
 
   /**
-   * Number of edges, positions counted.
+   * Number of edges: the length of masks and scores.
    *
-   * @return 0 or more
+   * @return edges at all positions together; at most 2³¹ − 9
    */
   public int edgeCount() {
     return edgeCount;
@@ -271,9 +277,9 @@ public final class ComputationGraph {
   /**
    * The module of that hook name.
    *
-   * @param name a hook name, such as {@code blocks.0.hook_q_input}
+   * @param name a TransformerLens hook such as {@code blocks.0.hook_q_input}
    * @return the module
-   * @throws UnknownNameException if there is none
+   * @throws UnknownNameException if there is none; the message lists the nearest names
    */
   public DestModule module(String name) {
     DestModule m = moduleByName.get(name);
@@ -284,10 +290,11 @@ public final class ComputationGraph {
   }
 
   /**
-   * The edge with the canonical index {@code index}.
+   * The edge with that canonical index.
    *
-   * @param index from 0 to {@code edgeCount() - 1}
-   * @return the edge
+   * @param index 0 to {@code edgeCount() − 1}
+   * @return the edge, made anew by each call
+   * @throws IndexOutOfBoundsException if the graph has no such edge
    */
   public Edge edge(int index) {
     java.util.Objects.checkIndex(index, edgeCount);
@@ -311,13 +318,13 @@ public final class ComputationGraph {
   }
 
   /**
-   * The canonical index of an edge.
+   * The canonical index of an edge; nothing is checked.
    *
-   * @param module the destination's module
+   * @param module of this graph
    * @param head index of the destination in the module (0 for modules without heads)
    * @param source source index, below the module's {@code sources()}
    * @param position the position; 0 when one edge stands for all
-   * @return its place in the canonical order, from 0
+   * @return 0 to {@code edgeCount() − 1}
    */
   public int index(DestModule module, int head, int source, int position) {
     return module.offset() + (head * module.sources() + source) * positionCopies() + position;
@@ -356,9 +363,10 @@ public final class ComputationGraph {
   /**
    * The edges of that name: one, or one for each position.
    *
-   * @param name {@code source->destination}
-   * @return by position
-   * @throws UnknownNameException if there is none
+   * @param name {@code source->destination}, such as {@code MLP 2->A4.2.V}; space around the parts
+   *     is ignored
+   * @return by position; {@code positionCopies()} edges
+   * @throws UnknownNameException if there is none; the message lists the nearest names
    */
   public List<Edge> edges(String name) {
     int first = firstIndex(name);
@@ -376,9 +384,9 @@ public final class ComputationGraph {
   }
 
   /**
-   * The names of all edges, positions not distinguished, in canonical order.
+   * The names of all edges, positions not distinguished.
    *
-   * @return each once
+   * @return in canonical order; {@code edgeCount() / positionCopies()} names
    */
   public List<String> edgeNames() {
     int copies = positionCopies();
@@ -386,10 +394,11 @@ public final class ComputationGraph {
   }
 
   /**
-   * The shape of a module's mask in AutoCircuit's layout: {@code [positions?][heads?][sources]}.
+   * The shape of a module's mask in AutoCircuit's layout.
    *
-   * @param module a module of this graph
-   * @return one to three axes: those that the module and the graph have
+   * @param module of this graph
+   * @return {@code [positions?][heads?][sources]}: positions if the graph has some, heads if the
+   *     module has; one to three axes
    */
   public long[] maskShape(DestModule module) {
     List<Long> axes = new ArrayList<>();

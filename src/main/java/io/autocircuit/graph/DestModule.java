@@ -19,11 +19,12 @@ public record DestModule(
   /**
    * Keeps an unmodifiable copy of {@code nodes}.
    *
-   * @param name the TransformerLens hook
-   * @param nodes its destinations, by head
-   * @param sources the number of sources each of them reads
-   * @param offset the index of its first edge
-   * @param perHead whether the hook has a head axis
+   * @param name a hook such as {@code blocks.0.hook_q_input}
+   * @param nodes at least one, all of one block, layer and kind of input
+   * @param sources at least 1
+   * @param offset 0 or more
+   * @param perHead true: a node for each head, or for each group of heads that share keys or
+   *     values; false: one node
    */
   public DestModule {
     nodes = List.copyOf(nodes);
@@ -41,7 +42,7 @@ public record DestModule(
   /**
    * The block it belongs to.
    *
-   * @return from 0; the number of blocks for the end
+   * @return 0 to L − 1 of L blocks; L for the end of the stream
    */
   public int block() {
     return nodes.get(0).block();

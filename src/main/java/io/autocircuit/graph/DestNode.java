@@ -10,7 +10,8 @@ package io.autocircuit.graph;
  * @param layer its depth
  * @param sources how many sources it reads: those with index 0 to {@code sources − 1}
  * @param block the block it belongs to; the number of blocks for the end of the stream
- * @param head the head, or −1
+ * @param head the head, or the group of heads where they share a key or value input; −1 where the
+ *     module has no heads
  */
 public record DestNode(
     String name, String module, Input input, int layer, int sources, int block, int head) {

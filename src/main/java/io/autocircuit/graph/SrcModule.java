@@ -13,8 +13,8 @@ public record SrcModule(String name, List<SrcNode> nodes) {
   /**
    * Keeps an unmodifiable copy of {@code nodes}.
    *
-   * @param name the TransformerLens hook whose value they are
-   * @param nodes the sources, by index; at least one
+   * @param name a hook such as {@code blocks.0.attn.hook_result}
+   * @param nodes at least one; their indices ascend by one
    */
   public SrcModule {
     nodes = List.copyOf(nodes);

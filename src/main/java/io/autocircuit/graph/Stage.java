@@ -51,16 +51,15 @@ public record Stage(
   /**
    * Keeps an unmodifiable copy of {@code reads}.
    *
-   * @param index its place in the list of stages
+   * @param index 0 for the embedding, then counted in the order of a run
    * @param kind what it computes
-   * @param block the block that it belongs to; 0 for the embedding, the number of blocks for the
-   *     end
-   * @param layer its depth: it reads the sources of all smaller layers
-   * @param reads its destinations; for attention with separate inputs the modules of queries, keys
-   *     and values in that order; none for the embedding
-   * @param writes its sources; null for the end
-   * @param streamReadAgain whether the next stage reads the stream as it was before this one
-   *     writes: it is in the same layer
+   * @param block 0 to the number of blocks
+   * @param layer 0 for the embedding; not below that of the stage before
+   * @param reads one module, or three for attention with separate inputs; empty (not null) for the
+   *     embedding
+   * @param writes at least one source; null for the end
+   * @param streamReadAgain true only of a stage that another of its layer follows: attention of a
+   *     parallel block
    */
   public Stage {
     reads = List.copyOf(reads);
@@ -111,6 +110,7 @@ public record Stage(
    *
    * @param row 0 to {@code rows() − 1}
    * @return one of {@link #reads}
+   * @throws IndexOutOfBoundsException if there is no such row
    */
   public DestModule module(int row) {
     int left = row;
@@ -128,6 +128,7 @@ public record Stage(
    *
    * @param row 0 to {@code rows() − 1}
    * @return 0 to the number of the module's nodes − 1
+   * @throws IndexOutOfBoundsException if there is no such row
    */
   public int node(int row) {
     int left = row;
@@ -145,6 +146,7 @@ public record Stage(
    *
    * @param destination of one of {@link #reads}
    * @return 0 to {@code rows() − 1}
+   * @throws IllegalArgumentException if the stage does not read it
    */
   public int row(DestNode destination) {
     int row = 0;

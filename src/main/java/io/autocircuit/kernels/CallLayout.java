@@ -1,6 +1,5 @@
 package io.autocircuit.kernels;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
@@ -136,31 +135,37 @@ final class CallLayout {
           .integers("chunk_rows", "chunks_per_group");
 
   private final String structure;
-  private final List<Field> fields = new ArrayList<>();
+  private Field[] fields = {};
 
   private CallLayout(String structure) {
     this.structure = structure;
   }
 
+  private CallLayout add(String name, Kind kind) {
+    fields = Arrays.copyOf(fields, fields.length + 1);
+    fields[fields.length - 1] = new Field(name, kind);
+    return this;
+  }
+
   private CallLayout integers(String... names) {
     for (String name : names) {
-      fields.add(new Field(name, Kind.INTEGER));
+      add(name, Kind.INTEGER);
     }
     return this;
   }
 
   private CallLayout real(String name) {
-    fields.add(new Field(name, Kind.REAL));
-    return this;
+    return add(name, Kind.REAL);
   }
 
   private CallLayout tensor(String name, String... strides) {
-    fields.add(new Field(name, Kind.ADDRESS));
-    return integers(strides);
+    return add(name, Kind.ADDRESS).integers(strides);
   }
 
   private CallLayout part(String prefix, CallLayout part) {
-    part.fields.forEach(field -> fields.add(new Field(prefix + field.name, field.kind)));
+    for (Field field : part.fields) {
+      add(prefix + field.name, field.kind);
+    }
     return this;
   }
 
@@ -191,7 +196,7 @@ final class CallLayout {
 
   /** The fields, in order. */
   List<Field> fields() {
-    return List.copyOf(fields);
+    return List.of(fields);
   }
 
   /**
@@ -200,13 +205,13 @@ final class CallLayout {
    * @throws IllegalArgumentException if there is no such field
    */
   int index(String name) {
-    for (int i = 0; i < fields.size(); i++) {
-      if (fields.get(i).name.equals(name)) {
+    for (int i = 0; i < fields.length; i++) {
+      if (fields[i].name.equals(name)) {
         return i;
       }
     }
     throw new IllegalArgumentException(
-        "field=" + name + " is not in " + structure + "; it has " + fields);
+        "field=" + name + " is not in " + structure + "; it has " + fields());
   }
 
   /** The number of {@code Normalization} in native/include/calls.h. */
@@ -226,19 +231,21 @@ final class CallLayout {
   /** Writes the fields of a call, in order; a value of another kind than the field's is refused. */
   static final class Writer {
     private final CallLayout layout;
+    private final Field[] fields;
     private final long[] words;
     private int at;
 
     private Writer(CallLayout layout) {
       this.layout = layout;
-      this.words = new long[layout.fields.size()];
+      this.fields = layout.fields;
+      this.words = new long[fields.length];
     }
 
     private Writer put(Kind kind, long word) {
-      if (at == words.length || layout.fields.get(at).kind != kind) {
+      if (at == words.length || fields[at].kind != kind) {
         throw new IllegalStateException(
             "field="
-                + (at == words.length ? "none" : layout.fields.get(at))
+                + (at == words.length ? "none" : fields[at])
                 + " of "
                 + layout.structure
                 + " is no "
@@ -290,7 +297,10 @@ final class CallLayout {
     long[] words(int[]... lists) {
       if (at != words.length) {
         throw new IllegalStateException(
-            "field=" + layout.fields.get(at) + " of " + layout.structure + " is not written");
+            "field=" + fields[at] + " of " + layout.structure + " is not written");
+      }
+      if (lists.length == 0) {
+        return words;
       }
       int size = words.length;
       for (int[] list : lists) {

@@ -19,6 +19,7 @@ public final class CpuKernels implements Kernels {
   /**
    * Kernels that use as many threads as libtorch does at the time of each call.
    *
+   * @param set the instruction set
    * @throws IllegalArgumentException if this machine cannot run {@code set}
    * @throws IllegalStateException if the native library is missing or cannot be loaded
    */
@@ -29,6 +30,8 @@ public final class CpuKernels implements Kernels {
   /**
    * Kernels that use at most {@code threads} threads.
    *
+   * @param set the instruction set
+   * @param threads 1 or more
    * @throws IllegalArgumentException if this machine cannot run {@code set}, or {@code threads} is
    *     not positive
    * @throws IllegalStateException if the native library is missing or cannot be loaded

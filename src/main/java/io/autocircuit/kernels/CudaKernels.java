@@ -35,6 +35,7 @@ public final class CudaKernels implements Kernels, AutoCloseable {
   /**
    * Kernels for the runtime's device. Closing them closes the runtime.
    *
+   * @param runtime of the device; closed with these kernels
    * @throws CudaException if the compiler knows no architecture of the device
    */
   public CudaKernels(CudaRuntime runtime) {
@@ -65,7 +66,11 @@ public final class CudaKernels implements Kernels, AutoCloseable {
     return "cuda-sm_" + runtime.device().major() + runtime.device().minor();
   }
 
-  /** One line for people: what compiles the kernels, and what computes float64. */
+  /**
+   * One line for people: what compiles the kernels, and what computes float64.
+   *
+   * @return the line
+   */
   public String reason() {
     return "compiled by " + runtime.compilerDescription() + "; float64 by libtorch's operations";
   }

@@ -57,7 +57,21 @@ public record CudaLaunch(
     List<Long> fields,
     int scratchField) {
 
-  /** Copies the lists. */
+  /**
+   * Copies the lists.
+   *
+   * @param source the stem of the source
+   * @param options the compiler's options
+   * @param entry the kernel's name
+   * @param gridX blocks along x
+   * @param gridY blocks along y
+   * @param gridZ blocks along z
+   * @param blockX threads of a block along x
+   * @param blockY threads of a block along y
+   * @param sharedBytes dynamic shared memory of a block
+   * @param scratchField the scratch memory's field; -1 for none
+   * @param fields the parameters
+   */
   public CudaLaunch {
     options = List.copyOf(options);
     fields = List.copyOf(fields);

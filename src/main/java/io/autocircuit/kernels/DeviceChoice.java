@@ -21,6 +21,8 @@ public record DeviceChoice(Device device, String reason, long memoryBytes, boole
    * libtorch: where the processor is chosen, a jar that holds libtorch for CUDA too is told to load
    * the other one, which needs none of CUDA's libraries.
    *
+   * @param request what was asked for
+   * @return the device and why it was chosen
    * @throws CudaException if a CUDA device is asked for and cannot be used
    */
   public static DeviceChoice of(DeviceRequest request) {

@@ -19,6 +19,8 @@ public record DeviceRequest(Device device) {
   /**
    * Reads {@code auto}, {@code cpu}, {@code cuda} (the first device) or {@code cuda:N}.
    *
+   * @param text {@code auto}, {@code cpu}, {@code cuda} or {@code cuda:N}
+   * @return the request
    * @throws IllegalArgumentException if it is none of them
    */
   public static DeviceRequest parse(String text) {
@@ -37,7 +39,11 @@ public record DeviceRequest(Device device) {
     };
   }
 
-  /** Whether the best there is will do. */
+  /**
+   * Whether the best there is will do.
+   *
+   * @return whether it is
+   */
   public boolean isAuto() {
     return device == null;
   }

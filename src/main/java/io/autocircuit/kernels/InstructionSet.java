@@ -25,7 +25,11 @@ public enum InstructionSet {
     return code;
   }
 
-  /** The name in lower case, as in {@code cpu-avx512}. */
+  /**
+   * The name in lower case, as in {@code cpu-avx512}.
+   *
+   * @return the name, such as {@code avx2}
+   */
   public String label() {
     return name().toLowerCase(Locale.ROOT);
   }
@@ -33,6 +37,7 @@ public enum InstructionSet {
   /**
    * The sets this processor and this build of the native library have; never empty.
    *
+   * @return at least {@link #BASELINE}
    * @throws IllegalStateException if the native library is missing or cannot be loaded
    */
   public static Set<InstructionSet> available() {

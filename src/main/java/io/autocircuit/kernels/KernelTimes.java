@@ -60,7 +60,11 @@ public record KernelTimes(Kernels kernels, Device device, int prompts, int posit
       double bytes,
       double operations,
       double boundSeconds) {
-    /** The bound over the time: 1 is as fast as the device can. */
+    /**
+     * The bound over the time: 1 is as fast as the device can.
+     *
+     * @return the share, above 1 where the kernel beats the yardstick
+     */
     public double share() {
       return boundSeconds / seconds;
     }
@@ -69,7 +73,12 @@ public record KernelTimes(Kernels kernels, Device device, int prompts, int posit
   /** All figures of one run. */
   public record Result(Rates rates, List<Speed> speeds) {}
 
-  /** Runs all measurements. */
+  /**
+   * Runs all measurements.
+   *
+   * @param seed of the input
+   * @return times and rates
+   */
   public Result run(long seed) {
     Rates rates = new Rates(copyRate(), productRate());
     try (TensorScope scope = new TensorScope();

@@ -10,7 +10,11 @@ import org.bytedeco.pytorch.Tensor;
  */
 public interface Kernels {
 
-  /** A short name for reports, such as {@code cpu-avx512}. */
+  /**
+   * A short name for reports, such as {@code cpu-avx512}.
+   *
+   * @return the name
+   */
   String name();
 
   /**
@@ -18,17 +22,23 @@ public interface Kernels {
    *
    * <pre>out[k,b,t,:] = norm(resid[b,t,:] + Σ_s mask[b',t',k,s] · delta[s,b,t,:])</pre>
    *
+   * @param args inputs and outputs
    * @throws IllegalArgumentException if shapes, dtypes or strides do not fit
    */
   void patchForward(PatchForward args);
 
-  /** The gradient of {@link #patchForward}; see {@link PatchBackward} for what is written where. */
+  /**
+   * The gradient of {@link #patchForward}; see {@link PatchBackward} for what is written where.
+   *
+   * @param args inputs and outputs
+   */
   void patchBackward(PatchBackward args);
 
   /**
    * Softmax attention between the positions of each prompt. This default is its definition, in
    * libtorch operations.
    *
+   * @param args inputs and outputs
    * @throws IllegalArgumentException if shapes, dtypes or strides do not fit
    */
   default void attention(Attention args) {
@@ -39,6 +49,7 @@ public interface Kernels {
    * The gradient of {@link #attention}; the pattern is computed again. This default is its
    * definition, in libtorch operations.
    *
+   * @param args inputs and outputs
    * @throws IllegalArgumentException if shapes, dtypes or strides do not fit
    */
   default void attentionBackward(AttentionBackward args) {
@@ -102,6 +113,7 @@ public interface Kernels {
    * {@link #patchForward}, scale and shift, and the projection of the inputs in one operation. This
    * default is its definition: the three one after another.
    *
+   * @param args inputs and outputs
    * @throws IllegalArgumentException if shapes, dtypes or strides do not fit
    */
   default void patchProject(PatchProject args) {
@@ -113,6 +125,7 @@ public interface Kernels {
    * inputs from those of their projections, and {@link #patchBackward}, in one operation. This
    * default is its definition: one after the other.
    *
+   * @param args inputs and outputs
    * @throws IllegalArgumentException if shapes, dtypes or strides do not fit
    */
   default void patchProjectBackward(PatchProjectBackward args) {
@@ -123,6 +136,7 @@ public interface Kernels {
    * What some heads write into the stream, as the differences Δ that later blocks read. This
    * default is its definition, in libtorch operations.
    *
+   * @param args inputs and outputs
    * @throws IllegalArgumentException if shapes, dtypes or strides do not fit
    */
   default void headOutputs(HeadOutputs args) {

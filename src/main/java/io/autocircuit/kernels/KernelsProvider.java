@@ -43,6 +43,8 @@ public final class KernelsProvider {
    * Chooses kernels for a device: on the processor as {@link #choose()}, on a CUDA device {@link
    * CudaKernels}, which are freed when the choice is closed.
    *
+   * @param device where tensors will be
+   * @return kernels and why they were chosen
    * @throws CudaException if the CUDA device cannot be used
    */
   public static Choice choose(Device device) {
@@ -57,6 +59,8 @@ public final class KernelsProvider {
   /**
    * As {@link #choose(String)}, with the request taken from the system property {@value #PROPERTY},
    * or {@value #AUTO} where it is not set.
+   *
+   * @return kernels and why they were chosen
    */
   public static Choice choose() {
     return choose(System.getProperty(PROPERTY, AUTO));
@@ -68,6 +72,7 @@ public final class KernelsProvider {
    * @param request {@value #AUTO} for the best instruction set of this machine; {@code baseline},
    *     {@code avx2} or {@code avx512} for that one and no other; {@code reference} for the slow
    *     definition
+   * @return kernels and why they were chosen
    * @throws IllegalArgumentException if the request is unknown, or the machine cannot run it
    * @throws IllegalStateException if the native library is missing or cannot be loaded; there is no
    *     fallback

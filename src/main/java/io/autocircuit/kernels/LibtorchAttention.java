@@ -44,6 +44,7 @@ public final class LibtorchAttention {
    * @param x {@code [B,H,T,W]}
    * @param r the rotation; null for none
    * @param inverse whether to rotate back
+   * @return the rotated tensor; {@code x} itself without rotation
    */
   public static Tensor rotate(Tensor x, Kernels.Rotation r, boolean inverse) {
     if (r == null) {
@@ -84,7 +85,11 @@ public final class LibtorchAttention {
     }
   }
 
-  /** {@link Kernels#attention}. */
+  /**
+   * {@link Kernels#attention}.
+   *
+   * @param a inputs and output
+   */
   public static void forward(Kernels.Attention a) {
     try (TensorScope scope = new TensorScope()) {
       Kernels.AttentionPattern p = a.pattern();

@@ -12,7 +12,8 @@
  *       runtime;
  *   <li>{@link io.autocircuit.kernels.CudaKernels}, the sources in {@code cuda/}, compiled for the
  *       device and the model's shape by {@link io.autocircuit.kernels.cuda} when they are first
- *       used; {@link io.autocircuit.kernels.CudaLaunch} is the arithmetic of their launches.
+ *       used; {@code PatchForwardPlan} and {@code PatchBackwardPlan} are the arithmetic of their
+ *       launches.
  * </ul>
  *
  * {@link io.autocircuit.kernels.DeviceChoice} chooses a device and {@link
@@ -21,10 +22,12 @@
  * whatever was chosen.
  *
  * <p>A kernel carries one stem through all layers: {@code patch_forward} is {@code
- * native/include/patch_forward.h} (formula, shapes, bytes, operations), {@code
- * native/src/patch_forward.inl} (the kernel, compiled per instruction set), {@code
+ * native/include/patch_forward.h} (formula, shapes, bytes, operations), {@code PatchForwardCall} in
+ * {@code native/include/calls.h} and {@code CallLayout.PATCH_FORWARD} (the layout of its call),
+ * {@code native/src/patch_forward.inl} (the kernel, compiled per instruction set), {@code
  * native/src/patch_forward_naive.cpp} (its naive twin), {@code Kernels.patchForward}, {@code
- * PatchForwardTest} and {@code PatchForwardBenchmark}.
+ * PatchForwardArguments} (checks), {@code PatchForwardTest} and {@code PatchForwardBenchmark}.
+ * {@code docs/kernels.md} walks through them.
  *
  * <p>The CUDA twins are sources in {@code cuda/}; {@link io.autocircuit.kernels.CudaLaunch} says
  * how they are compiled and launched.

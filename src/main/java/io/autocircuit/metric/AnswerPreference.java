@@ -47,7 +47,7 @@ public record AnswerPreference(
     List<Double> clean = new ArrayList<>();
     List<Double> corrupt = new ArrayList<>();
     for (List<MicroBatch> parts :
-        model.microBatches(MemoryEstimate.Work.CIRCUITS, ablation, batches)) {
+        MicroBatch.within(model, MemoryEstimate.Work.CIRCUITS, ablation, batches)) {
       for (MicroBatch part : parts) {
         PromptBatch prompts = part.prompts();
         try (TensorScope scope = new TensorScope()) {

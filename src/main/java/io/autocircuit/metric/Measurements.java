@@ -50,7 +50,7 @@ public final class Measurements {
     }
     long total = (long) circuits.size() * prompts;
     AtomicLong done = new AtomicLong();
-    runs.forEachPart(
+    runs.forEachMicroBatch(
         model,
         batches,
         circuits,

@@ -7,11 +7,12 @@ import org.bytedeco.pytorch.Tensor;
 
 /**
  * What the tokens of some prompts fix for every block: shapes, which keys each query sees, rotation
- * angles.
+ * angles. Its tensors belong to the scope in which it was made ({@link Transformer#context}).
  *
  * @param batchSize number of prompts B
  * @param length number of positions T
- * @param mask added to attention scores, {@code [1 or B,1,T,T]}; null if every key is seen
+ * @param mask added to attention scores, {@code [1 or B,1,T,T]}: 0 where a query sees a key, else
+ *     −∞; null if every key is seen
  * @param cosines rotation, {@code [1 or B,1,T,dimensions]}; null without rotary positions
  * @param sines likewise
  */

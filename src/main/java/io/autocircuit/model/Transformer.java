@@ -62,12 +62,7 @@ public final class Transformer implements AutoCloseable {
 
   /**
    * Makes a model part by part: beside what is finished there is never more than one part and what
-   * is made of it.
-   *
-   * @param config its shape
-   * @param weights gives tensors of the shapes that {@link WeightCheck} requires
-   * @param type float32 or float64
-   * @param notices see {@link #notices}
+   * is made of it. The tensors have the shapes that {@link WeightCheck} requires.
    */
   Transformer(
       TransformerConfig config, WeightSource weights, ScalarType type, List<String> notices) {
@@ -92,11 +87,9 @@ public final class Transformer implements AutoCloseable {
   }
 
   /**
-   * What its user should know about how it was read: settings of its {@code config.json} that are
-   * not known, say.
+   * What its user should know about how it was read: unknown settings of its configuration, say.
    *
-   * @return one sentence or two each, without an end of line; empty for models that were not read
-   *     from a directory
+   * @return one or two sentences each, without an end of line; empty unless read from a directory
    */
   public List<String> notices() {
     return notices;
@@ -208,8 +201,8 @@ public final class Transformer implements AutoCloseable {
   /**
    * The start of the residual stream: embedding plus learned positions.
    *
-   * @param tokens the prompts
-   * @return {@code [B,T,D]}
+   * @param tokens B prompts, padded on the left to T positions
+   * @return {@code [B,T,D]}, in the current scope
    * @throws IllegalArgumentException if a token id or the length does not fit the model
    */
   public Tensor embed(TokenBatch tokens) {
@@ -246,9 +239,9 @@ public final class Transformer implements AutoCloseable {
   /**
    * Normalises over the last axis, without scale and shift.
    *
-   * @param norm which normalisation
+   * @param norm which formula, and its ε
    * @param x {@code […,D]}
-   * @return as {@code x}, in the current scope
+   * @return {@code […,D]}; {@code x} itself where nothing is normalised
    */
   public static Tensor normalize(Normalization norm, Tensor x) {
     return switch (norm.kind()) {
@@ -273,12 +266,12 @@ public final class Transformer implements AutoCloseable {
   /**
    * Projects inputs to some of the columns of the joint query/key/value matrix.
    *
-   * @param stage the attention of a block
-   * @param x normalised inputs, {@code [N,D]}
+   * @param stage of attention
+   * @param x normalised, scaled and shifted inputs, {@code [N,D]}
    * @param out {@code [N, 3·H·dHead]}: queries of all heads, then keys, then values; the columns of
    *     heads {@code first} to {@code first + count − 1} (of 3·H) are written
-   * @param first the first of the 3·H heads of queries, keys and values that is computed
-   * @param count how many are
+   * @param first 0 to {@code 3·H − 1}
+   * @param count 1 to {@code 3·H − first}
    */
   public void projectQkv(Stage stage, Tensor x, Tensor out, int first, int count) {
     TransformerWeights.Attention w = attention(stage);
@@ -294,8 +287,8 @@ public final class Transformer implements AutoCloseable {
    * @param q unrotated queries, {@code [B, P, heads, dHead]}: the last P positions
    * @param k unrotated keys, {@code [B, T, heads, dHead]}
    * @param v values, {@code [B, T, heads, dHead]}
-   * @param context the prompts that the values belong to
-   * @return mixed values, {@code [B, P, heads, dHead]}
+   * @param context of these B prompts, at all T positions
+   * @return mixed values {@code softmax(q·k / attentionScale) v}, {@code [B, P, heads, dHead]}
    */
   public Tensor mix(Tensor q, Tensor k, Tensor v, PromptContext context) {
     long positions = q.size(1);
@@ -309,8 +302,8 @@ public final class Transformer implements AutoCloseable {
   /**
    * How positions attend to each other, with the tables of these prompts.
    *
-   * @param context the prompts
-   * @return for kernels
+   * @param context of the prompts
+   * @return holds the tensors of {@code context}: valid as long as they are
    */
   public Kernels.AttentionPattern attentionPattern(PromptContext context) {
     return new Kernels.AttentionPattern(

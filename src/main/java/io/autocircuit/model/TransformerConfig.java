@@ -47,24 +47,24 @@ public record TransformerConfig(
   /**
    * Checks the sizes.
    *
-   * @param name a name for reports
-   * @param blocks number of blocks L
-   * @param heads query heads H per block
-   * @param dModel width of the residual stream D
-   * @param dHead width of a head
-   * @param dMlp width of the MLP; 0 for attention-only models
-   * @param vocabulary number of token ids
-   * @param outputs number of logits per position (the vocabulary, except in compiled models)
-   * @param contextLength most positions of a prompt
-   * @param activation of the MLP
-   * @param gatedMlp whether the MLP is {@code (act(x W_gate) ⊙ (x W_in)) W_out}
-   * @param normalization at every destination but, where {@code finalNormalization} differs, the
-   *     end
-   * @param finalNormalization before the unembedding
-   * @param causal whether position t sees only positions ≤ t
-   * @param parallel whether attention and MLP read the same stream
-   * @param positions how positions enter
-   * @param attentionScale what attention scores are divided by
+   * @param name any
+   * @param blocks at least 1
+   * @param heads at least 1
+   * @param dModel at least 1
+   * @param dHead at least 1; {@code heads · dHead} need not be {@code dModel}
+   * @param dMlp 0 (no MLP) or more
+   * @param vocabulary at least 1
+   * @param outputs at least 1
+   * @param contextLength at least 1
+   * @param activation of no effect without an MLP
+   * @param gatedMlp of no effect without an MLP
+   * @param normalization formula and ε
+   * @param finalNormalization formula and ε
+   * @param causal true for language models
+   * @param parallel of no effect without an MLP
+   * @param positions rotary ones turn an even number of at most {@code dHead} coordinates, with one
+   *     frequency for each pair
+   * @param attentionScale above 0; √dHead in most models
    * @throws IllegalArgumentException if one is not positive (dMlp: negative), the scale is not
    *     positive, or rotary positions do not fit the heads
    */
@@ -105,7 +105,10 @@ public record TransformerConfig(
 
   /** Activation functions. */
   public enum Activation {
-    /** x·Φ(x). */
+    /**
+     * x·Φ(x), Φ the standard normal distribution function (Hendrycks and Gimpel 2016,
+     * arXiv:1606.08415).
+     */
     GELU,
     /** The tanh approximation of GELU (GPT-2's {@code gelu_new}). */
     GELU_TANH,
@@ -125,10 +128,11 @@ public record TransformerConfig(
   public record NoPositions() implements Positions {}
 
   /**
-   * Queries and keys are rotated.
+   * Queries and keys are rotated (Su et al. 2021, "RoFormer: enhanced transformer with rotary
+   * position embedding", arXiv:2104.09864).
    *
    * @param dimensions how many leading coordinates of each head are rotated; even
-   * @param inverseFrequencies angle per position of each pair, {@code [dimensions / 2]}
+   * @param inverseFrequencies angle per position of each pair, in radians, {@code [dimensions / 2]}
    * @param adjacentPairs whether coordinates 2i and 2i+1 form a pair (GPT-J), not i and i + half
    */
   public record Rotary(int dimensions, double[] inverseFrequencies, boolean adjacentPairs)
@@ -137,10 +141,9 @@ public record TransformerConfig(
     /**
      * Plain rotary positions: angle {@code position / base^(2i / dimensions)}.
      *
-     * @param dimensions of each head that are turned, from the first on; even
+     * @param dimensions how many leading coordinates of each head are rotated; even
      * @param base θ, such as 10000
-     * @param adjacentPairs whether dimensions 2i and 2i+1 are turned together, not i and i +
-     *     dimensions/2
+     * @param adjacentPairs whether coordinates 2i and 2i+1 form a pair, not i and i + half
      * @return rotary positions without scaling
      */
     public static Rotary withBase(int dimensions, double base, boolean adjacentPairs) {

@@ -73,7 +73,7 @@ public final class AblationValues implements AutoCloseable {
       PatchableModel model, Collected ablation, TokenBatch tokens, Ablation.Collector collector) {
     PromptBatch whole = new PromptBatch(tokens, tokens, none(tokens), none(tokens), rows(tokens));
     for (MicroBatch m :
-        model.microBatches(MemoryEstimate.Work.SOURCES, ablation, List.of(whole)).get(0)) {
+        MicroBatch.within(model, MemoryEstimate.Work.SOURCES, ablation, List.of(whole)).get(0)) {
       try (TensorScope scope = new TensorScope()) {
         TokenBatch some = m.prompts().clean();
         collector.add(SourceOutputs.of(model, some), some);

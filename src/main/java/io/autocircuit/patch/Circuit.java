@@ -8,9 +8,13 @@ import java.util.Collection;
 import java.util.List;
 
 /**
- * A set of edges. Immutable.
+ * A circuit: the part of a model that is thought to compute some behaviour, as a set of edges of
+ * its computation graph. The word is that of Olah et al. 2020, "Zoom in: an introduction to
+ * circuits"; circuits of edges between heads and MLPs are those of Conmy et al. 2023, "Towards
+ * automated circuit discovery for mechanistic interpretability", arXiv:2304.14997. How one is run
+ * is the choice of a {@link PatchType}.
  *
- * <p>Equality is by graph and edges.
+ * <p>Immutable. Equality is by graph and edges.
  */
 public final class Circuit {
   private final ComputationGraph graph;
@@ -21,7 +25,14 @@ public final class Circuit {
     this.edges = edges;
   }
 
-  /** The circuit with those canonical edge indices. */
+  /**
+   * The circuit with those canonical edge indices.
+   *
+   * @param graph the graph that the indices count in
+   * @param edges 0 to {@code graph.edgeCount() − 1}; copied
+   * @return the circuit
+   * @throws IllegalArgumentException if an index is outside the graph
+   */
   public static Circuit of(ComputationGraph graph, BitSet edges) {
     if (edges.length() > graph.edgeCount()) {
       throw new IllegalArgumentException(
@@ -33,6 +44,9 @@ public final class Circuit {
   /**
    * The circuit of those edges.
    *
+   * @param graph where they must be found
+   * @param edges in any order; each counts once
+   * @return the circuit
    * @throws IllegalArgumentException if one belongs to another graph
    */
   public static Circuit of(ComputationGraph graph, Collection<Edge> edges) {
@@ -57,35 +71,61 @@ public final class Circuit {
   /**
    * The circuit of the edges of those names, at every position.
    *
+   * @param graph where they are looked up
+   * @param names {@code source->destination}, such as {@code MLP 2->A4.2.V}
+   * @return the circuit
    * @throws io.autocircuit.graph.UnknownNameException if one does not exist
    */
   public static Circuit named(ComputationGraph graph, Collection<String> names) {
     return of(graph, names.stream().flatMap(n -> graph.edges(n).stream()).toList());
   }
 
-  /** All edges. */
+  /**
+   * All edges.
+   *
+   * @param graph whose edges
+   * @return the circuit that is the whole model
+   */
   public static Circuit full(ComputationGraph graph) {
     BitSet all = new BitSet(graph.edgeCount());
     all.set(0, graph.edgeCount());
     return new Circuit(graph, all);
   }
 
-  /** No edge. */
+  /**
+   * No edge.
+   *
+   * @param graph whose edges could be in it
+   * @return the circuit of size 0
+   */
   public static Circuit empty(ComputationGraph graph) {
     return new Circuit(graph, new BitSet());
   }
 
-  /** The graph. */
+  /**
+   * The graph that it is a part of.
+   *
+   * @return as given when it was made
+   */
   public ComputationGraph graph() {
     return graph;
   }
 
-  /** Number of edges. */
+  /**
+   * Number of edges, those at different positions counted each.
+   *
+   * @return 0 to {@code graph().edgeCount()}
+   */
   public int size() {
     return edges.cardinality();
   }
 
-  /** Whether the edge with that canonical index belongs to it. */
+  /**
+   * Whether an edge belongs to it.
+   *
+   * @param edge canonical index, 0 or more
+   * @return false also beyond the graph's last edge
+   */
   public boolean contains(int edge) {
     return edges.get(edge);
   }
@@ -93,17 +133,29 @@ public final class Circuit {
   /**
    * Whether the end reads, along edges of this circuit, the node that an edge leads to. Edges of
    * which that is not so change nothing.
+   *
+   * @param edge canonical index of an edge of the graph, in this circuit or not
+   * @return true for every edge into the end of the stream
+   * @throws IndexOutOfBoundsException if the graph has no such edge
    */
   public boolean reads(int edge) {
     return CircuitPlan.of(this, false, false).reads(edge);
   }
 
-  /** Its canonical edge indices, as a copy. */
+  /**
+   * Its canonical edge indices.
+   *
+   * @return a copy, the caller's to change
+   */
   public BitSet edgeSet() {
     return (BitSet) edges.clone();
   }
 
-  /** Its edges in canonical order. */
+  /**
+   * Its edges.
+   *
+   * @return in canonical order; made anew by each call
+   */
   public List<Edge> edges() {
     return edges.stream().mapToObj(graph::edge).toList();
   }
@@ -111,6 +163,9 @@ public final class Circuit {
   /**
    * The mask that evaluates it: 1 on its edges for {@link PatchType#EDGE_PATCH}, 1 on all others
    * for {@link PatchType#TREE_PATCH}.
+   *
+   * @param type which edges are ablated
+   * @return a mask of zeros and ones that all prompts share
    */
   public PatchMask mask(PatchType type) {
     float[] values = new float[graph.edgeCount()];

@@ -36,7 +36,7 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
 
   /** Receives the sliced logits of a circuit on some prompts of a batch. */
   @FunctionalInterface
-  public interface PartVisitor {
+  public interface MicroBatchVisitor {
     /**
      * Called once for each circuit and micro-batch.
      *
@@ -44,15 +44,26 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
      * @param part the prompts, and the unpatched model's logits on them
      * @param logits {@code [b,P,V]}; freed after the call
      */
-    void accept(int circuit, Evaluations.Part part, Tensor logits);
+    void accept(int circuit, OpenMicroBatch part, Tensor logits);
   }
 
-  /** Clean and corrupt in their usual places. */
+  /**
+   * Clean and corrupt in their usual places.
+   *
+   * @param patchType what is ablated
+   * @param ablation what ablated sources are replaced by
+   * @return runs that are not reversed
+   */
   public static CircuitRuns of(PatchType patchType, Ablation ablation) {
     return new CircuitRuns(patchType, ablation, false);
   }
 
-  /** Which prompts are run and which are patched from. */
+  /**
+   * Which prompts are run and which are patched from.
+   *
+   * @return corrupt into clean for {@link PatchType#TREE_PATCH}, clean into corrupt for {@link
+   *     PatchType#EDGE_PATCH}; reversed, the other one
+   */
   public Evaluations.Direction direction() {
     return (patchType == PatchType.TREE_PATCH) == reverseCleanCorrupt
         ? Evaluations.Direction.CLEAN_INTO_CORRUPT
@@ -87,13 +98,19 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
    * workers ({@link PatchableModel#withWorkers}) each takes a micro-batch, and the visitor is
    * called by several threads at once.
    *
-   * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget
+   * @param model the patchable model
+   * @param batches the prompts that are run; dataset means are taken over them too
+   * @param circuits of the model's graph
+   * @param visitor called once for each circuit and micro-batch, in a scope that is closed
+   *     afterwards
+   * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget, a
+   *     circuit is of another graph, or there are no prompts to take a mean over
    */
-  public void forEachPart(
+  public void forEachMicroBatch(
       PatchableModel model,
       List<PromptBatch> batches,
       List<Circuit> circuits,
-      PartVisitor visitor) {
+      MicroBatchVisitor visitor) {
     boolean several = model.workers() > 1;
     try (AblationValues values = AblationValues.prepare(model, ablation, batches);
         Evaluations all =
@@ -111,7 +128,8 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
     }
   }
 
-  private void run(Evaluations.Part part, List<Circuit> circuits, int atOnce, PartVisitor visitor) {
+  private void run(
+      OpenMicroBatch part, List<Circuit> circuits, int atOnce, MicroBatchVisitor visitor) {
     for (int c = 0; c < circuits.size(); c += atOnce) {
       List<Circuit> some = circuits.subList(c, Math.min(circuits.size(), c + atOnce));
       try (TensorScope scope = new TensorScope()) {
@@ -128,9 +146,14 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
   /**
    * Evaluates circuits on batches; batch by batch, all circuits of one batch in turn. Logits of a
    * whole batch are handed out together; where the memory budget cuts the batch, {@link
-   * #forEachPart} is faster.
+   * #forEachMicroBatch} is faster.
    *
-   * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget
+   * @param model the patchable model
+   * @param batches the prompts that are run; dataset means are taken over them too
+   * @param circuits of the model's graph
+   * @param visitor called by this thread, once for each circuit and batch, in order
+   * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget, a
+   *     circuit is of another graph, or there are no prompts to take a mean over
    */
   public void forEach(
       PatchableModel model, List<PromptBatch> batches, List<Circuit> circuits, Visitor visitor) {

@@ -7,13 +7,22 @@ import io.autocircuit.model.OutputSlice;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Patched runs of one model on one batch with one set of ablation values, one after another. Holds
- * the working memory that they share; not for use by several threads at once (make one for each).
+ * Patched runs of one model on one batch with one set of ablation values, one after another. This
+ * is activation patching along edges (Heimersheim and Nanda 2024, "How to use and interpret
+ * activation patching", arXiv:2404.15255; along paths Goldowsky-Dill et al. 2023, "Localizing model
+ * behavior with path patching", arXiv:2304.05969): destination d reads {@code stream + Σ_s m_sd
+ * (p_s − c_s)}, where c_s is what source s writes in this very run, p_s its ablation value and m_sd
+ * the mask of the edge.
+ *
+ * <p>Holds the working memory that the runs share; not for use by several threads at once (make one
+ * for each). Shapes: B prompts, T positions, P of them in the output slice, V outputs, S sources, D
+ * the width of the stream.
  *
  * <p>Memory: Δ of every source, {@code S·B·T·D} numbers, and the inputs of one block's
  * destinations, up to {@code 3H·B·T·D}; gradients keep each block's inputs, queries, keys, values
@@ -35,7 +44,7 @@ public final class Evaluation implements AutoCloseable {
    */
   public record Gradient(double[] losses, float[] maskGradient) {}
 
-  Evaluation(
+  private Evaluation(
       PatchableModel patchable,
       TokenBatch input,
       Tensor ablations,
@@ -48,9 +57,80 @@ public final class Evaluation implements AutoCloseable {
   }
 
   /**
+   * Starts evaluating patched runs on one batch.
+   *
+   * @param model the model and its graph; may be shared
+   * @param input the prompts that are run
+   * @param ablations what ablated sources are replaced by, {@code [S, 1 or B, 1 or T, D]}; see
+   *     {@link AblationValues}. The evaluation keeps a reference of its own
+   * @return an evaluation, which the caller closes
+   * @throws IllegalArgumentException if prompts or shapes do not fit model and graph
+   */
+  public static Evaluation of(PatchableModel model, TokenBatch input, Tensor ablations) {
+    return new Evaluation(model, input, ablations, false, 0);
+  }
+
+  /**
+   * Starts evaluating patched runs on one batch. Where values are resampled from pairs that are
+   * padded alike, runs of circuits leave out what is the same in both prompts' runs: nodes that
+   * keep no edge, and in causal models the positions before the first different token.
+   *
+   * @param model the model and its graph; may be shared
+   * @param input the prompts that are run
+   * @param values what ablated sources are replaced by; may be closed before the evaluation is
+   * @param from the prompts whose activations are patched in, as {@link AblationValues#of} takes
+   *     them
+   * @return an evaluation, which the caller closes
+   * @throws IllegalArgumentException if prompts or shapes do not fit model and graph
+   */
+  public static Evaluation of(
+      PatchableModel model, TokenBatch input, AblationValues values, TokenBatch from) {
+    try (TensorScope scope = new TensorScope()) {
+      return of(model, input, values.of(from), values.ablation(), from);
+    }
+  }
+
+  /**
+   * Starts evaluating patched runs on one batch.
+   *
+   * @param ablations {@code [S, 1 or B, 1 or T, D]}, of that kind
+   * @param from the prompts that they were taken from
+   */
+  static Evaluation of(
+      PatchableModel model, TokenBatch input, Tensor ablations, Ablation kind, TokenBatch from) {
+    // A node with all inputs resampled repeats the run that its ablation value comes from.
+    boolean constantsAreAblations =
+        kind.valuesAreOutputs() && Arrays.equals(input.padding(), from.padding());
+    int prefix = constantsAreAblations ? sharedPrefix(model, input, from) : 0;
+    return new Evaluation(model, input, ablations, constantsAreAblations, prefix);
+  }
+
+  /**
+   * How many leading positions have the same tokens in every pair of prompts. In a causal model
+   * every source has the same output there in both runs, so that patching changes nothing. At most
+   * the positions whose logits are not looked at.
+   */
+  private static int sharedPrefix(PatchableModel model, TokenBatch a, TokenBatch b) {
+    if (!model.model().config().causal()) {
+      return 0;
+    }
+    int length = a.length();
+    int shared = Math.min(model.slice().first(length), length - 1);
+    for (int i = 0; i < a.batchSize(); i++) {
+      int at =
+          Arrays.mismatch(
+              a.ids(), i * length, (i + 1) * length, b.ids(), i * length, (i + 1) * length);
+      shared = at < 0 ? shared : Math.min(shared, at);
+    }
+    return shared;
+  }
+
+  /**
    * Runs the model with that mask.
    *
+   * @param mask one for all prompts, or one for each prompt of the batch
    * @return the sliced logits, {@code [B,P,V]}, in the current scope
+   * @throws IllegalArgumentException if it is for another graph or another number of prompts
    */
   public Tensor logits(PatchMask mask) {
     return logitsFrom(mask, 0);
@@ -61,7 +141,11 @@ public final class Evaluation implements AutoCloseable {
    * circuit run before. ({@link PatchType#EDGE_PATCH} ablates the circuit's edges: it runs the
    * circuit's complement.)
    *
+   * @param circuit of this model's graph
+   * @param type whether its edges are ablated or all others; the prompts that are run must fit it
+   *     ({@link CircuitRuns#direction})
    * @return the sliced logits, {@code [B,P,V]}, in the current scope
+   * @throws IllegalArgumentException if the circuit is for another graph
    */
   public Tensor logits(Circuit circuit, PatchType type) {
     try (TensorScope scope = new TensorScope()) {
@@ -74,7 +158,8 @@ public final class Evaluation implements AutoCloseable {
    * another, but for rounding. Takes the memory of an evaluation for each ({@link
    * MemoryEstimate#of(PatchableModel, MemoryEstimate.Work, Ablation, int, int)}).
    *
-   * @param circuits one or more
+   * @param circuits one or more, of this model's graph
+   * @param type whether their edges are ablated or all others
    * @return the sliced logits, {@code [circuits,B,P,V]}, in the current scope
    * @throws IllegalArgumentException if there is none, or one is for another graph
    */
@@ -127,6 +212,11 @@ public final class Evaluation implements AutoCloseable {
   /**
    * The operations that a circuit needs, over those of the plain forward: multiplications and
    * additions of its live nodes at the positions at which they are read, and of its live edges.
+   *
+   * @param circuit of this model's graph
+   * @param type whether its edges are ablated or all others
+   * @return 0 where nothing is left to compute; may exceed 1 for nearly full circuits, as edges are
+   *     work too
    */
   public double liveShare(Circuit circuit, PatchType type) {
     boolean last = in.patchable.slice() == OutputSlice.LAST_SEQ;
@@ -141,13 +231,20 @@ public final class Evaluation implements AutoCloseable {
 
   /**
    * Runs from a block on, taking what comes before from the unpatched run. Exact when the mask is
-   * zero on every edge into an earlier block.
+   * zero on every edge into an earlier block, which is not checked.
    *
-   * @param firstBlock the first block to compute; the number of blocks computes the end alone
+   * @param mask one for all prompts, or one for each prompt of the batch
+   * @param firstBlock the first block to compute, from 0; the number of blocks computes the end
+   *     alone
    * @return the sliced logits, {@code [B,P,V]}, in the current scope
+   * @throws IllegalArgumentException if the mask is for another graph or another number of prompts
    */
   public Tensor logitsFrom(PatchMask mask, int firstBlock) {
     check(mask);
+    if (firstBlock < 0 || firstBlock > graph.blocks()) {
+      throw new IllegalArgumentException(
+          "firstBlock=" + firstBlock + " is not one of 0.." + graph.blocks() + ", the end");
+    }
     try (TensorScope scope = new TensorScope()) {
       Tensor stream = restarts.before(firstBlock);
       return scope.keep(dense.logits(mask, firstBlock, stream, null, null));
@@ -165,13 +262,17 @@ public final class Evaluation implements AutoCloseable {
   }
 
   /**
-   * The gradient of a loss with respect to every mask value.
+   * The gradient of a loss with respect to every mask value. At mask 0, with resampled ablation
+   * values, that is edge attribution patching (Syed et al. 2023, arXiv:2310.10348): {@code
+   * ⟨∂L/∂x_d, p_s − c_s⟩} for each edge, the product over D and the prompts and positions that
+   * share its mask value.
    *
-   * @param mask where the gradient is taken
+   * @param mask where the gradient is taken; one for all prompts, or one for each
    * @param loss the loss of each prompt
    * @param prompts passed to the loss
-   * @param reference passed to the loss, {@code [B,P,V]} or null
-   * @return losses and gradients
+   * @param reference passed to the loss, {@code [B,P,V]} or null; stays the caller's
+   * @return losses and gradients, as plain numbers
+   * @throws IllegalArgumentException if the mask is for another graph or another number of prompts
    */
   public Gradient gradient(
       PatchMask mask, LossFunction loss, PromptBatch prompts, Tensor reference) {
@@ -181,12 +282,13 @@ public final class Evaluation implements AutoCloseable {
   /**
    * What comes out when the gradient of a loss is taken by given rules.
    *
-   * @param mask where the gradient is taken
+   * @param mask where the gradient is taken; one for all prompts, or one for each
    * @param loss the loss of each prompt
    * @param prompts passed to the loss
-   * @param reference passed to the loss, {@code [B,P,V]} or null
+   * @param reference passed to the loss, {@code [B,P,V]} or null; stays the caller's
    * @param rules how it goes back through the model's functions
-   * @return losses, and what takes the place of their gradients
+   * @return losses, and what takes the place of their gradients, as plain numbers
+   * @throws IllegalArgumentException if the mask is for another graph or another number of prompts
    */
   public Gradient gradient(
       PatchMask mask,
@@ -222,7 +324,7 @@ public final class Evaluation implements AutoCloseable {
     return new Unread(l.losses(), gradients);
   }
 
-  /** Frees the working memory. */
+  /** Frees the working memory; logits that were handed out stay. */
   @Override
   public void close() {
     if (engine != null) {

@@ -18,10 +18,8 @@ import org.bytedeco.pytorch.Tensor;
 
 /**
  * Evaluations of some batches within the model's memory budget: each batch in as few micro-batches
- * as that permits. Not for use by several threads at once.
- *
- * <p>What an ablation takes over a batch is taken over the whole batch, once, and handed to its
- * micro-batches. What it takes from the paired prompt is taken micro-batch by micro-batch.
+ * as that permits. What an ablation takes over a batch is taken over the whole batch, once; what it
+ * takes from the paired prompt, micro-batch by micro-batch. Not for use by several threads at once.
  */
 public final class Evaluations implements AutoCloseable {
 
@@ -34,87 +32,24 @@ public final class Evaluations implements AutoCloseable {
     /** Clean prompts are run and patched from. */
     CLEAN_INTO_CLEAN;
 
-    /** The prompts that are run. */
+    /**
+     * The prompts that are run.
+     *
+     * @param batch clean and corrupt prompts
+     * @return one of the two
+     */
     public TokenBatch input(PromptBatch batch) {
       return this == CLEAN_INTO_CORRUPT ? batch.corrupt() : batch.clean();
     }
 
-    /** The prompts that are patched from. */
+    /**
+     * The prompts that are patched from.
+     *
+     * @param batch clean and corrupt prompts
+     * @return one of the two
+     */
     public TokenBatch patches(PromptBatch batch) {
       return this == CORRUPT_INTO_CLEAN ? batch.corrupt() : batch.clean();
-    }
-  }
-
-  /** The evaluation of a micro-batch while it is open. */
-  public static final class Part {
-    private final PatchableModel model;
-    private final MicroBatch micro;
-    private final Evaluation run;
-    private Tensor clean;
-    private Tensor corrupt;
-
-    private Part(PatchableModel model, MicroBatch micro, Evaluation run) {
-      this.model = model;
-      this.micro = micro;
-      this.run = run;
-    }
-
-    /** Index of the batch. */
-    public int batch() {
-      return micro.batch();
-    }
-
-    /** Index of the first prompt in its batch. */
-    public int first() {
-      return micro.first();
-    }
-
-    /** Number of prompts. */
-    public int size() {
-      return micro.size();
-    }
-
-    /** The prompts. */
-    public PromptBatch prompts() {
-      return micro.prompts();
-    }
-
-    /** Runs them. */
-    public Evaluation run() {
-      return run;
-    }
-
-    /** The unpatched model's sliced logits on the clean prompts, {@code [b,P,V]}. */
-    public Tensor clean() {
-      if (clean == null) {
-        clean = reference(prompts().clean());
-      }
-      return clean;
-    }
-
-    /** The unpatched model's sliced logits on the corrupt prompts, {@code [b,P,V]}. */
-    public Tensor corrupt() {
-      if (corrupt == null) {
-        corrupt = reference(prompts().corrupt());
-      }
-      return corrupt;
-    }
-
-    private Tensor reference(TokenBatch tokens) {
-      try (TensorScope scope = new TensorScope()) {
-        Tensor logits = model.logits(tokens);
-        logits.retainReference();
-        return logits;
-      }
-    }
-
-    private void close() {
-      run.close();
-      for (Tensor t : new Tensor[] {clean, corrupt}) {
-        if (t != null) {
-          t.releaseReference();
-        }
-      }
     }
   }
 
@@ -127,13 +62,12 @@ public final class Evaluations implements AutoCloseable {
   /** Whether micro-batches stay open between visits. */
   private final boolean stay;
 
-  private final Part[][] open;
+  private final OpenMicroBatch[][] open;
 
   /** What a batch's micro-batches share of the ablation, {@code [S,1,1 or T,D]}; made at need. */
   private final Tensor[] shared;
 
   private final boolean keep;
-
   private final int circuitsAtOnce;
 
   /** Computes micro-batches at the same time; null where they are computed one after another. */
@@ -154,11 +88,11 @@ public final class Evaluations implements AutoCloseable {
     List<List<MicroBatch>> staying =
         keep ? stayingOpen(model, batches, values.ablation(), work) : null;
     stay = staying != null;
-    parts = stay ? staying : model.microBatches(work, values.ablation(), batches);
-    open = new Part[batches.size()][];
+    parts = stay ? staying : MicroBatch.within(model, work, values.ablation(), batches);
+    open = new OpenMicroBatch[batches.size()][];
     shared = new Tensor[batches.size()];
     for (int b = 0; b < open.length; b++) {
-      open[b] = new Part[parts.get(b).size()];
+      open[b] = new OpenMicroBatch[parts.get(b).size()];
     }
     circuitsAtOnce = work == MemoryEstimate.Work.CIRCUITS ? circuitsAtOnce(work) : 1;
     workers = stay && model.workers() > 1 ? pool(model.workers()) : null;
@@ -177,8 +111,12 @@ public final class Evaluations implements AutoCloseable {
   /**
    * For batches that are visited once: one micro-batch is open at a time.
    *
+   * @param model the model and its memory budget
+   * @param batches the prompts
    * @param values the ablation; the caller closes it, after this
+   * @param direction which prompts are run and which are patched from
    * @param work what is run, which decides how much memory a prompt takes
+   * @return evaluations, which the caller closes
    * @throws IllegalArgumentException if one prompt alone exceeds the memory budget
    */
   public static Evaluations once(
@@ -191,12 +129,15 @@ public final class Evaluations implements AutoCloseable {
   }
 
   /**
-   * For batches that are visited again and again. Where the memory budget lets all prompts stay
-   * open between visits, with micro-batches as small as that takes, what they hold is used again;
-   * otherwise each is opened anew on each visit, which is slower.
+   * For batches that are visited again and again. What they hold stays open between visits where
+   * the memory budget permits; otherwise each is opened anew on each visit, which is slower.
    *
+   * @param model the model, its memory budget and its workers
+   * @param batches the prompts
    * @param values the ablation; the caller closes it, after this
+   * @param direction which prompts are run and which are patched from
    * @param work what is run, which decides how much memory a prompt takes
+   * @return evaluations, which the caller closes
    * @throws IllegalArgumentException if one prompt alone exceeds the memory budget
    */
   public static Evaluations kept(
@@ -208,10 +149,7 @@ public final class Evaluations implements AutoCloseable {
     return new Evaluations(model, batches, values, direction, work, true);
   }
 
-  /**
-   * The micro-batches with which all prompts can stay open: what all of them hold, and what the
-   * largest needs at work, fit together. Null if that is too much.
-   */
+  /** Micro-batches that can all stay open while the largest is at work; null if none can. */
   private static List<List<MicroBatch>> stayingOpen(
       PatchableModel model,
       List<PromptBatch> batches,
@@ -270,33 +208,52 @@ public final class Evaluations implements AutoCloseable {
   }
 
   /**
-   * How many circuits a visitor should run at once on a micro-batch, by {@link
-   * Evaluation#logits(List, PatchType)}: more than one where that is faster and the memory budget
-   * has room; so many at most fit.
+   * How many circuits to run at once on a micro-batch by {@link Evaluation#logits(List,
+   * PatchType)}.
+   *
+   * @return more than 1 where that is faster and the memory budget has room; so many at most fit
    */
   public int circuitsAtOnce() {
     return circuitsAtOnce;
   }
 
-  /** Number of micro-batches of all batches. */
+  /**
+   * Number of micro-batches of all batches.
+   *
+   * @return 0 if there is no batch
+   */
   public int count() {
     return Arrays.stream(open).mapToInt(p -> p.length).sum();
   }
 
-  /** Number of micro-batches of a batch. */
+  /**
+   * Number of micro-batches of a batch.
+   *
+   * @param batch its index
+   * @return at least 1
+   */
   public int count(int batch) {
     return open[batch].length;
   }
 
-  /** Visits the micro-batches of all batches in order, in a {@link TensorScope} each. */
-  public void forEach(Consumer<Part> action) {
+  /**
+   * Visits the micro-batches of all batches in order, in a {@link TensorScope} each.
+   *
+   * @param action called by this thread
+   */
+  public void forEach(Consumer<OpenMicroBatch> action) {
     for (int b = 0; b < open.length; b++) {
       visit(b, action);
     }
   }
 
-  /** Visits the micro-batches of a batch in order, in a {@link TensorScope} each. */
-  public void visit(int batch, Consumer<Part> action) {
+  /**
+   * Visits the micro-batches of a batch in order, in a {@link TensorScope} each.
+   *
+   * @param batch its index
+   * @param action called by this thread
+   */
+  public void visit(int batch, Consumer<OpenMicroBatch> action) {
     for (int i = 0; i < open[batch].length; i++) {
       if (open[batch][i] == null) {
         open[batch][i] = open(parts.get(batch).get(i));
@@ -316,38 +273,47 @@ public final class Evaluations implements AutoCloseable {
   }
 
   /**
-   * Computes something for each micro-batch of all batches, and collects it in their order. The
-   * model's workers compute at the same time where all micro-batches stay open; what is collected
-   * does not depend on that.
+   * Computes something for each micro-batch of all batches, and collects it in their order. Where
+   * all micro-batches stay open the model's workers compute at the same time, which does not change
+   * what is collected. What {@code work} throws is thrown here, after all workers are done.
    *
-   * @param work called in a {@link TensorScope}; returns plain values
+   * @param <R> plain values, no tensors: those are freed
+   * @param work called in a {@link TensorScope}, by several threads if there are several workers
    * @param collect called on this thread
    */
-  public <R> void compute(Function<Part, R> work, BiConsumer<Part, R> collect) {
+  public <R> void compute(Function<OpenMicroBatch, R> work, BiConsumer<OpenMicroBatch, R> collect) {
     compute(0, open.length, work, collect);
   }
 
-  /** As {@link #compute(Function, BiConsumer)}, for the micro-batches of one batch. */
-  public <R> void compute(int batch, Function<Part, R> work, BiConsumer<Part, R> collect) {
+  /**
+   * As {@link #compute(Function, BiConsumer)}, for the micro-batches of one batch.
+   *
+   * @param <R> plain values
+   * @param batch its index
+   * @param work called in a {@link TensorScope}
+   * @param collect called on this thread
+   */
+  public <R> void compute(
+      int batch, Function<OpenMicroBatch, R> work, BiConsumer<OpenMicroBatch, R> collect) {
     compute(batch, batch + 1, work, collect);
   }
 
   private <R> void compute(
-      int first, int end, Function<Part, R> work, BiConsumer<Part, R> collect) {
+      int first, int end, Function<OpenMicroBatch, R> work, BiConsumer<OpenMicroBatch, R> collect) {
     if (workers == null) {
       for (int b = first; b < end; b++) {
         visit(b, part -> collect.accept(part, work.apply(part)));
       }
       return;
     }
-    List<Part> some = new ArrayList<>();
+    List<OpenMicroBatch> some = new ArrayList<>();
     List<Future<R>> results = new ArrayList<>();
     for (int b = first; b < end; b++) {
       for (int i = 0; i < open[b].length; i++) {
         if (open[b][i] == null) {
           open[b][i] = open(parts.get(b).get(i));
         }
-        Part part = open[b][i];
+        OpenMicroBatch part = open[b][i];
         some.add(part);
         results.add(
             workers.submit(
@@ -387,7 +353,7 @@ public final class Evaluations implements AutoCloseable {
     }
   }
 
-  private Part open(MicroBatch micro) {
+  private OpenMicroBatch open(MicroBatch micro) {
     try (TensorScope scope = new TensorScope()) {
       TokenBatch own = direction.patches(micro.prompts());
       Tensor patches;
@@ -402,8 +368,8 @@ public final class Evaluations implements AutoCloseable {
         patches = shared[micro.batch()];
       }
       Evaluation run =
-          model.evaluation(direction.input(micro.prompts()), patches, values.ablation(), own);
-      return new Part(model, micro, run);
+          Evaluation.of(model, direction.input(micro.prompts()), patches, values.ablation(), own);
+      return new OpenMicroBatch(model, micro, run);
     }
   }
 

@@ -35,7 +35,12 @@ public record MemoryBudget(long bytes) {
       Pattern.compile("(\\d{1,15}(?:\\.\\d{1,9})?)([kmgt]?)(?:i?b)?", Pattern.CASE_INSENSITIVE);
   private static final Pattern NUMBER = Pattern.compile("\\d{1,18}");
 
-  /** Checks the number. */
+  /**
+   * Checks the number.
+   *
+   * @param bytes at least 1; {@link Long#MAX_VALUE} for no limit
+   * @throws IllegalArgumentException if it is less
+   */
   public MemoryBudget {
     if (bytes < 1) {
       throw new IllegalArgumentException("memory budget=" + bytes + " bytes must be positive");
@@ -46,6 +51,9 @@ public record MemoryBudget(long bytes) {
    * Reads a size such as {@code 512m}, {@code 1.5G}, {@code 2GiB} or {@code 4000000}: bytes, or
    * powers of 1024 of them.
    *
+   * @param text a number of up to 15 digits, perhaps with a fraction, and a unit (k, m, g or t, in
+   *     either case, perhaps with B or iB behind it) or none
+   * @return the budget, rounded down to whole bytes
    * @throws IllegalArgumentException if it is not a size
    */
   public static MemoryBudget parse(String text) {
@@ -64,8 +72,11 @@ public record MemoryBudget(long bytes) {
 
   /**
    * What this machine can give now: half of the memory available to the process, by the kernel's
-   * account ({@code MemAvailable} of {@code /proc/meminfo}) and its control group's limit, and no
-   * more than JavaCPP lets the process have ({@code -Xmx} sets that); 2 GB where neither tells.
+   * account ({@code MemAvailable} of {@code /proc/meminfo}) and its control group's limit, 2 GB
+   * where neither tells; and no more than half of what JavaCPP still lets the process have ({@code
+   * -Xmx} sets that).
+   *
+   * @return at least 1 byte; another number at another time
    */
   public static MemoryBudget ofMachine() {
     long allowed =
@@ -81,6 +92,7 @@ public record MemoryBudget(long bytes) {
    *
    * @param bytes the device's memory
    * @param weights bytes of the model there
+   * @return at least 1 byte, also where the weights leave nothing
    */
   public static MemoryBudget ofDevice(long bytes, long weights) {
     return new MemoryBudget((long) Math.max(1, SHARE * (bytes - weights)));

@@ -51,22 +51,33 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
     PROMPT_GRADIENT
   }
 
-  /** A prompt and what is run on it. */
+  /**
+   * What a prompt takes and what is run on it, together.
+   *
+   * @return bytes for each prompt
+   */
   public long perPrompt() {
     return heldPerPrompt + transientPerPrompt;
   }
 
-  /** Bytes of one evaluation of so many prompts while it runs. */
+  /**
+   * What one evaluation takes while it runs.
+   *
+   * @param prompts how many it has
+   * @return bytes of native memory, {@code fixed + prompts · (held + transient)}
+   */
   public long bytes(int prompts) {
     return fixed + prompts * perPrompt();
   }
 
   /**
-   * Estimates.
+   * Estimates for one circuit or mask at a time.
    *
+   * @param model the model, its graph, type, device and slice
    * @param work what is run
    * @param ablation what ablated sources are replaced by
    * @param length T, padding included
+   * @return the estimate for prompts of that length
    */
   public static MemoryEstimate of(PatchableModel model, Work work, Ablation ablation, int length) {
     return of(model, work, ablation, length, 1);
@@ -75,10 +86,13 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
   /**
    * Estimates for several circuits at once.
    *
+   * @param model the model, its graph, type, device and slice
    * @param work what is run
    * @param ablation what ablated sources are replaced by
    * @param length T, padding included
    * @param circuits how many circuits are evaluated in one run; only {@link Work#CIRCUITS} can be
+   * @return the estimate for prompts of that length
+   * @throws IllegalArgumentException if there is no circuit, or several at other work
    */
   public static MemoryEstimate of(
       PatchableModel model, Work work, Ablation ablation, int length, int circuits) {

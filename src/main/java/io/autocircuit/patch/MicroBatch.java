@@ -12,7 +12,11 @@ import java.util.List;
  * @param prompts the prompts, at the batch's length
  */
 public record MicroBatch(int batch, int first, PromptBatch prompts) {
-  /** Number of prompts. */
+  /**
+   * Number of prompts.
+   *
+   * @return b, of the batch's B
+   */
   public int size() {
     return prompts.clean().batchSize();
   }
@@ -22,7 +26,10 @@ public record MicroBatch(int batch, int first, PromptBatch prompts) {
    * by at most one.
    *
    * @param index of the batch in the list of batches
+   * @param batch the whole batch
    * @param size at least 1
+   * @return in the batch's order; one part that is the batch itself where it is small enough
+   * @throws IllegalArgumentException if {@code size} is less
    */
   public static List<MicroBatch> split(int index, PromptBatch batch, int size) {
     if (size < 1) {
@@ -40,5 +47,37 @@ public record MicroBatch(int batch, int first, PromptBatch prompts) {
       parts.add(new MicroBatch(index, from, batch.slice(from, to)));
     }
     return List.copyOf(parts);
+  }
+
+  /**
+   * Cuts batches into the micro-batches that the memory budget permits: as few as possible, and
+   * within a batch as equal as possible.
+   *
+   * @param model with the budget
+   * @param work what each is run for
+   * @param ablation what ablated sources are replaced by
+   * @param batches whole batches, each of prompts of one length
+   * @return for each batch, its micro-batches in order; one of all prompts where that fits
+   * @throws IllegalArgumentException if one prompt alone exceeds the budget
+   */
+  public static List<List<MicroBatch>> within(
+      PatchableModel model,
+      MemoryEstimate.Work work,
+      Ablation ablation,
+      List<PromptBatch> batches) {
+    List<List<MicroBatch>> all = new ArrayList<>();
+    for (int b = 0; b < batches.size(); b++) {
+      PromptBatch batch = batches.get(b);
+      int prompts = batch.clean().batchSize();
+      int size =
+          model.memory().equals(MemoryBudget.UNLIMITED)
+              ? prompts
+              : model
+                  .memory()
+                  .prompts(
+                      MemoryEstimate.of(model, work, ablation, batch.clean().length()), prompts);
+      all.add(split(b, batch, size));
+    }
+    return List.copyOf(all);
   }
 }

@@ -22,6 +22,8 @@ public record Parallelism(int nativeThreads, int workers) {
   /**
    * Checks the numbers.
    *
+   * @param nativeThreads at least 1
+   * @param workers at least 1
    * @throws IllegalArgumentException if one is not positive
    */
   public Parallelism {

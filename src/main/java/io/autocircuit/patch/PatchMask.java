@@ -2,32 +2,61 @@ package io.autocircuit.patch;
 
 import io.autocircuit.graph.ComputationGraph;
 import java.util.Arrays;
+import java.util.Objects;
 
 /**
- * A mask value for every edge: 1 ablated, 0 not, anything between interpolates.
+ * The mask m of a patched run, a number for each edge: destination d reads {@code stream + Σ_s m_sd
+ * (p_s − c_s)}. 1 is ablated, 0 is not, anything else interpolates (or extrapolates).
  *
  * @param graph the graph whose edges it covers
  * @param values by canonical edge index; with instances, {@code [instances × edges]}
  * @param instances 0 when all prompts share the mask, else one mask for each prompt of the batch
  */
 public record PatchMask(ComputationGraph graph, float[] values, int instances) {
-  /** Checks the length. */
+  /**
+   * Checks the length.
+   *
+   * @param graph the graph whose edges it covers
+   * @param values {@code max(1, instances) · graph.edgeCount()} numbers; kept, not copied: they
+   *     must not change while the mask is in use
+   * @param instances 0 or more
+   * @throws IllegalArgumentException if there are fewer or more values
+   */
   public PatchMask {
     long expected = (long) Math.max(1, instances) * graph.edgeCount();
-    if (values.length != expected) {
+    if (instances < 0 || values.length != expected) {
       throw new IllegalArgumentException(
-          "mask length=" + values.length + " but edges × instances=" + expected);
+          "mask length="
+              + values.length
+              + ", instances="
+              + instances
+              + " but edges × instances="
+              + expected
+              + " numbers are needed");
     }
   }
 
-  /** The same value on every edge. */
+  /**
+   * The same value on every edge, for all prompts: integrated gradients walk along these.
+   *
+   * @param graph the graph whose edges it covers
+   * @param value rounded to float32
+   * @return a mask that all prompts share
+   */
   public static PatchMask uniform(ComputationGraph graph, double value) {
     float[] values = new float[graph.edgeCount()];
     Arrays.fill(values, (float) value);
     return new PatchMask(graph, values, 0);
   }
 
-  /** A mask shared by all prompts. */
+  /**
+   * A mask shared by all prompts.
+   *
+   * @param graph the graph whose edges it covers
+   * @param values {@code [edges]} by canonical edge index; kept, not copied
+   * @return a mask without instances
+   * @throws IllegalArgumentException if there are fewer or more values than edges
+   */
   public static PatchMask of(ComputationGraph graph, float[] values) {
     return new PatchMask(graph, values, 0);
   }
@@ -35,10 +64,14 @@ public record PatchMask(ComputationGraph graph, float[] values, int instances) {
   /**
    * The masks of some neighbouring prompts; the mask itself if all prompts share it.
    *
-   * @param from the first prompt
-   * @param to the one after the last
+   * @param from the first prompt, 0 or more
+   * @param to the one after the last, {@code from + 1} to {@code instances}
+   * @return {@code to − from} instances, or this
    */
   public PatchMask slice(int from, int to) {
+    if (instances > 0) {
+      Objects.checkFromToIndex(from, to, instances);
+    }
     return instances == 0
         ? this
         : new PatchMask(
@@ -47,7 +80,11 @@ public record PatchMask(ComputationGraph graph, float[] values, int instances) {
             to - from);
   }
 
-  /** The value of all edges if they share one, else NaN. */
+  /**
+   * The value that all edges of all instances have.
+   *
+   * @return NaN if they differ; 0 for a graph without edges
+   */
   public double uniformValue() {
     for (float v : values) {
       if (v != values[0]) {
@@ -57,7 +94,11 @@ public record PatchMask(ComputationGraph graph, float[] values, int instances) {
     return values.length == 0 ? 0 : values[0];
   }
 
-  /** Whether nothing is ablated. */
+  /**
+   * Whether nothing is ablated, so that a run is that of the unpatched model.
+   *
+   * @return true if every value of every instance is 0
+   */
   public boolean isZero() {
     for (float v : values) {
       if (v != 0) {

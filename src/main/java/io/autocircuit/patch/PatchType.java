@@ -3,16 +3,20 @@ package io.autocircuit.patch;
 import io.autocircuit.graph.UnknownNameException;
 import java.util.List;
 
-/** What is ablated, seen from the circuit. */
+/**
+ * What is ablated, seen from the circuit. Both are activation patching along edges, in the two
+ * directions that Heimersheim and Nanda 2024, "How to use and interpret activation patching",
+ * arXiv:2404.15255, tell apart; the names are AutoCircuit's.
+ */
 public enum PatchType {
   /**
-   * The circuit's edges are patched into the corrupt run (from clean): the empty circuit is the
-   * corrupt run.
+   * The circuit's edges are patched into the corrupt run (from clean), which is called denoising:
+   * the empty circuit is the corrupt run.
    */
   EDGE_PATCH,
   /**
-   * Every edge outside the circuit is patched into the clean run (from corrupt): the empty circuit
-   * has everything ablated.
+   * Every edge outside the circuit is patched into the clean run (from corrupt), which is called
+   * noising, and is how ACDC judges circuits: the empty circuit has everything ablated.
    */
   TREE_PATCH;
 

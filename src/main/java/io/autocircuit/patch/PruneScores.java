@@ -15,8 +15,11 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * A score for every edge. A larger |score| means a more important edge, whatever the algorithm;
- * {@code +∞} marks edges that an algorithm never removes.
+ * A score for every edge: what AutoCircuit calls prune scores, and papers on attribution the
+ * importance or attribution of an edge (an estimate of what its ablation does to the output, for
+ * edge attribution patching; the threshold at which it goes, for ACDC). A larger |score| means a
+ * more important edge, whatever the algorithm; {@code +∞} marks edges that an algorithm never
+ * removes.
  *
  * @param graph the graph
  * @param values by canonical edge index
@@ -27,6 +30,9 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
   /**
    * Checks the lengths and that no number is NaN.
    *
+   * @param graph the graph that is scored
+   * @param values {@code [edges]}, infinite ones permitted; kept, not copied
+   * @param tieBreaks {@code [edges]} or empty, infinite ones permitted; kept, not copied
    * @throws IllegalArgumentException if the lengths do not fit the graph, or a number is NaN
    */
   public PruneScores {
@@ -55,8 +61,9 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
   /**
    * Scores of which equal ones are in canonical order.
    *
-   * @param graph the graph
-   * @param values by canonical edge index
+   * @param graph the graph that is scored
+   * @param values {@code [edges]} by canonical edge index; kept, not copied
+   * @throws IllegalArgumentException if the length does not fit the graph, or a number is NaN
    */
   public PruneScores(ComputationGraph graph, float[] values) {
     this(graph, values, new float[0]);
@@ -107,6 +114,8 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
    * The circuit of exactly the {@code k} edges with the largest |score|, ties broken as in {@link
    * #ranking}.
    *
+   * @param k its size, 0 to the number of edges
+   * @return a circuit of {@code k} edges
    * @throws IllegalArgumentException if k lies outside 0..edges
    */
   public Circuit top(int k) {
@@ -123,6 +132,10 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
    * AutoCircuit's rule: every edge whose |score| reaches the k-th largest, so all ties are included
    * and the circuit may be larger than k. For k = 0 the circuit is empty, also when scores are
    * infinite (where AutoCircuit returns all infinite edges).
+   *
+   * @param k its least size, 0 to the number of edges
+   * @return a circuit of {@code k} edges or more
+   * @throws IllegalArgumentException if k lies outside 0..edges
    */
   public Circuit topWithTies(int k) {
     requireCount(k);
@@ -146,7 +159,12 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
     }
   }
 
-  /** The score of an edge. */
+  /**
+   * The score of an edge.
+   *
+   * @param edge of this graph; looked up by its index
+   * @return any number but NaN
+   */
   public float of(Edge edge) {
     return values[edge.index()];
   }
@@ -154,7 +172,9 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
   /**
    * A module's scores in AutoCircuit's layout.
    *
-   * @return row-major, of {@link ComputationGraph#maskShape}: {@code [positions?][heads?][sources]}
+   * @param module of this graph
+   * @return row-major, of {@link ComputationGraph#maskShape}: {@code
+   *     [positions?][heads?][sources]}; a copy
    */
   public float[] module(DestModule module) {
     int copies = graph.positionCopies();
@@ -168,7 +188,12 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
     return out;
   }
 
-  /** Scores by module name in AutoCircuit's layout, modules in canonical order. */
+  /**
+   * Scores by module name in AutoCircuit's layout: the tensors of its prune scores.
+   *
+   * @return row-major {@code [positions?][heads?][sources]} by hook name, modules in canonical
+   *     order; copies
+   */
   public Map<String, float[]> modules() {
     Map<String, float[]> map = new LinkedHashMap<>();
     graph.modules().forEach(m -> map.put(m.name(), module(m)));
@@ -176,10 +201,14 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
   }
 
   /**
-   * Scores from AutoCircuit's layout.
+   * Scores from AutoCircuit's layout; its inverse is {@link #modules}.
    *
+   * @param graph the graph that is scored
    * @param modules by module name, row-major {@code [positions?][heads?][sources]}; all modules
-   * @throws IllegalArgumentException if a module is missing or has another length
+   * @return the scores, without tie breaks
+   * @throws io.autocircuit.graph.UnknownNameException if the graph has no module of a name
+   * @throws IllegalArgumentException if a module is missing or has another length, or a number is
+   *     NaN
    */
   public static PruneScores fromModules(ComputationGraph graph, Map<String, float[]> modules) {
     modules.keySet().forEach(graph::module);
@@ -280,10 +309,20 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
     }
   }
 
-  /** A scored edge. */
+  /**
+   * A scored edge.
+   *
+   * @param edge the edge
+   * @param score its score, with its sign
+   */
   public record Scored(Edge edge, float score) {}
 
-  /** The {@code k} edges with the largest |score|, largest first; ties as in {@link #ranking}. */
+  /**
+   * The {@code k} edges with the largest |score|, largest first; ties as in {@link #ranking}.
+   *
+   * @param k how many are wanted; all edges if there are fewer
+   * @return a new list of at most {@code k} edges
+   */
   public List<Scored> best(int k) {
     int[] order = ranking();
     return IntStream.range(0, Math.min(k, order.length))

@@ -344,7 +344,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
                         ? Divergence.kl(logits, part.clean())
                         : Divergence.mse(logits, part.clean()));
             double most = alone ? 0 : Tensors.doubles(logits.abs().max())[0];
-            return new Part(each, most);
+            return new Distances(each, most);
           },
           (part, result) -> {
             int size = part.size();
@@ -379,5 +379,5 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
    * @param largest the largest logit by its size
    */
   @SuppressWarnings("ArrayRecordComponent")
-  private record Part(double[] each, double largest) {}
+  private record Distances(double[] each, double largest) {}
 }

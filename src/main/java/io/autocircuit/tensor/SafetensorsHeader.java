@@ -80,7 +80,8 @@ final class SafetensorsHeader {
       throw Safetensors.wrong(file, "header does not begin with '{'");
     }
     String source = file + " (header)";
-    try (JsonParser json = JsonFiles.parser(JsonFiles.utf8(new Part(shard, 8, length)), LARGEST)) {
+    try (JsonParser json =
+        JsonFiles.parser(JsonFiles.utf8(new HeaderStream(shard, 8, length)), LARGEST)) {
       try {
         new SafetensorsHeader(shard, 8 + length, size, json).read(entries, metadata);
       } catch (JsonProcessingException e) {
@@ -94,12 +95,12 @@ final class SafetensorsHeader {
   }
 
   /** Some bytes of a file. */
-  private static final class Part extends InputStream {
+  private static final class HeaderStream extends InputStream {
     private final Shard shard;
     private long at;
     private final long end;
 
-    Part(Shard shard, long from, long length) {
+    HeaderStream(Shard shard, long from, long length) {
       this.shard = shard;
       this.at = from;
       this.end = from + length;

@@ -3,7 +3,6 @@ package io.autocircuit.kernels;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.autocircuit.Tolerance;
 import io.autocircuit.kernels.Kernels.Attention;
 import io.autocircuit.kernels.Kernels.AttentionBackward;
 import io.autocircuit.kernels.Kernels.AttentionPattern;
@@ -115,6 +114,26 @@ class AttentionTest {
       }
     }
     return all;
+  }
+
+  /** Makes the calls of shapes that are not too large. */
+  static void record(CallRecorder recorder, ScalarType type) {
+    int seed = 0;
+    for (Shape shape : shapes()) {
+      long pairs = (long) shape.prompts() * shape.heads() * shape.length() * shape.length();
+      if (pairs * shape.width() > NativeSanitizersTest.LARGEST) {
+        continue;
+      }
+      Case c = new Case(++seed * 10, type, shape);
+      try (TensorScope scope = new TensorScope()) {
+        AttentionPattern pattern = c.pattern();
+        Tensor qkv = c.qkv();
+        Tensor z = c.gradZ();
+        recorder.attention(new Attention(qkv, shape.prompts(), pattern, z));
+        recorder.attentionBackward(
+            new AttentionBackward(qkv, shape.prompts(), pattern, z, torch.empty_like(qkv)));
+      }
+    }
   }
 
   /** {@code inverse} by the same tables is no inverse unless they are angles; nor need it be. */

@@ -167,7 +167,7 @@ class CudaCompileTest {
                       ? ProcessBuilder.Redirect.DISCARD
                       : ProcessBuilder.Redirect.to(log.toFile()))
               .start();
-      assertTrue(process.waitFor(3, TimeUnit.MINUTES), "nvcc hangs");
+      assertTrue(process.waitFor(15, TimeUnit.MINUTES), "nvcc hangs");
       return process.exitValue();
     } catch (IOException e) {
       return -1;

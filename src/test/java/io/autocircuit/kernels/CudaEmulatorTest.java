@@ -70,7 +70,7 @@ class CudaEmulatorTest {
             .redirectOutput(output.toFile())
             .redirectError(errors.toFile())
             .start();
-    assertTrue(process.waitFor(5, TimeUnit.MINUTES), "the emulator hangs");
+    assertTrue(process.waitFor(15, TimeUnit.MINUTES), "the emulator hangs");
     List<String> results = Files.readAllLines(output);
     List<String> failures = new ArrayList<>();
     for (int i = 0; i < Math.max(results.size(), cases.size()); i++) {
@@ -143,6 +143,7 @@ class CudaEmulatorTest {
             "-I" + OUT,
             "-I" + NATIVE.resolve("include"),
             "-I" + NATIVE.resolve("src"),
+            "-I" + NATIVE.resolve("test"),
             CUDA.resolve("test/run_cases.cpp").toString(),
             NATIVE.resolve("src/patch_forward_naive.cpp").toString(),
             NATIVE.resolve("src/patch_backward_naive.cpp").toString(),
@@ -151,7 +152,7 @@ class CudaEmulatorTest {
     Path log = OUT.resolve("compile.log");
     Process process =
         new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
-    assertTrue(process.waitFor(5, TimeUnit.MINUTES), "g++ hangs");
+    assertTrue(process.waitFor(15, TimeUnit.MINUTES), "g++ hangs");
     assertEquals(0, process.exitValue(), () -> read(log));
   }
 

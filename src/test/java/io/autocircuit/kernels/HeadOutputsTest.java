@@ -1,6 +1,5 @@
 package io.autocircuit.kernels;
 
-import io.autocircuit.Tolerance;
 import io.autocircuit.kernels.Kernels.HeadOutputs;
 import io.autocircuit.tensor.TensorScope;
 import java.util.Random;
@@ -15,9 +14,9 @@ class HeadOutputsTest {
   private final Kernels reference = new ReferenceKernels();
 
   /** The tensors of one call; Δ poisoned. */
-  private record Call(HeadOutputs args, KernelCase.Placed delta, Tensor stream) {}
+  record Call(HeadOutputs args, KernelCase.Placed delta, Tensor stream) {}
 
-  private static Call call(KernelCase c) {
+  static Call call(KernelCase c) {
     Random random = new Random(c.index());
     int width = WIDTHS[random.nextInt(WIDTHS.length)];
     int heads = 1 + random.nextInt(6);

@@ -3,7 +3,6 @@ package io.autocircuit.kernels;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.autocircuit.Tolerance;
 import io.autocircuit.kernels.Kernels.PatchForward;
 import io.autocircuit.tensor.TensorScope;
 import org.bytedeco.pytorch.Scalar;
@@ -17,6 +16,19 @@ import org.junit.jupiter.params.provider.EnumSource;
 class PatchForwardTest {
   private final Kernels reference = new ReferenceKernels();
 
+  /** The tensors of one call; {@code out} and {@code rstd} poisoned. */
+  record Call(PatchForward args, KernelCase.Placed out, KernelCase.Placed rstd) {}
+
+  static Call call(KernelCase c) {
+    Tensor resid = c.stream(1).view();
+    Tensor delta = c.s() == 0 && c.index() % 2 == 0 ? null : c.sources(2).view();
+    Tensor mask = delta == null ? null : c.mask();
+    KernelCase.Placed out = c.poisoned(c.k(), c.b(), c.t(), c.d());
+    KernelCase.Placed rstd = c.poisoned(c.k(), c.b(), c.t());
+    return new Call(
+        new PatchForward(resid, delta, mask, c.norm(), out.view(), rstd.view()), out, rstd);
+  }
+
   @ParameterizedTest
   @EnumSource(
       value = ScalarType.class,
@@ -24,14 +36,10 @@ class PatchForwardTest {
   void everyInstructionSetEqualsTheNaiveTwin(ScalarType type) {
     for (KernelCase c : KernelCase.all(type)) {
       try (TensorScope scope = new TensorScope()) {
-        Tensor resid = c.stream(1).view();
-        Tensor delta = c.s() == 0 && c.index() % 2 == 0 ? null : c.sources(2).view();
-        Tensor mask = delta == null ? null : c.mask();
-        KernelCase.Placed out = c.poisoned(c.k(), c.b(), c.t(), c.d());
-        KernelCase.Placed rstd = c.poisoned(c.k(), c.b(), c.t());
-        reference.patchForward(
-            new PatchForward(resid, delta, mask, c.norm(), out.view(), rstd.view()));
-        double steepest = torch.max(rstd.view()).item_double();
+        Call expected = call(c);
+        PatchForward args = expected.args();
+        reference.patchForward(args);
+        double steepest = torch.max(args.rstd()).item_double();
         // x has S + 1 terms of magnitude one; the normalisation scales their rounding errors
         Tolerance x = Tolerance.of(type, c.s() + 1).scaled(4);
         for (InstructionSet set : InstructionSet.available()) {
@@ -41,16 +49,17 @@ class PatchForwardTest {
           new CpuKernels(set, 2)
               .patchForward(
                   new PatchForward(
-                      resid,
-                      delta,
-                      mask,
+                      args.resid(),
+                      args.delta(),
+                      args.mask(),
                       c.norm(),
                       fastOut.view(),
                       withRstd ? fastRstd.view() : null));
           String name = set + " " + c;
-          x.scaled(steepest).check(name + " out", out.base(), fastOut.base());
+          x.scaled(steepest).check(name + " out", expected.out().base(), fastOut.base());
           if (withRstd) {
-            x.scaled(steepest * steepest).check(name + " rstd", rstd.base(), fastRstd.base());
+            x.scaled(steepest * steepest)
+                .check(name + " rstd", expected.rstd().base(), fastRstd.base());
           }
         }
       }

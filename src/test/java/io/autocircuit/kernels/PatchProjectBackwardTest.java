@@ -3,7 +3,6 @@ package io.autocircuit.kernels;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.autocircuit.Tolerance;
 import io.autocircuit.kernels.Kernels.PatchProjectBackward;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
@@ -23,17 +22,17 @@ import org.junit.jupiter.params.provider.EnumSource;
 @Tag("slow")
 class PatchProjectBackwardTest {
   private static final int[] WIDTHS = {1, 3, 8, 16, 31, 33, 64};
-  private final Kernels reference = new ReferenceKernels();
+  private static final Kernels REFERENCE = new ReferenceKernels();
 
   /** The tensors of one call; {@code maskGrad} poisoned. */
-  private record Call(
+  record Call(
       PatchProjectBackward args,
       KernelCase.Placed maskGrad,
       KernelCase.Placed residGrad,
       KernelCase.Placed deltaGrad,
       double steepest) {}
 
-  private Call call(KernelCase c) {
+  static Call call(KernelCase c) {
     Random random = new Random(c.index());
     int width = WIDTHS[random.nextInt(c.d() > 100 ? 4 : WIDTHS.length)];
     // each input once, or some more often
@@ -53,7 +52,7 @@ class PatchProjectBackwardTest {
     Tensor rstd = c.poisoned(forward, c.b(), c.t()).view();
     Tensor delta = c.sources(2).view();
     Tensor mask = c.mask();
-    reference.patchForward(
+    REFERENCE.patchForward(
         new Kernels.PatchForward(
             c.stream(1).view(), delta, mask.narrow(2, 0, forward), c.norm(), normalized, rstd));
     double steepest = Math.max(1, torch.max(rstd).item_double());
@@ -133,7 +132,7 @@ class PatchProjectBackwardTest {
     for (KernelCase c : cases) {
       try (TensorScope scope = new TensorScope()) {
         Call expected = call(c);
-        reference.patchProjectBackward(expected.args());
+        REFERENCE.patchProjectBackward(expected.args());
         long terms = (long) expected.args().inputs().length * expected.args().width();
         double steep = 16 * expected.steepest();
         Tolerance mask = Tolerance.of(type, (long) c.b() * c.t() * c.d() + terms).scaled(steep);

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.autocircuit.Tolerance;
 import io.autocircuit.kernels.BatchedProducts.Run;
 import io.autocircuit.kernels.Kernels.PatchProject;
 import io.autocircuit.tensor.TensorScope;
@@ -24,9 +23,9 @@ class PatchProjectTest {
   private final Kernels reference = new ReferenceKernels();
 
   /** The tensors of one call; {@code out} and {@code carry} poisoned. */
-  private record Call(PatchProject args, KernelCase.Placed out, KernelCase.Placed carry) {}
+  record Call(PatchProject args, KernelCase.Placed out, KernelCase.Placed carry) {}
 
-  private static Call call(KernelCase c) {
+  static Call call(KernelCase c) {
     Random random = new Random(c.index());
     int width = WIDTHS[random.nextInt(c.d() > 100 ? 4 : WIDTHS.length)];
     int places = 1 + random.nextInt(5);

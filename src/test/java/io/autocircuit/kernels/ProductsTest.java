@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.autocircuit.Tolerance;
 import io.autocircuit.kernels.internal.NativeKernels;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.TensorScope;
@@ -47,6 +46,38 @@ class ProductsTest {
     return Tensors.of(type, values, shape);
   }
 
+  /** Makes a call of every form, of sizes that are not too large. */
+  static void record(CallRecorder recorder, ScalarType type) {
+    for (int[] size : SIZES) {
+      if ((long) size[0] * size[1] * size[2] > NativeSanitizersTest.LARGEST) {
+        continue;
+      }
+      for (int form = 0; form < 6; form++) {
+        try (TensorScope scope = new TensorScope()) {
+          Operands o = Operands.of(type, size, form);
+          Tensor out = Tensors.empty(type, size[0], size[1]);
+          recorder.matrixProduct(MatrixProductArguments.of(out, o.start, o.x, o.w));
+        }
+      }
+    }
+  }
+
+  /** What is multiplied: rows that lie apart, in memory that the call must leave alone. */
+  private record Operands(Tensor start, Tensor x, Tensor w) {
+    static Operands of(ScalarType type, int[] size, int form) {
+      long m = size[0];
+      long n = size[1];
+      long k = size[2];
+      Tensor x = random(type, 1, m, k + 3).narrow(1, 2, k);
+      Tensor w =
+          form % 2 == 1
+              ? random(type, 2, n, k + 1).narrow(1, 1, k).t()
+              : random(type, 2, k, n + 5).narrow(1, 4, n);
+      Tensor start = form < 2 ? null : form < 4 ? random(type, 3, n) : random(type, 3, m, n);
+      return new Operands(start, x, w);
+    }
+  }
+
   private static void naive(Tensor out, Tensor start, Tensor x, Tensor w) {
     NativeKernels.matrix_product_naive(MatrixProductArguments.of(out, start, x, w).call());
   }
@@ -58,18 +89,13 @@ class ProductsTest {
   void everyInstructionSetEqualsTheDefinitionAtAnyNumberOfThreads(ScalarType type) {
     for (int[] size : SIZES) {
       for (int form = 0; form < 6; form++) {
-        boolean transposed = form % 2 == 1;
         try (TensorScope scope = new TensorScope()) {
           long m = size[0];
           long n = size[1];
-          long k = size[2];
-          // rows that lie apart, in memory that the call must leave alone
-          Tensor x = random(type, 1, m, k + 3).narrow(1, 2, k);
-          Tensor w =
-              transposed
-                  ? random(type, 2, n, k + 1).narrow(1, 1, k).t()
-                  : random(type, 2, k, n + 5).narrow(1, 4, n);
-          Tensor start = form < 2 ? null : form < 4 ? random(type, 3, n) : random(type, 3, m, n);
+          Operands o = Operands.of(type, size, form);
+          Tensor start = o.start;
+          Tensor x = o.x;
+          Tensor w = o.w;
           Tensor expected = Tensors.empty(type, m, n);
           naive(expected, start, x, w);
           Tolerance tolerance = Tolerance.of(type, size[2] + 1).scaled(4);

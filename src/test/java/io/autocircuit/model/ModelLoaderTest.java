@@ -7,9 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.autocircuit.Tolerance;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.files.DataException;
+import io.autocircuit.kernels.Tolerance;
 import io.autocircuit.model.ModelDirectories.Draft;
 import io.autocircuit.model.TransformerConfig.Rotary;
 import io.autocircuit.tensor.Safetensors;

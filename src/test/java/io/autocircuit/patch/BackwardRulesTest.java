@@ -42,7 +42,7 @@ class BackwardRulesTest {
           PatchableModel.of(
               model, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
       try (Evaluation run =
-          patchable.evaluation(batch.clean(), SourceOutputs.of(patchable, batch.corrupt()))) {
+          Evaluation.of(patchable, batch.clean(), SourceOutputs.of(patchable, batch.corrupt()))) {
         PatchMask mask = PatchMask.uniform(patchable.graph(), 0.25);
         return rules == null
             ? run.gradient(mask, LOSS, batch, null).maskGradient()

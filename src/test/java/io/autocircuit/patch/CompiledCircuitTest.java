@@ -90,8 +90,8 @@ class CompiledCircuitTest {
     TokenBatch input = reverse ? batch.corrupt() : batch.clean();
     TokenBatch from = reverse ? batch.clean() : batch.corrupt();
     try (AblationValues values = AblationValues.prepare(model, ablation, List.of(batch));
-        Evaluation compiled = model.evaluation(input, values, from);
-        Evaluation dense = model.evaluation(input, values.of(from))) {
+        Evaluation compiled = Evaluation.of(model, input, values, from);
+        Evaluation dense = Evaluation.of(model, input, values.of(from))) {
       for (Circuit c : circuits(model, edges, random)) {
         try (TensorScope scope = new TensorScope()) {
           Tensor mine = compiled.logits(c, type);
@@ -165,8 +165,8 @@ class CompiledCircuitTest {
                 model, fused.graph(), fused.slice(), new io.autocircuit.kernels.LibtorchKernels());
         try (AblationValues values =
                 AblationValues.prepare(fused, Ablation.RESAMPLE, List.of(batch));
-            Evaluation mine = fused.evaluation(batch.clean(), values, batch.corrupt());
-            Evaluation other = plain.evaluation(batch.clean(), values, batch.corrupt())) {
+            Evaluation mine = Evaluation.of(fused, batch.clean(), values, batch.corrupt());
+            Evaluation other = Evaluation.of(plain, batch.clean(), values, batch.corrupt())) {
           for (int i = 0; i < 6; i++) {
             PatchMask mask = maskWithEqualRows(fused, batch.clean().batchSize(), random);
             assertClose(
@@ -232,7 +232,7 @@ class CompiledCircuitTest {
               model, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
       try (AblationValues values =
               AblationValues.prepare(patchable, Ablation.RESAMPLE, List.of(batch));
-          Evaluation run = patchable.evaluation(batch.clean(), values, batch.corrupt())) {
+          Evaluation run = Evaluation.of(patchable, batch.clean(), values, batch.corrupt())) {
         Circuit c = Circuit.full(patchable.graph());
         assertEquals(0.0, run.liveShare(Circuit.empty(patchable.graph()), PatchType.TREE_PATCH));
         assertTrue(run.liveShare(c, PatchType.TREE_PATCH) > 0.3);

@@ -91,7 +91,7 @@ class DeviceEngineTest {
         AblationValues values = AblationValues.prepare(model, ablation, batches)) {
       there(model.logits(batch.clean()));
       there(values.of(batch.corrupt()));
-      try (Evaluation run = model.evaluation(batch.clean(), values, batch.corrupt())) {
+      try (Evaluation run = Evaluation.of(model, batch.clean(), values, batch.corrupt())) {
         evaluate(model, batch, run, ablation == Ablation.RESAMPLE);
       }
       if (ablation.overDataset()) {
@@ -225,7 +225,7 @@ class DeviceEngineTest {
       PatchableModel patchable =
           PatchableModel.of(model, true, 0, OutputSlice.LAST_SEQ, new PlacedKernels(Device.META));
       try (AblationValues values = AblationValues.prepare(patchable, Ablation.ZERO, List.of());
-          Evaluation run = patchable.evaluation(batch.clean(), values, batch.corrupt())) {
+          Evaluation run = Evaluation.of(patchable, batch.clean(), values, batch.corrupt())) {
         PatchMask mask = PatchMask.uniform(patchable.graph(), 0);
         Evaluation.Unread g =
             run.unread(mask, losses().get(0), batch, null, BackwardRules.TRUE_GRADIENT);

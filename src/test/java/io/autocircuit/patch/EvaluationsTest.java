@@ -47,10 +47,8 @@ class EvaluationsTest {
   }
 
   private List<Integer> sizes(long budget) {
-    return model
-        .withMemory(new MemoryBudget(budget))
-        .microBatches(Work.CIRCUITS, Ablation.RESAMPLE, batches)
-        .stream()
+    PatchableModel small = model.withMemory(new MemoryBudget(budget));
+    return MicroBatch.within(small, Work.CIRCUITS, Ablation.RESAMPLE, batches).stream()
         .flatMap(List::stream)
         .map(MicroBatch::size)
         .toList();

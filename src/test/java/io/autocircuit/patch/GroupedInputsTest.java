@@ -91,8 +91,8 @@ class GroupedInputsTest {
           assertTrue(pair.grouped().graph().edgeCount() < pair.single().graph().edgeCount());
           int[] standIn = pair.standIn();
           Tensor p = SourceOutputs.of(pair.single(), batch.corrupt());
-          try (Evaluation single = pair.single().evaluation(batch.clean(), p);
-              Evaluation grouped = pair.grouped().evaluation(batch.clean(), p)) {
+          try (Evaluation single = Evaluation.of(pair.single(), batch.clean(), p);
+              Evaluation grouped = Evaluation.of(pair.grouped(), batch.clean(), p)) {
             for (int trial = 0; trial < 4; trial++) {
               masks(pair, single, grouped, standIn, batch, random);
               circuits(pair, single, grouped, standIn, random);

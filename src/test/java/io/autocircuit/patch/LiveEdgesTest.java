@@ -80,7 +80,8 @@ class LiveEdgesTest {
         TensorScope scope = new TensorScope()) {
       boolean tree = runs.patchType() == PatchType.TREE_PATCH;
       try (Evaluation e =
-          model.evaluation(
+          Evaluation.of(
+              model,
               tree ? batch.clean() : batch.corrupt(),
               values,
               tree ? batch.corrupt() : batch.clean())) {

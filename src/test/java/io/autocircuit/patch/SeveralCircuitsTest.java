@@ -135,9 +135,9 @@ class SeveralCircuitsTest {
           poison(t.model().graph().sources().size() * 4L, input.batchSize(), input.length(), 8);
           try (AblationValues values =
                   AblationValues.prepare(t.model(), t.ablation(), List.of(t.batch()));
-              Evaluation several = t.model().evaluation(input, values, from);
-              Evaluation single = t.model().evaluation(input, values, from);
-              Evaluation dense = t.model().evaluation(input, values.of(from))) {
+              Evaluation several = Evaluation.of(t.model(), input, values, from);
+              Evaluation single = Evaluation.of(t.model(), input, values, from);
+              Evaluation dense = Evaluation.of(t.model(), input, values.of(from))) {
             if (random.nextBoolean()) {
               several.prepareCircuits(5);
             }
@@ -193,9 +193,9 @@ class SeveralCircuitsTest {
           TokenBatch from = t.batch().corrupt();
           try (AblationValues values =
                   AblationValues.prepare(t.model(), t.ablation(), List.of(t.batch()));
-              Evaluation several = t.model().evaluation(input, values, from);
-              Evaluation single = t.model().evaluation(input, values, from);
-              Evaluation again = t.model().evaluation(input, values, from)) {
+              Evaluation several = Evaluation.of(t.model(), input, values, from);
+              Evaluation single = Evaluation.of(t.model(), input, values, from);
+              Evaluation again = Evaluation.of(t.model(), input, values, from)) {
             for (int run = 0; run < 6; run++) {
               List<Circuit> circuits = circuits(t.model(), random);
               try (TensorScope scope = new TensorScope()) {
@@ -241,7 +241,7 @@ class SeveralCircuitsTest {
           double[][][] got = new double[circuits.size()][2][];
           runs.forEach(m, batches, circuits, (c, b, logits) -> got[c][b] = Tensors.doubles(logits));
           double[][] parts = new double[circuits.size()][7];
-          runs.forEachPart(
+          runs.forEachMicroBatch(
               m,
               batches,
               circuits,
@@ -255,7 +255,7 @@ class SeveralCircuitsTest {
             TokenBatch input = runs.direction().input(batches.get(b));
             TokenBatch from = runs.direction().patches(batches.get(b));
             try (TensorScope scope = new TensorScope();
-                Evaluation dense = model.evaluation(input, SourceOutputs.of(model, from))) {
+                Evaluation dense = Evaluation.of(model, input, SourceOutputs.of(model, from))) {
               for (int c = 0; c < circuits.size(); c++) {
                 double[] want = Tensors.doubles(dense.logits(circuits.get(c).mask(type)));
                 close(want, got[c][b], type + " circuit " + c);
@@ -337,7 +337,7 @@ class SeveralCircuitsTest {
           PatchableModel.of(
               transformer, false, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
       try (Evaluation run =
-          model.evaluation(batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
+          Evaluation.of(model, batch.clean(), SourceOutputs.of(model, batch.corrupt()))) {
         assertThrows(
             IllegalArgumentException.class, () -> run.logits(List.of(), PatchType.TREE_PATCH));
         List<Circuit> mixed = List.of(Circuit.full(model.graph()), Circuit.full(joint.graph()));

@@ -5,11 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.RandomModels;
 import io.autocircuit.RandomModels.Architecture;
-import io.autocircuit.Tolerance;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.LibtorchKernels;
+import io.autocircuit.kernels.Tolerance;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.objective.Divergence;
@@ -102,7 +102,7 @@ class UninitializedMemoryTest {
         all.add(logits(model, values, run -> run.logits(one, PatchType.EDGE_PATCH)));
         all.add(logits(model, values, run -> run.logits(List.of(one, two), PatchType.TREE_PATCH)));
         try (TensorScope scope = new TensorScope();
-            Evaluation run = model.evaluation(BATCH.clean(), values, BATCH.corrupt())) {
+            Evaluation run = Evaluation.of(model, BATCH.clean(), values, BATCH.corrupt())) {
           Evaluation.Gradient g =
               run.gradient(
                   some,
@@ -126,7 +126,7 @@ class UninitializedMemoryTest {
       AblationValues values,
       java.util.function.Function<Evaluation, org.bytedeco.pytorch.Tensor> work) {
     try (TensorScope scope = new TensorScope();
-        Evaluation run = model.evaluation(BATCH.clean(), values, BATCH.corrupt())) {
+        Evaluation run = Evaluation.of(model, BATCH.clean(), values, BATCH.corrupt())) {
       return Tensors.doubles(work.apply(run));
     }
   }

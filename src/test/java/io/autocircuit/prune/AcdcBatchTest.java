@@ -107,7 +107,7 @@ class AcdcBatchTest {
     float[] scores = new float[edges];
     try (TensorScope scope = new TensorScope();
         AblationValues values = AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
-        Evaluation run = model.evaluation(batch.clean(), values.of(batch.corrupt()))) {
+        Evaluation run = Evaluation.of(model, batch.clean(), values.of(batch.corrupt()))) {
       Tensor clean = model.logits(batch.clean());
       BitSet kept = new BitSet();
       kept.set(0, edges);

@@ -165,8 +165,8 @@ class SubnetworkProbingOracleTest {
         AblationValues values = AblationValues.prepare(model, s.ablation(), BATCHES);
         Evaluation run =
             tree
-                ? model.evaluation(batch.clean(), values, batch.corrupt())
-                : model.evaluation(batch.corrupt(), values, batch.clean())) {
+                ? Evaluation.of(model, batch.clean(), values, batch.corrupt())
+                : Evaluation.of(model, batch.corrupt(), values, batch.clean())) {
       Tensor full = model.logits(batch.clean());
       float[] g =
           run.gradient(new PatchMask(model.graph(), mask, own ? prompts : 0), s.loss(), batch, full)

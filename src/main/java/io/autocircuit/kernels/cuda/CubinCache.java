@@ -44,6 +44,8 @@ public record CubinCache(Path directory) {
   /**
    * The cache of this user: {@value #PROPERTY}, or {@code autocircuit/cuda} under {@code
    * XDG_CACHE_HOME} or {@code ~/.cache}.
+   *
+   * @return the cache
    */
   public static CubinCache ofUser() {
     return of(System.getProperty(PROPERTY), System.getenv(), System.getProperty("user.home"));

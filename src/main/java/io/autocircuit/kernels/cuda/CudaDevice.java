@@ -26,12 +26,20 @@ public record CudaDevice(
   /** The oldest compute capability that the kernels are written for: 8.0 (Ampere). */
   public static final int OLDEST_MAJOR = 8;
 
-  /** Whether the kernels run on it. */
+  /**
+   * Whether the kernels run on it.
+   *
+   * @return whether it is
+   */
   public boolean recentEnough() {
     return major >= OLDEST_MAJOR;
   }
 
-  /** For people: name, capability and memory. */
+  /**
+   * For people: name, capability and memory.
+   *
+   * @return the line
+   */
   public String description() {
     return String.format(
         Locale.ROOT,

@@ -9,12 +9,21 @@ import java.util.Locale;
 public final class CudaException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
-  /** An error, described by {@code message}. */
+  /**
+   * An error, described by {@code message}.
+   *
+   * @param message what was wrong, and what to do
+   */
   public CudaException(String message) {
     super(message);
   }
 
-  /** An error, described by {@code message}, noticed because of {@code cause}. */
+  /**
+   * An error, described by {@code message}, noticed because of {@code cause}.
+   *
+   * @param message what was wrong, and what to do
+   * @param cause what it came from
+   */
   public CudaException(String message, Throwable cause) {
     super(message, cause);
   }

@@ -60,7 +60,13 @@ public final class CudaRuntime implements AutoCloseable {
    * @param entry the kernel's name, {@code extern "C"}
    */
   public record Request(CudaSource source, List<String> options, String entry) {
-    /** A request, with a copy of the options. */
+    /**
+     * A request, with a copy of the options.
+     *
+     * @param source the kernel's source
+     * @param options the compiler's options
+     * @param entry the kernel's name
+     */
     public Request {
       options = List.copyOf(options);
     }
@@ -69,6 +75,9 @@ public final class CudaRuntime implements AutoCloseable {
   /**
    * The runtime of a device.
    *
+   * @param device the device
+   * @param cache of compiled kernels
+   * @return the runtime; to be closed
    * @throws CudaException if the device's context cannot be had
    */
   public static CudaRuntime open(CudaDevice device, CubinCache cache) {
@@ -95,7 +104,11 @@ public final class CudaRuntime implements AutoCloseable {
         "cuDevicePrimaryCtxRetain", driver.devicePrimaryCtxRetain(context, handle), where());
   }
 
-  /** The device. */
+  /**
+   * The device.
+   *
+   * @return the device
+   */
   public CudaDevice device() {
     return device;
   }
@@ -107,6 +120,8 @@ public final class CudaRuntime implements AutoCloseable {
   /**
    * Launches a kernel, which is compiled and loaded before its first launch.
    *
+   * @param request the kernel
+   * @param grid blocks and threads
    * @param sharedBytes dynamic shared memory of a block
    * @param parameters the fields of the structure that is the kernel's one parameter, eight bytes
    *     each: integers, addresses, the bits of doubles. The memory they point to must live until
@@ -141,6 +156,7 @@ public final class CudaRuntime implements AutoCloseable {
   /**
    * Compiles and loads a kernel now, so that its first launch does not wait for the compiler.
    *
+   * @param request the kernel
    * @throws CudaException if it cannot be compiled or loaded
    */
   public void prepare(Request request) {
@@ -202,7 +218,11 @@ public final class CudaRuntime implements AutoCloseable {
     return new Kernel(module, function);
   }
 
-  /** What compiles the kernels and for what, for people: {@code NVRTC 13.1, sm_90}. */
+  /**
+   * What compiles the kernels and for what, for people: {@code NVRTC 13.1, sm_90}.
+   *
+   * @return the line
+   */
   public String compilerDescription() {
     return "NVRTC " + compiler.version() + ", sm_" + architecture(device, compiler.architectures());
   }

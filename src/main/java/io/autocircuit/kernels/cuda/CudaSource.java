@@ -27,7 +27,13 @@ public record CudaSource(String name, String text, SortedMap<String, String> hea
   private static final Pattern INCLUDE =
       Pattern.compile("(?m)^[ \\t]*#[ \\t]*include[ \\t]+\"([^\"]+)\"");
 
-  /** A source, with a copy of the headers. */
+  /**
+   * A source, with a copy of the headers.
+   *
+   * @param name its file name, for messages
+   * @param text its text
+   * @param headers texts by the names under which they are included
+   */
   public CudaSource {
     headers = java.util.Collections.unmodifiableSortedMap(new TreeMap<>(headers));
   }
@@ -36,6 +42,7 @@ public record CudaSource(String name, String text, SortedMap<String, String> hea
    * A source of this library.
    *
    * @param stem its file name without {@code .cu}
+   * @return the source with its headers
    * @throws CudaException if it or one of its headers does not travel in the jar
    */
   public static CudaSource ofLibrary(String stem) {

@@ -19,7 +19,12 @@ public record CudaStatus(List<CudaDevice> devices, String problem) {
 
   private static final int LONGEST_NAME = 256;
 
-  /** A status, with a copy of the devices. */
+  /**
+   * A status, with a copy of the devices.
+   *
+   * @param devices those that can be used
+   * @param problem why there are none; null if there are
+   */
   public CudaStatus {
     devices = List.copyOf(devices);
     if (devices.isEmpty() == (problem == null)) {
@@ -27,17 +32,29 @@ public record CudaStatus(List<CudaDevice> devices, String problem) {
     }
   }
 
-  /** Whether there is a device that can be used. */
+  /**
+   * Whether there is a device that can be used.
+   *
+   * @return whether one can be used
+   */
   public boolean ready() {
     return problem == null;
   }
 
-  /** Whether what is missing is the NVIDIA driver, as on machines without such a device. */
+  /**
+   * Whether what is missing is the NVIDIA driver, as on machines without such a device.
+   *
+   * @return whether it is missing
+   */
   public boolean driverMissing() {
     return problem != null && problem.startsWith(CudaPart.DRIVER.problem());
   }
 
-  /** The problem without what to do about it; for a machine that is ready, an empty string. */
+  /**
+   * The problem without what to do about it; for a machine that is ready, an empty string.
+   *
+   * @return the line
+   */
   public String reason() {
     if (ready()) {
       return "";
@@ -59,6 +76,8 @@ public record CudaStatus(List<CudaDevice> devices, String problem) {
   /**
    * The device of that number.
    *
+   * @param index of the device, from 0
+   * @return the device
    * @throws CudaException if CUDA cannot be used, or that device cannot
    */
   public CudaDevice require(int index) {
@@ -87,6 +106,8 @@ public record CudaStatus(List<CudaDevice> devices, String problem) {
   /**
    * Looks at this machine. Loads what it finds, and libtorch for CUDA last; loads nothing of
    * libtorch where something else is missing.
+   *
+   * @return what was found
    */
   public static CudaStatus probe() {
     return probe(new CudaInstallation.Machine());

@@ -18,6 +18,12 @@ public record Grid(
   /**
    * A grid within CUDA's limits.
    *
+   * @param blocksX blocks along x
+   * @param blocksY blocks along y
+   * @param blocksZ blocks along z
+   * @param threadsX threads of a block along x
+   * @param threadsY threads of a block along y
+   * @param threadsZ threads of a block along z
    * @throws IllegalArgumentException if it is outside of them
    */
   public Grid {
@@ -38,7 +44,13 @@ public record Grid(
     }
   }
 
-  /** Blocks and threads along x alone. */
+  /**
+   * Blocks and threads along x alone.
+   *
+   * @param blocks their number
+   * @param threads of a block
+   * @return the grid
+   */
   public static Grid of(int blocks, int threads) {
     return new Grid(blocks, 1, 1, threads, 1, 1);
   }

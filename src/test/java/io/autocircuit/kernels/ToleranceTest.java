@@ -1,4 +1,4 @@
-package io.autocircuit;
+package io.autocircuit.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -37,6 +37,17 @@ class ToleranceTest {
     assertThrows(AssertionError.class, () -> check(2, Double.POSITIVE_INFINITY));
     assertThrows(
         AssertionError.class, () -> check(Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY));
+  }
+
+  @Test
+  void theWorstErrorIsAShareOfWhatIsAllowed() {
+    Tolerance t = new Tolerance(1, 1);
+    double nan = Double.NaN;
+    double[] reference = {1, nan, 2};
+    assertEquals(0, t.worst(reference, reference.clone()));
+    assertEquals(0.5, t.worst(reference, new double[] {2, nan, 2}));
+    assertEquals(Double.POSITIVE_INFINITY, t.worst(reference, new double[] {1, 0, 2}));
+    assertEquals(Double.POSITIVE_INFINITY, t.worst(reference, new double[] {nan, nan, 2}));
   }
 
   @Test
