@@ -2,38 +2,42 @@ package io.autocircuit.cli;
 
 import io.autocircuit.catalogue.Catalogue;
 import io.autocircuit.metric.Metric;
+import io.autocircuit.model.Architecture;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.prune.PruneAlgorithmProvider;
-import java.util.function.Supplier;
+import io.autocircuit.task.TaskProvider;
 
 /** The catalogues that there are, as the command line lists them. */
 enum Catalogues {
   /** What scores the edges. */
-  ALGORITHMS(
-      "Algorithms",
-      "What scores the edges, chosen by `discover --algorithm KEY`.",
-      PruneAlgorithmProvider::catalogue),
+  ALGORITHMS("Algorithms", "What scores the edges, chosen by `discover --algorithm KEY`."),
   /** What is measured. */
   METRICS(
       "Metrics",
       "What is measured of circuits, chosen by `discover --metrics KEY,KEY`; by default all that"
-          + " apply to the prompts.",
-      Metric::catalogue),
+          + " apply to the prompts."),
   /** What ablated sources are replaced by. */
   ABLATIONS(
       "Ablations",
       "What ablated sources are replaced by, chosen by `discover --ablation KEY` (when circuits are"
-          + " judged) and `--score-ablation KEY` (when edges are scored).",
-      Ablation::catalogue);
+          + " judged) and `--score-ablation KEY` (when edges are scored)."),
+  /** Models and prompts that need no file. */
+  TASKS(
+      "Tasks",
+      "Models and prompts that need no file of yours, chosen by `discover --task KEY`; the options"
+          + " are those of `discover`."),
+  /** Which models of Hugging Face directories are read. */
+  ARCHITECTURES(
+      "Architectures",
+      "Which model directories are read; the key of a Hugging Face one is `model_type` in its"
+          + " `config.json`. See [models](../models.md).");
 
   private final String title;
   private final String use;
-  private final Supplier<Catalogue<?>> catalogue;
 
-  Catalogues(String title, String use, Supplier<Catalogue<?>> catalogue) {
+  Catalogues(String title, String use) {
     this.title = title;
     this.use = use;
-    this.catalogue = catalogue;
   }
 
   String title() {
@@ -46,6 +50,12 @@ enum Catalogues {
   }
 
   Catalogue<?> load() {
-    return catalogue.get();
+    return switch (this) {
+      case ALGORITHMS -> PruneAlgorithmProvider.catalogue();
+      case METRICS -> Metric.catalogue();
+      case ABLATIONS -> Ablation.catalogue();
+      case TASKS -> TaskProvider.catalogue();
+      case ARCHITECTURES -> Architecture.catalogue();
+    };
   }
 }

@@ -17,7 +17,10 @@ import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.report.DiscoveryReport;
 import io.autocircuit.report.ResultDirectory;
+import io.autocircuit.task.RandomTask;
+import io.autocircuit.task.TaskProvider;
 import java.io.PrintWriter;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -33,7 +36,7 @@ import picocli.CommandLine.Command;
     name = "discover",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    modelTransformer = AlgorithmOptions.Adder.class,
+    modelTransformer = EntryOptions.Adder.class,
     customSynopsis = "autocircuit discover [OPTIONS]",
     description = {
       "Scores the edges of a model on prompt pairs, evaluates circuits of growing size, and writes"
@@ -46,19 +49,22 @@ final class DiscoverCommand implements Callable<Integer> {
   @ArgGroup(validate = false, order = 1, heading = "%nWhat is run:%n")
   private final Input input = new Input();
 
-  @ArgGroup(validate = false, order = 2, heading = "%nHow edges are scored:%n")
+  @ArgGroup(validate = false, order = 3, heading = "%nHow edges are scored:%n")
   private final Scoring scoring = new Scoring();
 
-  @ArgGroup(validate = false, order = 4, heading = "%nHow circuits are judged:%n")
+  @ArgGroup(validate = false, order = 5, heading = "%nHow circuits are judged:%n")
   private final Judging judging = new Judging();
 
-  @ArgGroup(validate = false, order = 5, heading = "%nOutput:%n")
+  @ArgGroup(validate = false, order = 6, heading = "%nOutput:%n")
   private final Output output = new Output();
 
   @CommandLine.Mixin private DeviceOption device;
 
   /** Set when the options are added. */
-  AlgorithmOptions options;
+  EntryOptions<PruneAlgorithmProvider> algorithms;
+
+  /** Set when the options are added. */
+  EntryOptions<TaskProvider> tasks;
 
   @Override
   public Integer call() {
@@ -66,7 +72,7 @@ final class DiscoverCommand implements Callable<Integer> {
         usage(
             () -> {
               check();
-              return new RunOptions(input, scoring, judging, options, parsed()).spec();
+              return new RunOptions(input, scoring, judging, algorithms, tasks, parsed()).spec();
             });
     DeviceChoice on = device(wanted);
     ResultDirectory.requireWritable(output.out);
@@ -125,7 +131,7 @@ final class DiscoverCommand implements Callable<Integer> {
         .filter(n -> !discovery.knownNotices().contains(n)) // printed before
         .forEach(n -> out.println("note: " + n));
     if (input.run == null) {
-      options.unused(chosen(), parsed()).forEach(n -> out.println("note: " + n));
+      notes().forEach(n -> out.println("note: " + n));
     }
     out.println("report: " + output.out.resolve("report.html"));
   }
@@ -216,7 +222,14 @@ final class DiscoverCommand implements Callable<Integer> {
           "--model needs --dataset FILE: prompt pairs for this model (the embedded prompts belong"
               + " to the embedded model)");
     }
-    if (given("--random-prompts") && (input.randomWeights == null || input.dataset != null)) {
+    if (input.task != null && input.model != null) {
+      throw usage("give --task or --model, not both: a task has a model of its own");
+    }
+    boolean random = input.randomWeights != null || random(input.task);
+    if (input.randomWeights != null && input.task != null && !random(input.task)) {
+      throw usage("--random-weights belongs to --task random; give one of the two options");
+    }
+    if (given("--random-prompts") && (!random || input.dataset != null)) {
       throw usage("--random-prompts needs --random-weights, and no --dataset");
     }
     if (input.randomWeights != null) {
@@ -230,10 +243,30 @@ final class DiscoverCommand implements Callable<Integer> {
     }
     PruneAlgorithmProvider algorithm = chosen();
     if (algorithm == null) {
-      options.requireAllowed(parsed());
+      algorithms.requireAllowed(parsed());
     } else if (algorithm.needsOfficial() && scoring.official == null) {
       throw usage("--algorithm " + algorithm.key() + " needs --official FILE");
     }
+  }
+
+  private static boolean random(String task) {
+    return RandomTask.KEY.equalsIgnoreCase(task);
+  }
+
+  /** What was given and has no effect. */
+  private List<String> notes() {
+    PruneAlgorithmProvider algorithm = chosen();
+    List<String> notes = new ArrayList<>();
+    if (input.model != null) {
+      notes.addAll(tasks.unused(null, "--model", parsed()));
+    } else {
+      TaskProvider task = tasks.entries().get(RunOptions.task(input));
+      notes.addAll(tasks.unused(task, task.key(), parsed()));
+    }
+    notes.addAll(
+        algorithms.unused(
+            algorithm, algorithm == null ? "saved scores" : algorithm.key(), parsed()));
+    return notes;
   }
 
   private void atLeast(String option, Integer value, int least) {
@@ -254,6 +287,6 @@ final class DiscoverCommand implements Callable<Integer> {
   private PruneAlgorithmProvider chosen() {
     return scoring.scores != null || input.run != null
         ? null
-        : options.algorithms().get(scoring.algorithm);
+        : algorithms.entries().get(scoring.algorithm);
   }
 }

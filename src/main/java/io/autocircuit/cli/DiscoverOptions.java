@@ -8,8 +8,11 @@ import picocli.CommandLine.Option;
 
 /** The options of {@code discover}, in groups as its help shows them. */
 final class DiscoverOptions {
-  /** Where the algorithms' settings stand among the groups. */
-  static final int SETTINGS = 3;
+  /** Where the tasks' settings stand among the groups: behind what is run. */
+  static final int TASKS = 2;
+
+  /** Where the algorithms' settings stand: behind how edges are scored. */
+  static final int ALGORITHMS = 4;
 
   private DiscoverOptions() {}
 
@@ -42,6 +45,15 @@ final class DiscoverOptions {
                 + " --verbose, how to compute (--device, --threads, --memory), and new places of its"
                 + " files (--model, --dataset, --official, --scores).")
     Path run;
+
+    @Option(
+        names = "--task",
+        paramLabel = "KEY",
+        completionCandidates = EntryOptions.Tasks.class,
+        description =
+            "A model and prompts that need no files: ${COMPLETION-CANDIDATES}; see 'list tasks'."
+                + " Default: induction; with --random-weights random.")
+    String task;
 
     @Option(
         names = "--model",
@@ -174,7 +186,7 @@ final class DiscoverOptions {
         names = "--algorithm",
         paramLabel = "NAME",
         defaultValue = "eap",
-        completionCandidates = AlgorithmOptions.Keys.class,
+        completionCandidates = EntryOptions.Algorithms.class,
         description =
             "What scores the edges: ${COMPLETION-CANDIDATES}; see 'list algorithms' (default:"
                 + " ${DEFAULT-VALUE}).")

@@ -5,7 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import io.autocircuit.catalogue.Entry;
-import io.autocircuit.model.ModelLoader;
+import io.autocircuit.model.Architecture;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.TransformerConfig;
 import java.io.PrintWriter;
@@ -25,6 +25,7 @@ import picocli.CommandLine.Parameters;
     description = "Lists what exists, by the names that options take.")
 final class ListCommand implements Runnable {
   private static final String MODELS = "models";
+  private static final String HOOKED = "hooked_transformer";
 
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
@@ -98,8 +99,10 @@ final class ListCommand implements Runnable {
 
   private static Map<String, String> models() {
     Map<String, String> rows = new LinkedHashMap<>();
-    for (String m : ModelLoader.ARCHITECTURES) {
-      rows.put(m, "Hugging Face directory with \"model_type\": \"" + m + "\"");
+    for (Architecture a : Architecture.catalogue()) {
+      if (!a.key().equals(HOOKED)) {
+        rows.put(a.key(), "Hugging Face directory with \"model_type\": \"" + a.key() + "\"");
+      }
     }
     rows.put(
         "HookedTransformer",

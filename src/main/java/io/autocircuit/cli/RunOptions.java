@@ -4,6 +4,7 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
+import io.autocircuit.experiment.CatalogueTask;
 import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.Precision;
 import io.autocircuit.experiment.PromptSource;
@@ -21,9 +22,14 @@ import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.PruneContext;
+import io.autocircuit.task.EmbeddedTask;
 import io.autocircuit.task.RandomPrompts;
+import io.autocircuit.task.RandomTask;
+import io.autocircuit.task.TaskProvider;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import picocli.CommandLine.Model.OptionSpec;
@@ -36,11 +42,20 @@ import picocli.CommandLine.ParseResult;
  * @param input which model and prompts
  * @param scoring which algorithm
  * @param judging which circuits
- * @param options the settings of the algorithms
+ * @param algorithms the settings of the algorithms
+ * @param tasks the settings of the tasks
  * @param parsed all that was typed
  */
 record RunOptions(
-    Input input, Scoring scoring, Judging judging, AlgorithmOptions options, ParseResult parsed) {
+    Input input,
+    Scoring scoring,
+    Judging judging,
+    EntryOptions<PruneAlgorithmProvider> algorithms,
+    EntryOptions<TaskProvider> tasks,
+    ParseResult parsed) {
+  /** The tasks that have options of the command's own. */
+  static final Set<String> FIXED_TASKS = Set.of(EmbeddedTask.NAME, RandomTask.KEY);
+
   /** What may be given beside {@code --run}: where to write and how to compute. */
   private static final Set<String> BESIDE_RUN =
       Set.of("--run", "--out", "--verbose", "--device", "--threads", "--memory");
@@ -136,21 +151,47 @@ record RunOptions(
   }
 
   private ModelSource model() {
-    if (input.randomWeights != null) {
-      return ModelSource.random(input.randomWeights);
+    if (input.model != null) {
+      return ModelSource.at(input.model);
     }
-    return input.model == null ? ModelSource.embedded() : ModelSource.at(input.model);
+    return switch (task(input)) {
+      case EmbeddedTask.NAME -> ModelSource.embedded();
+      case RandomTask.KEY ->
+          ModelSource.random(
+              input.randomWeights != null
+                  ? input.randomWeights
+                  : RandomTask.shape(Settings.defaults(new RandomTask().settings())));
+      default -> new ModelSource.OfTask(catalogueTask());
+    };
+  }
+
+  /** The key of the task that gives what no file gives. */
+  static String task(Input input) {
+    return input.task != null
+        ? input.task.toLowerCase(Locale.ROOT)
+        : input.randomWeights != null ? RandomTask.KEY : EmbeddedTask.NAME;
+  }
+
+  private CatalogueTask catalogueTask() {
+    TaskProvider entry = tasks.entries().get(input.task);
+    return new CatalogueTask(
+        entry.key(), tasks.settings(entry, parsed, Map.of()), Optional.empty());
+  }
+
+  private PromptSource source() {
+    if (input.dataset != null) {
+      return PromptSource.at(input.dataset);
+    }
+    return switch (task(input)) {
+      case EmbeddedTask.NAME -> PromptSource.embedded();
+      case RandomTask.KEY -> new PromptSource.Random(RandomPrompts.parse(input.randomPrompts));
+      default -> new PromptSource.OfTask(catalogueTask());
+    };
   }
 
   private RunPrompts prompts() {
-    PromptSource source =
-        input.dataset != null
-            ? PromptSource.at(input.dataset)
-            : input.randomWeights != null
-                ? new PromptSource.Random(RandomPrompts.parse(input.randomPrompts))
-                : PromptSource.embedded();
     return new RunPrompts(
-        source,
+        source(),
         Optional.empty(),
         input.bos,
         input.multiTokenAnswers,
@@ -190,8 +231,14 @@ record RunOptions(
     if (scoring.scores != null) {
       return new RunSpec.Saved(StoredFile.at(scoring.scores));
     }
-    PruneAlgorithmProvider entry = options.algorithms().get(scoring.algorithm);
-    Settings settings = options.settings(entry, parsed, scoring.ablation);
+    PruneAlgorithmProvider entry = algorithms.entries().get(scoring.algorithm);
+    Settings settings =
+        algorithms.settings(
+            entry,
+            parsed,
+            scoring.ablation == null
+                ? Map.of()
+                : Map.of(PruneAlgorithmProvider.SCORE_ABLATION, scoring.ablation));
     if (!entry.needsOfficial()) { // settings that do not go together are refused before the work
       entry.create(settings, new PruneContext(input.seed, patchType(), Optional.empty()));
     }

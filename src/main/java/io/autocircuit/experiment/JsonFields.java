@@ -1,6 +1,8 @@
 package io.autocircuit.experiment;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.catalogue.Setting;
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.Fingerprint;
 import io.autocircuit.graph.Suggestions;
@@ -119,6 +121,16 @@ final class JsonFields {
       keys.add(key);
     }
     throw error(name, "is unknown; " + Suggestions.among(text, keys));
+  }
+
+  /** Settings of an entry, all of them. */
+  Settings settings(List<Setting> declared) {
+    object("settings", declared.stream().map(Setting::name).toArray(String[]::new));
+    try {
+      return Settings.read(declared, node("settings"));
+    } catch (IllegalArgumentException e) {
+      throw error("settings", "cannot be used: " + e.getMessage());
+    }
   }
 
   boolean isNull(String name) {

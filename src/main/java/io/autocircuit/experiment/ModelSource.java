@@ -141,6 +141,23 @@ public sealed interface ModelSource {
   }
 
   /**
+   * The model of a task of the catalogue.
+   *
+   * @param task the task
+   */
+  record OfTask(CatalogueTask task) implements ModelSource {
+    @Override
+    public Transformer load(WeightProcessing processing, ScalarType type, long seed) {
+      return task.entry().model(task.settings(), processing, type, seed);
+    }
+
+    @Override
+    public ModelSource pinned() {
+      return new OfTask(task.pinned());
+    }
+  }
+
+  /**
    * A model directory that has not been read yet.
    *
    * @param path the directory

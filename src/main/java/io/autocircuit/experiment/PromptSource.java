@@ -3,6 +3,7 @@ package io.autocircuit.experiment;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.data.TokenizedDataset;
+import io.autocircuit.files.DataException;
 import io.autocircuit.files.Fingerprint;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.task.EmbeddedTask;
@@ -98,6 +99,29 @@ public sealed interface PromptSource {
     @Override
     public PromptSource pinned() {
       return this;
+    }
+  }
+
+  /**
+   * The prompts of a task of the catalogue.
+   *
+   * @param task the task
+   */
+  record OfTask(CatalogueTask task) implements PromptSource {
+    @Override
+    public TokenizedDataset read(Transformer model, Reading how) {
+      try {
+        return task.entry().prompts(task.settings(), model, how.seed());
+      } catch (DataException e) {
+        throw e;
+      } catch (IllegalArgumentException e) {
+        throw new UnfitSettingException(e);
+      }
+    }
+
+    @Override
+    public PromptSource pinned() {
+      return new OfTask(task.pinned());
     }
   }
 

@@ -1,14 +1,10 @@
 package io.autocircuit.experiment;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import io.autocircuit.catalogue.Setting;
-import io.autocircuit.catalogue.Settings;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.PruneContext;
-import java.util.List;
 import java.util.Optional;
 
 /** The algorithm of a spec, by the catalogue. */
@@ -26,14 +22,7 @@ final class RunAlgorithms {
   static Algorithm read(JsonFields node) {
     PruneAlgorithmProvider entry =
         node.as("algorithm", key -> PruneAlgorithmProvider.catalogue().get(key));
-    JsonNode settings = node.node("settings");
-    List<String> names = entry.settings().stream().map(Setting::name).toList();
-    node.object("settings", names.toArray(String[]::new));
-    try {
-      return new Algorithm(entry.key(), Settings.read(entry.settings(), settings));
-    } catch (IllegalArgumentException e) {
-      throw node.error("settings", "cannot be used: " + e.getMessage());
-    }
+    return new Algorithm(entry.key(), node.settings(entry.settings()));
   }
 
   /**

@@ -32,7 +32,9 @@ final class RunChanges {
       model = e.contents();
       where = " of the embedded model";
     }
-    if (!(spec.model() instanceof ModelSource.Random)) {
+    if (spec.model() instanceof ModelSource.OfTask t) {
+      all.put("the model of task=" + t.task().key(), t.task().sha256());
+    } else if (!(spec.model() instanceof ModelSource.Random)) {
       all.put("weights" + where, model.map(ModelSource.Contents::weights));
       all.put("config.json" + where, model.map(ModelSource.Contents::config));
     }
@@ -41,6 +43,9 @@ final class RunChanges {
       all.put("prompts=" + f.file().path(), f.file().sha256());
     } else if (spec.prompts().source() instanceof PromptSource.Embedded e) {
       all.put("embedded prompts", e.sha256());
+    }
+    if (spec.prompts().source() instanceof PromptSource.OfTask t) {
+      all.put("the prompts of task=" + t.task().key(), t.task().sha256());
     }
     Scoring scoring = spec.scoring();
     if (scoring instanceof Saved s) {

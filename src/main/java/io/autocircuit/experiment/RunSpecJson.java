@@ -85,6 +85,8 @@ final class RunSpecJson {
       contents(e.contents(), node);
     } else if (spec.model() instanceof ModelSource.Random r) {
       node.put("kind", "random").put("shape", r.shape());
+    } else if (spec.model() instanceof ModelSource.OfTask t) {
+      t.task().write(node.put("kind", "task"));
     }
     node.put("precision", spec.precision().key());
     node.set(
@@ -106,6 +108,8 @@ final class RunSpecJson {
       node.put("kind", "embedded").put("name", e.name()).put("sha256", e.sha256().orElse(null));
     } else if (prompts.source() instanceof PromptSource.Random r) {
       node.put("kind", "random").put("size", r.size().toString());
+    } else if (prompts.source() instanceof PromptSource.OfTask t) {
+      t.task().write(node.put("kind", "task"));
     }
     node.put("tokenizer_sha256", prompts.tokenizer().orElse(null));
     node.put("bos", lower(prompts.bos()));
@@ -230,7 +234,8 @@ final class RunSpecJson {
             "machine");
     root.whole("format", FORMAT);
     JsonFields model =
-        root.variant("model", List.of("directory", "embedded", "random"), RunSpecJson::modelFields);
+        root.variant(
+            "model", List.of("directory", "embedded", "random", "task"), RunSpecJson::modelFields);
     JsonFields graph = root.object("graph", "separate_qkv", "token_positions");
     return new RunSpec(
         root.text("version"),
@@ -239,7 +244,9 @@ final class RunSpecJson {
         model.constant("precision", Precision.values()),
         reader.prompts(
             root.variant(
-                "prompts", List.of("file", "embedded", "random"), RunSpecJson::promptFields)),
+                "prompts",
+                List.of("file", "embedded", "random", "task"),
+                RunSpecJson::promptFields)),
         new Graph(graph.flag("separate_qkv"), graph.flag("token_positions")),
         reader.scoring(
             root.variant("scoring", List.of("algorithm", "saved"), RunSpecJson::scoringFields)),
@@ -269,6 +276,7 @@ final class RunSpecJson {
         switch (kind) {
           case "directory" -> List.of("path", "weights_sha256", "config_sha256");
           case "embedded" -> List.of("name", "weights_sha256", "config_sha256");
+          case "task" -> List.of("task", "settings", "sha256");
           default -> List.of("shape");
         });
     return names;
@@ -283,6 +291,7 @@ final class RunSpecJson {
         switch (kind) {
           case "file" -> List.of("path", "sha256");
           case "embedded" -> List.of("name", "sha256");
+          case "task" -> List.of("task", "settings", "sha256");
           default -> List.of("size");
         });
     return names;
@@ -296,6 +305,7 @@ final class RunSpecJson {
     return switch (node.text("kind")) {
       case "directory" -> new ModelSource.Directory(node.path("path", folder), contents(node));
       case "embedded" -> new ModelSource.Embedded(embedded(node), contents(node));
+      case "task" -> new ModelSource.OfTask(CatalogueTask.read(node));
       default -> new ModelSource.Random(node.as("shape", text -> RandomModels.shape(text).name()));
     };
   }
@@ -334,6 +344,7 @@ final class RunSpecJson {
         switch (node.text("kind")) {
           case "file" -> new PromptSource.File(file(node));
           case "embedded" -> new PromptSource.Embedded(embedded(node), node.sha256("sha256"));
+          case "task" -> new PromptSource.OfTask(CatalogueTask.read(node));
           default -> new PromptSource.Random(node.as("size", RandomPrompts::parse));
         };
     JsonFields split = node.object("split", "train", "test", "shuffle");
@@ -349,7 +360,8 @@ final class RunSpecJson {
         new PromptSplit(split.whole("train", 0), split.whole("test", 0), split.flag("shuffle")));
   }
 
-  private static String tokenizer(String text) {
+  /** A hash, or that there is none. */
+  static String tokenizer(String text) {
     if (!text.equals(ModelSource.NO_TOKENIZER) && !Fingerprint.isOne(text)) {
       throw new IllegalArgumentException(
           "give 64 hexadecimal digits, \"" + ModelSource.NO_TOKENIZER + "\", or null");

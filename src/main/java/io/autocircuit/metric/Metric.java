@@ -20,6 +20,8 @@ import org.bytedeco.pytorch.Tensor;
  * catalogue too: {@code --metrics} knows it, it is listed, and it is measured wherever all metrics
  * are.
  */
+// no deadlock: nothing but this interface makes the classes of its constants
+@SuppressWarnings("ClassInitializationDeadlock")
 public interface Metric extends Entry {
   /** KL(full model on clean ‖ circuit), in nats. */
   Metric KL_DIV = new DivergenceMetric(false);

@@ -17,6 +17,8 @@ import org.bytedeco.pytorch.Tensor;
  * META-INF/services/io.autocircuit.patch.Ablation} of a jar on the class path, it is in the
  * catalogue too: {@code --ablation} knows it, and it is listed.
  */
+// no deadlock: nothing but this interface makes the classes of its constants
+@SuppressWarnings("ClassInitializationDeadlock")
 public sealed interface Ablation extends Entry {
   /** a_s(i,t) of the other (clean or corrupt) prompt. */
   Ablation RESAMPLE = new StandardAblations.Resample();

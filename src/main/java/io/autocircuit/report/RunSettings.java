@@ -70,6 +70,12 @@ final class RunSettings {
       e.contents().ifPresent(this::contents);
     } else if (spec.model() instanceof ModelSource.Random r) {
       put("random-weights", r.shape());
+    } else if (spec.model() instanceof ModelSource.OfTask t) {
+      put("task", t.task().key());
+      t.task()
+          .settings()
+          .values()
+          .forEach((name, v) -> put(name.replace('_', '-'), Setting.text(v)));
     }
     put(
         "processing",
@@ -95,6 +101,8 @@ final class RunSettings {
       e.sha256().ifPresent(hash -> put("dataset sha256", hash));
     } else if (prompts.source() instanceof PromptSource.Random r) {
       put("random-prompts", r.size());
+    } else if (prompts.source() instanceof PromptSource.OfTask t) {
+      put("dataset", "of the task " + t.task().key());
     }
     prompts.tokenizer().ifPresent(hash -> put("tokenizer sha256", hash));
     PromptSplit split = prompts.split();

@@ -433,6 +433,10 @@ class DiscoverBadInputTest {
   void settingsThatContradictEachOther() {
     wrongUsage(List.of("--algorithm", "ground-truth"), "needs --official");
     wrongUsage(List.of("--model", model, "--random-weights", "tiny"), "not both");
+    wrongUsage(List.of("--model", model, "--task", "induction"), "--task or --model, not both");
+    wrongUsage(
+        List.of("--task", "induction", "--random-weights", "tiny"), "belongs to --task random");
+    wrongUsage(List.of("--task", "inducton"), "unknown task \"inducton\"", "\"induction\"");
     wrongUsage(List.of("--random-weights", "tiny", "--random-prompts", "8"), "--random-prompts=8");
     wrongUsage(
         List.of("--algorithm", "sp", "--circuit-size", 82),

@@ -624,6 +624,17 @@ class DiscoverCommandTest {
   }
 
   @Test
+  void theLibrarysTasksAreWhatOtherOptionsGive() throws IOException {
+    Results embedded = Results.discover(folder.resolve("e"), "--task", "Induction", "--edges", 9);
+    assertEquals(eap.scores(), embedded.scores());
+    Results random =
+        Results.discover(folder.resolve("r"), "--random-weights", "tiny", "--edges", 9);
+    Results task = Results.discover(folder.resolve("t"), "--task", "random", "--edges", 9);
+    assertEquals(random.edges(), task.edges());
+    assertEquals(random.measurements(), task.measurements());
+  }
+
+  @Test
   void everySettingOfAnAlgorithmIsAnOption() {
     picocli.CommandLine.Model.CommandSpec spec =
         new picocli.CommandLine(new DiscoverCommand()).getCommandSpec();

@@ -121,7 +121,10 @@ class ExtendingTest {
     assertTrue(help.out().lines().allMatch(l -> l.length() <= 80), help::out);
     for (String[] what :
         new String[][] {
-          {"algorithms", "displacement"}, {"metrics", "entropy"}, {"ablations", "half_mean"}
+          {"algorithms", "displacement"},
+          {"metrics", "entropy"},
+          {"ablations", "half_mean"},
+          {"tasks", "fresh_induction"}
         }) {
       Ran list = withJar(() -> Ran.command("list", what[0]));
       assertTrue(list.out().lines().anyMatch(l -> l.startsWith(what[1] + " ")), list::out);
@@ -166,6 +169,58 @@ class ExtendingTest {
         Files.readString(out.resolve("edges.json")), Files.readString(again.resolve("edges.json")));
     assertEquals(
         results.measurements().get("metrics"), Results.read(again).measurements().get("metrics"));
+  }
+
+  @Test
+  void aTaskOfAJarRunsAndIsRepeated() throws Exception {
+    Path out = folder.resolve("out");
+    Ran ran =
+        withJar(
+            () ->
+                Ran.command(
+                    "discover",
+                    "--out",
+                    out,
+                    "--task",
+                    "fresh_induction",
+                    "--prompt-length",
+                    12,
+                    "--edges",
+                    "0,9,all"));
+    assertEquals(0, ran.code(), ran::err);
+    assertTrue(ran.out().contains("prompts: 24 from induction"), ran::out);
+    JsonNode run = new ObjectMapper().readTree(Files.readString(out.resolve("run.json")));
+    assertEquals("fresh_induction", run.at("/model/task").asText());
+    assertEquals(12, run.at("/prompts/settings/prompt_length").asInt());
+    assertEquals("none", run.at("/model/sha256").asText());
+    Path again = folder.resolve("again");
+    Ran repeated =
+        withJar(() -> Ran.command("discover", "--run", out.resolve("run.json"), "--out", again));
+    assertEquals(0, repeated.code(), repeated::err);
+    assertEquals(
+        Files.readString(out.resolve("edges.json")), Files.readString(again.resolve("edges.json")));
+    Path longer = folder.resolve("longer");
+    withJar(
+        () -> Ran.command("discover", "--out", longer, "--task", "Fresh_Induction", "--edges", 9));
+    assertNotEquals(
+        Files.readString(out.resolve("edges.json")),
+        Files.readString(longer.resolve("edges.json")));
+    Ran wrong =
+        withJar(() -> Ran.command("discover", "--task", "fresh_induction", "--prompt-length", 5));
+    assertEquals(2, wrong.code());
+    assertTrue(
+        wrong.err().contains("--prompt-length=5 is out of range; give a whole number from 6"),
+        wrong::err);
+    Ran unused =
+        withJar(() -> Ran.command("discover", "--out", longer, "--prompt-length", 8, "--edges", 9));
+    assertTrue(
+        unused
+            .out()
+            .contains("--prompt-length has no effect on induction; it belongs to fresh_induction"),
+        unused::out);
+    Ran without = Ran.command("discover", "--run", out.resolve("run.json"), "--out", again);
+    assertEquals(1, without.code());
+    assertTrue(without.err().contains("unknown task \"fresh_induction\""), without::err);
   }
 
   @Test

@@ -1,10 +1,12 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.catalogue.Catalogue;
+import io.autocircuit.catalogue.Entry;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.prune.PruneAlgorithmProvider;
+import io.autocircuit.task.TaskProvider;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -19,62 +21,86 @@ import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
 
 /**
- * The options that the settings of the catalogue's algorithms make. Algorithms whose settings have
- * the same name share an option; its value is what the chosen one takes.
+ * The options that the settings of a catalogue's entries make. Entries whose settings have the same
+ * name share an option; its value is what the chosen one takes.
+ *
+ * @param <E> the kind of entry
  */
-final class AlgorithmOptions {
-  private static final String ABLATION = PruneAlgorithmProvider.SCORE_ABLATION;
-
-  private final Catalogue<PruneAlgorithmProvider> algorithms;
+final class EntryOptions<E extends Entry> {
+  private final Catalogue<E> entries;
 
   /** By the option's name, in order. */
   private final Map<String, List<Declared>> options = new LinkedHashMap<>();
 
-  /** A setting of an algorithm. */
-  private record Declared(PruneAlgorithmProvider algorithm, Setting setting) {}
+  /** A setting of an entry. */
+  private record Declared(Entry entry, Setting setting) {}
 
   /**
    * Names the options.
    *
+   * @param entries whose settings are options
+   * @param fixed the keys of those whose settings the command has options for already
    * @param taken names of the command's other options; a setting of such a name is called {@code
-   *     --ALGORITHM-SETTING}
+   *     --ENTRY-SETTING}
    */
-  AlgorithmOptions(Catalogue<PruneAlgorithmProvider> algorithms, Set<String> taken) {
-    this.algorithms = algorithms;
-    for (PruneAlgorithmProvider a : algorithms) {
-      for (Setting s : a.settings()) {
+  EntryOptions(Catalogue<E> entries, Set<String> fixed, Set<String> taken) {
+    this.entries = entries;
+    for (E e : entries) {
+      if (fixed.contains(e.key())) {
+        continue;
+      }
+      for (Setting s : e.settings()) {
         String name =
             taken.contains(s.option())
-                ? "--" + a.key() + "-" + s.option().substring(2)
+                ? "--" + e.key() + "-" + s.option().substring(2)
                 : s.option();
-        options.computeIfAbsent(name, n -> new ArrayList<>()).add(new Declared(a, s));
+        options.computeIfAbsent(name, n -> new ArrayList<>()).add(new Declared(e, s));
       }
     }
   }
 
-  /** Adds the options to {@code discover}. */
+  /** Adds the options of algorithms and tasks to {@code discover}. */
   static final class Adder implements CommandLine.IModelTransformer {
     @Override
     public CommandSpec transform(CommandSpec spec) {
-      AlgorithmOptions options =
-          new AlgorithmOptions(PruneAlgorithmProvider.catalogue(), spec.optionsMap().keySet());
-      ArgGroupSpec.Builder group =
-          ArgGroupSpec.builder()
-              .validate(false)
-              .order(DiscoverOptions.SETTINGS)
-              .heading("%nSettings of the algorithms:%n");
-      options.options.forEach((name, declared) -> group.addArg(option(name, declared)));
-      spec.addArgGroup(group.build());
-      ((DiscoverCommand) spec.userObject()).options = options;
+      DiscoverCommand command = (DiscoverCommand) spec.userObject();
+      command.tasks =
+          new EntryOptions<>(
+              TaskProvider.catalogue(), RunOptions.FIXED_TASKS, spec.optionsMap().keySet());
+      command.tasks.add(spec, "tasks", DiscoverOptions.TASKS);
+      command.algorithms =
+          new EntryOptions<>(
+              PruneAlgorithmProvider.catalogue(), Set.of(), spec.optionsMap().keySet());
+      command.algorithms.add(spec, "algorithms", DiscoverOptions.ALGORITHMS);
       return spec;
     }
   }
 
+  private void add(CommandSpec spec, String what, int order) {
+    if (!options.isEmpty()) {
+      ArgGroupSpec.Builder group =
+          ArgGroupSpec.builder()
+              .validate(false)
+              .order(order)
+              .heading("%nSettings of the " + what + ":%n");
+      options.forEach((name, declared) -> group.addArg(option(name, declared)));
+      spec.addArgGroup(group.build());
+    }
+  }
+
   /** The keys, for the help of {@code --algorithm}. */
-  static final class Keys implements Iterable<String> {
+  static final class Algorithms implements Iterable<String> {
     @Override
     public Iterator<String> iterator() {
       return PruneAlgorithmProvider.catalogue().keys().iterator();
+    }
+  }
+
+  /** The keys, for the help of {@code --task}. */
+  static final class Tasks implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return TaskProvider.catalogue().keys().iterator();
     }
   }
 
@@ -87,7 +113,12 @@ final class AlgorithmOptions {
     if (plain) {
       return option.type(boolean.class).arity("0").build();
     }
-    option.type(String.class).paramLabel(label(declared.get(0).setting().type()));
+    SettingType first = declared.get(0).setting().type();
+    option.paramLabel(label(first));
+    if (first instanceof SettingType.Several) {
+      return option.type(List.class).auxiliaryTypes(String.class).arity("1").build();
+    }
+    option.type(String.class);
     return flag ? option.arity("0..1").fallbackValue("true").build() : option.arity("1").build();
   }
 
@@ -109,7 +140,7 @@ final class AlgorithmOptions {
   private static String help(List<Declared> declared) {
     Map<String, List<String>> keys = new LinkedHashMap<>();
     for (Declared d : declared) {
-      keys.computeIfAbsent(d.setting().help(), h -> new ArrayList<>()).add(d.algorithm().key());
+      keys.computeIfAbsent(d.setting().help(), h -> new ArrayList<>()).add(d.entry().key());
     }
     List<String> parts = new ArrayList<>();
     keys.forEach((help, who) -> parts.add(String.join(", ", who) + ": " + help));
@@ -121,56 +152,54 @@ final class AlgorithmOptions {
     return text.replace("%", "%%").replace("${", "$${").replace("@|", "@ |");
   }
 
-  /** The algorithms that there are. */
-  Catalogue<PruneAlgorithmProvider> algorithms() {
-    return algorithms;
-  }
-
-  /** Whether an option is a setting of algorithms. */
-  boolean contains(String option) {
-    return options.containsKey(option);
+  /** The entries that there are. */
+  Catalogue<E> entries() {
+    return entries;
   }
 
   /**
-   * The settings of an algorithm, as the command line gives them. Those of others are checked too.
+   * The settings of an entry, as the command line gives them. Those of others are checked too.
    *
-   * @param ablation what the setting {@value PruneAlgorithmProvider#SCORE_ABLATION} is where its
-   *     option is not given; null for its default
+   * @param others values of settings whose options are not given
    * @throws IllegalArgumentException if a value is not allowed
    */
-  Settings settings(PruneAlgorithmProvider algorithm, ParseResult given, String ablation) {
-    Map<String, Object> values = new HashMap<>();
-    if (ablation != null
-        && algorithm.settings().stream().anyMatch(s -> s.name().equals(ABLATION))) {
-      values.put(ABLATION, ablation);
-    }
+  Settings settings(E entry, ParseResult given, Map<String, Object> others) {
+    Map<String, Object> values = new HashMap<>(others);
+    values.keySet().retainAll(entry.settings().stream().map(Setting::name).toList());
     options.forEach(
         (name, declared) -> {
           if (given.hasMatchedOption(name)) {
-            String text = String.valueOf(given.matchedOption(name).<Object>getValue());
+            String text = text(given, name);
             declared.stream()
-                .filter(d -> d.algorithm() == algorithm)
+                .filter(d -> d.entry() == entry)
                 .findFirst()
                 .ifPresentOrElse(
                     d -> values.put(d.setting().name(), d.setting().parse(name, text)),
                     () -> requireMeaning(name, text, declared));
           }
         });
-    return Settings.of(algorithm.settings(), values);
+    return Settings.of(entry.settings(), values);
   }
 
-  /** That every option that is given is allowed for one of its algorithms. */
+  /** What was typed; items of a list may be given one after another. */
+  private static String text(ParseResult given, String name) {
+    Object value = given.matchedOption(name).getValue();
+    return value instanceof List<?> items
+        ? String.join(",", items.stream().map(String::valueOf).toList())
+        : String.valueOf(value);
+  }
+
+  /** That every option that is given is allowed for one of its entries. */
   void requireAllowed(ParseResult given) {
     options.forEach(
         (name, declared) -> {
           if (given.hasMatchedOption(name)) {
-            requireMeaning(
-                name, String.valueOf(given.matchedOption(name).<Object>getValue()), declared);
+            requireMeaning(name, text(given, name), declared);
           }
         });
   }
 
-  /** That the value of an option is allowed for one of the algorithms that have it. */
+  /** That the value of an option is allowed for one of the entries that have it. */
   private static void requireMeaning(String name, String text, List<Declared> declared) {
     IllegalArgumentException first = null;
     for (Declared d : declared) {
@@ -185,22 +214,23 @@ final class AlgorithmOptions {
   }
 
   /**
-   * A sentence for each option that was given but belongs to other algorithms.
+   * A sentence for each option that was given but belongs to other entries.
    *
-   * @param algorithm the chosen one; null for saved scores
+   * @param chosen the chosen one; null for none
+   * @param name what it is called
    */
-  List<String> unused(PruneAlgorithmProvider algorithm, ParseResult given) {
+  List<String> unused(E chosen, String name, ParseResult given) {
     List<String> notes = new ArrayList<>();
     options.forEach(
-        (name, declared) -> {
-          if (given.hasMatchedOption(name)
-              && declared.stream().noneMatch(d -> d.algorithm() == algorithm)) {
+        (option, declared) -> {
+          if (given.hasMatchedOption(option)
+              && declared.stream().noneMatch(d -> d.entry() == chosen)) {
             notes.add(
-                name
+                option
                     + " has no effect on "
-                    + (algorithm == null ? "saved scores" : algorithm.key())
+                    + name
                     + "; it belongs to "
-                    + String.join(", ", declared.stream().map(d -> d.algorithm().key()).toList()));
+                    + String.join(", ", declared.stream().map(d -> d.entry().key()).toList()));
           }
         });
     return notes;
