@@ -101,6 +101,13 @@ public final class Run implements AutoCloseable {
                         spec.machine()
                             .map(m -> DeviceRequest.parse(m.device()))
                             .orElse(DeviceRequest.AUTO)));
+    if (spec.prompts().source() instanceof PromptSource.File f) {
+      f.file().requireRegular();
+    }
+    if (spec.scoring() instanceof Saved s) {
+      s.file().requireRegular();
+    }
+    spec.official().ifPresent(StoredFile::requireRegular);
     FutureTask<RunSpec> reading = new FutureTask<>(spec::pinned);
     Thread reader = new Thread(reading, "autocircuit-fingerprints");
     reader.setDaemon(true);

@@ -1,6 +1,8 @@
 package io.autocircuit.experiment;
 
+import io.autocircuit.files.DataException;
 import io.autocircuit.files.Fingerprint;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Objects;
 import java.util.Optional;
@@ -34,10 +36,25 @@ public record StoredFile(Path path, Optional<String> sha256) {
   }
 
   /**
+   * Checks that it can be read twice: to be hashed, and to be used.
+   *
+   * @throws DataException if it is a pipe or a device
+   */
+  void requireRegular() {
+    if (Files.exists(path) && !Files.isRegularFile(path) && !Files.isDirectory(path)) {
+      throw new DataException(
+          "file="
+              + path
+              + " is a pipe or a device, and a run's files are read twice; write it to a file, and"
+              + " give that");
+    }
+  }
+
+  /**
    * The file as it is now.
    *
    * @return with its SHA-256
-   * @throws io.autocircuit.files.DataException if it cannot be read
+   * @throws DataException if it cannot be read
    */
   StoredFile pinned() {
     return new StoredFile(path, Optional.of(Fingerprint.of(path)));

@@ -161,6 +161,14 @@ class DiscoverBadInputTest {
   }
 
   @Test
+  @org.junit.jupiter.api.condition.EnabledOnOs(org.junit.jupiter.api.condition.OS.LINUX)
+  void whatCannotBeReadTwice() {
+    for (String option : List.of("--dataset", "--official", "--scores")) {
+      bad(List.of(option, "/dev/null"), "/dev/null is a pipe or a device", "write it to a file");
+    }
+  }
+
+  @Test
   void malformedPromptsTellThePlace() throws IOException {
     Path file =
         Files.writeString(folder.resolve("p.json"), "{\"prompts\": [\n{\"clean\": [1 2]}]}");
