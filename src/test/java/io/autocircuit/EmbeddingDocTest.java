@@ -31,10 +31,12 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import javax.tools.ToolProvider;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What docs/embedding.md shows compiles and runs, as one program. */
+@Tag("slow")
 class EmbeddingDocTest {
   private static final String EMBEDDED = "/io/autocircuit/datasets/induction/";
   private static final List<String> PACKAGES =

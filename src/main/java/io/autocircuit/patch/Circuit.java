@@ -131,18 +131,6 @@ public final class Circuit {
   }
 
   /**
-   * Whether the end reads, along edges of this circuit, the node that an edge leads to. Edges of
-   * which that is not so change nothing.
-   *
-   * @param edge canonical index of an edge of the graph, in this circuit or not
-   * @return true for every edge into the end of the stream
-   * @throws IndexOutOfBoundsException if the graph has no such edge
-   */
-  public boolean reads(int edge) {
-    return CircuitPlan.of(this, false, false).reads(edge);
-  }
-
-  /**
    * Its canonical edge indices.
    *
    * @return a copy, the caller's to change

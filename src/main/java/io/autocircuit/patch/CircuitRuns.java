@@ -93,6 +93,19 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
   }
 
   /**
+   * Whether the end reads, along edges of a circuit, the node that an edge leads to. Edges of which
+   * that is not so change nothing.
+   *
+   * @param circuit the circuit
+   * @param edge canonical index of an edge of the graph, in the circuit or not
+   * @return true for every edge into the end of the stream
+   * @throws IndexOutOfBoundsException if the graph has no such edge
+   */
+  public static boolean reads(Circuit circuit, int edge) {
+    return CircuitPlan.of(circuit, false, false).reads(edge);
+  }
+
+  /**
    * Evaluates circuits on batches, one micro-batch after another, all circuits of one in turn;
    * where that is faster, several at once ({@link Evaluations#circuitsAtOnce}). With several
    * workers ({@link PatchableModel#withWorkers}) each takes a micro-batch, and the visitor is

@@ -150,28 +150,6 @@ public record MemoryBudget(long bytes) {
     return OptionalLong.empty();
   }
 
-  /**
-   * How many prompts can be run together.
-   *
-   * @param need of what is run
-   * @param wanted at least 1
-   * @return 1 to {@code wanted}
-   * @throws IllegalArgumentException if one prompt alone exceeds the budget
-   */
-  public int prompts(MemoryEstimate need, int wanted) {
-    if (need.bytes(1) > bytes) {
-      throw new IllegalArgumentException(
-          "memory budget="
-              + this
-              + " is too small: one prompt of tokens="
-              + need.length()
-              + " needs "
-              + text(need.bytes(1), true)
-              + "; allow at least that much (--memory), or give shorter prompts");
-    }
-    return (int) Math.min(wanted, (bytes - need.fixed()) / need.perPrompt());
-  }
-
   /** Such as {@code 1.5g}; or {@code unlimited}. */
   @Override
   public String toString() {
@@ -179,7 +157,7 @@ public record MemoryBudget(long bytes) {
   }
 
   /** Three or four digits and a unit that {@link #parse} reads. */
-  private static String text(long bytes, boolean up) {
+  static String text(long bytes, boolean up) {
     double value = bytes;
     int power = 0;
     while (value >= UNIT && power < 4) {

@@ -71,6 +71,28 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
   }
 
   /**
+   * How many prompts can be run together.
+   *
+   * @param budget what they may take
+   * @param wanted at least 1
+   * @return 1 to {@code wanted}
+   * @throws IllegalArgumentException if one prompt alone exceeds the budget
+   */
+  public int prompts(MemoryBudget budget, int wanted) {
+    if (bytes(1) > budget.bytes()) {
+      throw new IllegalArgumentException(
+          "memory budget="
+              + budget
+              + " is too small: one prompt of tokens="
+              + length
+              + " needs "
+              + MemoryBudget.text(bytes(1), true)
+              + "; allow at least that much (--memory), or give shorter prompts");
+    }
+    return (int) Math.min(wanted, (budget.bytes() - fixed) / perPrompt());
+  }
+
+  /**
    * Estimates for one circuit or mask at a time.
    *
    * @param model the model, its graph, type, device and slice

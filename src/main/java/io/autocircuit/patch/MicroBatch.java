@@ -72,10 +72,8 @@ public record MicroBatch(int batch, int first, PromptBatch prompts) {
       int size =
           model.memory().equals(MemoryBudget.UNLIMITED)
               ? prompts
-              : model
-                  .memory()
-                  .prompts(
-                      MemoryEstimate.of(model, work, ablation, batch.clean().length()), prompts);
+              : MemoryEstimate.of(model, work, ablation, batch.clean().length())
+                  .prompts(model.memory(), prompts);
       all.add(split(b, batch, size));
     }
     return List.copyOf(all);

@@ -8,6 +8,7 @@ import io.autocircuit.objective.Divergence;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.Evaluations;
 import io.autocircuit.patch.Evaluations.Direction;
 import io.autocircuit.patch.MemoryEstimate.Work;
@@ -317,7 +318,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
         DestNode to = graph.edge(e).destination();
         if (!to.equals(reader)) {
           reader = to;
-          read = Circuit.of(graph, rest).reads(e);
+          read = CircuitRuns.reads(Circuit.of(graph, rest), e);
         }
         changes.add(read);
         if (read) {

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.Test;
  * thread sanitizer sees the baseline alone, whose parallel code is the same, on threads of {@code
  * native/test/threads.cpp} in place of libgomp: races inside a kernel and between calls at once.
  */
+@Tag("slow")
 class NativeSanitizersTest {
   private static final Path NATIVE = Path.of("native").toAbsolutePath();
   private static final Path OUT = Path.of("target", "native-sanitizers").toAbsolutePath();

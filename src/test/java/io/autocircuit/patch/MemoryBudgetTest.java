@@ -121,12 +121,12 @@ class MemoryBudgetTest {
   @Test
   void choosesAsManyPromptsAsFit() {
     MemoryEstimate need = new MemoryEstimate(16, 100, 7, 3);
-    assertEquals(1, new MemoryBudget(110).prompts(need, 5));
-    assertEquals(1, new MemoryBudget(119).prompts(need, 5));
-    assertEquals(2, new MemoryBudget(120).prompts(need, 5));
-    assertEquals(5, new MemoryBudget(1000).prompts(need, 5));
-    assertEquals(Integer.MAX_VALUE, MemoryBudget.UNLIMITED.prompts(need, Integer.MAX_VALUE));
-    assertThrows(IllegalArgumentException.class, () -> new MemoryBudget(109).prompts(need, 5));
+    assertEquals(1, need.prompts(new MemoryBudget(110), 5));
+    assertEquals(1, need.prompts(new MemoryBudget(119), 5));
+    assertEquals(2, need.prompts(new MemoryBudget(120), 5));
+    assertEquals(5, need.prompts(new MemoryBudget(1000), 5));
+    assertEquals(Integer.MAX_VALUE, need.prompts(MemoryBudget.UNLIMITED, Integer.MAX_VALUE));
+    assertThrows(IllegalArgumentException.class, () -> need.prompts(new MemoryBudget(109), 5));
     assertThrows(IllegalArgumentException.class, () -> new MemoryBudget(0));
   }
 }
