@@ -193,6 +193,17 @@ public record Discovery(
   }
 
   /**
+   * A builder whose algorithm is given later: one that belongs to {@link DiscoveryBuilder#graph},
+   * such as {@link io.autocircuit.prune.SavedScores#read saved scores}.
+   *
+   * @param task the model and its prompts
+   * @return a builder without an algorithm
+   */
+  public static DiscoveryBuilder builder(Task task) {
+    return new DiscoveryBuilder(task, null);
+  }
+
+  /**
    * A builder for discoveries that are not the usual one.
    *
    * @param task the model and its prompts

@@ -162,7 +162,7 @@ public final class Run implements AutoCloseable {
                 new Machine(
                     on.device().toString(), kernels.kernels().name(), threads, memory.bytes())));
     DiscoveryBuilder builder =
-        Discovery.builder(task, null)
+        Discovery.builder(task)
             .kernels(kernels.kernels())
             .separateQkv(spec.graph().separateQkv())
             .tokenPositions(spec.graph().tokenPositions())

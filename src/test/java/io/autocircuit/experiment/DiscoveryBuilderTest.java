@@ -99,7 +99,7 @@ class DiscoveryBuilderTest {
                     io.autocircuit.catalogue.Settings.of(
                         sp.settings(), java.util.Map.of("circuit_size", 99_999)),
                     PruneContext.STANDARD)));
-    assertThrows(IllegalStateException.class, () -> Discovery.builder(task, null).build());
+    assertThrows(IllegalStateException.class, () -> Discovery.builder(task).build());
   }
 
   private static void unfit(String part, DiscoveryBuilder builder) {
