@@ -299,7 +299,7 @@ public final class DiscoveryBuilder {
     }
     TokenizedDataset.Split parts = split.of(data, seed);
     List<PromptBatch> train = batches(parts.train());
-    List<PromptBatch> test = parts.test() == parts.train() ? train : batches(parts.test());
+    List<PromptBatch> test = parts.test().equals(parts.train()) ? train : batches(parts.test());
     int workers =
         threads == 0 ? 1 : Parallelism.of(task.model().config(), train, threads).workers();
     return new Discovery(
