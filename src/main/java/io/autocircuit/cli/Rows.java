@@ -31,7 +31,7 @@ record Rows(Map<String, String> rows) {
           }
           used = column;
           boolean first = true;
-          for (String word : text.split(" ")) {
+          for (String word : text.split(" ", -1)) {
             if (!first && used + 1 + word.length() > width) {
               out.append('\n').append(" ".repeat(column + 2));
               used = column + 2;

@@ -74,7 +74,7 @@ class ExtendingTest {
             .run(null, messages, messages, words.toArray(String[]::new));
     assertEquals(0, failed, messages::toString);
     for (String line : blocks("text")) {
-      String[] parts = line.strip().split(": ");
+      String[] parts = line.strip().split(": ", -1);
       Path file = jar.resolve(parts[0]);
       Files.createDirectories(file.getParent());
       Files.writeString(file, parts[1] + "\n");
