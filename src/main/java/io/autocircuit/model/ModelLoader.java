@@ -96,7 +96,7 @@ public final class ModelLoader {
     String type = c.text("model_type");
     List<Architecture> all =
         Architecture.catalogue().entries().stream()
-            .filter(a -> a != KnownArchitectures.HOOKED_TRANSFORMER)
+            .filter(a -> !a.key().equals(KnownArchitectures.HOOKED_TRANSFORMER.key()))
             .toList();
     return all.stream()
         .filter(a -> a.key().equals(type))
