@@ -217,13 +217,13 @@ final class DiscoverCommand implements Callable<Integer> {
     if (input.run != null) {
       return;
     }
+    if (input.task != null && input.model != null) {
+      throw usage("give --task or --model, not both: a task has a model of its own");
+    }
     if (input.model != null && input.dataset == null) {
       throw usage(
           "--model needs --dataset FILE: prompt pairs for this model (the embedded prompts belong"
               + " to the embedded model)");
-    }
-    if (input.task != null && input.model != null) {
-      throw usage("give --task or --model, not both: a task has a model of its own");
     }
     boolean random = input.randomWeights != null || random(input.task);
     if (input.randomWeights != null && input.task != null && !random(input.task)) {
