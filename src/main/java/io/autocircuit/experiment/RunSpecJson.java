@@ -36,11 +36,9 @@ final class RunSpecJson {
 
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
 
-  private final String source;
   private final Path folder;
 
-  private RunSpecJson(String source, Path folder) {
-    this.source = source;
+  private RunSpecJson(Path folder) {
     this.folder = folder;
   }
 
@@ -206,7 +204,7 @@ final class RunSpecJson {
    * @throws DataException if it is none
    */
   static RunSpec read(JsonNode tree, String source, Path folder) {
-    RunSpecJson reader = new RunSpecJson(source, folder);
+    RunSpecJson reader = new RunSpecJson(folder);
     JsonNode format = tree.path("format");
     if (format.isInt() && format.intValue() != FORMAT) {
       throw new DataException(
