@@ -184,14 +184,19 @@ final class BenchCommand implements Callable<Integer> {
           r.plainGflops() / r.productGflops());
       r.peakNativeMegabytes()
           .forEach((k, v) -> out.printf(Locale.ROOT, "peak memory of %s: %.0f MB%n", k, v));
-      if (json != null) {
-        String text =
-            new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(root)
-                + "\n";
-        AtomicFile.write(json, o -> o.write(text.getBytes(StandardCharsets.UTF_8)));
-      }
+      write(root);
     }
     return 0;
+  }
+
+  /** Writes the figures to the file that was asked for. */
+  private void write(Map<String, Object> root) throws Exception {
+    if (json != null) {
+      String text =
+          new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(root)
+              + "\n";
+      AtomicFile.write(json, o -> o.write(text.getBytes(StandardCharsets.UTF_8)));
+    }
   }
 
   private PromptBatch prompts(Transformer transformer) {

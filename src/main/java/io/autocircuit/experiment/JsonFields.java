@@ -220,7 +220,7 @@ final class JsonFields {
     return inner(name).require(List.of(names));
   }
 
-  /** An object whose field "kind" says which fields it has. */
+  /** An object that says by its kind which fields it has. */
   JsonFields variant(String name, List<String> kinds, Function<String, List<String>> fields) {
     JsonFields inner = inner(name);
     JsonNode kind = inner.object.path("kind");
