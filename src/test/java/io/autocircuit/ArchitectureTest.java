@@ -17,6 +17,7 @@ import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,6 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
  * The library keeps {@link ArchitectureRules}, and each rule notices the classes under {@code
  * io.autocircuit.violations} that were written to break it, and no other.
  */
+@Tag("slow")
 class ArchitectureTest {
   private static final String VIOLATIONS = "io.autocircuit.violations";
   private static final Path BASE = Path.of(System.getProperty("basedir", ""));

@@ -19,10 +19,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.tools.JavaCompiler;
 import javax.tools.ToolProvider;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What README.md shows works as it stands there. */
+@Tag("slow")
 class ReadmeTest {
   private static final Path README = Path.of("README.md");
   private static final int LONGEST_EXAMPLE = 15;

@@ -61,6 +61,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -68,6 +69,7 @@ import org.junit.jupiter.api.io.TempDir;
  * AutoCircuit's known defects, each with the right behaviour: {@code docs/defects.md} lists them
  * under the same letters and numbers, and names the tests of those that are not here.
  */
+@Tag("slow")
 class SpecificationDefectsTest {
   private static final int LENGTH = 4;
 

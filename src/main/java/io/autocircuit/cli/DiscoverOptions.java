@@ -2,6 +2,9 @@ package io.autocircuit.cli;
 
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
+import io.autocircuit.experiment.Precision;
+import io.autocircuit.model.OutputSlice;
+import io.autocircuit.patch.PatchType;
 import java.nio.file.Path;
 import java.util.List;
 import picocli.CommandLine.Option;
@@ -15,25 +18,6 @@ final class DiscoverOptions {
   static final int ALGORITHMS = 4;
 
   private DiscoverOptions() {}
-
-  /** Positions that are looked at. */
-  enum Slice {
-    LAST,
-    NOT_FIRST,
-    ALL
-  }
-
-  /** Which patch type. */
-  enum Patching {
-    TREE,
-    EDGE
-  }
-
-  /** Number type of the computation. */
-  enum Precision {
-    FLOAT32,
-    FLOAT64
-  }
 
   /** Model and prompts. */
   static final class Input {
@@ -244,7 +228,7 @@ final class DiscoverOptions {
         description =
             "tree: ablate all but the circuit in clean runs; edge: patch the circuit into corrupt"
                 + " runs (default: ${DEFAULT-VALUE}).")
-    Patching patchType;
+    PatchType patchType;
 
     @Option(
         names = "--reverse-clean-corrupt",
@@ -281,7 +265,7 @@ final class DiscoverOptions {
         description =
             "Positions whose logits are looked at: last, not_first or all (default:"
                 + " ${DEFAULT-VALUE}).")
-    Slice slice;
+    OutputSlice slice;
   }
 
   /** Where results go. */

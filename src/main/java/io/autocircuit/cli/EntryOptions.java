@@ -13,6 +13,7 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.ArgGroupSpec;
@@ -108,8 +109,7 @@ final class EntryOptions<E extends Entry> {
     OptionSpec.Builder option = OptionSpec.builder(name).description(escaped(help(declared)));
     boolean flag = declared.stream().anyMatch(d -> d.setting().type() instanceof SettingType.Flag);
     boolean plain =
-        declared.stream()
-            .allMatch(d -> d.setting().defaultValue().equals(java.util.Optional.of(false)));
+        declared.stream().allMatch(d -> d.setting().defaultValue().equals(Optional.of(false)));
     if (plain) {
       return option.type(boolean.class).arity("0").build();
     }

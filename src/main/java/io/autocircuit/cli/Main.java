@@ -3,16 +3,20 @@ package io.autocircuit.cli;
 import io.autocircuit.catalogue.CatalogueException;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
+import io.autocircuit.experiment.Precision;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.Suggestions;
 import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.kernels.cuda.CudaException;
+import io.autocircuit.model.OutputSlice;
+import io.autocircuit.patch.PatchType;
 import io.autocircuit.tensor.NativeTuning;
 import java.io.PrintWriter;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import picocli.CommandLine;
@@ -107,11 +111,11 @@ public final class Main implements Runnable {
     line.setOut(out);
     line.setErr(err);
     line.setUsageHelpAutoWidth(true);
-    register(line, BosPolicy.values());
-    register(line, MultiTokenAnswers.values());
-    register(line, DiscoverOptions.Patching.values());
-    register(line, DiscoverOptions.Precision.values());
-    register(line, DiscoverOptions.Slice.values());
+    register(line, BosPolicy.values(), Main::lower);
+    register(line, MultiTokenAnswers.values(), Main::lower);
+    register(line, PatchType.values(), PatchType::key);
+    register(line, Precision.values(), Precision::key);
+    register(line, OutputSlice.values(), OutputSlice::key);
     line.registerConverter(
         ListCommand.What.class,
         text -> new ListCommand.What(known(text, ListCommand.What.names())));
@@ -121,9 +125,14 @@ public final class Main implements Runnable {
     return line;
   }
 
+  private static String lower(Enum<?> value) {
+    return value.name().toLowerCase(Locale.ROOT);
+  }
+
   /** Names of an enumeration in any case, and a message with the nearest ones. */
-  private static <E extends Enum<E>> void register(CommandLine line, E[] values) {
-    List<String> names = Stream.of(values).map(v -> v.name().toLowerCase(Locale.ROOT)).toList();
+  private static <E extends Enum<E>> void register(
+      CommandLine line, E[] values, Function<? super E, String> name) {
+    List<String> names = Stream.of(values).map(name).toList();
     line.registerConverter(
         values[0].getDeclaringClass(), text -> values[names.indexOf(known(text, names))]);
   }

@@ -6,7 +6,6 @@ import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
 import io.autocircuit.experiment.CatalogueTask;
 import io.autocircuit.experiment.ModelSource;
-import io.autocircuit.experiment.Precision;
 import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.PromptSplit;
 import io.autocircuit.experiment.RunJudging;
@@ -15,11 +14,9 @@ import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.StoredFile;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.metric.Metric;
-import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.CircuitRuns;
-import io.autocircuit.patch.PatchType;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.PruneContext;
 import io.autocircuit.task.EmbeddedTask;
@@ -139,10 +136,7 @@ record RunOptions(
         Optional.ofNullable(input.processing).map(WeightProcessing::parse);
     return RunSpec.of(model(), PromptSource.embedded(), scores())
         .withProcessing(processing)
-        .withPrecision(
-            input.precision == DiscoverOptions.Precision.FLOAT32
-                ? Precision.FLOAT32
-                : Precision.FLOAT64)
+        .withPrecision(input.precision)
         .withPrompts(prompts())
         .withGraph(new RunSpec.Graph(scoring.separateQkv, scoring.tokenPositions))
         .withJudging(judged())
@@ -212,7 +206,7 @@ record RunOptions(
     }
     return new RunJudging(
         new CircuitRuns(
-            patchType(),
+            judging.patchType,
             scoring.ablation == null ? Ablation.RESAMPLE : Ablation.of(scoring.ablation),
             judging.reverse),
         sizes,
@@ -220,11 +214,7 @@ record RunOptions(
         judging.metrics == null
             ? Metric.all()
             : judging.metrics.stream().map(Metric.catalogue()::get).distinct().toList(),
-        switch (judging.slice) {
-          case LAST -> OutputSlice.LAST_SEQ;
-          case NOT_FIRST -> OutputSlice.NOT_FIRST_SEQ;
-          case ALL -> OutputSlice.ALL;
-        });
+        judging.slice);
   }
 
   private RunSpec.Scoring scores() {
@@ -240,14 +230,8 @@ record RunOptions(
                 ? Map.of()
                 : Map.of(PruneAlgorithmProvider.SCORE_ABLATION, scoring.ablation));
     if (!entry.needsOfficial()) { // settings that do not go together are refused before the work
-      entry.create(settings, new PruneContext(input.seed, patchType(), Optional.empty()));
+      entry.create(settings, new PruneContext(input.seed, judging.patchType, Optional.empty()));
     }
     return new RunSpec.Algorithm(entry.key(), settings);
-  }
-
-  private PatchType patchType() {
-    return judging.patchType == DiscoverOptions.Patching.TREE
-        ? PatchType.TREE_PATCH
-        : PatchType.EDGE_PATCH;
   }
 }

@@ -185,6 +185,7 @@ public final class FileSet {
       Files.createSymbolicLink(hidden.resolve(CURRENT), directory.getFileSystem().getPath(OLD));
       return true;
     } catch (IOException | UnsupportedOperationException e) {
+      // FAT, some network drives, Windows without the right: files are moved one by one, each whole
       return false;
     }
   }
@@ -199,6 +200,8 @@ public final class FileSet {
       try {
         Files.createLink(second, file);
       } catch (IOException | UnsupportedOperationException e) {
+        // no hard links on this file system, or another owner's file: a copy does as well; what is
+        // wrong with the file or the disk itself, the copy reports
         Files.copy(file, second, StandardCopyOption.COPY_ATTRIBUTES);
       }
     }

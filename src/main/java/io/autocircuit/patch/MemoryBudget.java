@@ -13,7 +13,8 @@ import org.bytedeco.javacpp.Pointer;
 
 /**
  * How much native memory the runs of a model may take, beside its weights. A batch that needs more
- * is run in micro-batches of whole prompts, one after another; results do not depend on it.
+ * is run in micro-batches of whole prompts, one after another; results do not depend on it but for
+ * the rounding of micro-batches.
  *
  * <p>The need is that of {@link MemoryEstimate}. Java's heap, and what libtorch takes once for
  * itself, are not part of it.

@@ -23,6 +23,7 @@ import java.util.Map;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -33,6 +34,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * Whatever is wrong, {@code discover} prints one clear line on standard error, ends with 2 for
  * wrong usage and 1 for bad data, and leaves nothing behind.
  */
+@Tag("slow")
 class DiscoverBadInputTest {
   private static final ObjectMapper JSON = new ObjectMapper();
 

@@ -12,9 +12,12 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.data.BosPolicy;
+import io.autocircuit.experiment.Precision;
 import io.autocircuit.metric.Metric;
+import io.autocircuit.model.OutputSlice;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.PatchType;
 import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.prune.PruneAlgorithmProvider;
@@ -568,14 +571,14 @@ class DiscoverCommandTest {
             BosPolicy.values(),
             LogitFunction.values(),
             MaskFunction.values(),
-            MaskGradient.AnswerFunction.values(),
-            DiscoverOptions.Patching.values(),
-            DiscoverOptions.Precision.values(),
-            DiscoverOptions.Slice.values())) {
+            MaskGradient.AnswerFunction.values())) {
       for (Enum<?> name : names) {
         values.add(name.name().toLowerCase(Locale.ROOT));
       }
     }
+    Stream.of(PatchType.values()).map(PatchType::key).forEach(values::add);
+    Stream.of(Precision.values()).map(Precision::key).forEach(values::add);
+    Stream.of(OutputSlice.values()).map(OutputSlice::key).forEach(values::add);
     for (String value : values) {
       assertTrue(text.contains(value), value);
     }

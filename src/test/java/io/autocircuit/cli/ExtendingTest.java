@@ -32,10 +32,12 @@ import java.util.regex.Pattern;
 import javax.tools.ToolProvider;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What docs/extending.md adds is compiled as it stands there, registered, and works. */
+@Tag("slow")
 class ExtendingTest {
   private static final Path PAGE = Path.of(System.getProperty("basedir", ""), "docs/extending.md");
 

@@ -15,11 +15,13 @@ import java.util.List;
 import java.util.Random;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** {@code run.json} that somebody has changed, or that is damaged. */
+@Tag("slow")
 class RunSpecFilesTest {
   private static final ObjectMapper JSON = new ObjectMapper();
 

@@ -78,6 +78,39 @@ class FileSetTest {
   }
 
   @Test
+  void whereLinksCannotBeMadeFilesAreMovedOneByOne() throws IOException {
+    FileSet files = new FileSet(folder, List.of("a", "b"), List.of("extra"));
+    files.replace(fresh -> write(fresh, "old", "a", "b", "extra"));
+    assertEquals(Map.of("a", "old", "b", "old", "extra", "old"), read(folder, "a", "b", "extra"));
+    files.replace(
+        fresh -> {
+          write(fresh, "new", "a", "b");
+          Files.writeString(fresh.resolveSibling("current"), "in the way of the link");
+        });
+    assertEquals(Map.of("a", "new", "b", "new"), read(folder, "a", "b", "extra"));
+    try (Stream<Path> left = Files.list(folder)) {
+      assertEquals(2, left.count());
+    }
+  }
+
+  private static void write(Path directory, String text, String... names) throws IOException {
+    for (String name : names) {
+      Files.writeString(directory.resolve(name), text);
+    }
+  }
+
+  private static Map<String, String> read(Path directory, String... names) throws IOException {
+    Map<String, String> found = new TreeMap<>();
+    for (String name : names) {
+      if (Files.exists(directory.resolve(name))) {
+        assertFalse(Files.isSymbolicLink(directory.resolve(name)));
+        found.put(name, Files.readString(directory.resolve(name)));
+      }
+    }
+    return found;
+  }
+
+  @Test
   void aFailureKeepsTheOldFilesAndLeavesNoOther() throws IOException {
     prepare(folder, Before.ALL_FILES);
     Map<String, String> old = read(folder);

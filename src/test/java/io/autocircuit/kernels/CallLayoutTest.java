@@ -66,26 +66,17 @@ class CallLayoutTest {
         .waitFor();
   }
 
-  private static boolean compiler() throws InterruptedException {
-    try {
-      return new ProcessBuilder("g++", "--version")
-              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-              .start()
-              .waitFor()
-          == 0;
-    } catch (IOException e) {
-      return false;
-    }
-  }
-
   @Test
   void everyFieldIsWhereTheCompilerPutsIt() throws Exception {
-    assumeTrue(compiler(), "no g++: the layouts of calls are not compared with C");
+    assumeTrue(
+        Programs.run("g++", "--version"), "no g++: the layouts of calls are not compared with C");
     Path log = directory.resolve("log.txt");
-    assertEquals(0, compile(program(CallLayout.all(), 0), log), () -> read(log));
+    assertEquals(0, compile(program(CallLayout.all(), 0), log), () -> Programs.printed(log));
     // and a layout that is wrong is seen
-    assertEquals(1, compile(program(List.of(CallLayout.ACTIVATION), 8), log), () -> read(log));
-    assertTrue(read(log).contains("static assertion failed"), () -> read(log));
+    assertEquals(
+        1, compile(program(List.of(CallLayout.ACTIVATION), 8), log), () -> Programs.printed(log));
+    assertTrue(
+        Programs.printed(log).contains("static assertion failed"), () -> Programs.printed(log));
   }
 
   @Test
@@ -140,13 +131,5 @@ class CallLayoutTest {
         assertThrows(IllegalArgumentException.class, () -> CallLayout.ACTIVATION.index("y"))
             .getMessage()
             .startsWith("field=y is not in ActivationCall<void>"));
-  }
-
-  private static String read(Path log) {
-    try {
-      return Files.readString(log);
-    } catch (IOException e) {
-      return e.toString();
-    }
   }
 }

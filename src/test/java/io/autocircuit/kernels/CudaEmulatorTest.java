@@ -1,6 +1,5 @@
 package io.autocircuit.kernels;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -39,7 +38,7 @@ class CudaEmulatorTest {
 
   @Test
   void everyKernelComputesItsDefinition() throws Exception {
-    assumeTrue(runs("g++", "--version"), "no g++: the CUDA kernels are not run on the CPU");
+    assumeTrue(Programs.run("g++", "--version"), "no g++: the CUDA kernels are not run on the CPU");
     List<CudaCases.Case> cases = new ArrayList<>(CudaCases.single());
     cases.addAll(CudaCases.all());
     Map<String, Variant> variants = new LinkedHashMap<>();
@@ -82,8 +81,8 @@ class CudaEmulatorTest {
     assertEquals(
         List.of(),
         failures.subList(0, Math.min(failures.size(), 40)),
-        () -> failures.size() + " of " + cases.size() + " cases; " + read(errors));
-    assertEquals(0, process.exitValue(), () -> read(errors));
+        () -> failures.size() + " of " + cases.size() + " cases; " + Programs.printed(errors));
+    assertEquals(0, process.exitValue(), () -> Programs.printed(errors));
   }
 
   /** Writes variants.inc and compiles the program, unless that was done for the same sources. */
@@ -153,7 +152,7 @@ class CudaEmulatorTest {
     Process process =
         new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
     assertTrue(process.waitFor(15, TimeUnit.MINUTES), "g++ hangs");
-    assertEquals(0, process.exitValue(), () -> read(log));
+    assertEquals(0, process.exitValue(), () -> Programs.printed(log));
   }
 
   /** The entries of a source, by its text. */
@@ -172,28 +171,6 @@ class CudaEmulatorTest {
   private static boolean sanitizers() throws Exception {
     Path probe = OUT.resolve("probe.cpp");
     Files.writeString(probe, "int main() { return 0; }\n");
-    return runs("g++", SANITIZERS, probe.toString(), "-o", OUT.resolve("probe").toString());
-  }
-
-  private static boolean runs(String... command) throws InterruptedException {
-    try {
-      return new ProcessBuilder(command)
-              .redirectErrorStream(true)
-              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-              .start()
-              .waitFor()
-          == 0;
-    } catch (IOException e) {
-      return false;
-    }
-  }
-
-  private static String read(Path log) {
-    try {
-      String text = Files.readString(log, UTF_8);
-      return text.substring(0, Math.min(text.length(), 4000));
-    } catch (IOException e) {
-      return e.toString();
-    }
+    return Programs.run("g++", SANITIZERS, probe.toString(), "-o", OUT.resolve("probe").toString());
   }
 }

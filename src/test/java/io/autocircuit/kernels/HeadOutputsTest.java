@@ -6,9 +6,11 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
+@Tag("slow")
 class HeadOutputsTest {
   private static final int[] WIDTHS = {1, 3, 8, 33, 64};
   private final Kernels reference = new ReferenceKernels();

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.autocircuit.tensor.TensorScope;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -88,7 +87,7 @@ class NativeSanitizersTest {
       command.addAll(objects);
       command.addAll(List.of("-o", program.toString()));
       Path log = directory.resolve("link.log");
-      assertEquals(0, run(new ProcessBuilder(command), log), () -> read(log));
+      assertEquals(0, run(new ProcessBuilder(command), log), () -> Programs.printed(log));
       return program;
     }
 
@@ -126,14 +125,14 @@ class NativeSanitizersTest {
 
   @Test
   void everyKernelIsRightAtEverySmallSize() throws Exception {
-    assumeTrue(runs(List.of("g++", "--version")), "no g++: the kernels are not called from C++");
+    assumeTrue(Programs.run("g++", "--version"), "no g++: the kernels are not called from C++");
     String output = output(memory().program("zero_sizes", List.of()), List.of(), List.of());
     assertTrue(output.matches("ok \\d{4,}\\s*"), output);
   }
 
   @Test
   void kernelCasesStayWithinTheirMemory() throws Exception {
-    assumeTrue(runs(List.of("g++", "--version")), "no g++: the kernels are not called from C++");
+    assumeTrue(Programs.run("g++", "--version"), "no g++: the kernels are not called from C++");
     List<String> calls = calls(ScalarType.Float, ScalarType.Double);
     assertEquals(
         "ok " + calls.size(),
@@ -142,7 +141,7 @@ class NativeSanitizersTest {
 
   @Test
   void threadsDoNotRace() throws Exception {
-    assumeTrue(runs(List.of("g++", "--version")), "no g++: the kernels are not called from C++");
+    assumeTrue(Programs.run("g++", "--version"), "no g++: the kernels are not called from C++");
     assumeTrue(
         supported("-fsanitize=thread"),
         "no thread sanitizer in g++: races of the kernels are not looked for");
@@ -195,8 +194,8 @@ class NativeSanitizersTest {
   private static boolean supported(String sanitizer) throws Exception {
     Files.createDirectories(OUT);
     Path probe = Files.writeString(OUT.resolve("probe.cpp"), "int main() { return 0; }\n");
-    return runs(List.of("g++", sanitizer, probe.toString(), "-o", probe + ".out"))
-        && runs(List.of(probe + ".out"));
+    return Programs.run("g++", sanitizer, probe.toString(), "-o", probe + ".out")
+        && Programs.run(probe + ".out");
   }
 
   private static String output(Path program, List<String> arguments, List<String> input)
@@ -208,8 +207,8 @@ class NativeSanitizersTest {
     ProcessBuilder builder = new ProcessBuilder(command).redirectInput(lines.toFile());
     builder.environment().put("ASAN_OPTIONS", "detect_leaks=0");
     builder.environment().put("OMP_WAIT_POLICY", "passive");
-    assertEquals(0, run(builder, output), () -> read(output));
-    return read(output);
+    assertEquals(0, run(builder, output), () -> Programs.printed(output));
+    return Programs.printed(output);
   }
 
   private static void await(Process process) throws InterruptedException {
@@ -221,27 +220,5 @@ class NativeSanitizersTest {
     Process process = builder.redirectErrorStream(true).redirectOutput(log.toFile()).start();
     assertTrue(process.waitFor(15, TimeUnit.MINUTES), () -> "hangs: " + builder.command());
     return process.exitValue();
-  }
-
-  private static boolean runs(List<String> command) throws InterruptedException {
-    try {
-      return new ProcessBuilder(command)
-              .redirectErrorStream(true)
-              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-              .start()
-              .waitFor()
-          == 0;
-    } catch (IOException e) {
-      return false;
-    }
-  }
-
-  private static String read(Path log) {
-    try {
-      String text = Files.readString(log);
-      return text.substring(0, Math.min(text.length(), 4000));
-    } catch (IOException e) {
-      return e.toString();
-    }
   }
 }

@@ -14,11 +14,13 @@ import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 @SuppressWarnings("try") // scopes work without being mentioned
+@Tag("slow")
 class ProductsTest {
   /** Rows, columns and depth: blocks, panels, cache blocks and what is left over of each. */
   private static final int[][] SIZES = {

@@ -18,9 +18,11 @@ import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 @SuppressWarnings("try") // scopes work without being mentioned
+@Tag("slow")
 class RandomModelsTest {
   private static final TokenBatch TOKENS =
       new TokenBatch(new int[] {3, 1, 4, 1, 5, 9, 2, 6}, 2, 4, new int[2]);

@@ -23,10 +23,12 @@ import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Context;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** No result depends on what memory held before: libtorch fills what it hands out with NaN. */
+@Tag("slow")
 class UninitializedMemoryTest {
   private static final PromptBatch BATCH = RandomModels.batch(3, 5, 2);
 

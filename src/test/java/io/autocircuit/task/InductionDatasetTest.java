@@ -23,10 +23,12 @@ import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The embedded default as it lies in the repository, judged by a forward pass of its own. */
+@Tag("slow")
 class InductionDatasetTest {
   private static final Path DIRECTORY = Path.of("datasets", "induction");
   private static final InductionModelTrainer.Settings SETTINGS =

@@ -7,10 +7,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What libtorch's OpenMP runtime reads when this library loads it, in processes of their own. */
+@Tag("slow")
 class NativeTuningTest {
   @TempDir Path folder;
 
