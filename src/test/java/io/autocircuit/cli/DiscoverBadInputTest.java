@@ -406,7 +406,7 @@ class DiscoverBadInputTest {
     wrongUsage(List.of("--algorithm", "acdc", "--target", "mze"), "\"mse\"");
     wrongUsage(List.of("--grad-function", "logt"), "--grad-function", "\"logit\"");
     wrongUsage(List.of("--mask-fn", "sigmod"), "--mask-fn", "\"sigmoid\"");
-    wrongUsage(List.of("--patch-type", "branch"), "--patch-type", "\"tree\", \"edge\"");
+    wrongUsage(List.of("--patch-type", "branch"), "--patch-type", "\"edge\", \"tree\"");
     wrongUsage(List.of("--modle", "x"), "unknown option \"--modle\"", "did you mean --model?");
     wrongUsage(List.of("extra"), "unexpected \"extra\"");
   }
