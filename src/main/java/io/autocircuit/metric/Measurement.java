@@ -24,6 +24,29 @@ public record Measurement(Metric metric, List<Point> points) {
    *
    * @param edges the number of edges it really has
    * @param value the metric's value
+   * @param prompts the value on each prompt, before {@link Metric#combine}, in the order of the
+   *     batches; empty where they were not kept
    */
-  public record Point(int edges, double value) {}
+  public record Point(int edges, double value, List<Double> prompts) {
+    /**
+     * Keeps an unmodifiable copy.
+     *
+     * @param edges the number of edges it really has
+     * @param value the metric's value
+     * @param prompts the value on each prompt
+     */
+    public Point {
+      prompts = List.copyOf(prompts);
+    }
+
+    /**
+     * A point without the values of single prompts.
+     *
+     * @param edges the number of edges it really has
+     * @param value the metric's value
+     */
+    public Point(int edges, double value) {
+      this(edges, value, List.of());
+    }
+  }
 }

@@ -6,6 +6,7 @@ import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.bytedeco.pytorch.Tensor;
@@ -74,7 +75,9 @@ public final class Measurements {
       for (int c = 0; c < circuits.size(); c++) {
         points.add(
             new Measurement.Point(
-                circuits.get(c).size(), metrics.get(m).combine(values[m][c], full[m])));
+                circuits.get(c).size(),
+                metrics.get(m).combine(values[m][c], full[m]),
+                Arrays.stream(values[m][c]).boxed().toList()));
       }
       result.add(new Measurement(metrics.get(m), points));
     }

@@ -6,6 +6,8 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.WeightProcessing;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -38,6 +40,50 @@ public interface TaskProvider extends Entry {
    * @throws IllegalArgumentException if settings do not fit the model
    */
   TokenizedDataset prompts(Settings settings, Transformer model, long seed);
+
+  /**
+   * Makes or reads the prompts, for a model of which the files are known. A run calls this one.
+   *
+   * @param settings values of {@link #settings}
+   * @param model the task's own, or the {@link #wanted} one
+   * @param directory where the model's tokenizer lies; empty where it has no files
+   * @param seed of all that is random in the run
+   * @return prompts that the model can read; {@link #prompts(Settings, Transformer, long)} unless
+   *     overridden
+   * @throws IllegalArgumentException if settings do not fit the model
+   */
+  default TokenizedDataset prompts(
+      Settings settings, Transformer model, Optional<Path> directory, long seed) {
+    return prompts(settings, model, seed);
+  }
+
+  /**
+   * The model that the task is about, where it brings none: {@link #model} is not called then.
+   *
+   * @return empty unless overridden
+   */
+  default Optional<WantedModel> wanted() {
+    return Optional.empty();
+  }
+
+  /**
+   * How the task is usually run.
+   *
+   * @return {@link TaskDefaults#USUAL} unless overridden
+   */
+  default TaskDefaults defaults() {
+    return TaskDefaults.USUAL;
+  }
+
+  /**
+   * The circuits of the task that are known.
+   *
+   * @param settings values of {@link #settings}
+   * @return the usual one first; none unless overridden
+   */
+  default List<KnownCircuit> circuits(Settings settings) {
+    return List.of();
+  }
 
   /**
    * What the model and the prompts are made of, so that a recorded run notices when that changes.

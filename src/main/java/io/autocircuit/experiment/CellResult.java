@@ -1,0 +1,147 @@
+package io.autocircuit.experiment;
+
+import io.autocircuit.metric.Roc;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+
+/**
+ * One finished cell of an experiment, as a store holds it.
+ *
+ * @param run the hash of its {@link RunSpec}
+ * @param task the name of its task
+ * @param algorithm the key of its algorithm
+ * @param label what tells its algorithm from the others of the experiment: the title, and those
+ *     settings that have several values
+ * @param ablation the key of the ablation under which circuits were judged
+ * @param patchType {@code tree} or {@code edge}
+ * @param seed of all that is random
+ * @param settings everything that was set, as {@code scope.name}, such as {@code
+ *     algorithm.samples}, {@code graph.token_positions}, {@code run.precision}
+ * @param edges how many edges the graph has
+ * @param official how many edges the known circuit has; empty without one
+ * @param prompts how many prompts judged
+ * @param scorePrompts how many prompts scored
+ * @param series what was measured, in the order of the metrics
+ * @param roc points from (0,0) to (1,1) against the known circuit; empty without one
+ * @param liveEdges of each measured circuit, how many of its edges can change its output
+ * @param found circuits that the algorithm itself arrived at
+ * @param cost what it took
+ * @param verdict a sentence that sums it up, if there is one to say
+ * @param notices what the user should know
+ * @param scores the file of the scores, {@code scores.safetensors}
+ * @param page the page of its circuit; empty where none was written
+ */
+public record CellResult(
+    String run,
+    String task,
+    String algorithm,
+    String label,
+    String ablation,
+    String patchType,
+    long seed,
+    SortedMap<String, String> settings,
+    int edges,
+    Optional<Integer> official,
+    int prompts,
+    int scorePrompts,
+    List<Series> series,
+    List<Roc.Point> roc,
+    SortedMap<Integer, Integer> liveEdges,
+    List<Found> found,
+    Cost cost,
+    Optional<String> verdict,
+    List<String> notices,
+    Path scores,
+    Optional<Path> page) {
+
+  /**
+   * Keeps unmodifiable copies.
+   *
+   * @param run the hash of its run
+   * @param task the name of its task
+   * @param algorithm the key of its algorithm
+   * @param label what tells its algorithm from the others of the experiment
+   * @param ablation the key of the ablation under which circuits were judged
+   * @param patchType {@code tree} or {@code edge}
+   * @param seed of all that is random
+   * @param settings everything that was set
+   * @param edges how many edges the graph has
+   * @param official how many edges the known circuit has; empty without one
+   * @param prompts how many prompts judged
+   * @param scorePrompts how many prompts scored
+   * @param series what was measured
+   * @param roc points against the known circuit; empty without one
+   * @param liveEdges of each measured circuit, how many of its edges can change its output
+   * @param found circuits that the algorithm itself arrived at
+   * @param cost what it took
+   * @param verdict a sentence that sums it up, if there is one to say
+   * @param notices what the user should know
+   * @param scores the file of the scores
+   * @param page the page of its circuit; empty where none was written
+   */
+  public CellResult {
+    settings = Collections.unmodifiableSortedMap(new TreeMap<>(settings));
+    series = List.copyOf(series);
+    roc = List.copyOf(roc);
+    liveEdges = Collections.unmodifiableSortedMap(new TreeMap<>(liveEdges));
+    found = List.copyOf(found);
+    notices = List.copyOf(notices);
+  }
+
+  /**
+   * A metric over circuit sizes.
+   *
+   * @param metric its key; {@link io.autocircuit.metric.Metric#catalogue} says the rest, if it is
+   *     still there
+   * @param points by ascending number of edges
+   */
+  public record Series(String metric, List<Point> points) {
+    /**
+     * Keeps an unmodifiable copy.
+     *
+     * @param metric its key
+     * @param points by ascending number of edges
+     */
+    public Series {
+      points = List.copyOf(points);
+    }
+  }
+
+  /**
+   * One circuit.
+   *
+   * @param edges the number of edges it really has
+   * @param value the metric's value
+   */
+  public record Point(int edges, double value) {}
+
+  /**
+   * A circuit that the algorithm itself arrived at.
+   *
+   * @param what for people, such as {@code kept at τ = 0.001}
+   * @param edges the number of its edges
+   */
+  public record Found(String what, int edges) {}
+
+  /**
+   * What a cell took.
+   *
+   * @param scoreSeconds to score the edges
+   * @param judgeSeconds to run and measure the circuits
+   * @param plainSeconds of one plain forward pass over the prompts that score, in the same process
+   */
+  public record Cost(double scoreSeconds, double judgeSeconds, double plainSeconds) {
+    /**
+     * The cost of scoring in plain forward passes over the prompts that score.
+     *
+     * @return how many would have taken as long
+     */
+    public double plainPasses() {
+      return scoreSeconds / plainSeconds;
+    }
+  }
+}

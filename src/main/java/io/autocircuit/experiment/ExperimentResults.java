@@ -1,0 +1,56 @@
+package io.autocircuit.experiment;
+
+import java.util.List;
+
+/**
+ * What a store holds of an experiment: all that a report needs.
+ *
+ * @param title the experiment's name
+ * @param cells the finished cells, in the order of the experiment
+ * @param failures the cells that failed
+ * @param waiting how many cells were not run yet
+ * @param completeness how complete circuits are; empty where it was not asked for
+ */
+public record ExperimentResults(
+    String title,
+    List<CellResult> cells,
+    List<Failure> failures,
+    int waiting,
+    List<CompletenessResult> completeness) {
+
+  /**
+   * Keeps unmodifiable copies.
+   *
+   * @param title the experiment's name
+   * @param cells the finished cells, in the order of the experiment
+   * @param failures the cells that failed
+   * @param waiting how many cells were not run yet
+   * @param completeness how complete circuits are; empty where it was not asked for
+   */
+  public ExperimentResults {
+    cells = List.copyOf(cells);
+    failures = List.copyOf(failures);
+    completeness = List.copyOf(completeness);
+  }
+
+  /**
+   * A cell that failed.
+   *
+   * @param run the hash of its {@link RunSpec}, or of what is known of it
+   * @param cell its name: task, algorithm, ablation, …
+   * @param message what was wrong, one line
+   */
+  public record Failure(String run, String cell, String message) {}
+
+  /**
+   * How complete a circuit is: it should behave as the model does under knockouts too.
+   *
+   * @param run the cell whose circuit it is
+   * @param edges the number of its edges
+   * @param knockedOut how many of them were knocked out
+   * @param normal KL(model ‖ circuit), in nats
+   * @param knockout KL(model with the knockouts ‖ circuit with the knockouts), in nats
+   */
+  public record CompletenessResult(
+      String run, int edges, int knockedOut, double normal, double knockout) {}
+}
