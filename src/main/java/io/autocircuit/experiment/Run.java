@@ -14,7 +14,6 @@ import io.autocircuit.patch.Parallelism;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.SavedScores;
-import io.autocircuit.task.OfficialCircuit;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.NativeThreads;
 import java.util.ArrayList;
@@ -107,7 +106,9 @@ public final class Run implements AutoCloseable {
     if (spec.scoring() instanceof Saved s) {
       s.file().requireRegular();
     }
-    spec.official().ifPresent(StoredFile::requireRegular);
+    if (spec.official().orElse(null) instanceof OfficialSource.Stored s) {
+      s.file().requireRegular();
+    }
     FutureTask<RunSpec> reading = new FutureTask<>(spec::pinned);
     Thread reader = new Thread(reading, "autocircuit-fingerprints");
     reader.setDaemon(true);
@@ -176,10 +177,12 @@ public final class Run implements AutoCloseable {
             .metrics(spec.judging().metrics())
             .memory(memory)
             .threads(threads);
-    Circuit official =
-        spec.official().map(f -> OfficialCircuit.read(f.path(), builder.graph())).orElse(null);
     Discovery discovery;
     try {
+      Circuit official =
+          spec.official()
+              .map(c -> c.read(spec.prompts().source(), builder.graph(), task.prompts().wordIdxs()))
+              .orElse(null);
       PruneAlgorithm algorithm =
           spec.scoring() instanceof Saved s
               ? SavedScores.read(s.file().path(), builder.graph())
