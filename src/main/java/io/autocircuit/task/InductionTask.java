@@ -82,6 +82,11 @@ public final class InductionTask implements TaskProvider {
   }
 
   @Override
+  public boolean usesSeed(Settings settings) {
+    return false;
+  }
+
+  @Override
   public Optional<String> fingerprint(Settings settings) {
     ModelFiles files = ModelFiles.of(EmbeddedTask.directory());
     String parts =
