@@ -1,5 +1,6 @@
 package io.autocircuit.experiment;
 
+import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Machine;
 import io.autocircuit.experiment.RunSpec.Saved;
@@ -21,6 +22,7 @@ import io.autocircuit.task.Task;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
@@ -315,6 +317,16 @@ public final class Run implements AutoCloseable {
    */
   public Discovery discovery() {
     return discovery;
+  }
+
+  /** The index in the prompt file of each prompt that judges, in the order of measurements. */
+  int[] testPrompts() {
+    List<TokenizedPair> test =
+        spec.prompts().split().of(task.prompts(), spec.seed()).test().prompts();
+    return discovery.test().stream()
+        .flatMapToInt(batch -> Arrays.stream(batch.rows()))
+        .map(row -> test.get(row).index())
+        .toArray();
   }
 
   /**
