@@ -195,7 +195,11 @@ public final class Run implements AutoCloseable {
             .threads()
             .orElse(then.machine().map(m -> Math.min(m.threads(), processors)).orElse(processors));
     MemoryBudget memory =
-        means.memory().orElseGet(() -> memory(then, MemoryBudget.standard(on, task.model())));
+        means
+            .memory()
+            .orElseGet(
+                () ->
+                    memory(then, resources.memory(() -> MemoryBudget.standard(on, task.model()))));
     RunSpec spec =
         now.withMachine(
             Optional.of(
