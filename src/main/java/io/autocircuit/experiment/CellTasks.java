@@ -12,6 +12,7 @@ import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.task.EmbeddedTask;
+import io.autocircuit.task.KnownCircuit;
 import io.autocircuit.task.RandomTask;
 import io.autocircuit.task.TaskDefaults;
 import io.autocircuit.task.TaskProvider;
@@ -143,7 +144,7 @@ final class CellTasks {
                         .value("slice")
                         .map(s -> OutputSlice.of((String) s))
                         .orElse(usual.slice())))
-            .withOfficial(task.official().map(StoredFile::at));
+            .withOfficial(official(task, prompts));
     return new Chosen(
         name, coordinates, base, refusal, task.graph().or(experiment.graph()).graphs(usual));
   }
@@ -175,6 +176,17 @@ final class CellTasks {
       case RandomTask.KEY -> new PromptSource.Random(RandomTask.size(settings));
       default -> new PromptSource.OfTask(new CatalogueTask(key, settings, Optional.empty()));
     };
+  }
+
+  /** Its file, or the task's circuit of a key, or the task's usual one. */
+  private static Optional<OfficialSource> official(ExperimentTask task, PromptSource prompts) {
+    if (task.official().isPresent()) {
+      return task.official().map(OfficialSource::at);
+    }
+    return task.circuit()
+        .or(() -> OfficialSource.circuits(prompts).stream().findFirst().map(KnownCircuit::key))
+        .filter(key -> !key.equals(OfficialSource.NONE))
+        .map(OfficialSource.Known::new);
   }
 
   /** How a task is run: what it says itself, else what the experiment says. */

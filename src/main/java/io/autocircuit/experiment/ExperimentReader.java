@@ -30,9 +30,6 @@ import java.util.stream.Stream;
 
 /** Makes an {@link ExperimentSpec} of a marked file, by {@link ExperimentFields}. */
 final class ExperimentReader {
-  /** The circuit of who wants none. */
-  static final String NO_CIRCUIT = "none";
-
   private final Mistakes mistakes;
   private final ExperimentValues values;
   private final Catalogue<TaskProvider> tasks = TaskProvider.catalogue();
@@ -244,12 +241,20 @@ final class ExperimentReader {
       SortedMap<String, List<Object>> grid,
       Map<String, Field> found) {
     Optional<Object> circuit = own.value("circuit");
-    if (circuit.isEmpty() || circuit.get().equals(NO_CIRCUIT)) {
+    if (circuit.isEmpty() || circuit.get().equals(OfficialSource.NONE)) {
       return;
     }
     Marked node = found.get("circuit").value();
-    if (own.value("official").isPresent()) {
-      mistakes.add(node.place(), "circuit is given beside official; leave one of them away");
+    for (String other : List.of("official", "dataset")) {
+      if (own.value(other).isPresent()) {
+        mistakes.add(
+            node.place(),
+            "circuit is given beside "
+                + other
+                + ", which brings none of the task's circuits;"
+                + " leave one of them away");
+        return;
+      }
     }
     List<String> known = new ArrayList<>();
     entry.ifPresent(
@@ -260,7 +265,7 @@ final class ExperimentReader {
               .map(KnownCircuit::key)
               .forEach(known::add);
         });
-    known.add(NO_CIRCUIT);
+    known.add(OfficialSource.NONE);
     if (!known.contains(circuit.get())) {
       mistakes.add(
           node.place(),

@@ -15,12 +15,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** The cells of experiments. */
 class CellsTest {
+  private static final String CIRCUIT = "induction";
+
   private static List<Cell> cells(String... lines) {
     return ExperimentSpec.parse(String.join("\n", lines), "sweep.yaml", Path.of("/data"))
         .cells(
@@ -98,12 +101,42 @@ class CellsTest {
     }
   }
 
+  /** That of {@code discover} without options. */
+  private static RunSpec usual(RunSpec.Scoring scoring) {
+    return RunSpec.of(ModelSource.embedded(), PromptSource.embedded(), scoring)
+        .withOfficial(Optional.of(new OfficialSource.Known(CIRCUIT)));
+  }
+
   @Test
   void aCellIsTheRunThatDiscoverMakes() {
     Cell eap = cells("tasks: induction", "algorithms: eap").get(0);
+    assertEquals(usual(eap.spec().get().scoring()), eap.spec().get());
+  }
+
+  @Test
+  void theKnownCircuitIsTheTasksOrTheFilesOrNone() {
+    List<Cell> cells =
+        cells(
+            "tasks:",
+            "  - induction",
+            "  - {name: first, task: induction, circuit: " + CIRCUIT + "}",
+            "  - {name: none, task: induction, circuit: none}",
+            "  - {name: file, task: induction, official: a.json}",
+            "  - random",
+            "algorithms: [eap, ground-truth]",
+            "random_baseline: false");
+    Optional<OfficialSource> known = Optional.of(new OfficialSource.Known(CIRCUIT));
+    Optional<OfficialSource> file = Optional.of(OfficialSource.at(Path.of("/data/a.json")));
     assertEquals(
-        RunSpec.of(ModelSource.embedded(), PromptSource.embedded(), eap.spec().get().scoring()),
-        eap.spec().get());
+        Map.of(
+            "induction", known, "none", Optional.empty(), "file", file, "random", Optional.empty()),
+        cells.stream()
+            .filter(c -> c.algorithm().equals("eap"))
+            .collect(Collectors.toMap(Cell::task, c -> c.spec().get().official())));
+    // without a known circuit there is nothing that ground-truth could score
+    assertEquals(
+        List.of("induction", "file"),
+        cells.stream().filter(c -> c.algorithm().equals("ground-truth")).map(Cell::task).toList());
   }
 
   @Test
@@ -220,11 +253,7 @@ class CellsTest {
 
   @Test
   void listsOfOptionsAreTheSameSweep() {
-    RunSpec base =
-        RunSpec.of(
-            ModelSource.embedded(),
-            PromptSource.embedded(),
-            new RunSpec.Algorithm("random", Settings.none()));
+    RunSpec base = usual(new RunSpec.Algorithm("random", Settings.none()));
     List<Cell> product =
         Cells.product(
             base,
