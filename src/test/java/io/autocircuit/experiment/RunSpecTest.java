@@ -196,12 +196,10 @@ class RunSpecTest {
     if (s.scoring() instanceof RunSpec.Saved saved) {
       s = s.withScoring(new RunSpec.Saved(new StoredFile(nowhere, saved.file().sha256())));
     }
-    return s.withOfficial(
-        s.official()
-            .map(
-                c ->
-                    new OfficialSource.Stored(
-                        new StoredFile(nowhere, ((OfficialSource.Stored) c).file().sha256()))));
+    return s.official().orElse(null) instanceof OfficialSource.Stored f
+        ? s.withOfficial(
+            Optional.of(new OfficialSource.Stored(new StoredFile(nowhere, f.file().sha256()))))
+        : s;
   }
 
   // ---- the canonical form
