@@ -26,7 +26,7 @@ final class DocstringCircuits {
   private static final String LAST = "param_3";
   private static final String START = EdgeCollector.START;
 
-  private static final Source SOURCE =
+  static final Source SOURCE =
       Source.web(
           "Heimersheim and Janiak 2023, A circuit for Python docstrings in a 4-layer attention-only"
               + " transformer",

@@ -25,7 +25,7 @@ final class SportsPlayersCircuits {
   private static final List<String> EXTRACTING = CircuitNodes.heads("16.20");
   private static final List<String> MOVING = CircuitNodes.heads("21.9 22.17 22.15 17.30 19.24");
 
-  private static final Source SOURCE =
+  static final Source SOURCE =
       Source.web(
           "Nanda, Rajamanoharan, Kramár and Shah 2023, Fact finding: attempting to reverse-engineer"
               + " factual recall on the neuron level",
