@@ -5,9 +5,9 @@ import io.autocircuit.experiment.Cells;
 import io.autocircuit.experiment.ExperimentSpec;
 import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.Run;
-import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.patch.MemoryBudget;
+import io.autocircuit.task.ModelFolders;
 import io.autocircuit.task.TaskProvider;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -70,6 +70,14 @@ final class ExperimentCommand implements Callable<Integer> {
           "Processes that work on the cells at the same time, which share threads and memory"
               + " (default: ${DEFAULT-VALUE}).")
   private int workers;
+
+  @Option(
+      names = "--model-dir",
+      paramLabel = "DIR",
+      description =
+          "Folder of models, or several parted as those of PATH, for tasks that want a model."
+              + " Default: the environment's AUTOCIRCUIT_MODELS.")
+  private String modelDir;
 
   @Option(names = "--no-pages", description = "Write no page for each cell.")
   private boolean noPages;
@@ -181,7 +189,11 @@ final class ExperimentCommand implements Callable<Integer> {
   }
 
   private ModelSource model(TaskProvider task) {
-    throw new DataException("task=" + task.key() + " wants a model");
+    return ModelSource.at(folders().require(task.wanted().orElseThrow(), task.key()));
+  }
+
+  private ModelFolders folders() {
+    return ModelFolders.parse(modelDir == null ? "" : modelDir).and(ModelFolders.standard());
   }
 
   /** The command without what says how to compute, for helpers. */
@@ -193,6 +205,9 @@ final class ExperimentCommand implements Callable<Integer> {
     words.addAll(List.of("--out", out.toString(), "--device", device.text()));
     if (only != null) {
       words.addAll(List.of("--only", only));
+    }
+    if (modelDir != null) {
+      words.addAll(List.of("--model-dir", modelDir));
     }
     if (noPages) {
       words.add("--no-pages");

@@ -80,8 +80,7 @@ record Sweep(
         return summary.failed() == 0 ? 0 : 1;
       }
       Path report =
-          ExperimentPages.report(
-              experiment.store(), Map.of("Store", ExperimentStore.FILE));
+          ExperimentPages.report(experiment.store(), Map.of("Store", ExperimentStore.FILE));
       return ended(experiment.store(), summary, report, out);
     }
   }
