@@ -72,7 +72,7 @@ final class DiscoverCommand implements Callable<Integer> {
         usage(
             () -> {
               check();
-              return new RunOptions(input, scoring, judging, algorithms, tasks, parsed()).spec();
+              return options().spec();
             });
     DeviceChoice on = device(wanted);
     ResultDirectory.requireWritable(output.out);
@@ -85,6 +85,10 @@ final class DiscoverCommand implements Callable<Integer> {
       discover(run, on);
     }
     return 0;
+  }
+
+  private RunOptions options() {
+    return new RunOptions(input, scoring, judging, algorithms, tasks, parsed());
   }
 
   private DeviceChoice device(RunSpec wanted) {
@@ -217,10 +221,15 @@ final class DiscoverCommand implements Callable<Integer> {
     if (input.run != null) {
       return;
     }
-    if (input.task != null && input.model != null) {
-      throw usage("give --task or --model, not both: a task has a model of its own");
+    boolean wanted = input.task != null && tasks.entries().get(input.task).wanted().isPresent();
+    if (input.task != null && input.model != null && !wanted) {
+      throw usage("give --task or --model, not both: this task has a model of its own");
     }
-    if (input.model != null && input.dataset == null) {
+    if (input.modelDir != null && (!wanted || input.model != null)) {
+      throw usage(
+          "--model-dir needs a --task that wants a model, and no --model; see 'list tasks'");
+    }
+    if (input.model != null && input.dataset == null && !wanted) {
       throw usage(
           "--model needs --dataset FILE: prompt pairs for this model (the embedded prompts belong"
               + " to the embedded model)");
@@ -238,14 +247,18 @@ final class DiscoverCommand implements Callable<Integer> {
     atLeast("--batch-size", input.batchSize, 1);
     atLeast("--train", input.train, 1);
     atLeast("--test", input.test, 1);
+    if (scoring.official != null && scoring.circuit != null) {
+      throw usage("give --official or --circuit, not both");
+    }
     if (scoring.scores != null && given("--algorithm")) {
       throw usage("give --algorithm or --scores, not both: saved scores are only judged");
     }
     PruneAlgorithmProvider algorithm = chosen();
     if (algorithm == null) {
       algorithms.requireAllowed(parsed());
-    } else if (algorithm.needsOfficial() && scoring.official == null) {
-      throw usage("--algorithm " + algorithm.key() + " needs --official FILE");
+    } else if (algorithm.needsOfficial() && options().official().isEmpty()) {
+      throw usage(
+          "--algorithm " + algorithm.key() + " needs --official FILE, or --circuit of a task");
     }
   }
 
@@ -257,7 +270,7 @@ final class DiscoverCommand implements Callable<Integer> {
   private List<String> notes() {
     PruneAlgorithmProvider algorithm = chosen();
     List<String> notes = new ArrayList<>();
-    if (input.model != null) {
+    if (input.task == null && input.model != null) {
       notes.addAll(tasks.unused(null, "--model", parsed()));
     } else {
       TaskProvider task = tasks.entries().get(RunOptions.task(input));

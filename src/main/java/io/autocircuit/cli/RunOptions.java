@@ -6,6 +6,7 @@ import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
 import io.autocircuit.experiment.CatalogueTask;
 import io.autocircuit.experiment.ModelSource;
+import io.autocircuit.experiment.OfficialSource;
 import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.PromptSplit;
 import io.autocircuit.experiment.RunJudging;
@@ -13,6 +14,7 @@ import io.autocircuit.experiment.RunPrompts;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.StoredFile;
 import io.autocircuit.graph.EdgeCounts;
+import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.patch.Ablation;
@@ -20,8 +22,11 @@ import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.PruneContext;
 import io.autocircuit.task.EmbeddedTask;
+import io.autocircuit.task.KnownCircuit;
+import io.autocircuit.task.ModelFolders;
 import io.autocircuit.task.RandomPrompts;
 import io.autocircuit.task.RandomTask;
+import io.autocircuit.task.TaskDefaults;
 import io.autocircuit.task.TaskProvider;
 import java.util.ArrayList;
 import java.util.List;
@@ -114,9 +119,13 @@ record RunOptions(
       spec = spec.withScoring(new RunSpec.Saved(new StoredFile(scoring.scores, s.file().sha256())));
     }
     if (scoring.official != null) {
-      StoredFile f =
-          spec.official().orElseThrow(() -> noSuchFile("--official", "no official circuit"));
-      spec = spec.withOfficial(Optional.of(new StoredFile(scoring.official, f.sha256())));
+      if (!(spec.official().orElse(null) instanceof OfficialSource.Stored s)) {
+        throw noSuchFile("--official", "no file of an official circuit");
+      }
+      spec =
+          spec.withOfficial(
+              Optional.of(
+                  new OfficialSource.Stored(new StoredFile(scoring.official, s.file().sha256()))));
     }
     return spec;
   }
@@ -138,9 +147,12 @@ record RunOptions(
         .withProcessing(processing)
         .withPrecision(input.precision)
         .withPrompts(prompts())
-        .withGraph(new RunSpec.Graph(scoring.separateQkv, scoring.tokenPositions))
+        .withGraph(
+            new RunSpec.Graph(
+                given("--separate-qkv") ? scoring.separateQkv : usual().separateQkv(),
+                given("--token-positions") ? scoring.tokenPositions : usual().tokenPositions()))
         .withJudging(judged())
-        .withOfficial(Optional.ofNullable(scoring.official).map(StoredFile::at))
+        .withOfficial(official())
         .withSeed(input.seed);
   }
 
@@ -155,8 +167,26 @@ record RunOptions(
               input.randomWeights != null
                   ? input.randomWeights
                   : RandomTask.shape(Settings.defaults(new RandomTask().settings())));
-      default -> new ModelSource.OfTask(catalogueTask());
+      default -> ModelSource.of(catalogueTask(), folders());
     };
+  }
+
+  private ModelFolders folders() {
+    return ModelFolders.parse(input.modelDir == null ? "" : input.modelDir)
+        .and(ModelFolders.standard());
+  }
+
+  private boolean given(String option) {
+    return parsed.hasMatchedOption(option);
+  }
+
+  /** What holds where no option says otherwise. */
+  private TaskDefaults usual() {
+    if (input.task == null || FIXED_TASKS.contains(task(input))) {
+      return TaskDefaults.USUAL;
+    }
+    CatalogueTask task = catalogueTask();
+    return tasks.entries().get(task.key()).defaults(task.settings());
   }
 
   /** The key of the task that gives what no file gives. */
@@ -183,7 +213,38 @@ record RunOptions(
     };
   }
 
+  /**
+   * The known circuit: the file of {@code --official}, or that of the task: the one of {@code
+   * --circuit}, or its usual one.
+   *
+   * @throws UnknownNameException if the task does not know the circuit
+   */
+  Optional<OfficialSource> official() {
+    if (scoring.official != null) {
+      return Optional.of(OfficialSource.at(scoring.official));
+    }
+    List<String> known = OfficialSource.circuits(source()).stream().map(KnownCircuit::key).toList();
+    if (scoring.circuit == null) {
+      return known.stream().findFirst().map(OfficialSource.Known::new);
+    }
+    if (scoring.circuit.equals(OfficialSource.NONE)) {
+      return Optional.empty();
+    }
+    if (known.isEmpty()) {
+      throw new IllegalArgumentException(
+          "--circuit="
+              + scoring.circuit
+              + " is given, but these prompts belong to no task that knows circuits; give"
+              + " --official FILE");
+    }
+    if (!known.contains(scoring.circuit)) {
+      throw new UnknownNameException("circuit", scoring.circuit, known);
+    }
+    return Optional.of(new OfficialSource.Known(scoring.circuit));
+  }
+
   private RunPrompts prompts() {
+    boolean own = input.dataset != null; // of which the task cannot know how many there are
     return new RunPrompts(
         source(),
         Optional.empty(),
@@ -192,8 +253,8 @@ record RunOptions(
         input.pad,
         input.batchSize,
         new PromptSplit(
-            input.train == null ? 0 : input.train,
-            input.test == null ? 0 : input.test,
+            input.train != null ? input.train : own ? 0 : usual().train(),
+            input.test != null ? input.test : own ? 0 : usual().test(),
             !input.noShuffle));
   }
 
@@ -214,7 +275,7 @@ record RunOptions(
         judging.metrics == null
             ? Metric.all()
             : judging.metrics.stream().map(Metric.catalogue()::get).distinct().toList(),
-        judging.slice);
+        given("--slice") ? judging.slice : usual().slice());
   }
 
   private RunSpec.Scoring scores() {

@@ -76,6 +76,16 @@ public interface TaskProvider extends Entry {
   }
 
   /**
+   * How the task is usually run with some settings.
+   *
+   * @param settings values of {@link #settings}
+   * @return {@link #defaults()} unless overridden
+   */
+  default TaskDefaults defaults(Settings settings) {
+    return defaults();
+  }
+
+  /**
    * The circuits of the task that are known.
    *
    * @param settings values of {@link #settings}
@@ -83,6 +93,17 @@ public interface TaskProvider extends Entry {
    */
   default List<KnownCircuit> circuits(Settings settings) {
     return List.of();
+  }
+
+  /**
+   * Whether its model or its prompts depend on the seed. Those that do not are run once in an
+   * experiment of several seeds, unless the algorithm or the drawing of prompts depends on it.
+   *
+   * @param settings values of {@link #settings}
+   * @return true unless overridden
+   */
+  default boolean usesSeed(Settings settings) {
+    return true;
   }
 
   /**

@@ -58,7 +58,7 @@ final class ProgramPrompts {
     if (pairs == 0 && possible > MOST) {
       throw new IllegalArgumentException(
           String.format(
-              "pairs=0 stands for one pair of each of %.0f prompts, more than %d; give a number",
+              "count=0 stands for one pair of each of %.0f prompts, more than %d; give a number",
               possible, MOST));
     }
     List<int[]> cleans = pairs == 0 || pairs >= possible ? all() : some(pairs);

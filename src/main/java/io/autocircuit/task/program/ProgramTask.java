@@ -28,7 +28,7 @@ abstract class ProgramTask implements TaskProvider {
   static final Source RASP =
       Source.arxiv("Weiss et al. 2021, Thinking like transformers", "2106.06981");
 
-  private static final String PAIRS = "pairs";
+  private static final String COUNT = "count";
   private static final String LENGTH = "length";
   private static final String LETTERS = "letters";
   private static final int USUAL_PAIRS = 64;
@@ -109,7 +109,7 @@ abstract class ProgramTask implements TaskProvider {
     List<Setting> all = new ArrayList<>(shape());
     all.add(
         Setting.of(
-                PAIRS,
+                COUNT,
                 new SettingType.Whole(0, MOST_PAIRS),
                 USUAL_PAIRS,
                 "how many prompt pairs of a program's task; 0 for one of every possible prompt")
@@ -132,7 +132,7 @@ abstract class ProgramTask implements TaskProvider {
   public final TokenizedDataset prompts(Settings settings, Transformer model, long seed) {
     Program program = program(settings);
     return new ProgramPrompts(CompiledProgram.of(program), r -> draw(program, r), seed)
-        .pairs(settings.whole(PAIRS));
+        .pairs(settings.whole(COUNT));
   }
 
   @Override

@@ -114,7 +114,7 @@ class ProgramCircuitsTest {
 
   /** The edges whose ablation, alone, changes some output on some prompt. */
   private static Set<String> exact(ProgramTask task, Ablation ablation, int positions, int pairs) {
-    Settings settings = Settings.of(task.settings(), Map.of("pairs", pairs));
+    Settings settings = Settings.of(task.settings(), Map.of("count", pairs));
     try (Task open = task.open(settings, ScalarType.Float, 42)) {
       return exact(open.model(), Batches.byLength(open.prompts(), pairs), ablation, positions);
     }

@@ -30,7 +30,7 @@ class ProgramPromptsTest {
   }
 
   private static TokenizedDataset prompts(ProgramTask task, int pairs, long seed) {
-    Settings settings = Settings.of(task.settings(), Map.of("pairs", pairs));
+    Settings settings = Settings.of(task.settings(), Map.of("count", pairs));
     return task.prompts(settings, null, seed);
   }
 
@@ -102,12 +102,12 @@ class ProgramPromptsTest {
   @Test
   void tooManyPromptsAreRefused() {
     ProgramTask sort = new SortTask();
-    Settings settings = Settings.of(sort.settings(), Map.of("pairs", 0, "length", 12));
+    Settings settings = Settings.of(sort.settings(), Map.of("count", 0, "length", 12));
     String message =
         assertThrows(IllegalArgumentException.class, () -> sort.prompts(settings, null, 1))
             .getMessage();
     assertEquals(
-        "pairs=0 stands for one pair of each of 16777216 prompts, more than 100000; give a number",
+        "count=0 stands for one pair of each of 16777216 prompts, more than 100000; give a number",
         message);
   }
 
