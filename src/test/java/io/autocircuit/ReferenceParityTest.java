@@ -22,10 +22,12 @@ import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.AreaUnderCurve;
+import io.autocircuit.metric.Completeness;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Measurements;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
+import io.autocircuit.metric.Similarity;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
@@ -42,6 +44,7 @@ import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.Acdc;
+import io.autocircuit.prune.KnockoutTraining;
 import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.prune.SubnetworkProbing;
@@ -58,6 +61,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
@@ -69,18 +73,19 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Reproduces the numbers of other libraries: every case of every model folder under {@code
- * -Dreference.dir} (AutoCircuit's, in {@code expected.json}, and the logits of transformers, in
- * {@code hf_logits.json}), and the logits in {@code expected.json} of every folder under {@code
- * -Dfield.dir}. Prints for each kind the number of cases and the largest deviation; an unknown kind
- * fails. The models are placed on {@code -Dautocircuit.device}, by default the processor.
+ * -Dreference.dir} (AutoCircuit's, in {@code expected.json} and {@code more.json}, and the logits
+ * of transformers, in {@code hf_logits.json}), and the logits in {@code expected.json} of every
+ * folder under {@code -Dfield.dir}. Prints for each kind the number of cases and the largest
+ * deviation; an unknown kind fails. The models are placed on {@code -Dautocircuit.device}, by
+ * default the processor.
  *
  * <p><b>The rule.</b> Our float32 run must be within the tolerance of every figure; there is no
- * allowance for noise. One kind is decided otherwise, {@link #TRAINED}, because Adam divides
- * gradients by their own size and so magnifies rounding: its figures are the truth, computed in
- * float64 (the field {@code "float64"} of {@code expected.json} says so, and must), our float64 run
- * must be within the tolerance of them, and our float32 run, which is that same program with
- * rounding, within {@link #ROUNDING} times the tolerance. Cases whose float32 run needed that are
- * printed.
+ * allowance for noise. Some kinds are decided otherwise, {@link #TRAINED}, because Adam divides
+ * gradients by their own size and so magnifies rounding: their figures are the truth, computed in
+ * float64 (the field {@code "float64"} of {@code expected.json} says so, and must; those of {@code
+ * more.json} were compared with float64 and are as good), our float64 run must be within the
+ * tolerance of them, and our float32 run, which is that same program with rounding, within {@link
+ * #ROUNDING} times the tolerance. Cases whose float32 run needed that are printed.
  *
  * <p><b>Logits of transformers</b> are compared with weight processing {@code none}, and their
  * log-probabilities with all steps. A model may be refused instead if its {@code model_type} is
@@ -99,7 +104,31 @@ class ReferenceParityTest {
     String worst = "";
   }
 
-  private static final String TRAINED = "subnetwork_probing";
+  private static final Set<String> TRAINED = Set.of("subnetwork_probing", "completeness_training");
+
+  /** Kinds of what the library does not do yet; they are counted. */
+  private static final Set<String> LATER =
+      Set.of(
+          "activation_magnitude",
+          "avoid_edges",
+          "circuit_probing",
+          "instance_masks",
+          "sae_graph",
+          "sae_logits",
+          "sae_mask_gradient",
+          "sae_patched_logits",
+          "sae_prune",
+          "sae_src_ablations",
+          "subnetwork_probing_avoid",
+          "tail_divergence",
+          "tail_divergence_own_prefix",
+          "tail_divergence_src_ablations",
+          "unfactorized_graph",
+          "unfactorized_mask_gradient",
+          "unfactorized_patched_logits",
+          "unfactorized_run_circuits",
+          "unfactorized_src_ablations");
+
   private static final double ROUNDING = 4;
   private static final double HF_TOLERANCE = 2e-4;
 
@@ -108,6 +137,7 @@ class ReferenceParityTest {
       JsonMapper.builder().enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS).build();
 
   private final Map<String, Tally> tallies = new TreeMap<>();
+  private final Map<String, Integer> later = new TreeMap<>();
   private final List<String> failures = new ArrayList<>();
   private final Device device =
       DeviceChoice.of(DeviceRequest.parse(System.getProperty("autocircuit.device", "cpu")))
@@ -133,7 +163,11 @@ class ReferenceParityTest {
         try (TensorScope scope = new TensorScope()) {
           if (Files.isRegularFile(folder.resolve("expected.json"))) {
             folders++;
-            folder(folder);
+            folder(folder, "expected");
+          }
+          if (Files.isRegularFile(folder.resolve("more.json"))) {
+            folders++;
+            folder(folder, "more");
           }
           if (Files.isRegularFile(folder.resolve("hf_logits.json"))) {
             folders++;
@@ -166,6 +200,7 @@ class ReferenceParityTest {
             System.out.printf(
                 "  %-20s %4d cases, largest deviation %.3g absolute, %.3f of the tolerance (%s)%n",
                 kind, t.cases, t.absolute, t.relative, t.worst));
+    later.forEach((kind, n) -> System.out.printf("  %-20s %4d cases, not read yet%n", kind, n));
     if (folders == 0) {
       fail("no model folder with expected.json under reference.dir=" + dir);
     }
@@ -177,9 +212,9 @@ class ReferenceParityTest {
     }
   }
 
-  private void folder(Path folder) throws IOException {
-    JsonNode expected = JSON.readTree(folder.resolve("expected.json").toFile());
-    try (Safetensors tensors = Safetensors.open(folder.resolve("expected.safetensors"));
+  private void folder(Path folder, String file) throws IOException {
+    JsonNode expected = JSON.readTree(folder.resolve(file + ".json").toFile());
+    try (Safetensors tensors = Safetensors.open(folder.resolve(file + ".safetensors"));
         Transformer model = ModelLoader.load(folder.resolve("model")).to(device);
         Transformer exact =
             ModelLoader.load(folder.resolve("model"), null, torch.ScalarType.Double).to(device)) {
@@ -187,9 +222,15 @@ class ReferenceParityTest {
       for (JsonNode c : expected.get("cases")) {
         String kind = c.get("kind").asText();
         String name = folder.getFileName() + "#" + i++ + " " + kind;
+        if (LATER.contains(kind)) {
+          later.merge(kind, 1, Integer::sum);
+          continue;
+        }
         try {
-          if (kind.equals(TRAINED)) {
-            check(strings(expected.path("float64")).contains(kind), name + " is not in float64");
+          if (TRAINED.contains(kind)) {
+            check(
+                file.equals("more") || strings(expected.path("float64")).contains(kind),
+                name + " is not in float64");
             Case truth = new Case(folder, expected, c, tensors, exact, kernels, name);
             truth.run(1);
             tally(kind + " (float64)", truth);
@@ -414,6 +455,9 @@ class ReferenceParityTest {
         case "run_circuits" -> runCircuits();
         case "roc" -> roc();
         case "acdc" -> acdc();
+        case "similarity" -> similarity();
+        case "completeness" -> completeness();
+        case "completeness_training" -> knockoutTraining();
         default -> mistake("unknown kind");
       }
     }
@@ -713,6 +757,100 @@ class ReferenceParityTest {
       if (share > 0.01) {
         mistake(flipped + " of " + graph.edgeCount() + " edges decided otherwise");
       }
+    }
+
+    void similarity() {
+      Map<String, float[]> sets = new LinkedHashMap<>();
+      c.get("score_sets")
+          .fields()
+          .forEachRemaining(
+              e ->
+                  sets.put(
+                      e.getKey(), PruneScores.fromModules(graph, modules(e.getValue())).values()));
+      List<Integer> sizes = new ArrayList<>();
+      c.get("edge_counts").forEach(n -> sizes.add(n.asInt()));
+      Similarity mine = Similarity.of(sets, sizes.stream().mapToInt(n -> n).toArray());
+      check("sizes", mine.tables().size(), c.get("expected").size());
+      for (Similarity.Table table : mine.tables()) {
+        JsonNode want = c.get("expected").get(String.valueOf(table.edges()));
+        for (int a = 0; a < sets.size(); a++) {
+          for (int b = a; b < sets.size(); b++) {
+            JsonNode share = want.get(mine.names().get(a)).get(mine.names().get(b));
+            String what = table.edges() + " " + mine.names().get(a) + " " + mine.names().get(b);
+            compare(what, table.share(a, b), number(share));
+            compare(what, table.share(b, a), number(share));
+          }
+        }
+      }
+    }
+
+    /** JSON has no NaN: it is a string. */
+    double number(JsonNode node) {
+      return node.isTextual() ? Double.parseDouble(node.asText()) : node.asDouble();
+    }
+
+    Circuit circuit() {
+      return PruneScores.fromModules(graph, modules(c.get("circuit_scores")))
+          .topWithTies(c.get("circuit_size").asInt());
+    }
+
+    void completeness() {
+      PruneScores knockouts = PruneScores.fromModules(graph, modules(c.get("knockout_scores")));
+      float threshold = (float) c.get("knockout_threshold").asDouble();
+      JsonNode meant = c.get("as_meant");
+      completeness(knockouts, threshold, meant.get("expected"), meant.get("result"));
+      // as coded, scores that equal the threshold are knocked out too
+      completeness(knockouts, Math.nextDown(threshold), c.get("expected"), c.get("result"));
+    }
+
+    void completeness(PruneScores knockouts, float threshold, JsonNode outputs, JsonNode result) {
+      Circuit circuit = circuit();
+      Circuit out = Completeness.knockedOut(circuit, knockouts, threshold);
+      Map<String, Circuit> circuits = new LinkedHashMap<>();
+      circuits.put("circuit", circuit);
+      circuits.put("circuit_knockout", Completeness.without(circuit, out));
+      circuits.put("model", Circuit.full(graph));
+      circuits.put("model_knockout", Completeness.without(Circuit.full(graph), out));
+      List<String> names = circuits.keySet().stream().filter(k -> outputs.has(k)).toList();
+      check("outputs", names.size(), outputs.size());
+      Map<String, List<Tensor>> logits = new LinkedHashMap<>();
+      CircuitRuns.of(PatchType.TREE_PATCH, ablation())
+          .forEach(
+              model,
+              batches,
+              names.stream().map(circuits::get).toList(),
+              (i, b, output) -> {
+                output.retainReference();
+                logits.computeIfAbsent(names.get(i), k -> new ArrayList<>()).add(output);
+              });
+      logits.forEach(
+          (output, list) -> {
+            compare(output, concat(list), outputs.get(output).asText());
+            list.forEach(Tensor::releaseReference);
+          });
+      Completeness mine =
+          Completeness.of(model, batches, ablation(), circuit, out, Progress.SILENT);
+      check("circuit size", mine.edges(), result.get(0).asInt());
+      check("knocked out", mine.knockedOut(), result.get(1).asInt());
+      compare("KL(model, circuit)", mine.normal(), result.get(2).asDouble());
+      compare("KL under knockouts", mine.knockout(), result.get(3).asDouble());
+    }
+
+    void knockoutTraining() {
+      KnockoutTraining training =
+          new KnockoutTraining(
+              c.get("learning_rate").asDouble(),
+              c.get("epochs").asInt(),
+              c.get("regularize_lambda").asDouble(),
+              MaskFunction.valueOf(c.get("mask_fn").asText().toUpperCase(Locale.ROOT)),
+              ablation(),
+              KnockoutTraining.Target.valueOf(
+                  c.get("faithfulness_target").asText().toUpperCase(Locale.ROOT)),
+              0);
+      compare("init", -MaskFunction.INITIAL, c.get("init").asDouble());
+      compare("off", KnockoutTraining.OFF_CIRCUIT, c.get("off_circuit_value").asDouble());
+      PruneScores scores = training.train(model, batches, circuit(), Progress.SILENT);
+      compareScores(scores, c.get("expected"), 1);
     }
 
     void compare(String what, double mine, double want) {

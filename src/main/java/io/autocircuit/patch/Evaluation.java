@@ -126,6 +126,18 @@ public final class Evaluation implements AutoCloseable {
   }
 
   /**
+   * How many leading positions are the same in the run and in what is patched in, because every
+   * pair of prompts begins with the same tokens and the model is causal. Masks there change nothing
+   * but rounding.
+   *
+   * @return 0 unless values are resampled from pairs that are padded alike; at most the positions
+   *     whose logits are not looked at
+   */
+  public int sharedPrefix() {
+    return in.prefix;
+  }
+
+  /**
    * Runs the model with that mask.
    *
    * @param mask one for all prompts, or one for each prompt of the batch

@@ -250,8 +250,7 @@ public record SubnetworkProbing(
     boolean tree = patchType == PatchType.TREE_PATCH;
     double[] theta = new double[graph.edgeCount()];
     Arrays.fill(theta, tree ? MaskFunction.INITIAL : -MaskFunction.INITIAL);
-    double[] momentum = new double[theta.length];
-    double[] variance = new double[theta.length];
+    Adam adam = new Adam(theta.length, learningRate);
     SplittableRandom random = new SplittableRandom(seed);
     LossFunction loss = loss();
     int step = 0;
@@ -269,8 +268,8 @@ public record SubnetworkProbing(
           int prompts = batches.get(b).clean().batchSize();
           faithfulness(graph, running, b, prompts, loss, theta, random, gradient);
           regularizer(theta, random, gradient);
-          adam(theta, gradient, momentum, variance, ++step);
-          progress.update("training steps", step, (long) epochs * batches.size());
+          adam.step(theta, gradient);
+          progress.update("training steps", ++step, (long) epochs * batches.size());
         }
       }
     }
@@ -363,16 +362,6 @@ public record SubnetworkProbing(
                 double slopeOf = maskFunction == MaskFunction.NONE ? 1 : s * (1 - s);
                 gradient[i] += lambda * weight * slopeOf;
               });
-    }
-  }
-
-  private void adam(double[] theta, double[] g, double[] m, double[] v, int step) {
-    double c1 = 1 - Math.pow(0.9, step);
-    double c2 = Math.sqrt(1 - Math.pow(0.999, step));
-    for (int i = 0; i < theta.length; i++) {
-      m[i] = 0.9 * m[i] + 0.1 * g[i];
-      v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
-      theta[i] -= learningRate / c1 * m[i] / (Math.sqrt(v[i]) / c2 + 1e-8);
     }
   }
 }
