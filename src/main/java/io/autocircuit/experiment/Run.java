@@ -403,6 +403,13 @@ public final class Run implements AutoCloseable {
     }
   }
 
+  /** Seconds of a plain pass over the prompts that score. */
+  double plainPass() {
+    try (NativeThreads used = nativeThreads()) {
+      return plainSeconds();
+    }
+  }
+
   /** A plain pass over the prompts that score, after one to warm up. */
   private double plainSeconds() {
     double seconds = 0;
