@@ -61,7 +61,30 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
             null);
       }
     }
+    requirePresets(kind, entries, byKey);
     return new Catalogue<>(kind, byKey);
+  }
+
+  private static void requirePresets(
+      String kind, List<? extends Entry> entries, Map<String, ? extends Entry> byKey) {
+    Set<String> keys = new LinkedHashSet<>(byKey.keySet());
+    for (Entry e : entries) {
+      for (Preset p : e.presets()) {
+        if (!keys.add(lower(p.key()))) {
+          throw new CatalogueException(
+              "preset="
+                  + p.key()
+                  + " of "
+                  + kind
+                  + "="
+                  + e.key()
+                  + " has the key of another preset or "
+                  + kind
+                  + "; give it another",
+              null);
+        }
+      }
+    }
   }
 
   /**
@@ -142,6 +165,12 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
       Texts.requireLine("title", e.title());
       Texts.requireLine("description", e.description());
       Settings.defaults(e.settings());
+      for (Preset p : e.presets()) {
+        Texts.requireKey("preset", p.key());
+        Texts.requireLine("title of preset " + p.key(), p.title());
+        Texts.requireLine("description of preset " + p.key(), p.description());
+        Settings.of(e.settings(), p.values());
+      }
     } catch (RuntimeException wrong) {
       throw new CatalogueException(
           kind + " of " + e.getClass().getName() + ": " + wrong.getMessage(), wrong);
@@ -201,26 +230,62 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
   }
 
   /**
+   * The entry that has a preset of a key, if there is one.
+   *
+   * @param preset the preset's key, in any case
+   * @return the entry; its {@link Entry#preset} is the preset
+   */
+  public Optional<E> ofPreset(String preset) {
+    return entries.values().stream()
+        .filter(e -> e.presets().stream().anyMatch(p -> p.key().equalsIgnoreCase(preset)))
+        .findFirst();
+  }
+
+  /**
+   * The keys of all presets.
+   *
+   * @return in the order of entries
+   */
+  public List<String> presetKeys() {
+    return entries.values().stream().flatMap(e -> e.presets().stream()).map(Preset::key).toList();
+  }
+
+  /**
    * The entries as data: {@code [{"key","title","description","source":{"citation","arxiv",
-   * "address"},"settings":[…]}]}, null for what there is not; settings as {@link Setting#json}.
+   * "address"},"settings":[…],"presets":[{"key","title","description","source","values"}]}]}, null
+   * for what there is not; settings as {@link Setting#json}.
    *
    * @return a new tree
    */
   public ArrayNode json() {
-    ArrayNode all = JsonNodeFactory.instance.arrayNode();
+    ArrayNode list = JsonNodeFactory.instance.arrayNode();
     for (E e : this) {
-      ObjectNode node = all.addObject();
+      ObjectNode node = list.addObject();
       node.put("key", e.key());
       node.put("title", e.title());
       node.put("description", e.description());
-      node.putObject("source")
-          .put("citation", e.source().citation())
-          .put("arxiv", e.source().arxiv().orElse(null))
-          .put("address", e.source().address().map(URI::toString).orElse(null));
+      put(node.putObject("source"), e.source());
       ArrayNode settings = node.putArray("settings");
       e.settings().forEach(s -> settings.add(s.json()));
+      ArrayNode presets = node.putArray("presets");
+      for (Preset p : e.presets()) {
+        ObjectNode preset = presets.addObject();
+        preset.put("key", p.key());
+        preset.put("title", p.title());
+        preset.put("description", p.description());
+        put(preset.putObject("source"), p.source());
+        ObjectNode values = preset.putObject("values");
+        Settings all = Settings.of(e.settings(), p.values());
+        p.values().keySet().forEach(name -> values.set(name, all.json().get(name)));
+      }
     }
-    return all;
+    return list;
+  }
+
+  private static void put(ObjectNode node, Source source) {
+    node.put("citation", source.citation())
+        .put("arxiv", source.arxiv().orElse(null))
+        .put("address", source.address().map(URI::toString).orElse(null));
   }
 
   /**

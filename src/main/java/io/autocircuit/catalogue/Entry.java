@@ -1,5 +1,6 @@
 package io.autocircuit.catalogue;
 
+import io.autocircuit.graph.UnknownNameException;
 import java.util.List;
 
 /** Something that a {@link Catalogue} lists. */
@@ -40,5 +41,31 @@ public interface Entry {
    */
   default List<Setting> settings() {
     return List.of();
+  }
+
+  /**
+   * Values of its settings that have names of their own.
+   *
+   * @return in the order of a listing; none unless overridden
+   */
+  default List<Preset> presets() {
+    return List.of();
+  }
+
+  /**
+   * One of its presets.
+   *
+   * @param key in any case
+   * @return the preset
+   * @throws UnknownNameException if it has none of that key; the message has the nearest
+   */
+  default Preset preset(String key) {
+    return presets().stream()
+        .filter(p -> p.key().equalsIgnoreCase(key))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new UnknownNameException(
+                    "preset of " + key(), key, presets().stream().map(Preset::key).toList()));
   }
 }

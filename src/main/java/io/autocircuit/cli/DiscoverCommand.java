@@ -72,7 +72,7 @@ final class DiscoverCommand implements Callable<Integer> {
         usage(
             () -> {
               check();
-              return new RunOptions(input, scoring, judging, algorithms, tasks, parsed()).spec();
+              return options().spec();
             });
     DeviceChoice on = device(wanted);
     ResultDirectory.requireWritable(output.out);
@@ -85,6 +85,10 @@ final class DiscoverCommand implements Callable<Integer> {
       discover(run, on);
     }
     return 0;
+  }
+
+  private RunOptions options() {
+    return new RunOptions(input, scoring, judging, algorithms, tasks, parsed());
   }
 
   private DeviceChoice device(RunSpec wanted) {
@@ -238,14 +242,18 @@ final class DiscoverCommand implements Callable<Integer> {
     atLeast("--batch-size", input.batchSize, 1);
     atLeast("--train", input.train, 1);
     atLeast("--test", input.test, 1);
+    if (scoring.official != null && scoring.circuit != null) {
+      throw usage("give --official or --circuit, not both");
+    }
     if (scoring.scores != null && given("--algorithm")) {
       throw usage("give --algorithm or --scores, not both: saved scores are only judged");
     }
     PruneAlgorithmProvider algorithm = chosen();
     if (algorithm == null) {
       algorithms.requireAllowed(parsed());
-    } else if (algorithm.needsOfficial() && scoring.official == null) {
-      throw usage("--algorithm " + algorithm.key() + " needs --official FILE");
+    } else if (algorithm.needsOfficial() && options().official().isEmpty()) {
+      throw usage(
+          "--algorithm " + algorithm.key() + " needs --official FILE, or --circuit of a task");
     }
   }
 

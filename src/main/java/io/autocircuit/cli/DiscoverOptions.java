@@ -217,6 +217,13 @@ final class DiscoverOptions {
                 + " of EAP-IG, or edge pruning's node pairs. Adds a ROC curve; ground-truth scores"
                 + " it.")
     Path official;
+
+    @Option(
+        names = "--circuit",
+        paramLabel = "KEY",
+        description =
+            "A circuit that the task knows instead, or none; see 'list tasks'. Default: its first.")
+    String circuit;
   }
 
   /** Circuits and metrics. */

@@ -6,6 +6,7 @@ import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
 import io.autocircuit.experiment.CatalogueTask;
 import io.autocircuit.experiment.ModelSource;
+import io.autocircuit.experiment.OfficialSource;
 import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.PromptSplit;
 import io.autocircuit.experiment.RunJudging;
@@ -13,6 +14,7 @@ import io.autocircuit.experiment.RunPrompts;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.StoredFile;
 import io.autocircuit.graph.EdgeCounts;
+import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.patch.Ablation;
@@ -20,6 +22,7 @@ import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.PruneContext;
 import io.autocircuit.task.EmbeddedTask;
+import io.autocircuit.task.KnownCircuit;
 import io.autocircuit.task.RandomPrompts;
 import io.autocircuit.task.RandomTask;
 import io.autocircuit.task.TaskProvider;
@@ -114,9 +117,13 @@ record RunOptions(
       spec = spec.withScoring(new RunSpec.Saved(new StoredFile(scoring.scores, s.file().sha256())));
     }
     if (scoring.official != null) {
-      StoredFile f =
-          spec.official().orElseThrow(() -> noSuchFile("--official", "no official circuit"));
-      spec = spec.withOfficial(Optional.of(new StoredFile(scoring.official, f.sha256())));
+      if (!(spec.official().orElse(null) instanceof OfficialSource.Stored s)) {
+        throw noSuchFile("--official", "no file of an official circuit");
+      }
+      spec =
+          spec.withOfficial(
+              Optional.of(
+                  new OfficialSource.Stored(new StoredFile(scoring.official, s.file().sha256()))));
     }
     return spec;
   }
@@ -140,7 +147,7 @@ record RunOptions(
         .withPrompts(prompts())
         .withGraph(new RunSpec.Graph(scoring.separateQkv, scoring.tokenPositions))
         .withJudging(judged())
-        .withOfficial(Optional.ofNullable(scoring.official).map(StoredFile::at))
+        .withOfficial(official())
         .withSeed(input.seed);
   }
 
@@ -181,6 +188,36 @@ record RunOptions(
       case RandomTask.KEY -> new PromptSource.Random(RandomPrompts.parse(input.randomPrompts));
       default -> new PromptSource.OfTask(catalogueTask());
     };
+  }
+
+  /**
+   * The known circuit: the file of {@code --official}, or that of the task: the one of {@code
+   * --circuit}, or its usual one.
+   *
+   * @throws UnknownNameException if the task does not know the circuit
+   */
+  Optional<OfficialSource> official() {
+    if (scoring.official != null) {
+      return Optional.of(OfficialSource.at(scoring.official));
+    }
+    List<String> known = OfficialSource.circuits(source()).stream().map(KnownCircuit::key).toList();
+    if (scoring.circuit == null) {
+      return known.stream().findFirst().map(OfficialSource.Known::new);
+    }
+    if (scoring.circuit.equals(OfficialSource.NONE)) {
+      return Optional.empty();
+    }
+    if (known.isEmpty()) {
+      throw new IllegalArgumentException(
+          "--circuit="
+              + scoring.circuit
+              + " is given, but these prompts belong to no task that knows circuits; give"
+              + " --official FILE");
+    }
+    if (!known.contains(scoring.circuit)) {
+      throw new UnknownNameException("circuit", scoring.circuit, known);
+    }
+    return Optional.of(new OfficialSource.Known(scoring.circuit));
   }
 
   private RunPrompts prompts() {

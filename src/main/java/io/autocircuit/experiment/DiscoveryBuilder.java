@@ -17,6 +17,7 @@ import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.Parallelism;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.SharedOutputs;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.task.Task;
 import java.util.List;
@@ -56,6 +57,7 @@ public final class DiscoveryBuilder {
   private Circuit official;
   private MemoryBudget memory = MemoryBudget.UNLIMITED;
   private int threads;
+  private SharedOutputs shared;
 
   /** A builder for a task. */
   DiscoveryBuilder(Task task, PruneAlgorithm algorithm) {
@@ -80,6 +82,7 @@ public final class DiscoveryBuilder {
     b.official = official;
     b.memory = memory;
     b.threads = threads;
+    b.shared = shared;
     change.accept(b);
     return b;
   }
@@ -253,6 +256,16 @@ public final class DiscoveryBuilder {
   }
 
   /**
+   * What it shares with other discoveries of the same model.
+   *
+   * @param outputs the caller closes them, after all runs
+   * @return a new builder
+   */
+  public DiscoveryBuilder sharing(SharedOutputs outputs) {
+    return with(b -> b.shared = outputs);
+  }
+
+  /**
    * The graph that the model is seen through, for reading circuits and scores that belong to it.
    *
    * @return as separate inputs and token positions make it
@@ -302,8 +315,9 @@ public final class DiscoveryBuilder {
     List<PromptBatch> test = parts.test().equals(parts.train()) ? train : batches(parts.test());
     int workers =
         threads == 0 ? 1 : Parallelism.of(task.model().config(), train, threads).workers();
+    PatchableModel working = model.withWorkers(workers);
     return new Discovery(
-        model.withWorkers(workers),
+        shared == null ? working : working.sharing(shared),
         train,
         test,
         algorithm,

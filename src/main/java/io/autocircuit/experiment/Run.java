@@ -10,13 +10,16 @@ import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.MemoryBudget;
+import io.autocircuit.patch.MemoryEstimate;
+import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.Parallelism;
 import io.autocircuit.patch.Progress;
+import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.SavedScores;
-import io.autocircuit.task.OfficialCircuit;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.NativeThreads;
+import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -36,6 +39,11 @@ public final class Run implements AutoCloseable {
   private final RunSpec spec;
   private final Task task;
   private final KernelsProvider.Choice kernels;
+
+  /** Closed with this unless other runs use them. */
+  private final RunResources resources;
+
+  private final boolean alone;
   private final MemoryBudget memory;
   private final Discovery discovery;
   private final List<String> notices;
@@ -44,12 +52,16 @@ public final class Run implements AutoCloseable {
       RunSpec spec,
       Task task,
       KernelsProvider.Choice kernels,
+      RunResources resources,
+      boolean alone,
       MemoryBudget memory,
       Discovery discovery,
       List<String> notices) {
     this.spec = spec;
     this.task = task;
     this.kernels = kernels;
+    this.resources = resources;
+    this.alone = alone;
     this.memory = memory;
     this.discovery = discovery;
     this.notices = notices;
@@ -92,6 +104,34 @@ public final class Run implements AutoCloseable {
    * @throws UnfitSettingException if a setting does not fit the model or the prompts
    */
   public static Run open(RunSpec spec, Means means) {
+    RunResources resources = new RunResources();
+    boolean opened = false;
+    try {
+      Run run = open(spec, means, resources, true);
+      opened = true;
+      return run;
+    } finally {
+      if (!opened) {
+        resources.close();
+      }
+    }
+  }
+
+  /**
+   * Opens a run that shares what it can with others.
+   *
+   * @param spec the run
+   * @param means how it is computed
+   * @param resources of these runs; the caller closes them, after all runs
+   * @return to be closed before the next run with these resources is opened
+   * @throws DataException if a file cannot be used, or does not hold what the spec says
+   * @throws UnfitSettingException if a setting does not fit the model or the prompts
+   */
+  public static Run open(RunSpec spec, Means means, RunResources resources) {
+    return open(spec, means, resources, false);
+  }
+
+  private static Run open(RunSpec spec, Means means, RunResources resources, boolean alone) {
     DeviceChoice on =
         means
             .device()
@@ -107,39 +147,35 @@ public final class Run implements AutoCloseable {
     if (spec.scoring() instanceof Saved s) {
       s.file().requireRegular();
     }
-    spec.official().ifPresent(StoredFile::requireRegular);
-    FutureTask<RunSpec> reading = new FutureTask<>(spec::pinned);
+    if (spec.official().orElse(null) instanceof OfficialSource.Stored s) {
+      s.file().requireRegular();
+    }
+    FutureTask<RunSpec> reading = new FutureTask<>(() -> resources.pinned(spec));
     Thread reader = new Thread(reading, "autocircuit-fingerprints");
     reader.setDaemon(true);
-    reader.start();
-    Task task = null;
-    KernelsProvider.Choice kernels = null;
-    boolean opened = false;
-    try {
-      task = task(spec, on);
-      RunSpec now = joined(reading);
-      List<String> changes = RunChanges.of(spec, now);
-      if (!changes.isEmpty()) {
-        throw new DataException(
-            "not what this run was recorded with: "
-                + String.join("; ", changes)
-                + "; give the files that it was recorded with, or begin a new run");
-      }
-      kernels = KernelsProvider.choose(on.device());
-      Run run = of(spec, now, task, on, kernels, means);
-      opened = true;
-      return run;
-    } finally {
-      if (!opened) {
+    RunSpec now;
+    Task task;
+    if (alone) {
+      reader.start();
+      try {
+        task = resources.task(spec, on, () -> task(spec, on));
+        now = joined(reading);
+      } finally {
         reading.cancel(true);
-        if (kernels != null) {
-          kernels.close();
-        }
-        if (task != null) {
-          task.close();
-        }
       }
+    } else { // known from an earlier run, but for the first
+      reading.run();
+      now = joined(reading);
+      task = resources.task(now, on, () -> task(spec, on));
     }
+    List<String> changes = RunChanges.of(spec, now);
+    if (!changes.isEmpty()) {
+      throw new DataException(
+          "not what this run was recorded with: "
+              + String.join("; ", changes)
+              + "; give the files that it was recorded with, or begin a new run");
+    }
+    return of(spec, now, task, on, resources, alone, means);
   }
 
   private static Run of(
@@ -147,8 +183,10 @@ public final class Run implements AutoCloseable {
       RunSpec now,
       Task task,
       DeviceChoice on,
-      KernelsProvider.Choice kernels,
+      RunResources resources,
+      boolean alone,
       Means means) {
+    KernelsProvider.Choice kernels = resources.kernels(on.device());
     int processors = Runtime.getRuntime().availableProcessors();
     int threads =
         means
@@ -175,11 +213,14 @@ public final class Run implements AutoCloseable {
             .ties(spec.judging().ties())
             .metrics(spec.judging().metrics())
             .memory(memory)
-            .threads(threads);
-    Circuit official =
-        spec.official().map(f -> OfficialCircuit.read(f.path(), builder.graph())).orElse(null);
+            .threads(threads)
+            .sharing(alone ? null : resources.shared(memory));
     Discovery discovery;
     try {
+      Circuit official =
+          spec.official()
+              .map(c -> c.read(spec.prompts().source(), builder.graph(), task.prompts().wordIdxs()))
+              .orElse(null);
       PruneAlgorithm algorithm =
           spec.scoring() instanceof Saved s
               ? SavedScores.read(s.file().path(), builder.graph())
@@ -189,7 +230,14 @@ public final class Run implements AutoCloseable {
       throw new UnfitSettingException(e);
     }
     return new Run(
-        spec, task, kernels, memory, discovery, List.copyOf(RunChanges.notices(then, spec)));
+        spec,
+        task,
+        kernels,
+        resources,
+        alone,
+        memory,
+        discovery,
+        List.copyOf(RunChanges.notices(then, spec)));
   }
 
   /**
@@ -304,31 +352,89 @@ public final class Run implements AutoCloseable {
    * @throws DataException if the model's outputs are not finite
    */
   public Discovery.Result run(Progress progress) {
+    try (NativeThreads used = nativeThreads()) {
+      return result(discovery.run(progress));
+    }
+  }
+
+  /**
+   * What came out, and what it took.
+   *
+   * @param result what {@link #run} returns
+   * @param cost in seconds
+   */
+  public record Timed(Discovery.Result result, CellResult.Cost cost) {}
+
+  /**
+   * Runs it with a clock.
+   *
+   * @param progress told about the work done
+   * @return what came out, and what it took
+   * @throws DataException if the model's outputs are not finite
+   */
+  public Timed timed(Progress progress) {
+    try (NativeThreads used = nativeThreads()) {
+      double plain =
+          resources.plainSeconds(
+              List.of(spec.prompts(), spec.graph(), discovery.model().slice()), this::plainSeconds);
+      long start = System.nanoTime();
+      PruneScores scores = discovery.score(progress);
+      long scored = System.nanoTime();
+      Discovery.Result result = result(discovery.judge(scores, progress));
+      return new Timed(
+          result,
+          new CellResult.Cost((scored - start) / 1e9, (System.nanoTime() - scored) / 1e9, plain));
+    }
+  }
+
+  /** A plain pass over the prompts that score, after one to warm up. */
+  private double plainSeconds() {
+    double seconds = 0;
+    for (int i = 0; i < 2; i++) {
+      long start = System.nanoTime();
+      for (MicroBatch m :
+          MicroBatch.within(
+                  discovery.model(),
+                  MemoryEstimate.Work.CIRCUITS,
+                  discovery.runs().ablation(),
+                  discovery.train())
+              .stream()
+              .flatMap(List::stream)
+              .toList()) {
+        try (TensorScope scope = new TensorScope()) {
+          task.model().logits(m.prompts().clean(), discovery.model().slice());
+        }
+      }
+      seconds = (System.nanoTime() - start) / 1e9;
+    }
+    return seconds;
+  }
+
+  private NativeThreads nativeThreads() {
     Parallelism parallel =
         Parallelism.of(
             task.model().config(), discovery.train(), spec.machine().orElseThrow().threads());
-    try (NativeThreads used = NativeThreads.use(parallel.nativeThreads())) {
-      Discovery.Result result = discovery.run(progress);
-      List<String> all = new ArrayList<>(notices);
-      all.addAll(result.notices());
-      return new Discovery.Result(
-          result.discovery(),
-          result.scores(),
-          result.measurements(),
-          result.liveEdges(),
-          result.found(),
-          result.verdict(),
-          result.roc(),
-          all);
-    }
+    return NativeThreads.use(parallel.nativeThreads());
+  }
+
+  private Discovery.Result result(Discovery.Result result) {
+    List<String> all = new ArrayList<>(notices);
+    all.addAll(result.notices());
+    return new Discovery.Result(
+        result.discovery(),
+        result.scores(),
+        result.measurements(),
+        result.liveEdges(),
+        result.found(),
+        result.verdict(),
+        result.roc(),
+        all);
   }
 
   @Override
   public void close() {
-    try {
-      kernels.close();
-    } finally {
-      task.close();
+    if (alone) {
+      resources.close();
     }
   }
 }

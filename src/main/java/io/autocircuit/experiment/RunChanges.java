@@ -51,7 +51,9 @@ final class RunChanges {
     if (scoring instanceof Saved s) {
       all.put("scores=" + s.file().path(), s.file().sha256());
     }
-    spec.official().ifPresent(f -> all.put("official=" + f.path(), f.sha256()));
+    if (spec.official().orElse(null) instanceof OfficialSource.Stored s) {
+      all.put("official=" + s.file().path(), s.file().sha256());
+    }
     return all;
   }
 

@@ -47,4 +47,14 @@ public record RunJudging(
         Metric.all(),
         OutputSlice.LAST_SEQ);
   }
+
+  /**
+   * With other circuit runs.
+   *
+   * @param other patch type, ablation and direction
+   * @return with them
+   */
+  public RunJudging withRuns(CircuitRuns other) {
+    return new RunJudging(other, sizes, ties, metrics, slice);
+  }
 }

@@ -87,6 +87,22 @@ public record RunPrompts(
     return new RunPrompts(source, tokenizer, bos, multiTokenAnswers, padded, batchSize, which);
   }
 
+  /**
+   * The same prompts in other batches.
+   *
+   * @param prompts how many a batch has at most
+   * @return new prompts
+   * @throws IllegalArgumentException if there are less than 1
+   */
+  public RunPrompts withBatchSize(int prompts) {
+    return new RunPrompts(source, tokenizer, bos, multiTokenAnswers, padded, prompts, split);
+  }
+
+  /** The same prompts with the fingerprint of a tokenizer. */
+  RunPrompts withTokenizer(Optional<String> fingerprint) {
+    return new RunPrompts(source, fingerprint, bos, multiTokenAnswers, padded, batchSize, split);
+  }
+
   /** As they are now, with the fingerprint of a tokenizer. */
   RunPrompts pinned(String fingerprint) {
     return new RunPrompts(

@@ -48,7 +48,7 @@ public record RunSpec(
     Graph graph,
     Scoring scoring,
     RunJudging judging,
-    Optional<StoredFile> official,
+    Optional<OfficialSource> official,
     long seed,
     Optional<Machine> machine) {
 
@@ -272,7 +272,7 @@ public record RunSpec(
         graph,
         scores,
         judging,
-        official.map(StoredFile::pinned),
+        official.map(OfficialSource::pinned),
         seed,
         machine);
   }
@@ -434,7 +434,7 @@ public record RunSpec(
    * @param circuit its file; empty for none
    * @return the spec
    */
-  public RunSpec withOfficial(Optional<StoredFile> circuit) {
+  public RunSpec withOfficial(Optional<OfficialSource> circuit) {
     return new RunSpec(
         version,
         model,

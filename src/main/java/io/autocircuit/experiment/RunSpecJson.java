@@ -61,8 +61,7 @@ final class RunSpecJson {
         .put("token_positions", spec.graph().tokenPositions());
     root.set("scoring", scoring(spec.scoring(), places));
     root.set("judging", judging(spec.judging()));
-    root.set(
-        "official", spec.official().map(f -> (JsonNode) file(f, places)).orElse(NODES.nullNode()));
+    root.set("official", spec.official().map(c -> official(c, places)).orElse(NODES.nullNode()));
     root.put("seed", spec.seed());
     if (places) {
       root.set("machine", spec.machine().map(m -> (JsonNode) machine(m)).orElse(NODES.nullNode()));
@@ -130,6 +129,12 @@ final class RunSpecJson {
       node.put("kind", "saved").setAll(file(s.file(), places));
     }
     return node;
+  }
+
+  private static JsonNode official(OfficialSource source, boolean places) {
+    return source instanceof OfficialSource.Known k
+        ? NODES.objectNode().put("circuit", k.circuit())
+        : file(((OfficialSource.Stored) source).file(), places);
   }
 
   private static ObjectNode judging(RunJudging judging) {
@@ -258,9 +263,7 @@ final class RunSpecJson {
                 "ties",
                 "metrics",
                 "slice")),
-        root.isNull("official")
-            ? Optional.empty()
-            : Optional.of(reader.file(root.object("official", "path", "sha256"))),
+        root.isNull("official") ? Optional.empty() : Optional.of(reader.official(root)),
         root.integer("seed", Long.MIN_VALUE),
         root.isNull("machine")
             ? Optional.empty()
@@ -417,6 +420,12 @@ final class RunSpecJson {
     } catch (IllegalArgumentException e) {
       throw node.error("edges", "cannot be used: " + e.getMessage());
     }
+  }
+
+  private OfficialSource official(JsonFields root) {
+    return root.node("official").has("circuit")
+        ? new OfficialSource.Known(root.object("official", "circuit").text("circuit"))
+        : new OfficialSource.Stored(file(root.object("official", "path", "sha256")));
   }
 
   private Machine machine(JsonFields node) {

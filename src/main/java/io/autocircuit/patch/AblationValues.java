@@ -4,6 +4,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.patch.Ablation.Collected;
 import io.autocircuit.tensor.TensorScope;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.LongStream;
@@ -52,19 +53,29 @@ public final class AblationValues implements AutoCloseable {
       throw new IllegalArgumentException(
           "ablation=" + ablation.key() + " needs prompts to average over; the dataset is empty");
     }
-    try (TensorScope scope = new TensorScope()) {
-      Ablation.Collector collector = over.collector(model, longest);
-      for (PromptBatch batch : dataset) {
-        if (over.from() != Collected.From.CORRUPT) {
-          collect(model, over, batch.clean(), collector);
-        }
-        if (over.from() != Collected.From.CLEAN) {
-          collect(model, over, batch.corrupt(), collector);
-        }
+    List<TokenBatch> prompts = new ArrayList<>();
+    for (PromptBatch batch : dataset) {
+      if (over.from() != Collected.From.CORRUPT) {
+        prompts.add(batch.clean());
       }
-      Tensor values = checked(model, over, collector, longest).contiguous();
+      if (over.from() != Collected.From.CLEAN) {
+        prompts.add(batch.corrupt());
+      }
+    }
+    try (TensorScope scope = new TensorScope()) {
+      Tensor values =
+          model.shared().get(ablation, prompts, () -> collected(model, over, prompts, longest));
       values.retainReference();
       return new AblationValues(model, ablation, values, longest);
+    }
+  }
+
+  private static Tensor collected(
+      PatchableModel model, Collected over, List<TokenBatch> prompts, int longest) {
+    try (TensorScope scope = new TensorScope()) {
+      Ablation.Collector collector = over.collector(model, longest);
+      prompts.forEach(tokens -> collect(model, over, tokens, collector));
+      return scope.keep(checked(model, over, collector, longest).contiguous());
     }
   }
 
@@ -137,9 +148,21 @@ public final class AblationValues implements AutoCloseable {
    *     ablation gives values of another shape
    */
   public Tensor of(TokenBatch source) {
-    try (TensorScope scope = new TensorScope()) {
-      return scope.keep(values(source));
+    if (ablation instanceof Ablation.Constant || collected != null) {
+      try (TensorScope scope = new TensorScope()) {
+        return scope.keep(values(source));
+      }
     }
+    return model
+        .shared()
+        .get(
+            ablation,
+            List.of(source),
+            () -> {
+              try (TensorScope scope = new TensorScope()) {
+                return scope.keep(values(source));
+              }
+            });
   }
 
   private Tensor values(TokenBatch source) {

@@ -8,6 +8,7 @@ import io.autocircuit.model.Affine;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -21,6 +22,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param memory the native memory that runs of this model may take
  * @param workers how many micro-batches of a batch may be computed at the same time, each on a Java
  *     thread of its own; for models so small that native threads would only wait for each other
+ * @param shared what its runs compute alike; {@link #sharing}
  */
 public record PatchableModel(
     Transformer model,
@@ -28,7 +30,8 @@ public record PatchableModel(
     OutputSlice slice,
     Kernels kernels,
     MemoryBudget memory,
-    int workers) {
+    int workers,
+    SharedOutputs shared) {
 
   /**
    * Checks that graph and model fit.
@@ -40,6 +43,7 @@ public record PatchableModel(
    * @param kernels for the device where the model is
    * @param memory for all runs, beside the model's weights; batches are cut to fit into it
    * @param workers at least 1
+   * @param shared of this model alone
    * @throws IllegalArgumentException if graph and model do not fit, or there is no worker
    */
   public PatchableModel {
@@ -74,7 +78,7 @@ public record PatchableModel(
    */
   public PatchableModel(
       Transformer model, ComputationGraph graph, OutputSlice slice, Kernels kernels) {
-    this(model, graph, slice, kernels, MemoryBudget.UNLIMITED, 1);
+    this(model, graph, slice, kernels, MemoryBudget.UNLIMITED, 1, SharedOutputs.NONE);
   }
 
   /**
@@ -85,7 +89,7 @@ public record PatchableModel(
    * @return a new view of the same weights
    */
   public PatchableModel withMemory(MemoryBudget budget) {
-    return new PatchableModel(model, graph, slice, kernels, budget, workers);
+    return new PatchableModel(model, graph, slice, kernels, budget, workers, shared);
   }
 
   /**
@@ -99,7 +103,17 @@ public record PatchableModel(
    * @throws IllegalArgumentException if it is less
    */
   public PatchableModel withWorkers(int count) {
-    return new PatchableModel(model, graph, slice, kernels, memory, count);
+    return new PatchableModel(model, graph, slice, kernels, memory, count, shared);
+  }
+
+  /**
+   * The same model, whose runs share what they compute alike.
+   *
+   * @param outputs of this model alone; the caller closes them, after all runs
+   * @return a new view of the same weights
+   */
+  public PatchableModel sharing(SharedOutputs outputs) {
+    return new PatchableModel(model, graph, slice, kernels, memory, workers, outputs);
   }
 
   /**
@@ -128,7 +142,7 @@ public record PatchableModel(
    * @throws IllegalArgumentException if a token id or the length does not fit the model
    */
   public Tensor logits(TokenBatch tokens) {
-    return model.logits(tokens, slice);
+    return shared.get(slice, List.of(tokens), () -> model.logits(tokens, slice));
   }
 
   /**

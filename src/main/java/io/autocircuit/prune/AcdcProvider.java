@@ -52,6 +52,11 @@ public final class AcdcProvider implements PruneAlgorithmProvider {
   }
 
   @Override
+  public boolean usesSeed() {
+    return false;
+  }
+
+  @Override
   public PruneAlgorithm create(Settings settings, PruneContext context) {
     return new Acdc(
         settings.numbers("tau"),

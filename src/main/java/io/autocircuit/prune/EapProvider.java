@@ -48,6 +48,11 @@ public final class EapProvider implements PruneAlgorithmProvider {
   }
 
   @Override
+  public boolean usesSeed() {
+    return false;
+  }
+
+  @Override
   public PruneAlgorithm create(Settings settings, PruneContext context) {
     MaskGradient gradient = GradientSettings.gradient(settings, settings.number("mask_value"), 0);
     return settings.flag("sum") ? new SummedGradient(gradient) : gradient;

@@ -39,6 +39,11 @@ public final class ExactPatchingProvider implements PruneAlgorithmProvider {
   }
 
   @Override
+  public boolean usesSeed() {
+    return false;
+  }
+
+  @Override
   public PruneAlgorithm create(Settings settings, PruneContext context) {
     return new ExactPatching(GradientSettings.gradient(settings, 0, 0));
   }

@@ -34,6 +34,11 @@ public final class GroundTruthProvider implements PruneAlgorithmProvider {
   }
 
   @Override
+  public boolean usesSeed() {
+    return false;
+  }
+
+  @Override
   public PruneAlgorithm create(Settings settings, PruneContext context) {
     return new GroundTruth(
         context

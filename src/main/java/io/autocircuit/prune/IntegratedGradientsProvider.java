@@ -50,6 +50,11 @@ public final class IntegratedGradientsProvider implements PruneAlgorithmProvider
   }
 
   @Override
+  public boolean usesSeed() {
+    return false;
+  }
+
+  @Override
   public PruneAlgorithm create(Settings settings, PruneContext context) {
     MaskGradient gradient = GradientSettings.gradient(settings, 0, settings.whole("samples"));
     return settings.flag("sum") ? new SummedGradient(gradient) : gradient;

@@ -43,6 +43,16 @@ public interface PruneAlgorithmProvider extends Entry {
   }
 
   /**
+   * Whether its scores depend on {@link PruneContext#seed}. Those that do not are computed once in
+   * an experiment of several seeds.
+   *
+   * @return true unless overridden
+   */
+  default boolean usesSeed() {
+    return true;
+  }
+
+  /**
    * All algorithms that there are: the library's, then those of other jars.
    *
    * @return a new catalogue

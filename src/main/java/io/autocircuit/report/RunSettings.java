@@ -2,6 +2,7 @@ package io.autocircuit.report;
 
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.experiment.ModelSource;
+import io.autocircuit.experiment.OfficialSource;
 import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.PromptSplit;
 import io.autocircuit.experiment.RunJudging;
@@ -133,9 +134,13 @@ final class RunSettings {
     put("token-positions", spec.graph().tokenPositions());
     spec.official()
         .ifPresent(
-            f -> {
-              put("official", last(f.path()));
-              f.sha256().ifPresent(hash -> put("official sha256", hash));
+            c -> {
+              if (c instanceof OfficialSource.Stored s) {
+                put("official", last(s.file().path()));
+                s.file().sha256().ifPresent(hash -> put("official sha256", hash));
+              } else if (c instanceof OfficialSource.Known k) {
+                put("circuit", k.circuit());
+              }
             });
   }
 

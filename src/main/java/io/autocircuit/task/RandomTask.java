@@ -64,6 +64,17 @@ public final class RandomTask implements TaskProvider {
     return settings.text(SHAPE);
   }
 
+  /**
+   * Number and length of the prompts of settings.
+   *
+   * @param settings values of {@link #settings}
+   * @return the size
+   * @throws IllegalArgumentException if it is none
+   */
+  public static RandomPrompts size(Settings settings) {
+    return RandomPrompts.parse(settings.text(SIZE));
+  }
+
   @Override
   public Transformer model(
       Settings settings, WeightProcessing processing, ScalarType type, long seed) {
@@ -72,6 +83,6 @@ public final class RandomTask implements TaskProvider {
 
   @Override
   public TokenizedDataset prompts(Settings settings, Transformer model, long seed) {
-    return RandomPrompts.parse(settings.text(SIZE)).of(model.config(), seed);
+    return size(settings).of(model.config(), seed);
   }
 }

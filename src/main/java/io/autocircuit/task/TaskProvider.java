@@ -86,6 +86,17 @@ public interface TaskProvider extends Entry {
   }
 
   /**
+   * Whether its model or its prompts depend on the seed. Those that do not are run once in an
+   * experiment of several seeds, unless the algorithm or the drawing of prompts depends on it.
+   *
+   * @param settings values of {@link #settings}
+   * @return true unless overridden
+   */
+  default boolean usesSeed(Settings settings) {
+    return true;
+  }
+
+  /**
    * What the model and the prompts are made of, so that a recorded run notices when that changes.
    *
    * @param settings values of {@link #settings}

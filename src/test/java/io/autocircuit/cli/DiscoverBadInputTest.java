@@ -441,7 +441,12 @@ class DiscoverBadInputTest {
 
   @Test
   void settingsThatContradictEachOther() {
-    wrongUsage(List.of("--algorithm", "ground-truth"), "needs --official");
+    wrongUsage(
+        List.of("--algorithm", "ground-truth", "--circuit", "none"),
+        "needs --official",
+        "--circuit");
+    wrongUsage(List.of("--circuit", "inductoin"), "unknown circuit", "\"induction\"");
+    wrongUsage(List.of("--circuit", "induction", "--official", "x.json"), "not both");
     wrongUsage(List.of("--model", model, "--random-weights", "tiny"), "not both");
     wrongUsage(List.of("--model", model, "--task", "induction"), "--task or --model, not both");
     wrongUsage(

@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.ModelSource;
+import io.autocircuit.experiment.OfficialSource;
 import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.PromptSplit;
 import io.autocircuit.experiment.Run;
@@ -358,7 +359,7 @@ class RepeatedRunTest {
                         acdc.settings(),
                         Map.of("tau", List.of(0.01), "score_ablation", Ablation.ZERO))))
             .withSeed(5)
-            .withOfficial(Optional.of(StoredFile.at(official)));
+            .withOfficial(Optional.of(OfficialSource.at(official)));
     spec =
         spec.withPrompts(spec.prompts().withSplit(new PromptSplit(30, 20, true)))
             .withJudging(

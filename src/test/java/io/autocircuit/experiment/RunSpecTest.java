@@ -145,13 +145,21 @@ class RunSpecTest {
             r.nextBoolean(),
             metrics.subList(0, 1 + r.nextInt(metrics.size())),
             one(r, List.of(OutputSlice.values()))),
-        r.nextBoolean() ? Optional.empty() : Optional.of(file(r)),
+        official(r),
         r.nextLong(),
         r.nextBoolean()
             ? Optional.empty()
             : Optional.of(
                 new RunSpec.Machine(
                     one(r, List.of("cpu", "cuda:1")), "cpu-avx2", 1 + r.nextInt(64), 1L << 40)));
+  }
+
+  private static Optional<OfficialSource> official(Random r) {
+    return switch (r.nextInt(3)) {
+      case 0 -> Optional.empty();
+      case 1 -> Optional.of(new OfficialSource.Known("ioi-edges"));
+      default -> Optional.of(new OfficialSource.Stored(file(r)));
+    };
   }
 
   @Property(tries = 500)
@@ -188,7 +196,10 @@ class RunSpecTest {
     if (s.scoring() instanceof RunSpec.Saved saved) {
       s = s.withScoring(new RunSpec.Saved(new StoredFile(nowhere, saved.file().sha256())));
     }
-    return s.withOfficial(s.official().map(f -> new StoredFile(nowhere, f.sha256())));
+    return s.official().orElse(null) instanceof OfficialSource.Stored f
+        ? s.withOfficial(
+            Optional.of(new OfficialSource.Stored(new StoredFile(nowhere, f.file().sha256()))))
+        : s;
   }
 
   // ---- the canonical form
@@ -315,7 +326,7 @@ class RunSpecTest {
     RunSpec spec =
         fixed()
             .withModel(new ModelSource.Directory(folder.resolve("model"), Optional.empty()))
-            .withOfficial(Optional.of(StoredFile.at(folder.resolve("sub/../official.json"))));
+            .withOfficial(Optional.of(OfficialSource.at(folder.resolve("sub/../official.json"))));
     Path file = folder.resolve("run.json");
     spec.write(file);
     String text = Files.readString(file);
@@ -325,6 +336,8 @@ class RunSpecTest {
     assertFalse(Files.readString(file).contains(folder.toString()), "the test makes them relative");
     RunSpec back = RunSpec.read(file);
     assertEquals(folder.resolve("model"), back.model().directory().orElseThrow());
-    assertEquals(folder.resolve("official.json"), back.official().orElseThrow().path());
+    assertEquals(
+        folder.resolve("official.json"),
+        ((OfficialSource.Stored) back.official().orElseThrow()).file().path());
   }
 }

@@ -1,0 +1,224 @@
+package io.autocircuit.experiment;
+
+import io.autocircuit.catalogue.Setting;
+import io.autocircuit.catalogue.SettingType;
+import io.autocircuit.data.BosPolicy;
+import io.autocircuit.data.MultiTokenAnswers;
+import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.WeightProcessing;
+import io.autocircuit.patch.PatchType;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
+
+/**
+ * The fields of an experiment file: its reader, its schema and its page go by these tables. Fields
+ * without a default are left to the task, or to what {@code discover} does.
+ */
+final class ExperimentFields {
+  static final String TASKS = "tasks";
+  static final String ALGORITHMS = "algorithms";
+  static final String GRAPH = "graph";
+  static final String COMPLETENESS = "completeness";
+  static final String EDGES = "edges";
+
+  /** The fields of the whole file that have plain values. */
+  static final List<Setting> EXPERIMENT =
+      List.of(
+          Setting.optional("title", new SettingType.Text(), "the experiment's name in reports"),
+          Setting.optional(
+              "ablations",
+              several(new SettingType.Key("ablations")),
+              "what ablated sources are replaced by, when circuits are judged and, where an"
+                  + " algorithm does not say score_ablation itself, when edges are scored; without"
+                  + " it resample, and each algorithm's own when edges are scored"),
+          Setting.optional(
+              "patch_types",
+              several(choice(PatchType.TREE_PATCH.key(), PatchType.EDGE_PATCH.key())),
+              "tree ablates all but the circuit in clean runs, edge patches the circuit into"
+                  + " corrupt runs; without it tree"),
+          Setting.optional(
+              EDGES,
+              several(new SettingType.Text()),
+              "circuit sizes: numbers of edges, shares such as 0.1, and all; or one word of auto,"
+                  + " all, log, groups; without it auto"),
+          Setting.optional(
+              "metrics",
+              several(new SettingType.Key("metrics")),
+              "what is measured; without it all that apply"),
+          Setting.of(
+              "seeds",
+              several(new SettingType.Whole(Long.MIN_VALUE, Long.MAX_VALUE)),
+              List.of(RunSpec.SEED),
+              "seeds of all that is random"),
+          Setting.of(
+              "random_baseline",
+              new SettingType.Flag(),
+              true,
+              "whether the algorithm random is added where it is not listed"));
+
+  /** How every task is run, or one that says it itself. */
+  static final List<Setting> RUN =
+      List.of(
+          Setting.optional(
+              "slice",
+              choice(Arrays.stream(OutputSlice.values()).map(OutputSlice::key)),
+              "positions whose logits are looked at; without it what the task says, else last"),
+          Setting.optional(
+              "train",
+              count(0),
+              "prompts that score the edges, drawn by the seed; without it what the task says,"
+                  + " else all"),
+          Setting.optional(
+              "test",
+              count(0),
+              "further prompts that judge circuits; without it what the task says, else those that"
+                  + " score"),
+          Setting.optional(
+              "shuffle",
+              new SettingType.Flag(),
+              "whether train and test prompts are drawn by the seed; without it yes"),
+          Setting.optional(
+              "batch_size",
+              count(1),
+              "prompts evaluated together; without it " + RunPrompts.BATCH_SIZE),
+          Setting.optional(
+              "pad",
+              new SettingType.Flag(),
+              "whether prompts of different length are padded, instead of batched by length;"
+                  + " without it no"),
+          Setting.optional(
+              "bos",
+              constants(BosPolicy.values()),
+              "the first token of text prompts, as discover --bos; without it auto"),
+          Setting.optional(
+              "multi_token_answers",
+              constants(MultiTokenAnswers.values()),
+              "what becomes of answers of several tokens; without it refuse"),
+          Setting.optional(
+              "processing",
+              several(
+                  choice(
+                      Stream.concat(
+                          Stream.of("all", "none"), WeightProcessing.DEFAULT.steps().stream()))),
+              "weight processing, as discover --processing; without it what the model's files need"),
+          Setting.optional(
+              "precision",
+              constants(Precision.values()),
+              "the type of the model's numbers; without it float32"),
+          Setting.optional(
+              "reverse_clean_corrupt",
+              new SettingType.Flag(),
+              "whether clean and corrupt prompts change places in the circuit runs; without it no"),
+          Setting.optional(
+              "ties",
+              new SettingType.Flag(),
+              "whether circuits include all edges that tie with their last; without it no"));
+
+  /** The graph; a list spans a grid. */
+  static final List<Setting> GRAPHS =
+      List.of(
+          Setting.optional(
+              "separate_qkv",
+              new SettingType.Flag(),
+              "separate inputs for queries, keys and values; without it what the task says, else"
+                  + " yes"),
+          Setting.optional(
+              "token_positions",
+              new SettingType.Flag(),
+              "one edge for each token position; without it what the task says, else no"));
+
+  /** A task, beside the settings of the catalogue's one, {@link #RUN} and the graph. */
+  static final List<Setting> TASK =
+      List.of(
+          Setting.optional("task", new SettingType.Key("tasks"), "a task of the catalogue"),
+          Setting.optional(
+              "name",
+              new SettingType.Text(),
+              "what reports call it; without it the task's key, else the name of the prompt file"),
+          Setting.optional(
+              "model", new SettingType.File(), "a model directory, in place of the task's own"),
+          Setting.optional(
+              "dataset",
+              new SettingType.File(),
+              "a prompt file, in place of the task's own prompts"),
+          Setting.optional(
+              "official",
+              new SettingType.File(),
+              "a known circuit's file, in place of the task's own circuit"),
+          Setting.optional(
+              "circuit",
+              new SettingType.Text(),
+              "the key of one of the task's known circuits, or none; without it the first"));
+
+  /** An algorithm, beside the settings of the catalogue's one, of which lists span a grid. */
+  static final List<Setting> ALGORITHM =
+      List.of(
+          Setting.optional(
+              "algorithm", new SettingType.Key("algorithms"), "an algorithm of the catalogue"),
+          Setting.optional(
+              "preset",
+              new SettingType.Key("presets"),
+              "published settings of an algorithm, in place of its key; settings beside it go"
+                  + " before"));
+
+  /** Completeness. */
+  static final List<Setting> COMPLETENESS_FIELDS =
+      List.of(
+          Setting.optional(
+              "sizes",
+              several(count(1)),
+              "the sizes of the circuits whose completeness is measured; without it that of the"
+                  + " task's known circuit"),
+          Setting.whole("epochs", 1, 20, "passes over the prompts in which knockouts are learned"),
+          Setting.number("learning_rate", Setting.above(0), 0.1, "Adam's step"),
+          Setting.number("lambda", Setting.from(0), 1, "weight of the penalty of knockouts"));
+
+  private ExperimentFields() {}
+
+  /** The names of settings. */
+  static List<String> names(List<Setting> table) {
+    return table.stream().map(Setting::name).toList();
+  }
+
+  /** The names of the fields of a file. */
+  static List<String> experimentNames() {
+    return Stream.of(names(EXPERIMENT), List.of(TASKS, ALGORITHMS, GRAPH, COMPLETENESS), names(RUN))
+        .flatMap(List::stream)
+        .toList();
+  }
+
+  /** The names of the fields of a task that has these settings. */
+  static List<String> taskNames(List<Setting> own) {
+    return Stream.of(names(TASK), names(own), names(RUN), List.of(GRAPH))
+        .flatMap(List::stream)
+        .distinct()
+        .toList();
+  }
+
+  /** The names of the fields of an algorithm that has these settings. */
+  static List<String> algorithmNames(List<Setting> own) {
+    return Stream.concat(names(ALGORITHM).stream(), names(own).stream()).toList();
+  }
+
+  private static SettingType several(SettingType element) {
+    return new SettingType.Several(element);
+  }
+
+  private static SettingType count(int least) {
+    return new SettingType.Whole(least, Integer.MAX_VALUE);
+  }
+
+  private static SettingType choice(String... words) {
+    return choice(Arrays.stream(words));
+  }
+
+  private static SettingType choice(Stream<String> words) {
+    return new SettingType.Choice(words.map(w -> new SettingType.Choice.Option(w, "")).toList());
+  }
+
+  private static SettingType constants(Enum<?>[] values) {
+    return choice(Arrays.stream(values).map(v -> v.name().toLowerCase(Locale.ROOT)));
+  }
+}

@@ -1,0 +1,48 @@
+package io.autocircuit.experiment;
+
+import io.autocircuit.task.TaskDefaults;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Which graphs an experiment sees a model as: every combination.
+ *
+ * @param separateQkv whether queries, keys and values have inputs of their own; empty for what the
+ *     task says
+ * @param tokenPositions whether there is one edge for each token position; empty for what the task
+ *     says
+ */
+public record ExperimentGraphs(List<Boolean> separateQkv, List<Boolean> tokenPositions) {
+  /** What the task says. */
+  public static final ExperimentGraphs USUAL = new ExperimentGraphs(List.of(), List.of());
+
+  /**
+   * Keeps unmodifiable copies.
+   *
+   * @param separateQkv whether queries, keys and values have inputs of their own
+   * @param tokenPositions whether there is one edge for each token position
+   */
+  public ExperimentGraphs {
+    separateQkv = List.copyOf(separateQkv);
+    tokenPositions = List.copyOf(tokenPositions);
+  }
+
+  /** With what others say where these say nothing. */
+  ExperimentGraphs or(ExperimentGraphs others) {
+    return new ExperimentGraphs(
+        separateQkv.isEmpty() ? others.separateQkv : separateQkv,
+        tokenPositions.isEmpty() ? others.tokenPositions : tokenPositions);
+  }
+
+  /** The graphs, separate inputs first counted. */
+  List<RunSpec.Graph> graphs(TaskDefaults task) {
+    List<RunSpec.Graph> graphs = new ArrayList<>();
+    for (boolean separate : separateQkv.isEmpty() ? List.of(task.separateQkv()) : separateQkv) {
+      for (boolean positions :
+          tokenPositions.isEmpty() ? List.of(task.tokenPositions()) : tokenPositions) {
+        graphs.add(new RunSpec.Graph(separate, positions));
+      }
+    }
+    return graphs;
+  }
+}

@@ -1,0 +1,280 @@
+package io.autocircuit.experiment;
+
+import io.autocircuit.experiment.ExperimentResults.CompletenessResult;
+import io.autocircuit.experiment.ExperimentResults.Failure;
+import io.autocircuit.files.DataException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The results of an experiment: a directory with one SQLite file, {@value #FILE}, and the scores of
+ * each cell beside it as {@code scores/HASH.safetensors}. Python, R and DuckDB read the file
+ * without this library; {@code docs/results.md} lists its tables.
+ *
+ * <p>A cell is written in one transaction, after its scores: whatever ends the process, and
+ * whenever, a cell is there as a whole or not at all. Several processes of one machine may work on
+ * a store at the same time, each on cells that it has {@linkplain #claim claimed}. For use by
+ * several threads.
+ */
+public final class ExperimentStore implements AutoCloseable {
+  /** The SQLite file's name. */
+  public static final String FILE = "experiment.db";
+
+  /** The directory of the cells' scores. */
+  static final String SCORES = "scores";
+
+  private final Path directory;
+  private final StoreConnection db;
+  private final StoreClaims claims;
+
+  private ExperimentStore(Path directory, StoreConnection db) {
+    this.directory = directory;
+    this.db = db;
+    this.claims = new StoreClaims(db, directory);
+  }
+
+  /**
+   * Opens a store.
+   *
+   * @param directory that holds one
+   * @return to be closed
+   * @throws DataException if there is none, or it was written by a version that this one does not
+   *     understand
+   */
+  public static ExperimentStore open(Path directory) {
+    if (!Files.isRegularFile(directory.resolve(FILE))) {
+      throw new DataException(
+          "directory="
+              + directory
+              + " holds no "
+              + FILE
+              + "; give the directory of an experiment (experiment FILE --out DIR)");
+    }
+    return new ExperimentStore(directory, StoreConnection.open(directory.resolve(FILE)));
+  }
+
+  /**
+   * Opens a store, or makes a new one.
+   *
+   * @param directory made if it does not exist
+   * @param title the experiment's name; of a store that exists, it replaces the name
+   * @return to be closed
+   * @throws DataException if it cannot be made, or was written by a version that this one does not
+   *     understand
+   */
+  public static ExperimentStore create(Path directory, String title) {
+    try {
+      Files.createDirectories(directory.resolve(SCORES));
+    } catch (IOException e) {
+      throw new DataException(
+          "directory=" + directory + " cannot be made: " + e.getMessage() + "; choose another", e);
+    }
+    StoreConnection db = StoreConnection.open(directory.resolve(FILE));
+    db.write(
+        c ->
+            StoreConnection.update(
+                c,
+                "INSERT INTO info VALUES ('title', ?) ON CONFLICT (name) DO UPDATE SET value ="
+                    + " excluded.value",
+                title));
+    return new ExperimentStore(directory, db);
+  }
+
+  /**
+   * Where it lies.
+   *
+   * @return the directory
+   */
+  public Path directory() {
+    return directory;
+  }
+
+  /** What becomes of the cells of an experiment that is about to be run. */
+  enum Status {
+    /** Not run yet. */
+    WAITING,
+    /** Run; its scores are there. */
+    DONE,
+    /** Its latest run failed. */
+    FAILED
+  }
+
+  /**
+   * Makes the cells of an experiment known, in order; what is known of them stays.
+   *
+   * @param cells by key
+   */
+  void plan(Map<String, Cell> cells) {
+    db.write(
+        c -> {
+          int place = 0;
+          for (Map.Entry<String, Cell> e : cells.entrySet()) {
+            StoreRows.plan(c, e.getKey(), e.getValue(), place++);
+          }
+        });
+  }
+
+  /**
+   * The state of the cells.
+   *
+   * @return by key; a cell whose scores have gone is waiting
+   */
+  Map<String, Status> statuses() {
+    return db.read(
+        c -> {
+          Map<String, Status> all = new LinkedHashMap<>();
+          try (ResultSet r =
+              StoreConnection.query(c, "SELECT run, status, scores FROM runs ORDER BY place")) {
+            while (r.next()) {
+              Status status = Status.valueOf(r.getString(2).toUpperCase(java.util.Locale.ROOT));
+              String scores = r.getString(3);
+              boolean gone =
+                  status == Status.DONE
+                      && (scores == null || !Files.isRegularFile(directory.resolve(scores)));
+              all.put(r.getString(1), gone ? Status.WAITING : status);
+            }
+          }
+          return all;
+        });
+  }
+
+  /**
+   * Claims a cell for this process, unless it is done, a living process has claimed it, or another
+   * process saw it fail since this one began.
+   *
+   * @param key of the cell
+   * @param since when this process began with the experiment
+   * @return whether it is this process's now
+   * @throws DataException if a process of another machine works on this store
+   */
+  boolean claim(String key, Instant since) {
+    return claims.claim(key, since);
+  }
+
+  /** Gives back what this process has claimed. */
+  void release() {
+    claims.release();
+  }
+
+  /**
+   * How many cells other living processes have claimed.
+   *
+   * @return 0 if nobody else works on this store
+   */
+  int claimedByOthers() {
+    return claims.others();
+  }
+
+  /**
+   * Writes a cell that was run. Its scores are in their place already.
+   *
+   * @param key of the cell
+   * @param outcome what came out
+   */
+  void finish(String key, CellOutcome outcome) {
+    db.write(
+        c -> {
+          StoreRows.finish(c, key, outcome);
+          StoreConnection.update(c, "DELETE FROM claims WHERE run = ?", key);
+        });
+  }
+
+  /**
+   * Writes that a cell failed.
+   *
+   * @param key of the cell
+   * @param cell its name for people
+   * @param message one line
+   * @param details a stack trace, or nothing
+   */
+  void fail(String key, String cell, String message, String details) {
+    db.write(
+        c -> {
+          StoreRows.fail(c, key, cell, message, details);
+          StoreConnection.update(c, "DELETE FROM claims WHERE run = ?", key);
+        });
+  }
+
+  /**
+   * Everything that a report needs.
+   *
+   * @return the finished and failed cells, in the order of the experiment
+   */
+  public ExperimentResults results() {
+    return db.read(
+        c -> {
+          List<CellResult> cells = StoreReader.cells(c, directory);
+          List<Failure> failures = StoreReader.failures(c);
+          List<CompletenessResult> completeness = StoreReader.completeness(c);
+          int waiting = StoreReader.count(c, "SELECT count(*) FROM runs WHERE status = 'waiting'");
+          return new ExperimentResults(
+              StoreReader.info(c, "title").orElse("Experiment"),
+              cells,
+              failures,
+              waiting,
+              completeness);
+        });
+  }
+
+  /**
+   * The run of a cell.
+   *
+   * @param run its hash, or the beginning of it
+   * @return what repeats it
+   * @throws DataException if there is no such cell, or several, or its run is not known
+   */
+  public RunSpec spec(String run) {
+    List<String> found = db.read(c -> StoreReader.specs(c, run));
+    if (found.size() != 1) {
+      throw new DataException(
+          "run="
+              + DataException.quote(run)
+              + " names cells="
+              + found.size()
+              + " of "
+              + directory
+              + "; give more of its hash, as 'results' prints it");
+    }
+    return RunSpec.parse(found.get(0), directory.resolve(FILE).toString());
+  }
+
+  /**
+   * The values of a metric on single prompts.
+   *
+   * @param run the hash of a cell
+   * @param metric its key
+   * @param edges the size of the circuit
+   * @return by index in the prompt file; empty where nothing was measured
+   */
+  public Map<Integer, Double> prompts(String run, String metric, int edges) {
+    return db.read(c -> StoreReader.prompts(c, run, metric, edges));
+  }
+
+  /** Something that is done with a connection. */
+  interface Work<R> {
+    R with(Connection connection) throws SQLException;
+  }
+
+  @Override
+  public void close() {
+    try {
+      claims.release();
+    } finally {
+      db.close();
+    }
+  }
+
+  /** What the store says of itself: title, created, library. */
+  Optional<String> info(String name) {
+    return db.read(c -> StoreReader.info(c, name));
+  }
+}

@@ -1,0 +1,145 @@
+package io.autocircuit.experiment;
+
+import io.autocircuit.kernels.DeviceChoice;
+import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.patch.MemoryBudget;
+import io.autocircuit.patch.SharedOutputs;
+import io.autocircuit.task.Task;
+import io.autocircuit.tensor.Device;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.function.Supplier;
+
+/**
+ * What runs of one process share: kernels, the hashes of files, and of the latest model and prompts
+ * all that was loaded and computed of them. Runs of one model and prompts should follow each other;
+ * when others come, these are closed. Not for use by several threads.
+ *
+ * <p>Files are taken not to change while this is open: they are hashed once.
+ */
+public final class RunResources implements AutoCloseable {
+  /** Of the memory for runs, what shared outputs may hold beside it: one part of so many. */
+  private static final long SHARE = 8;
+
+  private final Map<Device, KernelsProvider.Choice> kernels = new HashMap<>();
+  private final Map<List<?>, RunSpec> pinned = new HashMap<>();
+  private List<?> key = List.of();
+  private Task task;
+  private SharedOutputs shared;
+  private Map<Object, Double> plainSeconds = new HashMap<>();
+
+  /** Nothing is loaded yet. */
+  public RunResources() {}
+
+  /**
+   * A spec with the hashes of all files, each of which is read once.
+   *
+   * @param spec any spec
+   * @return as {@link RunSpec#pinned}
+   * @throws io.autocircuit.files.DataException if a file cannot be read
+   */
+  public RunSpec pinned(RunSpec spec) {
+    RunSpec known =
+        pinned.computeIfAbsent(
+            List.of(spec.model(), spec.prompts().source()), files -> spec.pinned());
+    RunPrompts prompts = spec.prompts().withSource(known.prompts().source());
+    return new RunSpec(
+        known.version(),
+        known.model(),
+        spec.processing(),
+        spec.precision(),
+        prompts.withTokenizer(known.prompts().tokenizer()),
+        spec.graph(),
+        spec.scoring() instanceof RunSpec.Saved s
+            ? new RunSpec.Saved(s.file().pinned())
+            : spec.scoring(),
+        spec.judging(),
+        spec.official().map(OfficialSource::pinned),
+        spec.seed(),
+        spec.machine());
+  }
+
+  KernelsProvider.Choice kernels(Device device) {
+    return kernels.computeIfAbsent(device, KernelsProvider::choose);
+  }
+
+  /**
+   * The task of a run.
+   *
+   * @param spec with the hashes of all files
+   * @param load loads it where it is not the latest
+   */
+  Task task(RunSpec spec, DeviceChoice on, Supplier<Task> load) {
+    List<?> wanted =
+        List.of(
+            spec.model(),
+            spec.processing(),
+            spec.precision(),
+            spec.prompts().withSplit(PromptSplit.ALL).withBatchSize(RunPrompts.BATCH_SIZE),
+            spec.seed(),
+            on.device());
+    if (!wanted.equals(key)) {
+      closeTask();
+      task = load.get();
+      key = wanted;
+    }
+    return task;
+  }
+
+  /** What the runs of the latest task share, within a part of the memory for runs. */
+  SharedOutputs shared(MemoryBudget memory) {
+    if (shared == null) {
+      shared = new SharedOutputs(memory.bytes() / SHARE);
+    }
+    return shared;
+  }
+
+  /** Seconds of a plain pass over some prompts of the latest task; measured once. */
+  double plainSeconds(Object prompts, Supplier<Double> measure) {
+    Double known = plainSeconds.get(prompts);
+    if (known == null) {
+      known = measure.get();
+      plainSeconds.put(prompts, known);
+    }
+    return known;
+  }
+
+  /**
+   * The latest model, where it is the one of a spec.
+   *
+   * @param spec any spec
+   * @return empty if another model, or none, is loaded
+   */
+  Optional<Transformer> loaded(RunSpec spec) {
+    return Optional.ofNullable(task)
+        .filter(t -> Objects.equals(key.get(0), spec.model()))
+        .map(Task::model);
+  }
+
+  private void closeTask() {
+    key = List.of();
+    plainSeconds = new HashMap<>();
+    if (shared != null) {
+      shared.close();
+      shared = null;
+    }
+    if (task != null) {
+      task.close();
+      task = null;
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      closeTask();
+    } finally {
+      kernels.values().forEach(KernelsProvider.Choice::close);
+      kernels.clear();
+    }
+  }
+}

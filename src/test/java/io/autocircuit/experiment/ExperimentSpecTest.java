@@ -1,0 +1,342 @@
+package io.autocircuit.experiment;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.autocircuit.files.DataException;
+import io.autocircuit.metric.Metric;
+import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.PatchType;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
+import java.util.TreeMap;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Experiment files. */
+class ExperimentSpecTest {
+  private static final String YAML =
+      """
+      # a comment
+      title: A sweep
+      tasks:
+        - induction
+        - {task: random, random_weights: [tiny, stories260k], random_prompts: 4x6, train: 3}
+        - model: models/gpt2
+          dataset: ioi.json
+          official: ../ioi.json
+          bos: never
+          graph: {token_positions: [true, false]}
+      algorithms:
+        - EAP
+        - algorithm: ig
+          samples: [5, 20]
+        - {algorithm: acdc, tau: [[0.1], [1e-2, 0.001]], score_ablation: zero}
+      ablations: [resample, zero]
+      patch_types: edge
+      edges: [1, 10, 0.5, all]
+      metrics: [kl_div, logit_diff]
+      seeds: [1, 2, 1]
+      graph: {separate_qkv: false}
+      batch_size: 8
+      processing: none
+      random_baseline: false
+      completeness: {sizes: 10, epochs: 3}
+      """;
+
+  @TempDir Path folder;
+
+  private static ExperimentSpec parse(String text) {
+    return ExperimentSpec.parse(text, "sweep.yaml", Path.of("/data"));
+  }
+
+  private static String refused(String text) {
+    DataException e = assertThrows(DataException.class, () -> parse(text), text);
+    assertTrue(e.getMessage().startsWith("file=sweep.yaml: line "), e.getMessage());
+    assertEquals(1, e.getMessage().lines().count(), e.getMessage());
+    return e.getMessage().substring("file=sweep.yaml: ".length());
+  }
+
+  @Test
+  void everyFieldIsRead() {
+    ExperimentSpec s = parse(YAML);
+    assertEquals("A sweep", s.title());
+    assertEquals(
+        List.of("induction", "random", "ioi"),
+        s.tasks().stream().map(ExperimentTask::name).toList());
+    ExperimentTask random = s.tasks().get(1);
+    assertEquals(
+        Map.of("random_weights", List.of("tiny", "stories260k"), "random_prompts", List.of("4x6")),
+        random.settings());
+    assertEquals(Map.of("train", 3L), random.options().values());
+    ExperimentTask files = s.tasks().get(2);
+    assertEquals(Optional.of(Path.of("/data/models/gpt2")), files.model());
+    assertEquals(Optional.of(Path.of("/data/ioi.json")), files.dataset());
+    assertEquals(Optional.of(Path.of("/data/../ioi.json")), files.official());
+    assertEquals(List.of(true, false), files.graph().tokenPositions());
+    assertEquals(Map.of("bos", "never"), files.options().values());
+    assertEquals(
+        List.of(
+            ExperimentAlgorithm.of("eap"),
+            new ExperimentAlgorithm(
+                "ig", Optional.empty(), new TreeMap<>(Map.of("samples", List.of(5L, 20L)))),
+            new ExperimentAlgorithm(
+                "acdc",
+                Optional.empty(),
+                new TreeMap<>(
+                    Map.of(
+                        "tau",
+                        List.of(List.of(0.1), List.of(0.01, 0.001)),
+                        "score_ablation",
+                        List.of("zero"))))),
+        s.algorithms());
+    assertEquals(List.of(Ablation.RESAMPLE, Ablation.ZERO), s.ablations());
+    assertEquals(List.of(PatchType.EDGE_PATCH), s.patchTypes());
+    assertEquals(List.of("1", "10", "0.5", "all"), s.sizes().texts());
+    assertEquals(List.of(Metric.KL_DIV, Metric.LOGIT_DIFF), s.metrics());
+    assertEquals(List.of(1L, 2L), s.seeds());
+    assertEquals(new ExperimentGraphs(List.of(false), List.of()), s.graph());
+    assertEquals(Map.of("batch_size", 8L, "processing", List.of("none")), s.options().values());
+    assertFalse(s.randomBaseline());
+    assertEquals(
+        Optional.of(new ExperimentSpec.Completeness(List.of(10), 3, 0.1, 1)), s.completeness());
+  }
+
+  @Test
+  void whatIsNotSaidIsUsual() {
+    ExperimentSpec s = parse("tasks: induction\nalgorithms: eap\n");
+    assertEquals(
+        ExperimentSpec.of(
+            "sweep",
+            List.of(ExperimentTask.of("induction")),
+            List.of(ExperimentAlgorithm.of("eap"))),
+        s);
+  }
+
+  @Test
+  void jsonIsReadByTheSameParser() {
+    String json =
+        """
+        {
+        \t"title": "\\u00e9\\/\\ud83d\\ude00",
+        \t"tasks":["induction"], "algorithms" : [{"algorithm":"ig","samples":[5,2E1]}]
+        }
+        """;
+    assertEquals(
+        "line 3, column 72: samples=20.0 is no integer; give a whole number from 1", refused(json));
+    ExperimentSpec s = parse(json.replace("2E1", "20"));
+    assertEquals("é/😀", s.title());
+    assertEquals(Map.of("samples", List.of(5L, 20L)), s.algorithms().get(0).settings());
+  }
+
+  @Test
+  void aFileHasItsFolderAndItsName() throws IOException {
+    Path file = folder.resolve("my sweep.json");
+    Files.writeString(
+        file,
+        "{\"tasks\": [{\"model\": \"m\", \"dataset\": \"d.csv\"}], \"algorithms\": [\"eap\"]}");
+    ExperimentSpec s = ExperimentSpec.read(file);
+    assertEquals("my sweep", s.title());
+    assertEquals(Optional.of(folder.resolve("m")), s.tasks().get(0).model());
+    assertEquals("d", s.tasks().get(0).name());
+    assertEquals(List.of(), ExperimentSpec.mistakes(file));
+    Files.writeString(file, "{\"tasks\": \"induction\",\n \"algorithms\": \"ep\"}");
+    assertEquals(
+        List.of("line 2, column 16: unknown algorithm \"ep\": did you mean \"eap\" or \"sp\"?"),
+        ExperimentSpec.mistakes(file));
+    Files.delete(file);
+    assertThrows(DataException.class, () -> ExperimentSpec.read(file));
+  }
+
+  @Test
+  void theFileInTheJarIsRead() {
+    assertEquals("Ground truth", ExperimentSpec.embedded().title());
+    assertTrue(ExperimentSpec.embeddedText().contains("tasks:"));
+  }
+
+  /** {@code |} is a new line. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "taskz: x; line 1, column 1: field \"tasks\" is missing; list at least one",
+        "'tasks: induction|algorithms: eap|sedes: [1]'; "
+            + "line 3, column 1: unknown field \"sedes\" of the experiment: did you mean \"seeds\" or \"edges\"?",
+        "'tasks: [inductoin]|algorithms: eap';"
+            + " line 1, column 9: unknown task \"inductoin\": did you mean \"induction\"?",
+        "'tasks: induction|algorithms: [eap, {algorithm: egp}]'; "
+            + "line 2, column 31: unknown algorithm \"egp\": did you mean \"eap\"?",
+        "'tasks: induction|algorithms: {algorithm: ig, sampels: 3}';"
+            + " line 2, column 29: unknown field \"sampels\" of an algorithm: did you mean"
+            + " \"samples\"?",
+        "'tasks: induction|algorithms: {algorithm: ig, samples: [5, 0]}';"
+            + " line 2, column 42: samples=0 is out of range; give a whole number from 1",
+        "'tasks: induction|algorithms: {algorithm: ig, samples: five}';"
+            + " line 2, column 38: samples=five is no integer; give a whole number from 1",
+        "'tasks: induction|algorithms: {algorithm: ig, samples: []}'; line 2, column 38:"
+            + " samples=[] is an empty list; give at least one, or leave it away",
+        "'tasks: induction|algorithms: {algorithm: ig, samples: {a: 1}}'; line 2, column 38:"
+            + " samples=names with values is no integer; give a whole number from 1",
+        "'tasks: induction|algorithms: eap|ablations: [zero, resmple]'; line 3, column 19:"
+            + " unknown ablation \"resmple\": did you mean \"resample\"?",
+        "'tasks: induction|algorithms: eap|metrics: kl'; line 3, column 10: unknown metric \"kl\":",
+        "'tasks: induction|algorithms: eap|patch_types: [tre]'; line 3, column 15: unknown value of"
+            + " patch_types \"tre\": did you mean \"tree\"?",
+        "'tasks: induction|algorithms: eap|seeds: [1]|seeds: [2]'; line 4, column 1: field"
+            + " \"seeds\" is given twice; keep one",
+        "'tasks: induction|algorithms: eap|seeds: [1, 2.5]'; line 3, column 12: seeds=2.5 is no"
+            + " integer; give a whole number",
+        "'tasks: induction|algorithms: eap|edges: [auto, 5]'; line 3, column 8: edges: \"auto\""
+            + " stands alone",
+        "'tasks: induction|algorithms: eap|seeds:'; line 3, column 1: seeds has no value; give one",
+        "'tasks: induction|algorithms: eap|bos: true'; line 3, column 6: bos=true is no choice;"
+            + " give auto, tokenizer, always or never",
+        "'tasks: induction|algorithms: eap|graph: {token: true}'; line 3, column 9: unknown field"
+            + " \"token\" of graph: did you mean \"token_positions\"?",
+        "'tasks: {name: x, model: m}|algorithms: eap'; line 1, column 8: a task has no \"task\";"
+            + " give a key, or a model and a dataset",
+        "'tasks: [{task: random}, {task: random, pad: true}]|algorithms: eap'; line 1, column 25:"
+            + " name=random names two tasks; give one of them another name",
+        "'tasks: {task: induction, circuit: nome}|algorithms: eap'; line 1, column 35: unknown"
+            + " circuit \"nome\": did you mean \"none\"",
+        "'tasks: induction|algorithms: {algorithm: acdc, tau: [0.1, -1]}'; line 2, column 42:"
+            + " tau=-1 is out of range; give a number above 0",
+        "'tasks: induction|algorithms: {samples: 2}'; line 2, column 13: an algorithm has no"
+            + " \"algorithm\"; give a key, or a preset",
+        "'tasks: induction|algorithms: 5'; line 2, column 13: algorithm=5 is no key; give one",
+        "'- tasks'; line 1, column 1: the experiment=a list has no fields; give names with values",
+        "'tasks: &a [induction]|algorithms: *a'; line 1, column 8: an anchor (&) is not read",
+        "'tasks: induction|algorithms: *a'; line 2, column 13: an alias (*) is not read",
+        "'tasks: !!set [x]'; line 1, column 8: tag=tag:yaml.org,2002:set is not read",
+        "'tasks: induction|---|algorithms: eap'; line 2, column 1: a second document begins",
+        "'tasks: [induction|algorithms: eap'; line 2, column 11: it is not YAML here while parsing a"
+            + " flow sequence: expected",
+        "'? [a]|: b'; line 1, column 3: a list is no name; give a word",
+        "'title: a\u0001b'; line 1, column 9: character=U+0001 is not allowed in YAML",
+      })
+  void aMistakeHasItsPlaceAndTheNearestName(String text, String message) {
+    String said = refused(text.replace('|', '\n'));
+    assertTrue(said.contains(message), said);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "# nothing\n", "~", "\n\n"})
+  void nothingIsRefused(String text) {
+    refused(text);
+  }
+
+  @Test
+  void upToTenMistakesAreListedInTheOrderOfTheFile() {
+    StringBuilder text = new StringBuilder("tasks: induction\nalgorithms: eap\n");
+    for (int i = 3; i < 16; i++) {
+      text.append("x").append(i).append(": 1\n");
+    }
+    String said = refused(text.toString());
+    assertTrue(said.startsWith("line 3, column 1: unknown field \"x3\""), said);
+    assertTrue(said.contains("; line 12, column 1: "), said);
+    assertFalse(said.contains("line 13"), said);
+    assertTrue(said.endsWith("and mistakes=3 more"), said);
+  }
+
+  @Test
+  void deepAndManyValuesAreRefused() {
+    assertTrue(refused("tasks: " + "[".repeat(50)).contains("depth=33 of nesting is more than 32"));
+    assertTrue(refused("tasks: [" + "1,".repeat(100_001) + "]").contains("values=100000"));
+    String thousand = "[" + "1, ".repeat(1) + String.join(", ", numbers(2, 1000)) + "]";
+    String grid = "{algorithm: sp, epochs: " + thousand + ", circuit_size: " + thousand + "}";
+    assertTrue(
+        refused("tasks: induction\nalgorithms: " + grid)
+            .contains("combinations=1000000 of values"));
+  }
+
+  private static List<String> numbers(int from, int to) {
+    return java.util.stream.IntStream.rangeClosed(from, to).mapToObj(String::valueOf).toList();
+  }
+
+  /** Whatever becomes of a file, it is read or refused in one line. */
+  @Property(tries = 500)
+  void aDamagedFileIsReadOrRefused(@ForAll long seed) {
+    Random r = new Random(seed);
+    String[] pieces = {
+      "[",
+      "]",
+      "{",
+      "}",
+      ":",
+      ": ",
+      "-",
+      "- ",
+      "\n",
+      "\n  ",
+      "\t",
+      "\"",
+      "'",
+      "#",
+      "&a",
+      "*a",
+      "!x",
+      "|",
+      ">",
+      "%",
+      "@",
+      "?",
+      ",",
+      "~",
+      "null",
+      "0",
+      "-1",
+      "1e999",
+      ".nan",
+      "true",
+      "\u0001",
+      "é",
+      "\ud800",
+      "tasks",
+      "algorithm: sp",
+      "seeds: ",
+      "<<",
+      "---",
+      "...",
+      "99999999999999999999"
+    };
+    StringBuilder text = new StringBuilder(YAML);
+    for (int n = 1 + r.nextInt(4); n > 0; n--) {
+      int at = r.nextInt(text.length());
+      switch (r.nextInt(4)) {
+        case 0 -> text.deleteCharAt(at);
+        case 1 -> text.delete(at, Math.min(text.length(), at + 1 + r.nextInt(40)));
+        case 2 -> text.insert(at, pieces[r.nextInt(pieces.length)]);
+        default -> text.replace(at, at + 1, pieces[r.nextInt(pieces.length)]);
+      }
+      if (text.length() < 2) {
+        text.append("tasks: x");
+      }
+    }
+    String damaged =
+        new String(text.toString().getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8);
+    try {
+      List<Cell> cells =
+          parse(damaged)
+              .cells(
+                  task -> {
+                    throw new DataException("no model");
+                  });
+      assertFalse(cells.isEmpty(), damaged);
+    } catch (DataException e) {
+      assertEquals(1, e.getMessage().lines().count(), damaged);
+    }
+  }
+}
