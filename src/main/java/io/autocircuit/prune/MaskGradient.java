@@ -15,7 +15,6 @@ import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
-import io.autocircuit.tensor.Placement;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -150,7 +149,7 @@ public record MaskGradient(
         case AUTO -> throw new IllegalStateException("was chosen");
         case AVG_DIFF -> Answers.difference(v, batch.answers(), batch.wrongAnswers()).neg();
         case AVG_VAL -> Answers.value(v, batch.answers()).neg();
-        case MSE -> squaredError(v, numbers(batch));
+        case MSE -> Answers.squaredError(v, numbers(batch));
       };
     };
   }
@@ -174,40 +173,6 @@ public record MaskGradient(
                         .map(ids -> Arrays.stream(ids).asDoubleStream().toArray())
                         .toArray(double[][]::new))
             .toArray(double[][][]::new);
-  }
-
-  private static Tensor squaredError(Tensor v, double[][][] answers) {
-    int b = answers.length;
-    int positions = answers[0].length;
-    int n = answers[0][0].length;
-    boolean fits =
-        (n == 1 || n == v.size(2)) && (positions == 1 || v.size(1) == 1 || positions == v.size(1));
-    if (!fits) {
-      throw new IllegalArgumentException(
-          "mean squared error compares outputs="
-              + v.size(2)
-              + " at positions="
-              + v.size(1)
-              + " with answers="
-              + n
-              + " at positions="
-              + positions
-              + "; give one answer, or one for each output, at one position or at each");
-    }
-    double[] target = new double[b * positions * n];
-    for (int i = 0; i < b; i++) {
-      for (int t = 0; t < positions; t++) {
-        if (answers[i].length != positions || answers[i][t].length != n) {
-          throw new IllegalArgumentException(
-              "mean squared error needs the same number of answers for every prompt");
-        }
-        for (int a = 0; a < n; a++) {
-          target[(i * positions + t) * n + a] = answers[i][t][a];
-        }
-      }
-    }
-    Tensor d = v.sub(Placement.of(v).tensor(target, b, positions, n));
-    return d.mul(d).mean(new long[] {1, 2}, false, null);
   }
 
   @Override
