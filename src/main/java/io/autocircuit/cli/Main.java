@@ -31,6 +31,7 @@ import picocli.CommandLine.Command;
     subcommands = {
       DiscoverCommand.class,
       ExperimentCommand.class,
+      DatasetCommand.class,
       ListCommand.class,
       ReferenceCommand.class,
       BenchCommand.class,
@@ -61,7 +62,7 @@ public final class Main implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "no command given; commands: discover, experiment, list, reference, bench, bench-compare, selftest, train-induction");
+        "no command given; commands: discover, experiment, dataset, list, reference, bench, bench-compare, selftest, train-induction");
   }
 
   /** First words with which nothing native is needed. */
