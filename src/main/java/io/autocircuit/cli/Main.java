@@ -31,6 +31,7 @@ import picocli.CommandLine.Command;
     description = "Circuit discovery for transformer language models.",
     subcommands = {
       DiscoverCommand.class,
+      ExperimentCommand.class,
       ResultsCommand.class,
       ListCommand.class,
       ReferenceCommand.class,
@@ -62,7 +63,7 @@ public final class Main implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "no command given; commands: discover, results, list, reference, bench, bench-compare, selftest, train-induction");
+        "no command given; commands: discover, experiment, results, list, reference, bench, bench-compare, selftest, train-induction");
   }
 
   /** First words with which nothing native is needed. */
