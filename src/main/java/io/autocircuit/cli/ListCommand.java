@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import io.autocircuit.catalogue.Entry;
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.model.Architecture;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.TransformerConfig;
@@ -38,7 +39,7 @@ final class ListCommand implements Runnable {
 
   @Option(
       names = "--json",
-      description = "As JSON: key, title, description, source and settings of each.")
+      description = "As JSON: key, title, description, source, settings and presets of each.")
   private boolean json;
 
   /**
@@ -93,6 +94,11 @@ final class ListCommand implements Runnable {
       rows.put(
           e.key(),
           e.description() + (options.isEmpty() ? "" : " (" + String.join(", ", options) + ")"));
+    }
+    for (Entry e : entries) {
+      for (Preset p : e.presets()) {
+        rows.put("--preset " + p.key(), e.key() + ", as " + p.title() + ": " + p.description());
+      }
     }
     return rows;
   }
