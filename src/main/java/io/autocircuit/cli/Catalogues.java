@@ -27,8 +27,9 @@ enum Catalogues {
   /** Models and prompts that need no file. */
   TASKS(
       "Tasks",
-      "Models and prompts that need no file of yours, chosen by `discover --task KEY`; the options"
-          + " are those of `discover`."),
+      "Models and prompts that need no prompt file of yours, chosen by `discover --task KEY`; the"
+          + " options are those of `discover`. Some need a model on the disk, see"
+          + " [tasks](../tasks.md)."),
   /** Which models of Hugging Face directories are read. */
   ARCHITECTURES(
       "Architectures",

@@ -221,10 +221,15 @@ final class DiscoverCommand implements Callable<Integer> {
     if (input.run != null) {
       return;
     }
-    if (input.task != null && input.model != null) {
-      throw usage("give --task or --model, not both: a task has a model of its own");
+    boolean wanted = input.task != null && tasks.entries().get(input.task).wanted().isPresent();
+    if (input.task != null && input.model != null && !wanted) {
+      throw usage("give --task or --model, not both: this task has a model of its own");
     }
-    if (input.model != null && input.dataset == null) {
+    if (input.modelDir != null && (!wanted || input.model != null)) {
+      throw usage(
+          "--model-dir needs a --task that wants a model, and no --model; see 'list tasks'");
+    }
+    if (input.model != null && input.dataset == null && !wanted) {
       throw usage(
           "--model needs --dataset FILE: prompt pairs for this model (the embedded prompts belong"
               + " to the embedded model)");
@@ -267,7 +272,7 @@ final class DiscoverCommand implements Callable<Integer> {
   private List<String> notes() {
     PruneAlgorithmProvider algorithm = chosen();
     List<String> notes = new ArrayList<>();
-    if (input.model != null) {
+    if (input.task == null && input.model != null) {
       notes.addAll(tasks.unused(null, "--model", parsed()));
     } else {
       TaskProvider task = tasks.entries().get(RunOptions.task(input));

@@ -30,6 +30,7 @@ import picocli.CommandLine.Command;
     description = "Circuit discovery for transformer language models.",
     subcommands = {
       DiscoverCommand.class,
+      ExperimentCommand.class,
       ListCommand.class,
       ReferenceCommand.class,
       BenchCommand.class,
@@ -60,7 +61,7 @@ public final class Main implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "no command given; commands: discover, list, reference, bench, bench-compare, selftest, train-induction");
+        "no command given; commands: discover, experiment, list, reference, bench, bench-compare, selftest, train-induction");
   }
 
   /** First words with which nothing native is needed. */

@@ -24,8 +24,10 @@ import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.PruneContext;
 import io.autocircuit.task.EmbeddedTask;
 import io.autocircuit.task.KnownCircuit;
+import io.autocircuit.task.ModelFolders;
 import io.autocircuit.task.RandomPrompts;
 import io.autocircuit.task.RandomTask;
+import io.autocircuit.task.TaskDefaults;
 import io.autocircuit.task.TaskProvider;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -147,7 +149,10 @@ record RunOptions(
         .withProcessing(processing)
         .withPrecision(input.precision)
         .withPrompts(prompts())
-        .withGraph(new RunSpec.Graph(scoring.separateQkv, scoring.tokenPositions))
+        .withGraph(
+            new RunSpec.Graph(
+                given("--separate-qkv") ? scoring.separateQkv : usual().separateQkv(),
+                given("--token-positions") ? scoring.tokenPositions : usual().tokenPositions()))
         .withJudging(judged())
         .withOfficial(official())
         .withSeed(input.seed);
@@ -164,8 +169,26 @@ record RunOptions(
               input.randomWeights != null
                   ? input.randomWeights
                   : RandomTask.shape(Settings.defaults(new RandomTask().settings())));
-      default -> new ModelSource.OfTask(catalogueTask());
+      default -> ModelSource.of(catalogueTask(), folders());
     };
+  }
+
+  private ModelFolders folders() {
+    return ModelFolders.parse(input.modelDir == null ? "" : input.modelDir)
+        .and(ModelFolders.standard());
+  }
+
+  private boolean given(String option) {
+    return parsed.hasMatchedOption(option);
+  }
+
+  /** What holds where no option says otherwise. */
+  private TaskDefaults usual() {
+    if (input.task == null || FIXED_TASKS.contains(task(input))) {
+      return TaskDefaults.USUAL;
+    }
+    CatalogueTask task = catalogueTask();
+    return tasks.entries().get(task.key()).defaults(task.settings());
   }
 
   /** The key of the task that gives what no file gives. */
@@ -223,6 +246,7 @@ record RunOptions(
   }
 
   private RunPrompts prompts() {
+    boolean own = input.dataset != null; // of which the task cannot know how many there are
     return new RunPrompts(
         source(),
         Optional.empty(),
@@ -231,8 +255,8 @@ record RunOptions(
         input.pad,
         input.batchSize,
         new PromptSplit(
-            input.train == null ? 0 : input.train,
-            input.test == null ? 0 : input.test,
+            input.train != null ? input.train : own ? 0 : usual().train(),
+            input.test != null ? input.test : own ? 0 : usual().test(),
             !input.noShuffle));
   }
 
@@ -253,7 +277,7 @@ record RunOptions(
         judging.metrics == null
             ? Metric.all()
             : judging.metrics.stream().map(Metric.catalogue()::get).distinct().toList(),
-        judging.slice);
+        given("--slice") ? judging.slice : usual().slice());
   }
 
   private RunSpec.Scoring scores() {

@@ -103,7 +103,7 @@ final class CellTasks {
       Settings settings,
       String name,
       SortedMap<String, String> coordinates) {
-    TaskDefaults usual = entry.map(TaskProvider::defaults).orElse(TaskDefaults.USUAL);
+    TaskDefaults usual = entry.map(e -> e.defaults(settings)).orElse(TaskDefaults.USUAL);
     ModelSource model = MISSING;
     PromptSource prompts = PromptSource.embedded();
     Optional<String> refusal = Optional.empty();

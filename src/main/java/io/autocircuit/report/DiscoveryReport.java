@@ -124,9 +124,13 @@ public final class DiscoveryReport {
     return result.verdict().map(data::withVerdict).orElse(data);
   }
 
-  /** The metrics people look at first; the others keep their order after them. */
   private static int rank(Metric metric) {
-    int first = FIRST.indexOf(metric);
+    return rank(metric.key());
+  }
+
+  /** The metrics people look at first; the others keep their order after them. */
+  static int rank(String metric) {
+    int first = FIRST.stream().map(Metric::key).toList().indexOf(metric);
     return first < 0 ? FIRST.size() : first;
   }
 

@@ -1,30 +1,21 @@
 package io.autocircuit.report;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.fasterxml.jackson.databind.node.ValueNode;
+import io.autocircuit.files.AtomicFile;
+import io.autocircuit.files.DataException;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Properties;
 import java.util.UUID;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /**
  * Writes {@link ReportData} as one HTML file: no other file, no network. It opens from disk in any
@@ -36,8 +27,6 @@ public final class HtmlReport {
   public static final int MAX_EDGES = 5000;
 
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
-  private static final ObjectMapper MAPPER = new ObjectMapper();
-  private static final Pattern PLACEHOLDER = Pattern.compile("\\{\\{(\\w+)}}");
 
   private HtmlReport() {}
 
@@ -49,25 +38,45 @@ public final class HtmlReport {
    * @throws IllegalStateException if a resource of the page is missing from the class path
    */
   public static String render(ReportData data) {
-    Library library = Library.load();
-    String script = resource("report.js");
+    return Page.withCharts("report", tree(data), parts(data));
+  }
+
+  /**
+   * Renders the page as one of many: it takes the charting library from a file beside it, which is
+   * written where it is not there yet.
+   *
+   * @param file where to write; its directory is made if it does not exist
+   * @param data what to show
+   * @throws DataException if it cannot be written
+   */
+  public static void writeAmongOthers(Path file, ReportData data) {
+    Path library = file.resolveSibling(Page.LIBRARY);
+    try {
+      Files.createDirectories(file.toAbsolutePath().getParent());
+    } catch (IOException e) {
+      throw new DataException(
+          "directory=" + file.getParent() + " cannot be made: " + e.getMessage(), e);
+    }
+    if (!Files.exists(library)) {
+      byte[] script = Page.library().getBytes(StandardCharsets.UTF_8);
+      AtomicFile.write(library, out -> out.write(script));
+    }
+    byte[] page =
+        Page.withChartsBeside("report", tree(data), parts(data)).getBytes(StandardCharsets.UTF_8);
+    AtomicFile.write(file, out -> out.write(page));
+  }
+
+  private static Map<String, String> parts(ReportData data) {
     Map<String, String> parts = new LinkedHashMap<>();
-    parts.put("title", escape(data.title()));
-    parts.put("digests", digest(library.script()) + " " + digest(script));
-    parts.put("style", resource("report.css"));
+    parts.put("title", Page.escape(data.title()));
     parts.put(
         "verdict",
-        data.verdict() == null ? "" : "<p class=\"verdict\">" + escape(data.verdict()) + "</p>");
-    parts.put("summary", summary(data.summary()));
-    parts.put("settings", settings(data.settings()));
-    parts.put("version", escape(library.version()));
-    parts.put("data", json(data));
-    parts.put("library", library.script());
-    parts.put("script", script);
-    // One pass: text that is put in is never searched for placeholders.
-    return PLACEHOLDER
-        .matcher(resource("report.html"))
-        .replaceAll(match -> Matcher.quoteReplacement(part(parts, match.group(1))));
+        data.verdict() == null
+            ? ""
+            : "<p class=\"verdict\">" + Page.escape(data.verdict()) + "</p>");
+    parts.put("summary", Page.summary(data.summary()));
+    parts.put("settings", Page.settings(data.settings()));
+    return parts;
   }
 
   /**
@@ -94,75 +103,6 @@ public final class HtmlReport {
     }
   }
 
-  private static String part(Map<String, String> parts, String name) {
-    String part = parts.get(name);
-    if (part == null) {
-      throw new IllegalStateException(
-          "placeholder=" + name + " in report.html is unknown: the page and HtmlReport must agree");
-    }
-    return part;
-  }
-
-  private static String summary(Map<String, String> lines) {
-    if (lines.isEmpty()) {
-      return "";
-    }
-    StringBuilder html = new StringBuilder("<dl class=\"summary\">");
-    lines.forEach(
-        (name, value) ->
-            html.append("<div><dt>")
-                .append(escape(name))
-                .append("</dt><dd>")
-                .append(escape(value))
-                .append("</dd></div>"));
-    return html.append("</dl>").toString();
-  }
-
-  private static String settings(Map<String, String> settings) {
-    if (settings.isEmpty()) {
-      return "<p class=\"note\">No settings were recorded.</p>";
-    }
-    StringBuilder html = new StringBuilder("<table class=\"settings\"><tbody>");
-    settings.forEach(
-        (name, value) ->
-            html.append("<tr><th scope=\"row\">")
-                .append(escape(name))
-                .append("</th><td>")
-                .append(escape(value))
-                .append("</td></tr>"));
-    return html.append("</tbody></table>").toString();
-  }
-
-  /** Escapes text for HTML content and quoted attributes. */
-  private static String escape(String text) {
-    StringBuilder html = new StringBuilder(text.length() + 16);
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      switch (c) {
-        case '&' -> html.append("&amp;");
-        case '<' -> html.append("&lt;");
-        case '>' -> html.append("&gt;");
-        case '"' -> html.append("&quot;");
-        case '\'' -> html.append("&#39;");
-        default -> html.append(c);
-      }
-    }
-    return html.toString();
-  }
-
-  /** The data block. Outside strings JSON has none of the escaped characters. */
-  private static String json(ReportData data) {
-    try {
-      return MAPPER
-          .writeValueAsString(tree(data))
-          .replace("&", "\\u0026")
-          .replace("<", "\\u003c")
-          .replace(">", "\\u003e");
-    } catch (JsonProcessingException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
   private static ObjectNode tree(ReportData data) {
     ObjectNode root = JSON.objectNode();
     root.put("title", data.title());
@@ -180,7 +120,7 @@ public final class HtmlReport {
           .add(edge.source())
           .add(edge.destination())
           .add(edge.seqIdx())
-          .add(number(edge.score()));
+          .add(Page.number(edge.score()));
     }
     ArrayNode nodes = root.putArray("nodes");
     indices.keySet().forEach(name -> nodes.addArray().add(name).add(layers.get(name)));
@@ -203,7 +143,7 @@ public final class HtmlReport {
       ObjectNode line = plot.withArrayProperty("series").addObject().put("name", curve.series());
       ArrayNode points = line.putArray("points");
       for (Curve.Point point : curve.points()) {
-        points.addArray().add(point.edges()).add(number(point.value()));
+        points.addArray().add(point.edges()).add(Page.number(point.value()));
       }
     }
     return JSON.arrayNode().addAll(plots.values());
@@ -217,70 +157,5 @@ public final class HtmlReport {
         .put("logX", curve.logX())
         .put("logY", curve.logY())
         .put("lowerIsBetter", curve.lowerIsBetter());
-  }
-
-  /** A number, or its name as a string where JSON has no such number. */
-  private static ValueNode number(double value) {
-    return Double.isFinite(value) ? JSON.numberNode(value) : JSON.textNode(Double.toString(value));
-  }
-
-  /** A script's digest as a source expression of a content security policy. */
-  private static String digest(String script) {
-    try {
-      byte[] hash =
-          MessageDigest.getInstance("SHA-256").digest(script.getBytes(StandardCharsets.UTF_8));
-      return "'sha256-" + Base64.getEncoder().encodeToString(hash) + "'";
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("SHA-256 is missing: use a complete Java runtime", e);
-    }
-  }
-
-  private static String resource(String name) {
-    return read(HtmlReport.class.getResourceAsStream(name), name);
-  }
-
-  private static String read(InputStream stream, String name) {
-    if (stream == null) {
-      throw new IllegalStateException(
-          "resource=" + name + " is not on the class path: rebuild, or use the complete jar");
-    }
-    try (stream) {
-      // A browser reads CR LF as LF before it computes a script's digest.
-      return new String(stream.readAllBytes(), StandardCharsets.UTF_8).replace("\r\n", "\n");
-    } catch (IOException e) {
-      throw new UncheckedIOException("resource=" + name + " cannot be read", e);
-    }
-  }
-
-  /**
-   * The charting library as it lies in its jar.
-   *
-   * @param version its version
-   * @param script its source, fit to stand in a script element
-   */
-  private record Library(String version, String script) {
-    static Library load() {
-      String about = "/META-INF/maven/org.webjars/echarts/pom.properties";
-      Properties properties = new Properties();
-      try (InputStream stream = HtmlReport.class.getResourceAsStream(about)) {
-        if (stream == null) {
-          throw new IllegalStateException(
-              "resource="
-                  + about
-                  + " is not on the class path: add org.webjars:echarts, or use the complete jar");
-        }
-        properties.load(stream);
-      } catch (IOException e) {
-        throw new UncheckedIOException("resource=" + about + " cannot be read", e);
-      }
-      String version = properties.getProperty("version");
-      String path = "/META-INF/resources/webjars/echarts/" + version + "/echarts.min.js";
-      String script = read(HtmlReport.class.getResourceAsStream(path), path);
-      if (script.contains("</script") || script.contains("<!--")) {
-        throw new IllegalStateException(
-            "resource=" + path + " would end its script element early: use echarts 5.5.0");
-      }
-      return new Library(version, script);
-    }
   }
 }

@@ -1,12 +1,7 @@
 "use strict";
 (() => {
-  const alertBox = document.getElementById("alert");
-  window.addEventListener("error", (event) => {
-    alertBox.textContent = "Part of this page could not be drawn: " + event.message;
-    alertBox.hidden = false;
-  });
-
-  const byId = (id) => document.getElementById(id);
+  const { byId, element, count, number, plural, tip, colours, tooltipStyle, font, linear, sizeScale,
+    valueScale, exact, quote, download, drawn, pictureButtons } = ac;
   const data = JSON.parse(byId("report-data").textContent);
   const edges = data.edges.map(([name, source, target, from, to, position, score], i) => ({
     rank: i + 1, name, source, target, from, to, position, score: Number(score),
@@ -15,108 +10,8 @@
   const positions = [...new Set(edges.map((e) => e.position).filter((p) => p !== null))]
     .sort((a, b) => a - b);
 
-  // ---- text -------------------------------------------------------------------------------
-
-  const element = (tag, properties = {}, ...children) => {
-    const node = Object.assign(document.createElement(tag), properties);
-    node.append(...children);
-    return node;
-  };
-  const count = (n) => n.toLocaleString("en-US");
-  const plural = (n, word) => count(n) + " " + word + (n === 1 ? "" : "s");
-  const number = (v) => {
-    if (Number.isNaN(v)) return "NaN";
-    if (!Number.isFinite(v)) return v > 0 ? "∞" : "−∞";
-    if (Number.isInteger(v) && Math.abs(v) < 1e7) return count(v).replace("-", "−");
-    const text = Math.abs(v) >= 1e-3 && Math.abs(v) < 1e6
-      ? String(Number(v.toPrecision(5)))
-      : v.toExponential(3);
-    return text.replaceAll("-", "−");
-  };
-  const power = (exponent) => {
-    if (exponent >= 0 && exponent < 4) return String(10 ** exponent);
-    if (exponent >= 4 && exponent < 6) return 10 ** (exponent - 3) + "k";
-    if (exponent >= 6 && exponent < 9) return 10 ** (exponent - 6) + "M";
-    return exponent < 0 && exponent > -4 ? (10 ** exponent).toFixed(-exponent) : "1e" + exponent;
-  };
   const positionName = (p) =>
     data.positionLabels[p] === undefined ? String(p) : p + " “" + data.positionLabels[p] + "”";
-  const tip = (heading, ...lines) =>
-    element("div", { className: "tip" }, element("b", { textContent: heading }),
-      ...lines.map((line) => element("span", { textContent: line })));
-
-  // ---- colours ----------------------------------------------------------------------------
-
-  const colours = () => {
-    const style = getComputedStyle(document.documentElement);
-    const get = (name) => style.getPropertyValue("--" + name).trim();
-    const names = ["card", "text", "muted", "line", "grid", "accent", "positive", "negative",
-      "zero", "node"];
-    return { ...Object.fromEntries(names.map((n) => [n, get(n)])), series: get("series").split(" ") };
-  };
-  const tooltipStyle = (c) => ({
-    backgroundColor: c.card, borderColor: c.line, confine: true,
-    textStyle: { color: c.text, fontSize: 13 },
-  });
-  const font = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif";
-
-  // ---- axes -------------------------------------------------------------------------------
-  // A logarithmic axis is a linear one over transformed values: that allows a zero on it.
-
-  const linear = { to: (v) => v, axis: {}, note: "" };
-
-  const ticks = (low, high) => {
-    const interval = Math.max(1, Math.ceil((high - low) / 6));
-    return { min: Math.floor(low / interval) * interval, max: Math.ceil(high / interval) * interval,
-      interval };
-  };
-
-  const sizeScale = (sizes) => {
-    const zero = sizes.some((v) => v <= 0);
-    const to = (v) => Math.log10(Math.max(v, 0.5));
-    const min = Math.min(...sizes.map(to));
-    const max = Math.max(...sizes.map(to));
-    if (!(max > min)) return linear;
-    const pad = (max - min) * 0.03;
-    const decades = Math.floor(max) - Math.ceil(min) + 1;
-    const interval = Math.max(1, Math.ceil(decades / 7));
-    const formatter = (t) => {
-      if (zero && t === min) return "0";
-      if (Math.abs(t - Math.round(t)) < 1e-9) return power(Math.round(t));
-      return decades < 2 && t === min ? String(Math.round(10 ** t)) : "";
-    };
-    // Bounds on the interval, not the interval itself: ticks then fall on whole decades.
-    return { to, note: "", axis: { min, max: max + pad, minInterval: interval, maxInterval: interval,
-      axisLabel: { formatter, showMaxLabel: false } } };
-  };
-
-  const valueScale = (values) => {
-    const sizes = values.filter((v) => v !== 0).map(Math.abs);
-    if (sizes.length === 0) return linear;
-    const smallest = Math.min(...sizes);
-    const greatest = Math.max(...sizes);
-    const refused = values.filter((v) => v <= 0).length;
-    if (refused === 0) {
-      const range = ticks(Math.log10(smallest), Math.log10(greatest));
-      if (range.min === range.max) range.max += range.interval;
-      return { to: Math.log10, axis: { ...range, axisLabel: { formatter: (t) => power(Math.round(t)) } },
-        note: "" };
-    }
-    // Linear within one decade around zero; no more than six decades are spread out.
-    const first = Math.floor(Math.log10(Math.max(smallest, greatest * 1e-6)));
-    const unit = 10 ** first;
-    const to = (v) => Math.abs(v) <= unit
-      ? v / unit : Math.sign(v) * (1 + Math.log10(Math.abs(v) / unit));
-    const transformed = values.map(to);
-    const range = ticks(Math.min(0, ...transformed), Math.max(0, ...transformed));
-    const formatter = (t) => {
-      const k = Math.round(t);
-      return k === 0 ? "0" : (k < 0 ? "−" : "") + power(first + Math.abs(k) - 1);
-    };
-    return { to, axis: { ...range, axisLabel: { formatter } },
-      note: "Symmetric logarithmic axis, linear between ±" + power(first) + ": " + refused + " of " +
-        plural(values.length, "value") + (refused === 1 ? " is" : " are") + " zero or negative." };
-  };
 
   // ---- curves -----------------------------------------------------------------------------
 
@@ -168,7 +63,7 @@
         data: line.points.map((point) => ({
           value: [x.to(point[0]), Number.isFinite(point[1]) ? y.to(point[1]) : null], point })),
         lineStyle: { width: 2 },
-        markLine: i > 0 ? undefined : { silent: true, symbol: "none", data: [], label: { show: false },
+        markLine: i > 0 ? undefined : { silent: true, precision: 12, symbol: "none", data: [], label: { show: false },
           lineStyle: { color: c.muted, type: "dashed", width: 1 } },
       })),
     };
@@ -193,6 +88,16 @@
     const caption = element("figcaption", {}, element("h3", { textContent: item.plot.name }));
     if (item.plot.lowerIsBetter) {
       caption.append(element("span", { textContent: "lower is better" }));
+    }
+    if (!item.empty) {
+      caption.append(pictureButtons(item.plot.name, () => {
+        const c = colours(true);
+        const option = curveOption(item, c);
+        return drawn({ ...option, backgroundColor: c.card, title: { text: item.plot.name, left: 14, top: 10,
+          textStyle: { color: c.text, fontSize: 15, fontWeight: 600, width: 612, overflow: "truncate" } },
+        grid: { ...option.grid, top: option.grid.top + 40 }, legend: { ...option.legend, top: 40, left: 14 } },
+        640, 420);
+      }));
     }
     const figure = element("figure", {}, caption);
     if (!item.empty) figure.append(box);
@@ -439,19 +344,9 @@
     byId("edges-note").textContent = parts.join(" ");
   };
 
-  const exact = (v) => (Number.isFinite(v) ? v : String(v));
-  const download = (name, type, text) => {
-    const url = URL.createObjectURL(new Blob([text], { type }));
-    const link = element("a", { href: url, download: name });
-    document.body.append(link);
-    link.click();
-    link.remove();
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
-  };
   const toJson = () => "[\n" + edges.map((e) => JSON.stringify(
     { name: e.name, seq_idx: e.position, score: exact(e.score) })).join(",\n") + "\n]\n";
   const toCsv = () => {
-    const quote = (v) => '"' + String(v).replaceAll('"', '""') + '"';
     return "rank,name,source,destination,seq_idx,score\n" + edges.map((e) => [e.rank, quote(e.name),
       quote(e.from), quote(e.to), e.position === null ? "" : e.position, exact(e.score)].join(",") + "\n").join("");
   };
