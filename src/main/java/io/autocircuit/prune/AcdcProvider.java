@@ -1,5 +1,6 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
@@ -59,6 +60,11 @@ public final class AcdcProvider implements PruneAlgorithmProvider {
   @Override
   public boolean usesSeed() {
     return false;
+  }
+
+  @Override
+  public List<Preset> presets() {
+    return PublishedPresets.ACDC;
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
@@ -70,6 +71,11 @@ public final class SubnetworkProbingProvider implements PruneAlgorithmProvider {
   @Override
   public List<Setting> settings() {
     return SETTINGS;
+  }
+
+  @Override
+  public List<Preset> presets() {
+    return PublishedPresets.SUBNETWORK_PROBING;
   }
 
   @Override
