@@ -50,6 +50,8 @@ public record MaskGradient(
 
   /** What is measured at the answers. */
   public enum AnswerFunction {
+    /** {@link #MSE} where the answers are numbers, else {@link #AVG_DIFF}. */
+    AUTO,
     /** Mean answer value minus mean wrong-answer value. */
     AVG_DIFF,
     /** Mean answer value. */
@@ -143,12 +145,21 @@ public record MaskGradient(
   public LossFunction loss() {
     return (logits, batch, reference) -> {
       Tensor v = logitFunction.apply(logits);
-      return switch (answerFunction) {
+      return switch (function(batch.numbers() != null)) {
+        case AUTO -> throw new IllegalStateException("was chosen");
         case AVG_DIFF -> Answers.difference(v, batch.answers(), batch.wrongAnswers()).neg();
         case AVG_VAL -> Answers.value(v, batch.answers()).neg();
         case MSE -> Answers.squaredError(v, numbers(batch));
       };
     };
+  }
+
+  /** What is measured of answers that are numbers, or are not. */
+  private AnswerFunction function(boolean numbers) {
+    if (answerFunction != AnswerFunction.AUTO) {
+      return answerFunction;
+    }
+    return numbers ? AnswerFunction.MSE : AnswerFunction.AVG_DIFF;
   }
 
   /** What outputs are compared with: the answers' numbers, or the answers' ids as numbers. */
@@ -166,12 +177,14 @@ public record MaskGradient(
 
   @Override
   public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
-    if (answerFunction != AnswerFunction.MSE) {
+    AnswerFunction function =
+        function(prompts.prompts().stream().allMatch(p -> p.numbers() != null));
+    if (function != AnswerFunction.MSE) {
       prompts.requireTokens(
-          "--answer-function " + answerFunction.name().toLowerCase(java.util.Locale.ROOT),
+          "--answer-function " + function.name().toLowerCase(java.util.Locale.ROOT),
           "--answer-function mse");
     }
-    if (answerFunction == AnswerFunction.AVG_DIFF) {
+    if (function == AnswerFunction.AVG_DIFF) {
       prompts.requireWrongAnswers(
           "--answer-function avg_diff compares answers with them", "--answer-function avg_val");
     }

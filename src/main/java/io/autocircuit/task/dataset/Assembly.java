@@ -65,6 +65,21 @@ final class Assembly {
     requireCount(count);
   }
 
+  /**
+   * Takes pairs in their order.
+   *
+   * @param count how many; 0 for all that fit
+   * @throws DataException if there are fewer
+   */
+  void addAll(int count, List<Draft> drafts) {
+    for (Draft draft : drafts) {
+      if (count == 0 || pairs.size() < count) {
+        add(draft);
+      }
+    }
+    requireCount(Math.max(1, count));
+  }
+
   private void requireCount(int count) {
     if (pairs.size() < count) {
       throw new DataException(
@@ -102,7 +117,7 @@ final class Assembly {
       if (layout == null) {
         layout = of.get();
         words = positions.apply(layout);
-        labels = layout.labels(clean, tokenizer);
+        labels = layout.labels(draft.clean(), tokenizer);
       }
       if (!layout.equals(of.get()) || !layout.equals(other.get())) {
         return drop("pairs whose words lie at other positions than those of the first", clean);

@@ -84,6 +84,13 @@ public interface DatasetGenerator extends Entry {
             IoiGenerator.abba(),
             IoiGenerator.baba(),
             IoiGenerator.mixed(),
-            new GreaterThanGenerator()));
+            new DocstringGenerator(),
+            new GreaterThanGenerator(),
+            new SportsGenerator(),
+            new CapitalsGenerator(),
+            AnimalsGenerator.brief(),
+            AnimalsGenerator.story(),
+            TracrGenerator.reverse(),
+            TracrGenerator.xproportion()));
   }
 }

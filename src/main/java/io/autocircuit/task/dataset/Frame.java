@@ -21,8 +21,9 @@ record Frame(String pattern) {
    * @param name its name
    * @param begin where it begins, the space before it included
    * @param end where it ends
+   * @param slot whether it is a slot, and not text whose place has a name
    */
-  record Span(String name, int begin, int end) {}
+  record Span(String name, int begin, int end, boolean slot) {}
 
   /**
    * The text with words in its slots.
@@ -48,7 +49,7 @@ record Frame(String pattern) {
         throw new IllegalArgumentException("slot=" + slots.group(1) + " has no word");
       }
       text.append(word);
-      spans.add(new Span(slots.group(1), begin, text.length()));
+      spans.add(new Span(slots.group(1), begin, text.length(), slots.group(2) == null));
       at = slots.end();
     }
     return new Filled(text.append(pattern.substring(at)).toString(), List.copyOf(spans), this);

@@ -1,6 +1,8 @@
 package io.autocircuit.task.dataset;
 
 import io.autocircuit.data.Tokenizer;
+import io.autocircuit.task.dataset.Frame.Filled;
+import io.autocircuit.task.dataset.Frame.Span;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -37,20 +39,20 @@ record Layout(int length, Map<String, Place> places) {
     return places.get(name).last();
   }
 
-  /** A label for each token: the name of its part in brackets, else its text. */
-  List<String> labels(String prompt, Tokenizer tokenizer) {
-    int[] ids = tokenizer.encodePrompt(prompt).ids();
+  /** A label for each token: the name of its slot in brackets, else its text. */
+  List<String> labels(Filled filled, Tokenizer tokenizer) {
+    int[] ids = tokenizer.encodePrompt(filled.text()).ids();
     List<String> labels = new ArrayList<>();
     for (int i = tokenizer.leadingSpecialTokens(); i < ids.length; i++) {
       labels.add(tokenizer.decode(ids[i]));
     }
-    places.forEach(
-        (name, place) -> {
-          int n = place.last() - place.first() + 1;
-          for (int i = 0; i < n; i++) {
-            labels.set(place.first() + i, "[" + name + (n == 1 ? "" : " " + (i + 1)) + "]");
-          }
-        });
+    for (Span span : filled.spans().stream().filter(Span::slot).toList()) {
+      Place place = places.get(span.name());
+      int n = place.last() - place.first() + 1;
+      for (int i = 0; i < n; i++) {
+        labels.set(place.first() + i, "[" + span.name() + (n == 1 ? "" : " " + (i + 1)) + "]");
+      }
+    }
     return labels;
   }
 }

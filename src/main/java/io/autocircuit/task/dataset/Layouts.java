@@ -20,7 +20,7 @@ final class Layouts {
    * A text of which the layout was found.
    *
    * @param ids its tokens
-   * @param fixed its tokens outside named parts
+   * @param fixed its tokens outside slots
    */
   private record Known(int[] ids, BitSet fixed, Layout layout) {}
 
@@ -37,28 +37,29 @@ final class Layouts {
     }
     Optional<Layout> found = search(filled, ids);
     if (same == null && found.isPresent()) {
-      fixed(found.get(), ids)
+      fixed(filled, found.get(), ids)
           .ifPresent(f -> known.put(filled.frame(), new Known(ids, f, found.get())));
     }
     return found;
   }
 
   /**
-   * Whether a text of the same frame has the same tokens at the same places outside its named
-   * parts, so that these lie where they lay.
+   * Whether a text of the same frame has the same tokens at the same places outside its slots, so
+   * that these lie where they lay.
    */
   private static boolean fits(Known same, int[] ids) {
     return ids.length == same.ids().length
         && same.fixed().stream().allMatch(i -> ids[i] == same.ids()[i]);
   }
 
-  /** The tokens outside named parts; empty where two parts touch, which these cannot tell apart. */
-  private Optional<BitSet> fixed(Layout layout, int[] ids) {
+  /** The tokens outside slots; empty where two slots touch, which these cannot tell apart. */
+  private Optional<BitSet> fixed(Filled filled, Layout layout, int[] ids) {
     int special = tokenizer.leadingSpecialTokens();
     BitSet fixed = new BitSet();
     fixed.set(0, ids.length);
     int before = -2;
-    for (Place place : layout.places().values()) {
+    for (Span span : filled.spans().stream().filter(Span::slot).toList()) {
+      Place place = layout.places().get(span.name());
       if (place.first() <= before + 1) {
         return Optional.empty();
       }

@@ -65,6 +65,11 @@ final class Slots {
     return kept(slot, words, word -> added(before, " " + word), least);
   }
 
+  /** The same without a space before them. */
+  List<String> joined(String slot, List<String> words, String before, int least) {
+    return kept(slot, words, word -> added(before, word), least);
+  }
+
   /** Those that are one token alone, without a space before them. */
   List<String> alone(String slot, List<String> words, int least) {
     return kept(slot, words, this::alone, least);

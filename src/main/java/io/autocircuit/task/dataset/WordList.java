@@ -18,7 +18,8 @@ final class WordList {
     return lines(name).stream().flatMap(line -> Stream.of(line.split("\\s+"))).toList();
   }
 
-  private static List<String> lines(String name) {
+  /** The lines of a list, in its order. */
+  static List<String> lines(String name) {
     try (InputStream in = WordList.class.getResourceAsStream(FOLDER + name + ".txt")) {
       if (in == null) {
         throw new IllegalStateException("no word list " + name);

@@ -29,10 +29,28 @@ public final class WordTokenizers {
   /** All words that generators use, with the space before them. */
   public static List<String> all() {
     Set<String> words = new LinkedHashSet<>(List.of((FIRST + " " + FRAMES).split(" ")));
-    for (String list : List.of("names", "places", "objects", "events")) {
+    for (String list :
+        List.of("names", "places", "objects", "events", "identifiers", "nouns", "responders")) {
       words.addAll(WordList.of(list));
     }
+    for (String list : List.of("animals", "askers", "capitals")) {
+      for (WordList.Entry entry : WordList.pairs(list)) {
+        words.add(entry.word());
+        words.add(entry.answer());
+      }
+    }
+    for (String sport : List.of("football", "basketball", "baseball")) {
+      words.add(sport);
+      for (String name : WordList.lines("players-" + sport)) {
+        words.addAll(List.of(name.split(" ")));
+      }
+    }
     return new ArrayList<>(words);
+  }
+
+  /** Whether a frame has the word. */
+  static boolean ofFrame(String word) {
+    return List.of((FIRST + " " + FRAMES).split(" ")).contains(word);
   }
 
   /**
@@ -61,13 +79,15 @@ public final class WordTokenizers {
       pieces.add(String.format("%02d", i));
     }
     for (String word : all()) {
-      if (!split.contains(word)) {
+      if (!split.contains(word) && word.matches("\\w+")) {
         pieces.add(space + word);
       }
     }
+    pieces.addAll(List.of(":", "\"", space.equals("Ġ") ? "Ċ" : "\n"));
     // last, so that no longer word is cut by them
     if (space.equals("Ġ")) { // SentencePiece puts a space before the first word too
       pieces.addAll(List.of(FIRST.split(" ")));
+      pieces.addAll(WordList.of("nouns"));
     }
     return pieces;
   }
