@@ -250,8 +250,10 @@ final class DiscoverCommand implements Callable<Integer> {
     if (scoring.official != null && scoring.circuit != null) {
       throw usage("give --official or --circuit, not both");
     }
-    if (scoring.scores != null && given("--algorithm")) {
-      throw usage("give --algorithm or --scores, not both: saved scores are only judged");
+    for (String option : List.of("--algorithm", "--preset")) {
+      if (scoring.scores != null && given(option)) {
+        throw usage("give " + option + " or --scores, not both: saved scores are only judged");
+      }
     }
     PruneAlgorithmProvider algorithm = chosen();
     if (algorithm == null) {
@@ -298,8 +300,6 @@ final class DiscoverCommand implements Callable<Integer> {
 
   /** The algorithm that scores the edges; null for saved scores, and for a recorded run. */
   private PruneAlgorithmProvider chosen() {
-    return scoring.scores != null || input.run != null
-        ? null
-        : algorithms.entries().get(scoring.algorithm);
+    return scoring.scores != null || input.run != null ? null : options().algorithm();
   }
 }

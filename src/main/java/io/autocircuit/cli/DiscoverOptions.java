@@ -188,6 +188,15 @@ final class DiscoverOptions {
     String algorithm;
 
     @Option(
+        names = "--preset",
+        paramLabel = "KEY",
+        completionCandidates = EntryOptions.Presets.class,
+        description =
+            "Published settings of an algorithm, in place of --algorithm; options that are given go"
+                + " before. See 'list algorithms'.")
+    String preset;
+
+    @Option(
         names = "--scores",
         paramLabel = "FILE",
         description =

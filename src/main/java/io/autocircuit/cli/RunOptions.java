@@ -1,5 +1,6 @@
 package io.autocircuit.cli;
 
+import io.autocircuit.catalogue.Catalogue;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
@@ -29,6 +30,7 @@ import io.autocircuit.task.RandomTask;
 import io.autocircuit.task.TaskDefaults;
 import io.autocircuit.task.TaskProvider;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -282,17 +284,46 @@ record RunOptions(
     if (scoring.scores != null) {
       return new RunSpec.Saved(StoredFile.at(scoring.scores));
     }
-    PruneAlgorithmProvider entry = algorithms.entries().get(scoring.algorithm);
-    Settings settings =
-        algorithms.settings(
-            entry,
-            parsed,
-            scoring.ablation == null
-                ? Map.of()
-                : Map.of(PruneAlgorithmProvider.SCORE_ABLATION, scoring.ablation));
+    PruneAlgorithmProvider entry = algorithm();
+    Map<String, Object> usual = new HashMap<>();
+    if (scoring.ablation != null) {
+      usual.put(PruneAlgorithmProvider.SCORE_ABLATION, scoring.ablation);
+    }
+    if (scoring.preset != null) {
+      usual.putAll(entry.preset(scoring.preset).values());
+    }
+    Settings settings = algorithms.settings(entry, parsed, usual);
     if (!entry.needsOfficial()) { // settings that do not go together are refused before the work
       entry.create(settings, new PruneContext(input.seed, judging.patchType, Optional.empty()));
     }
     return new RunSpec.Algorithm(entry.key(), settings);
+  }
+
+  /**
+   * The algorithm: that of {@code --preset}, else of {@code --algorithm}.
+   *
+   * @throws UnknownNameException if there is none of that key
+   * @throws IllegalArgumentException if the preset is another algorithm's
+   */
+  PruneAlgorithmProvider algorithm() {
+    Catalogue<PruneAlgorithmProvider> all = algorithms.entries();
+    if (scoring.preset == null) {
+      return all.get(scoring.algorithm);
+    }
+    PruneAlgorithmProvider entry =
+        all.ofPreset(scoring.preset)
+            .orElseThrow(
+                () -> new UnknownNameException("preset", scoring.preset, all.presetKeys()));
+    if (parsed.hasMatchedOption("--algorithm") && all.get(scoring.algorithm) != entry) {
+      throw new IllegalArgumentException(
+          "--preset="
+              + scoring.preset
+              + " belongs to --algorithm="
+              + entry.key()
+              + ", not to "
+              + scoring.algorithm
+              + "; leave one of them away");
+    }
+    return entry;
   }
 }

@@ -27,6 +27,20 @@ public record AreaUnderCurve(boolean logX, boolean logY, double floor) {
     }
   }
 
+  /** Where logarithmic axes of divergences begin, in nats: what is less is as good as none. */
+  private static final double LEAST = 0.01;
+
+  /**
+   * On the axes of a metric: logarithmic where its curves are.
+   *
+   * @param metric whose curves are measured
+   * @return areas between curves of that metric and the height of their start, in the metric's
+   *     units (or factors of ten) times factors of ten of the number of edges
+   */
+  public static AreaUnderCurve of(Metric metric) {
+    return new AreaUnderCurve(metric.logX(), metric.logY(), LEAST);
+  }
+
   /** Linear axes. */
   public static final AreaUnderCurve LINEAR = new AreaUnderCurve(false, false, 1);
 
