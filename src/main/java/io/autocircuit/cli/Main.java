@@ -30,6 +30,8 @@ import picocli.CommandLine.Command;
     description = "Circuit discovery for transformer language models.",
     subcommands = {
       DiscoverCommand.class,
+      ExportCommand.class,
+      CompareCommand.class,
       ListCommand.class,
       ReferenceCommand.class,
       BenchCommand.class,
@@ -60,12 +62,22 @@ public final class Main implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "no command given; commands: discover, list, reference, bench, bench-compare, selftest, train-induction");
+        "no command given; commands: discover, export, compare, list, reference, bench, bench-compare, selftest, train-induction");
   }
 
   /** First words with which nothing native is needed. */
   private static final Set<String> NATIVE_FREE =
-      Set.of("-h", "--help", "-V", "--version", "help", "list", "reference", "bench-compare");
+      Set.of(
+          "-h",
+          "--help",
+          "-V",
+          "--version",
+          "help",
+          "list",
+          "reference",
+          "bench-compare",
+          "export",
+          "compare");
 
   /**
    * Runs the command line and ends the process with its exit code.
@@ -116,6 +128,7 @@ public final class Main implements Runnable {
     register(line, PatchType.values(), PatchType::key);
     register(line, Precision.values(), Precision::key);
     register(line, OutputSlice.values(), OutputSlice::key);
+    register(line, ExportCommand.Format.values(), ExportCommand.Format::key);
     line.registerConverter(
         ListCommand.What.class,
         text -> new ListCommand.What(known(text, ListCommand.What.names())));
