@@ -25,9 +25,12 @@ final class Bars implements Progress, AutoCloseable {
     return new Bars(terminal());
   }
 
-  /** From JDK 22 on there is a console object without a terminal too; it says so itself. */
+  /**
+   * Whether this process talks to a terminal. From JDK 22 on there is a console object without a
+   * terminal too; it says so itself.
+   */
   @SuppressWarnings("SystemConsoleNull")
-  private static boolean terminal() {
+  static boolean terminal() {
     Console console = System.console();
     if (console == null) {
       return false;

@@ -16,6 +16,11 @@ final class DeviceOption {
               + " (default: ${DEFAULT-VALUE}).")
   private DeviceRequest request = DeviceRequest.AUTO;
 
+  /** What was asked for, as it is typed. */
+  String text() {
+    return request.toString();
+  }
+
   /**
    * The device. Ask for it before the first use of libtorch.
    *

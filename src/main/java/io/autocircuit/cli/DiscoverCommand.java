@@ -221,10 +221,15 @@ final class DiscoverCommand implements Callable<Integer> {
     if (input.run != null) {
       return;
     }
-    if (input.task != null && input.model != null) {
-      throw usage("give --task or --model, not both: a task has a model of its own");
+    boolean wanted = input.task != null && tasks.entries().get(input.task).wanted().isPresent();
+    if (input.task != null && input.model != null && !wanted) {
+      throw usage("give --task or --model, not both: this task has a model of its own");
     }
-    if (input.model != null && input.dataset == null) {
+    if (input.modelDir != null && (!wanted || input.model != null)) {
+      throw usage(
+          "--model-dir needs a --task that wants a model, and no --model; see 'list tasks'");
+    }
+    if (input.model != null && input.dataset == null && !wanted) {
       throw usage(
           "--model needs --dataset FILE: prompt pairs for this model (the embedded prompts belong"
               + " to the embedded model)");
@@ -245,8 +250,10 @@ final class DiscoverCommand implements Callable<Integer> {
     if (scoring.official != null && scoring.circuit != null) {
       throw usage("give --official or --circuit, not both");
     }
-    if (scoring.scores != null && given("--algorithm")) {
-      throw usage("give --algorithm or --scores, not both: saved scores are only judged");
+    for (String option : List.of("--algorithm", "--preset")) {
+      if (scoring.scores != null && given(option)) {
+        throw usage("give " + option + " or --scores, not both: saved scores are only judged");
+      }
     }
     PruneAlgorithmProvider algorithm = chosen();
     if (algorithm == null) {
@@ -265,7 +272,7 @@ final class DiscoverCommand implements Callable<Integer> {
   private List<String> notes() {
     PruneAlgorithmProvider algorithm = chosen();
     List<String> notes = new ArrayList<>();
-    if (input.model != null) {
+    if (input.task == null && input.model != null) {
       notes.addAll(tasks.unused(null, "--model", parsed()));
     } else {
       TaskProvider task = tasks.entries().get(RunOptions.task(input));
@@ -293,8 +300,6 @@ final class DiscoverCommand implements Callable<Integer> {
 
   /** The algorithm that scores the edges; null for saved scores, and for a recorded run. */
   private PruneAlgorithmProvider chosen() {
-    return scoring.scores != null || input.run != null
-        ? null
-        : algorithms.entries().get(scoring.algorithm);
+    return scoring.scores != null || input.run != null ? null : options().algorithm();
   }
 }

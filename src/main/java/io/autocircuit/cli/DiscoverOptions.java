@@ -35,8 +35,10 @@ final class DiscoverOptions {
         paramLabel = "KEY",
         completionCandidates = EntryOptions.Tasks.class,
         description =
-            "A model and prompts that need no files: ${COMPLETION-CANDIDATES}; see 'list tasks'."
-                + " Default: induction; with --random-weights random.")
+            "A model and prompts that need no prompt file: ${COMPLETION-CANDIDATES}; see 'list"
+                + " tasks', which says what model each needs. A task has usual values of"
+                + " --separate-qkv, --token-positions, --slice, --train and --test. Default:"
+                + " induction; with --random-weights random.")
     String task;
 
     @Option(
@@ -46,6 +48,15 @@ final class DiscoverOptions {
             "Model directory: config.json and model.safetensors (Hugging Face gpt2, gpt_neox, llama;"
                 + " or HookedTransformer). Default: the embedded model.")
     Path model;
+
+    @Option(
+        names = "--model-dir",
+        paramLabel = "DIRS",
+        description =
+            "Folders below which the models of tasks are, each in a directory of its own; parted as"
+                + " those of PATH, searched before those of the environment variable"
+                + " AUTOCIRCUIT_MODELS.")
+    String modelDir;
 
     @Option(
         names = "--random-weights",
@@ -177,6 +188,15 @@ final class DiscoverOptions {
     String algorithm;
 
     @Option(
+        names = "--preset",
+        paramLabel = "KEY",
+        completionCandidates = EntryOptions.Presets.class,
+        description =
+            "Published settings of an algorithm, in place of --algorithm; options that are given go"
+                + " before. See 'list algorithms'.")
+    String preset;
+
+    @Option(
         names = "--scores",
         paramLabel = "FILE",
         description =
@@ -192,12 +212,17 @@ final class DiscoverOptions {
         defaultValue = "true",
         description =
             "Separate inputs for queries, keys and values, or one per head (default:"
-                + " ${DEFAULT-VALUE}).")
+                + " ${DEFAULT-VALUE}, or what is usual for --task).")
     boolean separateQkv;
 
     @Option(
         names = "--token-positions",
-        description = "One edge for each token position; all prompts must have one length.")
+        paramLabel = "BOOL",
+        arity = "0..1",
+        fallbackValue = "true",
+        description =
+            "One edge for each token position; all prompts must have one length (default: false, or"
+                + " what is usual for --task).")
     boolean tokenPositions;
 
     @Option(
@@ -271,7 +296,7 @@ final class DiscoverOptions {
         defaultValue = "last",
         description =
             "Positions whose logits are looked at: last, not_first or all (default:"
-                + " ${DEFAULT-VALUE}).")
+                + " ${DEFAULT-VALUE}, or what is usual for --task).")
     OutputSlice slice;
   }
 

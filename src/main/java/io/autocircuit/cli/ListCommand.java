@@ -5,9 +5,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import io.autocircuit.catalogue.Entry;
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.model.Architecture;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.TransformerConfig;
+import io.autocircuit.task.ModelFolders;
+import io.autocircuit.task.TaskProvider;
 import java.io.PrintWriter;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -38,7 +41,9 @@ final class ListCommand implements Runnable {
 
   @Option(
       names = "--json",
-      description = "As JSON: key, title, description, source and settings of each.")
+      description =
+          "As JSON: key, title, description, source, settings and presets of each; of tasks also the"
+              + " model and the known circuits.")
   private boolean json;
 
   /**
@@ -76,23 +81,37 @@ final class ListCommand implements Runnable {
       out.print(json ? text(array(models)) : new Rows(models).text(width()));
     } else {
       Catalogues c = Catalogues.valueOf(what.name().toUpperCase(Locale.ROOT));
-      out.print(json ? text(c.load().json()) : new Rows(rows(c.load())).text(width()));
+      out.print(json ? text(json(c)) : new Rows(rows(c.load())).text(width()));
     }
     out.flush();
+  }
+
+  private static ArrayNode json(Catalogues c) {
+    return c == Catalogues.TASKS
+        ? new TaskListing(ModelFolders.standard()).json(TaskProvider.catalogue())
+        : c.load().json();
   }
 
   private int width() {
     return spec.usageMessage().width();
   }
 
-  /** Description, with the options that each has. */
+  /** Description, with the options that each has, and what tasks need. */
   private static Map<String, String> rows(Iterable<? extends Entry> entries) {
     Map<String, String> rows = new LinkedHashMap<>();
+    TaskListing tasks = new TaskListing(ModelFolders.standard());
     for (Entry e : entries) {
       List<String> options = e.settings().stream().map(s -> s.option()).toList();
       rows.put(
           e.key(),
-          e.description() + (options.isEmpty() ? "" : " (" + String.join(", ", options) + ")"));
+          e.description()
+              + (options.isEmpty() ? "" : " (" + String.join(", ", options) + ")")
+              + (e instanceof TaskProvider t ? tasks.more(t) : ""));
+    }
+    for (Entry e : entries) {
+      for (Preset p : e.presets()) {
+        rows.put("--preset " + p.key(), e.key() + ", as " + p.title() + ": " + p.description());
+      }
     }
     return rows;
   }

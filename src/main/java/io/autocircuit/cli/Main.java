@@ -10,6 +10,7 @@ import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.patch.PatchType;
+import io.autocircuit.report.TableFormat;
 import io.autocircuit.tensor.NativeTuning;
 import java.io.PrintWriter;
 import java.util.Collection;
@@ -30,6 +31,9 @@ import picocli.CommandLine.Command;
     description = "Circuit discovery for transformer language models.",
     subcommands = {
       DiscoverCommand.class,
+      ExperimentCommand.class,
+      ResultsCommand.class,
+      DatasetCommand.class,
       ExportCommand.class,
       CompareCommand.class,
       ListCommand.class,
@@ -62,7 +66,7 @@ public final class Main implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "no command given; commands: discover, export, compare, list, reference, bench, bench-compare, selftest, train-induction");
+        "no command given; commands: discover, experiment, results, export, compare, dataset, list, reference, bench, bench-compare, selftest, train-induction");
   }
 
   /** First words with which nothing native is needed. */
@@ -75,6 +79,7 @@ public final class Main implements Runnable {
           "help",
           "list",
           "reference",
+          "results",
           "bench-compare",
           "export",
           "compare");
@@ -129,6 +134,7 @@ public final class Main implements Runnable {
     register(line, Precision.values(), Precision::key);
     register(line, OutputSlice.values(), OutputSlice::key);
     register(line, ExportCommand.Format.values(), ExportCommand.Format::key);
+    register(line, TableFormat.values(), TableFormat::key);
     line.registerConverter(
         ListCommand.What.class,
         text -> new ListCommand.What(known(text, ListCommand.What.names())));

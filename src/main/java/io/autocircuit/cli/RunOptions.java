@@ -1,5 +1,6 @@
 package io.autocircuit.cli;
 
+import io.autocircuit.catalogue.Catalogue;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
@@ -23,10 +24,13 @@ import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.PruneContext;
 import io.autocircuit.task.EmbeddedTask;
 import io.autocircuit.task.KnownCircuit;
+import io.autocircuit.task.ModelFolders;
 import io.autocircuit.task.RandomPrompts;
 import io.autocircuit.task.RandomTask;
+import io.autocircuit.task.TaskDefaults;
 import io.autocircuit.task.TaskProvider;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -145,7 +149,10 @@ record RunOptions(
         .withProcessing(processing)
         .withPrecision(input.precision)
         .withPrompts(prompts())
-        .withGraph(new RunSpec.Graph(scoring.separateQkv, scoring.tokenPositions))
+        .withGraph(
+            new RunSpec.Graph(
+                given("--separate-qkv") ? scoring.separateQkv : usual().separateQkv(),
+                given("--token-positions") ? scoring.tokenPositions : usual().tokenPositions()))
         .withJudging(judged())
         .withOfficial(official())
         .withSeed(input.seed);
@@ -162,8 +169,26 @@ record RunOptions(
               input.randomWeights != null
                   ? input.randomWeights
                   : RandomTask.shape(Settings.defaults(new RandomTask().settings())));
-      default -> new ModelSource.OfTask(catalogueTask());
+      default -> ModelSource.of(catalogueTask(), folders());
     };
+  }
+
+  private ModelFolders folders() {
+    return ModelFolders.parse(input.modelDir == null ? "" : input.modelDir)
+        .and(ModelFolders.standard());
+  }
+
+  private boolean given(String option) {
+    return parsed.hasMatchedOption(option);
+  }
+
+  /** What holds where no option says otherwise. */
+  private TaskDefaults usual() {
+    if (input.task == null || FIXED_TASKS.contains(task(input))) {
+      return TaskDefaults.USUAL;
+    }
+    CatalogueTask task = catalogueTask();
+    return tasks.entries().get(task.key()).defaults(task.settings());
   }
 
   /** The key of the task that gives what no file gives. */
@@ -221,6 +246,7 @@ record RunOptions(
   }
 
   private RunPrompts prompts() {
+    boolean own = input.dataset != null; // of which the task cannot know how many there are
     return new RunPrompts(
         source(),
         Optional.empty(),
@@ -229,8 +255,8 @@ record RunOptions(
         input.pad,
         input.batchSize,
         new PromptSplit(
-            input.train == null ? 0 : input.train,
-            input.test == null ? 0 : input.test,
+            input.train != null ? input.train : own ? 0 : usual().train(),
+            input.test != null ? input.test : own ? 0 : usual().test(),
             !input.noShuffle));
   }
 
@@ -251,24 +277,53 @@ record RunOptions(
         judging.metrics == null
             ? Metric.all()
             : judging.metrics.stream().map(Metric.catalogue()::get).distinct().toList(),
-        judging.slice);
+        given("--slice") ? judging.slice : usual().slice());
   }
 
   private RunSpec.Scoring scores() {
     if (scoring.scores != null) {
       return new RunSpec.Saved(StoredFile.at(scoring.scores));
     }
-    PruneAlgorithmProvider entry = algorithms.entries().get(scoring.algorithm);
-    Settings settings =
-        algorithms.settings(
-            entry,
-            parsed,
-            scoring.ablation == null
-                ? Map.of()
-                : Map.of(PruneAlgorithmProvider.SCORE_ABLATION, scoring.ablation));
+    PruneAlgorithmProvider entry = algorithm();
+    Map<String, Object> usual = new HashMap<>();
+    if (scoring.ablation != null) {
+      usual.put(PruneAlgorithmProvider.SCORE_ABLATION, scoring.ablation);
+    }
+    if (scoring.preset != null) {
+      usual.putAll(entry.preset(scoring.preset).values());
+    }
+    Settings settings = algorithms.settings(entry, parsed, usual);
     if (!entry.needsOfficial()) { // settings that do not go together are refused before the work
       entry.create(settings, new PruneContext(input.seed, judging.patchType, Optional.empty()));
     }
     return new RunSpec.Algorithm(entry.key(), settings);
+  }
+
+  /**
+   * The algorithm: that of {@code --preset}, else of {@code --algorithm}.
+   *
+   * @throws UnknownNameException if there is none of that key
+   * @throws IllegalArgumentException if the preset is another algorithm's
+   */
+  PruneAlgorithmProvider algorithm() {
+    Catalogue<PruneAlgorithmProvider> all = algorithms.entries();
+    if (scoring.preset == null) {
+      return all.get(scoring.algorithm);
+    }
+    PruneAlgorithmProvider entry =
+        all.ofPreset(scoring.preset)
+            .orElseThrow(
+                () -> new UnknownNameException("preset", scoring.preset, all.presetKeys()));
+    if (parsed.hasMatchedOption("--algorithm") && all.get(scoring.algorithm) != entry) {
+      throw new IllegalArgumentException(
+          "--preset="
+              + scoring.preset
+              + " belongs to --algorithm="
+              + entry.key()
+              + ", not to "
+              + scoring.algorithm
+              + "; leave one of them away");
+    }
+    return entry;
   }
 }

@@ -41,20 +41,8 @@ final class PromptTokens {
     this.dataset = dataset;
     this.limits = limits;
     this.tokenizer = tokenizer;
-    this.unknown = tokenizer == null ? OptionalInt.empty() : unknown(tokenizer);
+    this.unknown = tokenizer == null ? OptionalInt.empty() : UnknownToken.of(tokenizer);
     this.answers = new AnswerReader(tokenizer, several, unknown);
-  }
-
-  /**
-   * The token that stands for whatever the vocabulary lacks, if there is one: two different texts
-   * that nobody uses have it in common.
-   */
-  private static OptionalInt unknown(Tokenizer tokenizer) {
-    int[] one = tokenizer.encodeAnswer("\uE0A1").ids();
-    int[] other = tokenizer.encodeAnswer("\uE5B2\uE9C3\uE7D4").ids();
-    boolean same =
-        one.length > 0 && other.length > 0 && one[one.length - 1] == other[other.length - 1];
-    return same ? OptionalInt.of(one[one.length - 1]) : OptionalInt.empty();
   }
 
   TokenizedDataset dataset() {

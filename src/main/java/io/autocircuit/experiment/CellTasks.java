@@ -68,7 +68,7 @@ final class CellTasks {
       for (Settings settings : settings(task, entry)) {
         SortedMap<String, String> coordinates = new TreeMap<>();
         varying.forEach(name -> coordinates.put(name, Cells.text(settings.value(name))));
-        String name = task.name() + Cells.parenthesis(coordinates);
+        String name = Cells.label(task.name(), coordinates);
         coordinates.put(Cells.TASK, task.name());
         all.add(chosen(task, entry, settings, name, coordinates));
       }
@@ -103,7 +103,7 @@ final class CellTasks {
       Settings settings,
       String name,
       SortedMap<String, String> coordinates) {
-    TaskDefaults usual = entry.map(TaskProvider::defaults).orElse(TaskDefaults.USUAL);
+    TaskDefaults usual = entry.map(e -> e.defaults(settings)).orElse(TaskDefaults.USUAL);
     ModelSource model = MISSING;
     PromptSource prompts = PromptSource.embedded();
     Optional<String> refusal = Optional.empty();

@@ -160,6 +160,11 @@ public final class ExperimentStore implements AutoCloseable {
     return claims.claim(key, since);
   }
 
+  /** Tells other machines that this process is there. */
+  void renew() {
+    claims.renew();
+  }
+
   /** Gives back what this process has claimed. */
   void release() {
     claims.release();

@@ -7,6 +7,8 @@ import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.task.EmbeddedTask;
+import io.autocircuit.task.ModelFolders;
+import io.autocircuit.task.WantedModel;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -165,6 +167,19 @@ public sealed interface ModelSource {
    */
   static ModelSource at(Path path) {
     return new Directory(path, Optional.empty());
+  }
+
+  /**
+   * The model of a task of the catalogue: the task's own, or the one that it wants.
+   *
+   * @param task the task
+   * @param folders where wanted models are looked for
+   * @return the source
+   * @throws io.autocircuit.files.DataException if the wanted model is in none of the folders
+   */
+  static ModelSource of(CatalogueTask task, ModelFolders folders) {
+    Optional<WantedModel> wanted = task.entry().wanted();
+    return wanted.isPresent() ? at(folders.require(wanted.get(), task.key())) : new OfTask(task);
   }
 
   /**

@@ -10,6 +10,7 @@ import io.autocircuit.task.EmbeddedTask;
 import io.autocircuit.task.RandomPrompts;
 import io.autocircuit.task.Task;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Optional;
 
 /** Where a run's prompts come from. */
@@ -111,7 +112,16 @@ public sealed interface PromptSource {
     @Override
     public TokenizedDataset read(Transformer model, Reading how) {
       try {
-        return task.entry().prompts(task.settings(), model, how.seed());
+        if (task.entry().wanted().isPresent() && how.bos() != BosPolicy.AUTO) {
+          throw new IllegalArgumentException(
+              "--bos="
+                  + how.bos().name().toLowerCase(Locale.ROOT)
+                  + " does not fit task="
+                  + task.key()
+                  + ", whose prompts are made for --bos=auto; leave it away");
+        }
+        return task.entry()
+            .prompts(task.settings(), model, Optional.ofNullable(how.directory()), how.seed());
       } catch (DataException e) {
         throw e;
       } catch (IllegalArgumentException e) {

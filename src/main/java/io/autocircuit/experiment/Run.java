@@ -1,5 +1,6 @@
 package io.autocircuit.experiment;
 
+import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Machine;
 import io.autocircuit.experiment.RunSpec.Saved;
@@ -21,6 +22,7 @@ import io.autocircuit.task.Task;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
@@ -193,7 +195,11 @@ public final class Run implements AutoCloseable {
             .threads()
             .orElse(then.machine().map(m -> Math.min(m.threads(), processors)).orElse(processors));
     MemoryBudget memory =
-        means.memory().orElseGet(() -> memory(then, MemoryBudget.standard(on, task.model())));
+        means
+            .memory()
+            .orElseGet(
+                () ->
+                    memory(then, resources.memory(() -> MemoryBudget.standard(on, task.model()))));
     RunSpec spec =
         now.withMachine(
             Optional.of(
@@ -317,6 +323,16 @@ public final class Run implements AutoCloseable {
     return discovery;
   }
 
+  /** The index in the prompt file of each prompt that judges, in the order of measurements. */
+  int[] testPrompts() {
+    List<TokenizedPair> test =
+        spec.prompts().split().of(task.prompts(), spec.seed()).test().prompts();
+    return discovery.test().stream()
+        .flatMapToInt(batch -> Arrays.stream(batch.rows()))
+        .map(row -> test.get(row).index())
+        .toArray();
+  }
+
   /**
    * The kernels, and why these.
    *
@@ -384,6 +400,13 @@ public final class Run implements AutoCloseable {
       return new Timed(
           result,
           new CellResult.Cost((scored - start) / 1e9, (System.nanoTime() - scored) / 1e9, plain));
+    }
+  }
+
+  /** Seconds of a plain pass over the prompts that score. */
+  double plainPass() {
+    try (NativeThreads used = nativeThreads()) {
+      return plainSeconds();
     }
   }
 

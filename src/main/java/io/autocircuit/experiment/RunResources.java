@@ -30,6 +30,7 @@ public final class RunResources implements AutoCloseable {
   private List<?> key = List.of();
   private Task task;
   private SharedOutputs shared;
+  private MemoryBudget memory;
   private Map<Object, Double> plainSeconds = new HashMap<>();
 
   /** Nothing is loaded yet. */
@@ -88,6 +89,14 @@ public final class RunResources implements AutoCloseable {
       key = wanted;
     }
     return task;
+  }
+
+  /** The memory for runs where nothing says it: what there was at first, so that all have one. */
+  MemoryBudget memory(Supplier<MemoryBudget> standard) {
+    if (memory == null) {
+      memory = standard.get();
+    }
+    return memory;
   }
 
   /** What the runs of the latest task share, within a part of the memory for runs. */

@@ -26,7 +26,6 @@ final class StoreClaims {
   private final String host = ThisMachine.host();
   private final long pid = ProcessHandle.current().pid();
   private final String started = started(ProcessHandle.current());
-  private Instant renewed = Instant.EPOCH;
 
   StoreClaims(StoreConnection db, Path directory) {
     this.db = db;
@@ -139,21 +138,17 @@ final class StoreClaims {
     }
   }
 
-  /** Tells other machines that this process is there, now and then. */
+  /** Tells other machines that this process is there. */
   void renew() {
-    if (renewed.isBefore(Instant.now().minus(RENEWAL))) {
-      renewed = Instant.now();
-      db.write(
-          c ->
-              StoreConnection.update(
-                  c,
-                  "UPDATE claims SET renewed = ? WHERE host = ? AND pid = ? AND process_started ="
-                      + " ?",
-                  StoreRows.now(),
-                  host,
-                  pid,
-                  started));
-    }
+    db.write(
+        c ->
+            StoreConnection.update(
+                c,
+                "UPDATE claims SET renewed = ? WHERE host = ? AND pid = ? AND process_started = ?",
+                StoreRows.now(),
+                host,
+                pid,
+                started));
   }
 
   void release() {

@@ -1,5 +1,6 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
@@ -17,7 +18,12 @@ public final class AcdcProvider implements PruneAlgorithmProvider {
               List.of(0.001),
               "one or more thresholds"),
           Setting.choice(
-              "target", "kl_div", "the distance from the clean outputs", "kl_div", "mse"),
+              "target",
+              "auto",
+              "the distance from the clean outputs",
+              "auto (kl_div; mse where the answers are numbers)",
+              "kl_div",
+              "mse"),
           PruneAlgorithmProvider.scoreAblation());
 
   /** For the catalogue. */
@@ -54,6 +60,11 @@ public final class AcdcProvider implements PruneAlgorithmProvider {
   @Override
   public boolean usesSeed() {
     return false;
+  }
+
+  @Override
+  public List<Preset> presets() {
+    return PublishedPresets.ACDC;
   }
 
   @Override

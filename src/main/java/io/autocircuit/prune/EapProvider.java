@@ -1,5 +1,6 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
@@ -50,6 +51,11 @@ public final class EapProvider implements PruneAlgorithmProvider {
   @Override
   public boolean usesSeed() {
     return false;
+  }
+
+  @Override
+  public List<Preset> presets() {
+    return PublishedPresets.EAP;
   }
 
   @Override

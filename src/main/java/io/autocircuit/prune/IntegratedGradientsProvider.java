@@ -1,5 +1,6 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
@@ -52,6 +53,11 @@ public final class IntegratedGradientsProvider implements PruneAlgorithmProvider
   @Override
   public boolean usesSeed() {
     return false;
+  }
+
+  @Override
+  public List<Preset> presets() {
+    return PublishedPresets.INTEGRATED_GRADIENTS;
   }
 
   @Override

@@ -6,6 +6,7 @@ import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.patch.Ablation;
+import java.util.OptionalDouble;
 
 /**
  * An algorithm of the catalogue: what it is, which settings it has, and how it is made of them.
@@ -50,6 +51,19 @@ public interface PruneAlgorithmProvider extends Entry {
    */
   default boolean usesSeed() {
     return true;
+  }
+
+  /**
+   * About how long scoring takes, to plan by: on small and large models alike within a factor of
+   * two or three.
+   *
+   * @param settings values of {@link #settings}
+   * @param edges of the graph
+   * @return in plain forward passes over the prompts; empty where nothing is known, as it is unless
+   *     overridden
+   */
+  default OptionalDouble passes(Settings settings, int edges) {
+    return OptionalDouble.empty();
   }
 
   /**

@@ -1,5 +1,6 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
@@ -23,8 +24,9 @@ public final class SubnetworkProbingProvider implements PruneAlgorithmProvider {
               "hard_concrete"),
           Setting.choice(
               "target",
-              "kl_div",
+              "auto",
               "the loss beside the size",
+              "auto (kl_div; mse where the answers are numbers)",
               "kl_div",
               "mse",
               "answer",
@@ -69,6 +71,11 @@ public final class SubnetworkProbingProvider implements PruneAlgorithmProvider {
   @Override
   public List<Setting> settings() {
     return SETTINGS;
+  }
+
+  @Override
+  public List<Preset> presets() {
+    return PublishedPresets.SUBNETWORK_PROBING;
   }
 
   @Override

@@ -3,6 +3,8 @@ package io.autocircuit.report;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.autocircuit.files.AtomicFile;
+import io.autocircuit.files.DataException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
@@ -36,6 +38,35 @@ public final class HtmlReport {
    * @throws IllegalStateException if a resource of the page is missing from the class path
    */
   public static String render(ReportData data) {
+    return Page.withCharts("report", tree(data), parts(data));
+  }
+
+  /**
+   * Renders the page as one of many: it takes the charting library from a file beside it, which is
+   * written where it is not there yet.
+   *
+   * @param file where to write; its directory is made if it does not exist
+   * @param data what to show
+   * @throws DataException if it cannot be written
+   */
+  public static void writeAmongOthers(Path file, ReportData data) {
+    Path library = file.resolveSibling(Page.LIBRARY);
+    try {
+      Files.createDirectories(file.toAbsolutePath().getParent());
+    } catch (IOException e) {
+      throw new DataException(
+          "directory=" + file.getParent() + " cannot be made: " + e.getMessage(), e);
+    }
+    if (!Files.exists(library)) {
+      byte[] script = Page.library().getBytes(StandardCharsets.UTF_8);
+      AtomicFile.write(library, out -> out.write(script));
+    }
+    byte[] page =
+        Page.withChartsBeside("report", tree(data), parts(data)).getBytes(StandardCharsets.UTF_8);
+    AtomicFile.write(file, out -> out.write(page));
+  }
+
+  private static Map<String, String> parts(ReportData data) {
     Map<String, String> parts = new LinkedHashMap<>();
     parts.put("title", Page.escape(data.title()));
     parts.put(
@@ -45,7 +76,7 @@ public final class HtmlReport {
             : "<p class=\"verdict\">" + Page.escape(data.verdict()) + "</p>");
     parts.put("summary", Page.summary(data.summary()));
     parts.put("settings", Page.settings(data.settings()));
-    return Page.withCharts("report", tree(data), parts);
+    return parts;
   }
 
   /**

@@ -13,12 +13,12 @@
  *
  * <p>How pages are put together: {@code report.html}, {@code experiment.html} and {@code
  * compare.html} are frames, {@code report.css} and the scripts lie beside them as resources, the
- * charting library (Apache ECharts) is read from its jar on the class path, and the data travels as
- * one JSON block that the script reads. Text that came from outside enters the page in three ways
- * only: HTML-escaped by Java, inside the JSON block with {@code <}, {@code >} and {@code &}
- * escaped, or as a text node made by the script. A content security policy in the page names the
- * digests of its two scripts and forbids everything else, so neither a slip in escaping nor the
- * library itself can run foreign code or open a connection.
+ * charting library (Apache ECharts) is read from its jar on the class path (and laid beside pages
+ * that share it), and the data travels as one JSON block that the script reads. Text that came from
+ * outside enters the page in three ways only: HTML-escaped by Java, inside the JSON block with
+ * {@code <}, {@code >} and {@code &} escaped, or as a text node made by the script. A content
+ * security policy in the page names the digests of its two scripts and forbids everything else, so
+ * neither a slip in escaping nor the library itself can run foreign code or open a connection.
  *
  * <p>Values that cannot be drawn (NaN, infinite metrics) are written out in words on the page,
  * never left out silently.

@@ -76,6 +76,16 @@ public interface TaskProvider extends Entry {
   }
 
   /**
+   * How the task is usually run with some settings.
+   *
+   * @param settings values of {@link #settings}
+   * @return {@link #defaults()} unless overridden
+   */
+  default TaskDefaults defaults(Settings settings) {
+    return defaults();
+  }
+
+  /**
    * The circuits of the task that are known.
    *
    * @param settings values of {@link #settings}

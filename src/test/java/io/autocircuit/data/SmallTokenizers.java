@@ -76,13 +76,19 @@ public final class SmallTokenizers {
         + " [\"<s>\"]}}}";
   }
 
-  /** Letters, and words that are merged from their letters, from left to right. */
+  /**
+   * Letters, those of the words too, and words that are merged from their letters, from left to
+   * right.
+   */
   private static ObjectNode bpe(String space, String... words) {
     Set<String> pieces = new LinkedHashSet<>();
     pieces.add(space.equals("Ġ") ? "<|endoftext|>" : "<s>");
     pieces.add("<unk>");
     pieces.add(space);
     LETTERS.chars().mapToObj(c -> String.valueOf((char) c)).forEach(pieces::add);
+    for (String word : words) {
+      word.chars().mapToObj(c -> String.valueOf((char) c)).forEach(pieces::add);
+    }
     List<String> merges = new ArrayList<>();
     for (String word : words) {
       for (int end = 2; end <= word.length(); end++) {

@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** The cells of experiments. */
 class CellsTest {
-  private static final String CIRCUIT = "induction-heads";
+  private static final String CIRCUIT = "induction";
 
   private static List<Cell> cells(String... lines) {
     return ExperimentSpec.parse(String.join("\n", lines), "sweep.yaml", Path.of("/data"))

@@ -1,0 +1,76 @@
+package io.autocircuit.experiment;
+
+import io.autocircuit.experiment.ExperimentResults.CompletenessResult;
+import io.autocircuit.metric.Completeness;
+import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.Progress;
+import io.autocircuit.patch.PruneScores;
+import io.autocircuit.prune.KnockoutTraining;
+import io.autocircuit.prune.MaskFunction;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeSet;
+
+/** How complete the circuits of a cell are. */
+final class CellCompleteness {
+  private CellCompleteness() {}
+
+  /**
+   * Learns knockouts of each circuit on the prompts that score, and measures it on those that
+   * judge.
+   *
+   * @param key of the cell
+   * @param run what was run
+   * @param result what came out
+   * @param how the sizes of the circuits, and how knockouts are learned
+   * @param progress told about the work done
+   * @return one for each size; none without sizes and without a known circuit
+   */
+  static List<CompletenessResult> of(
+      String key,
+      Run run,
+      Discovery.Result result,
+      ExperimentSpec.Completeness how,
+      Progress progress) {
+    Discovery d = run.discovery();
+    TreeSet<Integer> sizes = new TreeSet<>(how.sizes());
+    if (sizes.isEmpty() && d.official() != null) {
+      sizes.add(d.official().size());
+    }
+    Ablation ablation = d.runs().ablation();
+    KnockoutTraining training =
+        new KnockoutTraining(
+            how.learningRate(),
+            how.epochs(),
+            how.lambda(),
+            MaskFunction.HARD_CONCRETE,
+            ablation,
+            KnockoutTraining.Target.KL_DIV,
+            run.spec().seed());
+    List<CompletenessResult> all = new ArrayList<>();
+    for (int size : sizes.headSet(d.model().graph().edgeCount(), true)) {
+      Circuit circuit = d.ties() ? result.scores().topWithTies(size) : result.scores().top(size);
+      if (circuit.size() == 0) {
+        continue;
+      }
+      PruneScores knockouts = training.train(d.model(), d.train(), circuit, progress);
+      Completeness measured =
+          Completeness.of(
+              d.model(),
+              d.test(),
+              ablation,
+              circuit,
+              Completeness.knockedOut(circuit, knockouts, 0),
+              progress);
+      all.add(
+          new CompletenessResult(
+              key,
+              measured.edges(),
+              measured.knockedOut(),
+              measured.normal(),
+              measured.knockout()));
+    }
+    return all;
+  }
+}

@@ -1,0 +1,101 @@
+package io.autocircuit.experiment;
+
+import io.autocircuit.catalogue.Settings;
+import io.autocircuit.prune.PruneAlgorithmProvider;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+
+/**
+ * What cells would take: plain forward passes, of which one is timed for each task, by what {@link
+ * PruneAlgorithmProvider#passes} says and by the number of circuits. Loads the models.
+ */
+public final class RunEstimate implements AutoCloseable {
+  /** A circuit of a sweep in plain passes; docs/performance.md. */
+  private static final double CIRCUIT = 0.65;
+
+  private final Run.Means means;
+  private final RunResources resources = new RunResources();
+  private final Map<List<?>, Task> tasks = new HashMap<>();
+
+  /** A task's graph, how many circuits are judged of it, and what plain passes take. */
+  private record Task(int edges, int circuits, double scoreSeconds, double judgeSeconds) {}
+
+  /**
+   * What a cell would take.
+   *
+   * @param seconds about so long, without loading the model
+   * @param complete false where scoring is not counted, because its algorithm's cost is not known
+   */
+  public record Cost(double seconds, boolean complete) {}
+
+  /**
+   * For runs by some means.
+   *
+   * @param means how they would be computed
+   */
+  public RunEstimate(Run.Means means) {
+    this.means = means;
+  }
+
+  /**
+   * What a cell would take.
+   *
+   * @param cell any cell
+   * @return its cost
+   * @throws io.autocircuit.files.DataException if its files cannot be used
+   * @throws IllegalArgumentException if it cannot be run
+   */
+  public Cost of(Cell cell) {
+    RunSpec spec = cell.spec().orElseThrow(() -> refused(cell));
+    List<?> key =
+        List.of(
+            spec.model(),
+            spec.prompts(),
+            spec.graph(),
+            spec.seed(),
+            spec.precision(),
+            spec.judging().sizes());
+    Task task = tasks.get(key);
+    if (task == null) {
+      task = open(spec);
+      tasks.put(key, task);
+    }
+    double judging = task.circuits() * CIRCUIT * task.judgeSeconds();
+    if (!(spec.scoring() instanceof RunSpec.Algorithm a)) {
+      return new Cost(judging, true);
+    }
+    OptionalDouble passes = passes(a.key(), a.settings(), task.edges());
+    return new Cost(judging + passes.orElse(0) * task.scoreSeconds(), passes.isPresent());
+  }
+
+  private static IllegalArgumentException refused(Cell cell) {
+    return new IllegalArgumentException(cell.refusal().orElseThrow());
+  }
+
+  private static OptionalDouble passes(String key, Settings settings, int edges) {
+    return PruneAlgorithmProvider.catalogue().get(key).passes(settings, edges);
+  }
+
+  private Task open(RunSpec spec) {
+    try (Run run = Run.open(spec, means, resources)) {
+      Discovery d = run.discovery();
+      int edges = d.model().graph().edgeCount();
+      double seconds = run.plainPass();
+      // as many different scores as edges: what "auto" makes of most algorithms
+      float[] scores = new float[edges];
+      for (int i = 0; i < edges; i++) {
+        scores[i] = edges - i;
+      }
+      int circuits =
+          d.counts().resolve(edges, scores, d.official() == null ? -1 : d.official().size()).length;
+      return new Task(edges, circuits, seconds, seconds * d.prompts() / d.trainPrompts());
+    }
+  }
+
+  @Override
+  public void close() {
+    resources.close();
+  }
+}

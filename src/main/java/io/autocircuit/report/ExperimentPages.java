@@ -1,0 +1,83 @@
+package io.autocircuit.report;
+
+import io.autocircuit.experiment.CellResult;
+import io.autocircuit.experiment.Discovery;
+import io.autocircuit.experiment.Experiment;
+import io.autocircuit.experiment.ExperimentResults;
+import io.autocircuit.experiment.ExperimentStore;
+import io.autocircuit.experiment.Run;
+import io.autocircuit.files.DataException;
+import io.autocircuit.tensor.Safetensors;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The pages of an experiment's store: {@value #REPORT}, and {@code circuits/HASH.html} for each
+ * cell, which share the charting library.
+ */
+public final class ExperimentPages {
+  /** The page that compares all cells. */
+  public static final String REPORT = "report.html";
+
+  private static final String CIRCUITS = "circuits";
+
+  /** Digits of a cell's hash that name its page. */
+  private static final int DIGITS = 16;
+
+  private ExperimentPages() {}
+
+  /**
+   * Writes a page for each cell.
+   *
+   * @return for {@link Experiment#open}
+   */
+  public static Experiment.Pages circuits() {
+    return ExperimentPages::circuit;
+  }
+
+  private static String circuit(Path directory, String name, Run run, Discovery.Result result) {
+    String page = CIRCUITS + "/" + name.substring(0, DIGITS) + ".html";
+    HtmlReport.writeAmongOthers(directory.resolve(page), DiscoveryReport.of(run, result));
+    return page;
+  }
+
+  /**
+   * Writes the page that compares the cells of a store.
+   *
+   * @param store what is compared
+   * @param settings what else was set, in the map's order
+   * @return the page
+   * @throws DataException if it cannot be written
+   */
+  public static Path report(ExperimentStore store, Map<String, String> settings) {
+    Path file = store.directory().resolve(REPORT);
+    ExperimentResults results = store.results();
+    ExperimentReport.write(file, results, ExperimentPages::scores, settings);
+    return file;
+  }
+
+  /** The scores of a cell, module by module; cells of one graph have the same order. */
+  private static Optional<float[]> scores(CellResult cell) {
+    try (Safetensors in = Safetensors.open(cell.scores())) {
+      List<float[]> modules =
+          in.names().stream()
+              .sorted()
+              .map(
+                  name -> {
+                    return in.floats(name);
+                  })
+              .toList();
+      float[] all = new float[modules.stream().mapToInt(m -> m.length).sum()];
+      int at = 0;
+      for (float[] m : modules) {
+        System.arraycopy(m, 0, all, at, m.length);
+        at += m.length;
+      }
+      return Optional.of(all);
+    } catch (DataException | IllegalArgumentException gone) { // the page shows what is there
+      return Optional.empty();
+    }
+  }
+}
