@@ -6,6 +6,7 @@ import io.autocircuit.model.Architecture;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.task.TaskProvider;
+import io.autocircuit.task.dataset.DatasetGenerator;
 
 /** The catalogues that there are, as the command line lists them. */
 enum Catalogues {
@@ -30,6 +31,11 @@ enum Catalogues {
       "Models and prompts that need no prompt file of yours, chosen by `discover --task KEY`; the"
           + " options are those of `discover`. Some need a model on the disk, see"
           + " [tasks](../tasks.md)."),
+  /** Prompt pairs that are made by rule. */
+  DATASETS(
+      "Datasets",
+      "Prompt pairs that are made by rule, by `dataset generate KEY`, for the tokenizer of the model"
+          + " that is to read them. See [datasets](../datasets.md)."),
   /** Which models of Hugging Face directories are read. */
   ARCHITECTURES(
       "Architectures",
@@ -59,6 +65,7 @@ enum Catalogues {
       case METRICS -> Metric.catalogue();
       case ABLATIONS -> Ablation.catalogue();
       case TASKS -> TaskProvider.catalogue();
+      case DATASETS -> DatasetGenerator.catalogue();
       case ARCHITECTURES -> Architecture.catalogue();
     };
   }

@@ -7,6 +7,7 @@ import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.task.TaskProvider;
+import io.autocircuit.task.dataset.DatasetGenerator;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -77,6 +78,18 @@ final class EntryOptions<E extends Entry> {
     }
   }
 
+  /** Adds the options of the generators to {@code dataset generate}. */
+  static final class GeneratorAdder implements CommandLine.IModelTransformer {
+    @Override
+    public CommandSpec transform(CommandSpec spec) {
+      DatasetGenerateCommand command = (DatasetGenerateCommand) spec.userObject();
+      command.generators =
+          new EntryOptions<>(DatasetGenerator.catalogue(), Set.of(), spec.optionsMap().keySet());
+      command.generators.add(spec, "datasets", DatasetGenerateCommand.SETTINGS);
+      return spec;
+    }
+  }
+
   private void add(CommandSpec spec, String what, int order) {
     if (!options.isEmpty()) {
       ArgGroupSpec.Builder group =
@@ -110,6 +123,14 @@ final class EntryOptions<E extends Entry> {
     @Override
     public Iterator<String> iterator() {
       return TaskProvider.catalogue().keys().iterator();
+    }
+  }
+
+  /** The keys, for the help of {@code dataset generate}. */
+  static final class Generators implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return DatasetGenerator.catalogue().keys().iterator();
     }
   }
 

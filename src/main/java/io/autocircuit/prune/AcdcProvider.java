@@ -18,7 +18,12 @@ public final class AcdcProvider implements PruneAlgorithmProvider {
               List.of(0.001),
               "one or more thresholds"),
           Setting.choice(
-              "target", "kl_div", "the distance from the clean outputs", "kl_div", "mse"),
+              "target",
+              "auto",
+              "the distance from the clean outputs",
+              "auto (kl_div; mse where the answers are numbers)",
+              "kl_div",
+              "mse"),
           PruneAlgorithmProvider.scoreAblation());
 
   /** For the catalogue. */

@@ -24,8 +24,9 @@ public final class SubnetworkProbingProvider implements PruneAlgorithmProvider {
               "hard_concrete"),
           Setting.choice(
               "target",
-              "kl_div",
+              "auto",
               "the loss beside the size",
+              "auto (kl_div; mse where the answers are numbers)",
               "kl_div",
               "mse",
               "answer",

@@ -16,8 +16,7 @@ import java.util.Set;
  * Cells that differ in nothing but the seed share a place.
  *
  * @param value what is shown
- * @param where what all its cells have in common where other tables have something else: places by
- *     axis
+ * @param where what all its cells have in common, and others have not: places by axis
  * @param rowAxes what the rows are, such as {@code algorithm}; at least one
  * @param columnAxis what the columns are, such as {@code task}; empty where there is one, of the
  *     value
@@ -128,11 +127,16 @@ public record ResultTable(
       }
     }
     List<CellResult> chosen = results.cells();
+    Map<String, String> common = new LinkedHashMap<>();
     if (chosen.isEmpty()) {
       throw new IllegalArgumentException("no cell is finished yet; there is nothing to show");
     }
     for (Map.Entry<String, String> e : only.entrySet()) {
-      chosen = all.at(chosen, all.name(e.getKey()), e.getValue());
+      String axis = all.name(e.getKey());
+      chosen = all.at(chosen, axis, e.getValue());
+      if (!names.contains(axis)) {
+        common.put(axis, e.getValue());
+      }
     }
     List<CellResult> having = chosen.stream().filter(c -> value.of().apply(c).isPresent()).toList();
     if (having.isEmpty()) {
@@ -150,7 +154,7 @@ public record ResultTable(
     List<ResultTable> tables = new ArrayList<>();
     parts.forEach(
         (places, cells) -> {
-          Map<String, String> where = new LinkedHashMap<>();
+          Map<String, String> where = new LinkedHashMap<>(common);
           for (int i = 0; i < places.size(); i++) {
             where.put(missing.get(i), places.get(i));
           }

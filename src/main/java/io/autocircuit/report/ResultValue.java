@@ -79,11 +79,30 @@ public record ResultValue(
    * @param edges a number of edges, or {@value #OFFICIAL}: as many as the known circuit has
    * @return the number
    * @throws UnknownNameException if there is no such name or metric in the results
-   * @throws IllegalArgumentException if the size is missing, is no size, or was not measured
+   * @throws IllegalArgumentException if the size is missing, is no size, or was not measured; or if
+   *     a metric or size is given that the name does not take
    */
   public static ResultValue of(
       ExperimentResults results, String name, Optional<String> metric, Optional<String> edges) {
     List<String> metrics = metrics(results);
+    if (edges.isPresent() && OTHERS.contains(name)) {
+      throw new IllegalArgumentException(
+          "edges="
+              + edges.get()
+              + ": metric="
+              + name
+              + " has no size; leave it out, or name a metric that was measured ("
+              + String.join(", ", metrics)
+              + ")");
+    }
+    if (metric.isPresent() && !name.equals(AUC)) {
+      throw new IllegalArgumentException(
+          "of="
+              + metric.get()
+              + " goes with metric=auc, not with metric="
+              + name
+              + "; leave it out");
+    }
     switch (name) {
       case AUC:
         return area(metrics, metric);

@@ -137,8 +137,11 @@ record TableLayout(
 
   /** With those decimals, or, where they would show next to nothing of it, by a power of ten. */
   static String number(double value, int decimals) {
-    boolean tiny = value != 0 && Math.abs(value) < Math.pow(10, 1 - decimals);
-    return Double.isFinite(value) && tiny && decimals > 0
+    double least = decimals == 0 ? 0.5 : Math.pow(10, 1 - decimals);
+    if (value == 0) {
+      return "0";
+    }
+    return Math.abs(value) < least
         ? String.format(Locale.ROOT, "%.1e", value)
         : fixed(value, decimals);
   }
