@@ -11,7 +11,10 @@ import io.autocircuit.task.dataset.DatasetGenerator;
 /** The catalogues that there are, as the command line lists them. */
 enum Catalogues {
   /** What scores the edges. */
-  ALGORITHMS("Algorithms", "What scores the edges, chosen by `discover --algorithm KEY`."),
+  ALGORITHMS(
+      "Algorithms",
+      "What scores the edges, chosen by `discover --algorithm KEY`, or with published settings by"
+          + " `discover --preset KEY`."),
   /** What is measured. */
   METRICS(
       "Metrics",

@@ -110,6 +110,14 @@ final class EntryOptions<E extends Entry> {
     }
   }
 
+  /** The keys, for the completion of {@code --preset}. */
+  static final class Presets implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return PruneAlgorithmProvider.catalogue().presetKeys().iterator();
+    }
+  }
+
   /** The keys, for the help of {@code --task}. */
   static final class Tasks implements Iterable<String> {
     @Override
@@ -187,6 +195,18 @@ final class EntryOptions<E extends Entry> {
   Settings settings(E entry, ParseResult given, Map<String, Object> others) {
     Map<String, Object> values = new HashMap<>(others);
     values.keySet().retainAll(entry.settings().stream().map(Setting::name).toList());
+    values.putAll(given(entry, given));
+    return Settings.of(entry.settings(), values);
+  }
+
+  /**
+   * The values of an entry's settings that the command line gives. Those of others are checked too.
+   *
+   * @return canonical values by name
+   * @throws IllegalArgumentException if a value is not allowed
+   */
+  Map<String, Object> given(E entry, ParseResult given) {
+    Map<String, Object> values = new HashMap<>();
     options.forEach(
         (name, declared) -> {
           if (given.hasMatchedOption(name)) {
@@ -199,7 +219,7 @@ final class EntryOptions<E extends Entry> {
                     () -> requireMeaning(name, text, declared));
           }
         });
-    return Settings.of(entry.settings(), values);
+    return values;
   }
 
   /** What was typed; items of a list may be given one after another. */

@@ -10,6 +10,7 @@ import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.patch.PatchType;
+import io.autocircuit.report.TableFormat;
 import io.autocircuit.tensor.NativeTuning;
 import java.io.PrintWriter;
 import java.util.Collection;
@@ -31,7 +32,10 @@ import picocli.CommandLine.Command;
     subcommands = {
       DiscoverCommand.class,
       ExperimentCommand.class,
+      ResultsCommand.class,
       DatasetCommand.class,
+      ExportCommand.class,
+      CompareCommand.class,
       ListCommand.class,
       ReferenceCommand.class,
       BenchCommand.class,
@@ -62,12 +66,23 @@ public final class Main implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "no command given; commands: discover, experiment, dataset, list, reference, bench, bench-compare, selftest, train-induction");
+        "no command given; commands: discover, experiment, results, export, compare, dataset, list, reference, bench, bench-compare, selftest, train-induction");
   }
 
   /** First words with which nothing native is needed. */
   private static final Set<String> NATIVE_FREE =
-      Set.of("-h", "--help", "-V", "--version", "help", "list", "reference", "bench-compare");
+      Set.of(
+          "-h",
+          "--help",
+          "-V",
+          "--version",
+          "help",
+          "list",
+          "reference",
+          "results",
+          "bench-compare",
+          "export",
+          "compare");
 
   /**
    * Runs the command line and ends the process with its exit code.
@@ -118,6 +133,8 @@ public final class Main implements Runnable {
     register(line, PatchType.values(), PatchType::key);
     register(line, Precision.values(), Precision::key);
     register(line, OutputSlice.values(), OutputSlice::key);
+    register(line, ExportCommand.Format.values(), ExportCommand.Format::key);
+    register(line, TableFormat.values(), TableFormat::key);
     line.registerConverter(
         ListCommand.What.class,
         text -> new ListCommand.What(known(text, ListCommand.What.names())));

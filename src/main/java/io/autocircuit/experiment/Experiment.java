@@ -210,11 +210,12 @@ public final class Experiment implements AutoCloseable {
   }
 
   private static String key(Cell cell) {
-    return cell.spec()
-        .map(RunSpec::hash)
-        .orElseGet(
-            () ->
-                Fingerprint.of(("refused " + cell.coordinates()).getBytes(StandardCharsets.UTF_8)));
+    return cell.spec().map(RunSpec::hash).orElseGet(() -> refused(cell));
+  }
+
+  /** The key of a cell of which no run can be made. */
+  static String refused(Cell cell) {
+    return Fingerprint.of(("refused " + cell.coordinates()).getBytes(StandardCharsets.UTF_8));
   }
 
   /**

@@ -40,6 +40,9 @@ final class StoreRows {
 
   static void plan(Connection c, String key, Cell cell, int place) throws SQLException {
     Map<String, String> at = cell.coordinates();
+    if (cell.spec().isPresent()) { // it may have been refused before
+      StoreConnection.update(c, "DELETE FROM runs WHERE run = ?", Experiment.refused(cell));
+    }
     StoreConnection.update(
         c,
         "INSERT INTO runs (run, cell, status, place, task, algorithm, label, ablation, patch_type,"

@@ -27,20 +27,22 @@ public record AreaUnderCurve(boolean logX, boolean logY, double floor) {
     }
   }
 
-  /** Linear axes. */
-  public static final AreaUnderCurve LINEAR = new AreaUnderCurve(false, false, 1);
+  /** Where logarithmic axes of divergences begin, in nats: what is less is as good as none. */
+  private static final double LEAST = 0.01;
 
   /**
-   * The axes on which a metric is drawn, with AutoCircuit's smallest values: 0.01 nats for the
-   * divergence from the full model, 1e-6 for other metrics with a logarithmic axis.
+   * On the axes of a metric: logarithmic where its curves are.
    *
-   * @param metric what was measured
-   * @return its areas
+   * @param metric whose curves are measured
+   * @return areas between curves of that metric and the height of their start, in the metric's
+   *     units (or factors of ten) times factors of ten of the number of edges
    */
-  public static AreaUnderCurve axesOf(Metric metric) {
-    return new AreaUnderCurve(
-        metric.logX(), metric.logY(), metric.key().equals(Metric.KL_DIV.key()) ? 1e-2 : 1e-6);
+  public static AreaUnderCurve of(Metric metric) {
+    return new AreaUnderCurve(metric.logX(), metric.logY(), LEAST);
   }
+
+  /** Linear axes. */
+  public static final AreaUnderCurve LINEAR = new AreaUnderCurve(false, false, 1);
 
   /**
    * The area; negative when the curve runs below its start.

@@ -1,11 +1,10 @@
 package io.autocircuit.report;
 
 import io.autocircuit.experiment.CellResult;
+import io.autocircuit.metric.Similarity;
 import io.autocircuit.report.ExperimentGroups.Group;
 import io.autocircuit.report.ExperimentGroups.Label;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -32,7 +31,7 @@ final class SharedEdges {
    * @return none where fewer than two algorithms have scores
    */
   static List<SimilarityTable> of(Group group, Function<CellResult, Optional<float[]>> scores) {
-    Map<CellResult, float[]> known = new LinkedHashMap<>();
+    Map<String, float[]> known = new LinkedHashMap<>();
     Map<Label, List<CellResult>> rows = new LinkedHashMap<>();
     int edges = group.all().get(0).edges();
     group
@@ -41,13 +40,14 @@ final class SharedEdges {
             (label, cells) -> {
               List<CellResult> scored = new ArrayList<>();
               for (CellResult cell : cells) {
-                Optional<float[]> of =
-                    cell.edges() == edges ? scores.apply(cell) : Optional.empty();
-                of.ifPresent(
-                    values -> {
-                      known.put(cell, values);
-                      scored.add(cell);
-                    });
+                scores
+                    .apply(cell)
+                    .filter(values -> values.length == edges)
+                    .ifPresent(
+                        values -> {
+                          known.put(cell.run(), values);
+                          scored.add(cell);
+                        });
               }
               if (!scored.isEmpty()) {
                 rows.put(label, scored);
@@ -57,9 +57,12 @@ final class SharedEdges {
       return List.of();
     }
     Optional<Integer> official = group.all().get(0).official();
+    int[] sizes = sizes(group, edges, official).stream().mapToInt(Integer::intValue).toArray();
+    Similarity similarity = Similarity.of(known, sizes);
     List<SimilarityTable> tables = new ArrayList<>();
-    for (int size : sizes(group, edges, official)) {
-      tables.add(table(size, official.filter(o -> o == size).isPresent(), rows, known));
+    for (Similarity.Table table : similarity.tables()) {
+      boolean ofKnown = official.filter(n -> n == table.edges()).isPresent();
+      tables.add(table(table, ofKnown, rows, similarity.names()));
     }
     return tables;
   }
@@ -86,31 +89,30 @@ final class SharedEdges {
   }
 
   private static SimilarityTable table(
-      int size,
+      Similarity.Table shares,
       boolean official,
       Map<Label, List<CellResult>> rows,
-      Map<CellResult, float[]> scores) {
-    Map<CellResult, Optional<BitSet>> best = new LinkedHashMap<>();
-    scores.forEach((cell, values) -> best.put(cell, best(values, size)));
+      List<String> runs) {
     List<Label> labels = List.copyOf(rows.keySet());
     double[][] values = new double[labels.size()][labels.size()];
     for (int i = 0; i < values.length; i++) {
       for (int j = i; j < values.length; j++) {
         List<CellResult> ours = rows.get(labels.get(i));
         List<CellResult> theirs = rows.get(labels.get(j));
-        values[i][j] = mean(ours, theirs, i == j, best, size);
+        values[i][j] = mean(ours, theirs, i == j, shares, runs);
         values[j][i] = values[i][j];
       }
     }
-    return new SimilarityTable(size, official, labels.stream().map(Label::name).toList(), values);
+    return new SimilarityTable(
+        shares.edges(), official, labels.stream().map(Label::name).toList(), values);
   }
 
   private static double mean(
       List<CellResult> ours,
       List<CellResult> theirs,
       boolean same,
-      Map<CellResult, Optional<BitSet>> best,
-      int size) {
+      Similarity.Table shares,
+      List<String> runs) {
     double sum = 0;
     int pairs = 0;
     boolean oneSeed =
@@ -118,31 +120,13 @@ final class SharedEdges {
     for (CellResult a : ours) {
       for (CellResult b : theirs) {
         boolean taken = same ? ours.size() == 1 || a != b : !oneSeed || a.seed() == b.seed();
-        if (taken && best.get(a).isPresent() && best.get(b).isPresent()) {
-          BitSet both = (BitSet) best.get(a).get().clone();
-          both.and(best.get(b).get());
-          sum += (double) both.cardinality() / size;
+        double share = shares.share(runs.indexOf(a.run()), runs.indexOf(b.run()));
+        if (taken && !Double.isNaN(share)) {
+          sum += share;
           pairs++;
         }
       }
     }
     return pairs == 0 ? Double.NaN : sum / pairs;
-  }
-
-  /** The edges whose |score| reaches the size-th greatest; empty where ties make them more. */
-  private static Optional<BitSet> best(float[] scores, int size) {
-    float[] sorted = new float[scores.length];
-    for (int i = 0; i < scores.length; i++) {
-      sorted[i] = Math.abs(scores[i]);
-    }
-    Arrays.sort(sorted);
-    float threshold = sorted[scores.length - size];
-    BitSet best = new BitSet(scores.length);
-    for (int i = 0; i < scores.length; i++) {
-      if (Math.abs(scores[i]) >= threshold) {
-        best.set(i);
-      }
-    }
-    return best.cardinality() == size ? Optional.of(best) : Optional.empty();
   }
 }

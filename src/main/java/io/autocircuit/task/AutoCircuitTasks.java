@@ -131,7 +131,7 @@ public final class AutoCircuitTasks {
               SportsPlayersCircuits.SOURCE),
           WantedModels.PYTHIA_2_8B,
           "sports",
-          usual(false, false, 105, 105),
+          usual(false, false, 0, 30),
           SportsPlayersCircuits.edges(),
           SportsPlayersCircuits.probe());
     }
@@ -149,7 +149,7 @@ public final class AutoCircuitTasks {
               SportsPlayersCircuits.SOURCE),
           WantedModels.PYTHIA_2_8B,
           "sports",
-          usual(false, true, 100, 100),
+          usual(false, true, 0, 30),
           SportsPlayersCircuits.edges(),
           SportsPlayersCircuits.probe());
     }
@@ -167,7 +167,7 @@ public final class AutoCircuitTasks {
               MILLER),
           WantedModels.GPT2_SMALL,
           "animals",
-          usual(true, false, 32, 32));
+          usual(true, false, 0, 8));
     }
   }
 
@@ -184,7 +184,7 @@ public final class AutoCircuitTasks {
               MILLER),
           WantedModels.PYTHIA_70M,
           "capitals",
-          usual(true, true, 8, 8));
+          usual(true, true, 0, 8));
     }
   }
 }

@@ -97,7 +97,8 @@ final class EdgeCollector {
               + " is known for graphs of separateQkv="
               + separate
               + "; give --separate-qkv="
-              + separate);
+              + separate
+              + ", or another circuit");
     }
     return this;
   }

@@ -100,14 +100,21 @@ abstract class GeneratedTask implements TaskProvider {
     return Generators.ALL.get(generator);
   }
 
+  /** How many prompts are made where nobody says. */
   private int usualCount() {
-    return defaults.train() + defaults.test();
+    return defaults.train() == 0 ? DatasetGenerator.USUAL : defaults.train() + defaults.test();
   }
 
   @Override
   public final List<Setting> settings() {
     return Stream.concat(
-            Stream.of(Setting.whole(COUNT, 2, usualCount(), "how many prompts are made")),
+            Stream.of(
+                Setting.whole(
+                    COUNT,
+                    DatasetGenerator.USUAL,
+                    usualCount(),
+                    "how many prompts are made; with 0 as many as is usual for their kind, or all"
+                        + " that there are")),
             generator().settings().stream())
         .toList();
   }
@@ -122,17 +129,27 @@ abstract class GeneratedTask implements TaskProvider {
     return defaults;
   }
 
-  /** As many prompts of each kind as usual; of another number, the same share. */
+  /**
+   * Of another number of prompts than usual the same share scores; where the usual number is not
+   * known, as many as usual judge, but no more than half.
+   */
   @Override
   public final TaskDefaults defaults(Settings settings) {
-    long count = settings.whole(COUNT);
-    int train = (int) Math.max(1, count * defaults.train() / usualCount());
+    int count = settings.whole(COUNT);
+    int all = count == DatasetGenerator.USUAL ? generator().usualCount() : count;
+    if (all == 0) {
+      return defaults;
+    }
+    if (defaults.train() == 0) {
+      return with(0, Math.min(defaults.test(), Math.max(1, all / 2)));
+    }
+    int train = Math.toIntExact(Math.max(1, (long) all * defaults.train() / usualCount()));
+    return with(train, all - train);
+  }
+
+  private TaskDefaults with(int train, int test) {
     return new TaskDefaults(
-        defaults.separateQkv(),
-        defaults.tokenPositions(),
-        defaults.slice(),
-        train,
-        (int) count - train);
+        defaults.separateQkv(), defaults.tokenPositions(), defaults.slice(), train, test);
   }
 
   @Override

@@ -138,7 +138,7 @@ class DiscoverKillTest {
   }
 
   /** The tests' class path, from every directory. */
-  private static String classPath() {
+  static String classPath() {
     String path =
         System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
     return Stream.of(path.split(File.pathSeparator))

@@ -177,7 +177,7 @@ class KnownCircuitsTest {
                 IllegalArgumentException.class,
                 () -> IoiCircuits.edges().edges().of(joint, new TreeMap<>()))
             .getMessage();
-    assertTrue(message.endsWith("give --separate-qkv=true"), message);
+    assertTrue(message.endsWith("give --separate-qkv=true, or another circuit"), message);
   }
 
   @TestFactory

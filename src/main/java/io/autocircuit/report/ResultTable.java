@@ -1,0 +1,222 @@
+package io.autocircuit.report;
+
+import io.autocircuit.experiment.CellResult;
+import io.autocircuit.experiment.ExperimentResults;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.Set;
+
+/**
+ * A number of the cells of an experiment, such as the area under a curve, over rows and columns.
+ * Cells that differ in nothing but the seed share a place.
+ *
+ * @param value what is shown
+ * @param where what all its cells have in common, and others have not: places by axis
+ * @param rowAxes what the rows are, such as {@code algorithm}; at least one
+ * @param columnAxis what the columns are, such as {@code task}; empty where there is one, of the
+ *     value
+ * @param rows the places of each row, one for each of its axes
+ * @param columns the place of each column
+ * @param cells for each row one for each column
+ * @param without how many cells of the experiment have no such number, and are left out
+ */
+public record ResultTable(
+    ResultValue value,
+    Map<String, String> where,
+    List<String> rowAxes,
+    String columnAxis,
+    List<List<String>> rows,
+    List<String> columns,
+    List<List<Cell>> cells,
+    int without) {
+  /**
+   * Keeps unmodifiable copies.
+   *
+   * @param value what is shown
+   * @param where what all its cells have in common
+   * @param rowAxes what the rows are
+   * @param columnAxis what the columns are
+   * @param rows the places of each row
+   * @param columns the place of each column
+   * @param cells for each row one for each column
+   * @param without how many cells have no such number
+   */
+  public ResultTable {
+    where = Collections.unmodifiableMap(new LinkedHashMap<>(where));
+    rowAxes = List.copyOf(rowAxes);
+    rows = rows.stream().map(List::copyOf).toList();
+    columns = List.copyOf(columns);
+    cells = cells.stream().map(List::copyOf).toList();
+  }
+
+  /**
+   * The numbers of one place.
+   *
+   * @param values one for each seed; none where no cell is there
+   */
+  public record Cell(List<Double> values) {
+    /**
+     * Keeps an unmodifiable copy.
+     *
+     * @param values one for each seed
+     */
+    public Cell {
+      values = List.copyOf(values);
+    }
+
+    /**
+     * How many seeds there are.
+     *
+     * @return 0 where no cell is there
+     */
+    public int count() {
+      return values.size();
+    }
+
+    /**
+     * Their mean.
+     *
+     * @return NaN where there is none, or one of them is NaN
+     */
+    public double mean() {
+      return values.stream().mapToDouble(v -> v).sum() / values.size();
+    }
+
+    /**
+     * Their standard deviation as an estimate from a sample, with n − 1.
+     *
+     * @return NaN of fewer than two
+     */
+    public double deviation() {
+      double mean = mean();
+      double squares = values.stream().mapToDouble(v -> (v - mean) * (v - mean)).sum();
+      return values.size() < 2 ? Double.NaN : Math.sqrt(squares / (values.size() - 1));
+    }
+  }
+
+  /**
+   * Tables over some axes. Where cells of one place would differ in more than the seed there is a
+   * table for each combination.
+   *
+   * @param results the cells, in the order of which rows and columns follow
+   * @param axes the axes: {@code algorithm} (as its label says), {@code algorithm_key}, {@code
+   *     task}, {@code ablation}, {@code patch_type}, {@code seed}, or a setting that has several
+   *     values, with or without its scope. The last is that of the columns, all before it of the
+   *     rows; a single one is that of the rows
+   * @param value what to show
+   * @param only places by axis: other cells are left out
+   * @return at least one table, none of them empty
+   * @throws io.autocircuit.graph.UnknownNameException if an axis or place does not exist
+   * @throws IllegalArgumentException if an axis is named twice or none is, or no cell has the value
+   */
+  public static List<ResultTable> of(
+      ExperimentResults results, List<String> axes, ResultValue value, Map<String, String> only) {
+    if (axes.isEmpty()) {
+      throw new IllegalArgumentException("axes=[]; give one or more, such as algorithm,task");
+    }
+    ResultAxes all = new ResultAxes(results);
+    List<String> names = axes.stream().map(all::name).toList();
+    for (String name : names) {
+      if (Collections.frequency(names, name) > 1) {
+        throw new IllegalArgumentException("axis=" + name + " is given twice; give each once");
+      }
+    }
+    List<CellResult> chosen = results.cells();
+    Map<String, String> common = new LinkedHashMap<>();
+    if (chosen.isEmpty()) {
+      throw new IllegalArgumentException("no cell is finished yet; there is nothing to show");
+    }
+    for (Map.Entry<String, String> e : only.entrySet()) {
+      String axis = all.name(e.getKey());
+      chosen = all.at(chosen, axis, e.getValue());
+      if (!names.contains(axis)) {
+        common.put(axis, e.getValue());
+      }
+    }
+    List<CellResult> having = chosen.stream().filter(c -> value.of().apply(c).isPresent()).toList();
+    if (having.isEmpty()) {
+      throw new IllegalArgumentException(
+          "value="
+              + value.name()
+              + ": none of the cells="
+              + chosen.size()
+              + " has it; choose another --metric, or other cells");
+    }
+    List<String> missing = all.missing(names, having);
+    Map<List<String>, List<CellResult>> parts = new LinkedHashMap<>();
+    having.forEach(c -> parts.computeIfAbsent(all.of(missing, c), k -> new ArrayList<>()).add(c));
+    int without = chosen.size() - having.size();
+    List<ResultTable> tables = new ArrayList<>();
+    parts.forEach(
+        (places, cells) -> {
+          Map<String, String> where = new LinkedHashMap<>(common);
+          for (int i = 0; i < places.size(); i++) {
+            where.put(missing.get(i), places.get(i));
+          }
+          tables.add(table(all, names, value, where, cells, without));
+        });
+    return tables;
+  }
+
+  private static ResultTable table(
+      ResultAxes all,
+      List<String> names,
+      ResultValue value,
+      Map<String, String> where,
+      List<CellResult> cells,
+      int without) {
+    boolean columned = names.size() > 1;
+    List<String> rowAxes = columned ? names.subList(0, names.size() - 1) : names;
+    String columnAxis = columned ? names.get(names.size() - 1) : "";
+    Set<List<String>> rows = new LinkedHashSet<>();
+    Set<String> columns = new LinkedHashSet<>();
+    Map<List<String>, Map<String, List<Double>>> values = new LinkedHashMap<>();
+    for (CellResult c : cells) {
+      List<String> row = all.of(rowAxes, c);
+      String column = columned ? all.of(columnAxis, c) : value.name();
+      rows.add(row);
+      columns.add(column);
+      OptionalDouble number = value.of().apply(c);
+      values
+          .computeIfAbsent(row, k -> new LinkedHashMap<>())
+          .computeIfAbsent(column, k -> new ArrayList<>())
+          .add(number.getAsDouble());
+    }
+    List<List<Cell>> table = new ArrayList<>();
+    for (List<String> row : rows) {
+      table.add(
+          columns.stream()
+              .map(column -> new Cell(values.get(row).getOrDefault(column, List.of())))
+              .toList());
+    }
+    return new ResultTable(
+        value, where, rowAxes, columnAxis, List.copyOf(rows), List.copyOf(columns), table, without);
+  }
+
+  /**
+   * Whether a cell is the best of its column.
+   *
+   * @param row index of its row
+   * @param column index of its column
+   * @return true if its mean is a number that no other of the column betters, and one is worse
+   */
+  public boolean best(int row, int column) {
+    double sign = value.lowerIsBetter() ? -1 : 1;
+    double mine = sign * cells.get(row).get(column).mean();
+    double best = Double.NEGATIVE_INFINITY;
+    double worst = Double.POSITIVE_INFINITY;
+    for (List<Cell> others : cells) {
+      double other = sign * others.get(column).mean();
+      if (!Double.isNaN(other)) {
+        best = Math.max(best, other);
+        worst = Math.min(worst, other);
+      }
+    }
+    return mine == best && best > worst;
+  }
+}

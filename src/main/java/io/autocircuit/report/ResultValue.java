@@ -1,0 +1,254 @@
+package io.autocircuit.report;
+
+import io.autocircuit.experiment.CellResult;
+import io.autocircuit.experiment.ExperimentResults;
+import io.autocircuit.graph.UnknownNameException;
+import io.autocircuit.metric.AreaUnderCurve;
+import io.autocircuit.metric.Measurement;
+import io.autocircuit.metric.Metric;
+import io.autocircuit.metric.Roc;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.TreeSet;
+import java.util.function.Function;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * A number that every cell of an experiment may have: what a table of results shows.
+ *
+ * @param name its name, such as {@code auc(kl_div)}, {@code kl_div@50} or {@code roc}
+ * @param title for people
+ * @param lowerIsBetter whether smaller values are better
+ * @param of the number of a cell; empty where it has none
+ */
+public record ResultValue(
+    String name, String title, boolean lowerIsBetter, Function<CellResult, OptionalDouble> of) {
+  /** The area under the curve of a metric. */
+  public static final String AUC = "auc";
+
+  /** The area under the ROC curve. */
+  public static final String ROC = "roc";
+
+  /** The number of edges of the known circuit, as a circuit size. */
+  public static final String OFFICIAL = "official";
+
+  private static final String COMPLETENESS = "completeness";
+  private static final List<String> OTHERS =
+      List.of(AUC, ROC, "seconds", "judge_seconds", "plain_passes", COMPLETENESS);
+  private static final int SIZES_SHOWN = 12;
+
+  /**
+   * The names that {@link #of(ExperimentResults, String, Optional, Optional)} knows.
+   *
+   * @param results whose metrics they are
+   * @return the metrics that were measured, in order, then the others
+   */
+  public static List<String> names(ExperimentResults results) {
+    List<String> names = metrics(results);
+    names.addAll(OTHERS);
+    return names;
+  }
+
+  /**
+   * The metrics that were measured.
+   *
+   * @param results all cells
+   * @return their keys, in the order of the first cell that has them
+   */
+  public static List<String> metrics(ExperimentResults results) {
+    return results.cells().stream()
+        .flatMap(c -> c.series().stream())
+        .map(CellResult.Series::metric)
+        .distinct()
+        .collect(java.util.stream.Collectors.toCollection(ArrayList::new));
+  }
+
+  /**
+   * The number of a name.
+   *
+   * @param results where the number is taken from
+   * @param name {@code auc} (the area under the curve of the metric {@code metric}), {@code roc}
+   *     (under the ROC curve), {@code seconds}, {@code judge_seconds}, {@code plain_passes}, {@code
+   *     completeness} (the divergence under knockouts), or the key of a metric, at the size {@code
+   *     edges}
+   * @param metric the metric whose area is meant; the first one measured where it is empty
+   * @param edges a number of edges, or {@value #OFFICIAL}: as many as the known circuit has
+   * @return the number
+   * @throws UnknownNameException if there is no such name or metric in the results
+   * @throws IllegalArgumentException if the size is missing, is no size, or was not measured; or if
+   *     a metric or size is given that the name does not take
+   */
+  public static ResultValue of(
+      ExperimentResults results, String name, Optional<String> metric, Optional<String> edges) {
+    List<String> metrics = metrics(results);
+    if (edges.isPresent() && OTHERS.contains(name)) {
+      throw new IllegalArgumentException(
+          "edges="
+              + edges.get()
+              + ": metric="
+              + name
+              + " has no size; leave it out, or name a metric that was measured ("
+              + String.join(", ", metrics)
+              + ")");
+    }
+    if (metric.isPresent() && !name.equals(AUC)) {
+      throw new IllegalArgumentException(
+          "of="
+              + metric.get()
+              + " goes with metric=auc, not with metric="
+              + name
+              + "; leave it out");
+    }
+    switch (name) {
+      case AUC:
+        return area(metrics, metric);
+      case ROC:
+        return number(
+            name,
+            "Area under the ROC curve",
+            false,
+            c -> c.roc().isEmpty() ? Double.NaN : Roc.area(c.roc()),
+            c -> !c.roc().isEmpty());
+      case "seconds":
+        return number(name, "Seconds to score", true, c -> c.cost().scoreSeconds(), c -> true);
+      case "judge_seconds":
+        return number(
+            name, "Seconds to judge circuits", true, c -> c.cost().judgeSeconds(), c -> true);
+      case "plain_passes":
+        return number(
+            name,
+            "Cost of scoring in plain forward passes",
+            true,
+            c -> c.cost().plainPasses(),
+            c -> true);
+      case COMPLETENESS:
+        return completeness(results);
+      default:
+        if (!metrics.contains(name)) {
+          throw new UnknownNameException("metric", name, names(results));
+        }
+        return atSize(results, name, edges);
+    }
+  }
+
+  private static ResultValue number(
+      String name,
+      String title,
+      boolean lowerIsBetter,
+      ToDoubleFunction<CellResult> value,
+      java.util.function.Predicate<CellResult> has) {
+    return new ResultValue(
+        name,
+        title,
+        lowerIsBetter,
+        c -> has.test(c) ? OptionalDouble.of(value.applyAsDouble(c)) : OptionalDouble.empty());
+  }
+
+  private static ResultValue area(List<String> metrics, Optional<String> wanted) {
+    String key = wanted.or(() -> metrics.stream().findFirst()).orElse("");
+    if (!metrics.contains(key)) {
+      if (metrics.isEmpty()) {
+        throw new IllegalArgumentException(
+            "metric=auc: no cell has a curve; measure circuits with --metrics, or take another"
+                + " value");
+      }
+      throw new UnknownNameException("metric", key, metrics);
+    }
+    Optional<Metric> metric = Metric.catalogue().find(key);
+    AreaUnderCurve area = metric.map(AreaUnderCurve::of).orElse(AreaUnderCurve.LINEAR);
+    return new ResultValue(
+        AUC + "(" + key + ")",
+        "Area under the curve: " + metric.map(Metric::title).orElse(key),
+        metric.map(Metric::lowerIsBetter).orElse(false),
+        c ->
+            c.series().stream()
+                .filter(s -> s.metric().equals(key))
+                .filter(s -> s.points().size() > 1 && s.points().get(0).edges() == 0)
+                .mapToDouble(
+                    s ->
+                        area.of(
+                            s.points().stream()
+                                .map(p -> new Measurement.Point(p.edges(), p.value()))
+                                .toList()))
+                .findFirst());
+  }
+
+  private static ResultValue completeness(ExperimentResults results) {
+    Map<String, Double> byRun = new LinkedHashMap<>();
+    results.completeness().forEach(c -> byRun.putIfAbsent(c.run(), c.knockout()));
+    return number(
+        COMPLETENESS,
+        "KL divergence from the model under knockouts, nats",
+        true,
+        c -> byRun.getOrDefault(c.run(), Double.NaN),
+        c -> byRun.containsKey(c.run()));
+  }
+
+  private static ResultValue atSize(ExperimentResults results, String key, Optional<String> edges) {
+    TreeSet<Integer> sizes = new TreeSet<>();
+    results.cells().stream()
+        .flatMap(c -> c.series().stream())
+        .filter(s -> s.metric().equals(key))
+        .forEach(s -> s.points().forEach(p -> sizes.add(p.edges())));
+    if (edges.isEmpty()) {
+      throw new IllegalArgumentException(
+          "metric="
+              + key
+              + " has a value at each size; choose one with --edges ("
+              + shown(sizes)
+              + ", or "
+              + OFFICIAL
+              + "), or take --metric auc --of "
+              + key);
+    }
+    boolean official = edges.get().equals(OFFICIAL);
+    int size = official ? -1 : size(edges.get());
+    if (!official && !sizes.contains(size)) {
+      throw new IllegalArgumentException(
+          "edges=" + size + " was measured in no cell; measured: " + shown(sizes));
+    }
+    Optional<Metric> metric = Metric.catalogue().find(key);
+    return new ResultValue(
+        key + "@" + edges.get(),
+        metric.map(Metric::title).orElse(key)
+            + " at "
+            + (official ? "the known circuit's size" : size + (size == 1 ? " edge" : " edges")),
+        metric.map(Metric::lowerIsBetter).orElse(false),
+        c -> {
+          int wanted = official ? c.official().orElse(-1) : size;
+          return c.series().stream()
+              .filter(s -> s.metric().equals(key))
+              .flatMap(s -> s.points().stream())
+              .filter(p -> p.edges() == wanted)
+              .mapToDouble(CellResult.Point::value)
+              .findFirst();
+        });
+  }
+
+  private static int size(String text) {
+    try {
+      int size = Integer.parseInt(text);
+      if (size >= 0) {
+        return size;
+      }
+    } catch (NumberFormatException notANumber) {
+      // said below
+    }
+    throw new IllegalArgumentException(
+        "edges=\""
+            + text
+            + "\" is no size; give a whole number, or "
+            + OFFICIAL
+            + " for the known circuit's");
+  }
+
+  private static String shown(TreeSet<Integer> sizes) {
+    List<String> first = sizes.stream().limit(SIZES_SHOWN).map(String::valueOf).toList();
+    int more = sizes.size() - first.size();
+    return String.join(", ", first) + (more > 0 ? " and " + more + " more" : "");
+  }
+}
