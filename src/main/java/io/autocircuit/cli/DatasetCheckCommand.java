@@ -52,6 +52,8 @@ final class DatasetCheckCommand implements Callable<Integer> {
   @Option(names = "--json", description = "As JSON.")
   private boolean json;
 
+  /** Read by {@link Main}, which prints what goes wrong. */
+  @SuppressWarnings("UnusedVariable")
   @Option(names = "--verbose", description = "Print stack traces.")
   private boolean verbose;
 

@@ -57,6 +57,8 @@ final class DatasetFilterCommand implements Callable<Integer> {
   @Option(names = "--out", required = true, paramLabel = "FILE", description = "The new file.")
   private Path out;
 
+  /** Read by {@link Main}, which prints what goes wrong. */
+  @SuppressWarnings("UnusedVariable")
   @Option(names = "--verbose", description = "Print stack traces.")
   private boolean verbose;
 

@@ -75,6 +75,8 @@ final class DatasetGenerateCommand implements Callable<Integer> {
           "First token, as for discover; positions do not count it (default: ${DEFAULT-VALUE}).")
   private BosPolicy bos;
 
+  /** Read by {@link Main}, which prints what goes wrong. */
+  @SuppressWarnings("UnusedVariable")
   @Option(names = "--verbose", description = "Print stack traces.")
   private boolean verbose;
 
