@@ -275,8 +275,8 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
         preset.put("description", p.description());
         put(preset.putObject("source"), p.source());
         ObjectNode values = preset.putObject("values");
-        Settings all = Settings.of(e.settings(), p.values());
-        p.values().keySet().forEach(name -> values.set(name, all.json().get(name)));
+        p.valuesOf(e)
+            .forEach((name, v) -> values.set(name, Settings.json(JsonNodeFactory.instance, v)));
       }
     }
     return list;

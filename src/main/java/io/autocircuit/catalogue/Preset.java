@@ -1,8 +1,9 @@
 package io.autocircuit.catalogue;
 
 import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /**
  * Values of an {@link Entry}'s settings that have a name of their own, such as those of a
@@ -26,6 +27,19 @@ public record Preset(
    * @param values of some settings, by name
    */
   public Preset {
-    values = Collections.unmodifiableMap(new LinkedHashMap<>(values));
+    values = Collections.unmodifiableMap(new TreeMap<>(values));
+  }
+
+  /**
+   * Its values as settings have them.
+   *
+   * @param entry the entry whose preset it is
+   * @return canonical values by name
+   */
+  public SortedMap<String, Object> valuesOf(Entry entry) {
+    Settings all = Settings.of(entry.settings(), values);
+    SortedMap<String, Object> canonical = new TreeMap<>();
+    values.keySet().forEach(name -> canonical.put(name, all.value(name).orElseThrow()));
+    return canonical;
   }
 }

@@ -1,6 +1,7 @@
 package io.autocircuit.catalogue;
 
 import java.util.List;
+import java.util.stream.Collectors;
 
 /** A page of documentation, in Markdown, of all that a catalogue says of its entries. */
 public final class ReferencePage {
@@ -29,6 +30,30 @@ public final class ReferencePage {
         page.append("| setting | option | values | default | meaning |\n|---|---|---|---|---|\n");
         e.settings().forEach(s -> setting(page, s));
       }
+      if (!e.presets().isEmpty()) {
+        page.append("\n| preset | | what it is | its settings | source |\n|---|---|---|---|---|\n");
+        e.presets().forEach(p -> preset(page, e, p));
+      }
+    }
+    return page.toString();
+  }
+
+  /**
+   * A table of fields of a file, which are settings.
+   *
+   * @param fields the settings
+   * @return Markdown: name, values, default and meaning of each
+   */
+  public static String fields(List<Setting> fields) {
+    StringBuilder page =
+        new StringBuilder("| field | values | default | meaning |\n|---|---|---|---|\n");
+    for (Setting s : fields) {
+      row(
+          page,
+          code(s.name()),
+          values(s.type()) + s.unit().map(u -> " (" + u + ")").orElse(""),
+          s.defaultValue().map(v -> code(Setting.text(v))).orElse(""),
+          s.meaning());
     }
     return page.toString();
   }
@@ -43,6 +68,14 @@ public final class ReferencePage {
         s.meaning());
   }
 
+  private static void preset(StringBuilder page, Entry e, Preset p) {
+    String values =
+        p.valuesOf(e).entrySet().stream()
+            .map(v -> code(v.getKey() + "=" + Setting.text(v.getValue())))
+            .collect(Collectors.joining(", "));
+    row(page, code(p.key()), p.title(), p.description(), values, source(p.source()));
+  }
+
   private static String values(SettingType type) {
     if (type instanceof SettingType.Choice choice) {
       List<String> words =
@@ -50,6 +83,11 @@ public final class ReferencePage {
               .map(o -> code(o.key()) + (o.meaning().isEmpty() ? "" : " (" + o.meaning() + ")"))
               .toList();
       return Texts.alternatives(words);
+    }
+    if (type instanceof SettingType.Several several
+        && !(several.element() instanceof SettingType.Whole)
+        && !(several.element() instanceof SettingType.Real)) {
+      return "one or more: " + values(several.element());
     }
     return type instanceof SettingType.Key key
         ? "[" + key.wanted() + "](" + key.catalogue() + ".md)"

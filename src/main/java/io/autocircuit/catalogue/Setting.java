@@ -264,8 +264,8 @@ public record Setting(
   }
 
   /**
-   * A canonical value as somebody would type it: {@code 10} and not {@code 10.0}, lists with
-   * commas.
+   * A canonical value as somebody would type it: {@code 10} and not {@code 10.0}, {@code 1e-6} and
+   * not {@code 1.0E-6}, lists with commas.
    *
    * @param value a canonical value
    * @return its text
@@ -276,6 +276,9 @@ public record Setting(
     }
     if (value instanceof Double d && d == Math.rint(d) && Math.abs(d) < 1e7) {
       return Long.toString(d.longValue());
+    }
+    if (value instanceof Double) {
+      return String.valueOf(value).replace(".0E", "e").replace('E', 'e');
     }
     return String.valueOf(value);
   }

@@ -6,11 +6,15 @@ import io.autocircuit.model.Architecture;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.task.TaskProvider;
+import io.autocircuit.task.dataset.DatasetGenerator;
 
 /** The catalogues that there are, as the command line lists them. */
 enum Catalogues {
   /** What scores the edges. */
-  ALGORITHMS("Algorithms", "What scores the edges, chosen by `discover --algorithm KEY`."),
+  ALGORITHMS(
+      "Algorithms",
+      "What scores the edges, chosen by `discover --algorithm KEY`, or with published settings by"
+          + " `discover --preset KEY`."),
   /** What is measured. */
   METRICS(
       "Metrics",
@@ -27,6 +31,11 @@ enum Catalogues {
       "Models and prompts that need no prompt file of yours, chosen by `discover --task KEY`; the"
           + " options are those of `discover`. Some need a model on the disk, see"
           + " [tasks](../tasks.md)."),
+  /** Prompt pairs that are made by rule. */
+  DATASETS(
+      "Datasets",
+      "Prompt pairs that are made by rule, by `dataset generate KEY`, for the tokenizer of the model"
+          + " that is to read them. See [datasets](../datasets.md)."),
   /** Which models of Hugging Face directories are read. */
   ARCHITECTURES(
       "Architectures",
@@ -56,6 +65,7 @@ enum Catalogues {
       case METRICS -> Metric.catalogue();
       case ABLATIONS -> Ablation.catalogue();
       case TASKS -> TaskProvider.catalogue();
+      case DATASETS -> DatasetGenerator.catalogue();
       case ARCHITECTURES -> Architecture.catalogue();
     };
   }

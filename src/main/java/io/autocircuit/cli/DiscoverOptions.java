@@ -183,9 +183,18 @@ final class DiscoverOptions {
         defaultValue = "eap",
         completionCandidates = EntryOptions.Algorithms.class,
         description =
-            "What scores the edges: ${COMPLETION-CANDIDATES}; see 'list algorithms' (default:"
-                + " ${DEFAULT-VALUE}).")
+            "What scores the edges: ${COMPLETION-CANDIDATES}; see 'list algorithms'; several, parted"
+                + " by commas, are an experiment (default: ${DEFAULT-VALUE}).")
     String algorithm;
+
+    @Option(
+        names = "--preset",
+        paramLabel = "KEY",
+        completionCandidates = EntryOptions.Presets.class,
+        description =
+            "Published settings of an algorithm, in place of --algorithm; options that are given go"
+                + " before. See 'list algorithms'.")
+    String preset;
 
     @Option(
         names = "--scores",
@@ -221,7 +230,8 @@ final class DiscoverOptions {
         paramLabel = "KIND",
         description =
             "What ablated sources are replaced by when circuits are judged and, unless"
-                + " --score-ablation says otherwise, when edges are scored; see 'list ablations'."
+                + " --score-ablation says otherwise, when edges are scored; see 'list ablations';"
+                + " several, parted by commas, are an experiment."
                 + " Default: resample.")
     String ablation;
 
@@ -240,6 +250,20 @@ final class DiscoverOptions {
         description =
             "A circuit that the task knows instead, or none; see 'list tasks'. Default: its first.")
     String circuit;
+
+    /** The same options for one algorithm and ablation of several. */
+    Scoring of(String oneAlgorithm, String oneAblation) {
+      Scoring one = new Scoring();
+      one.algorithm = oneAlgorithm;
+      one.ablation = oneAblation;
+      one.preset = preset;
+      one.scores = scores;
+      one.separateQkv = separateQkv;
+      one.tokenPositions = tokenPositions;
+      one.official = official;
+      one.circuit = circuit;
+      return one;
+    }
   }
 
   /** Circuits and metrics. */

@@ -7,6 +7,7 @@ import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.task.TaskProvider;
+import io.autocircuit.task.dataset.DatasetGenerator;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -77,6 +78,18 @@ final class EntryOptions<E extends Entry> {
     }
   }
 
+  /** Adds the options of the generators to {@code dataset generate}. */
+  static final class GeneratorAdder implements CommandLine.IModelTransformer {
+    @Override
+    public CommandSpec transform(CommandSpec spec) {
+      DatasetGenerateCommand command = (DatasetGenerateCommand) spec.userObject();
+      command.generators =
+          new EntryOptions<>(DatasetGenerator.catalogue(), Set.of(), spec.optionsMap().keySet());
+      command.generators.add(spec, "datasets", DatasetGenerateCommand.SETTINGS);
+      return spec;
+    }
+  }
+
   private void add(CommandSpec spec, String what, int order) {
     if (!options.isEmpty()) {
       ArgGroupSpec.Builder group =
@@ -97,11 +110,27 @@ final class EntryOptions<E extends Entry> {
     }
   }
 
+  /** The keys, for the completion of {@code --preset}. */
+  static final class Presets implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return PruneAlgorithmProvider.catalogue().presetKeys().iterator();
+    }
+  }
+
   /** The keys, for the help of {@code --task}. */
   static final class Tasks implements Iterable<String> {
     @Override
     public Iterator<String> iterator() {
       return TaskProvider.catalogue().keys().iterator();
+    }
+  }
+
+  /** The keys, for the help of {@code dataset generate}. */
+  static final class Generators implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return DatasetGenerator.catalogue().keys().iterator();
     }
   }
 
@@ -166,6 +195,18 @@ final class EntryOptions<E extends Entry> {
   Settings settings(E entry, ParseResult given, Map<String, Object> others) {
     Map<String, Object> values = new HashMap<>(others);
     values.keySet().retainAll(entry.settings().stream().map(Setting::name).toList());
+    values.putAll(given(entry, given));
+    return Settings.of(entry.settings(), values);
+  }
+
+  /**
+   * The values of an entry's settings that the command line gives. Those of others are checked too.
+   *
+   * @return canonical values by name
+   * @throws IllegalArgumentException if a value is not allowed
+   */
+  Map<String, Object> given(E entry, ParseResult given) {
+    Map<String, Object> values = new HashMap<>();
     options.forEach(
         (name, declared) -> {
           if (given.hasMatchedOption(name)) {
@@ -178,7 +219,7 @@ final class EntryOptions<E extends Entry> {
                     () -> requireMeaning(name, text, declared));
           }
         });
-    return Settings.of(entry.settings(), values);
+    return values;
   }
 
   /** What was typed; items of a list may be given one after another. */

@@ -116,7 +116,7 @@ final class ExperimentCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter print = spec.commandLine().getOut();
     if (schema) {
-      print.println(ExperimentSpec.embeddedText());
+      print.println(ExperimentSpec.schema());
       return 0;
     }
     if (example) {

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import io.autocircuit.catalogue.Entry;
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.model.Architecture;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.TransformerConfig;
@@ -41,8 +42,8 @@ final class ListCommand implements Runnable {
   @Option(
       names = "--json",
       description =
-          "As JSON: key, title, description, source and settings of each; of tasks also the model"
-              + " and the known circuits.")
+          "As JSON: key, title, description, source, settings and presets of each; of tasks also the"
+              + " model and the known circuits.")
   private boolean json;
 
   /**
@@ -106,6 +107,11 @@ final class ListCommand implements Runnable {
           e.description()
               + (options.isEmpty() ? "" : " (" + String.join(", ", options) + ")")
               + (e instanceof TaskProvider t ? tasks.more(t) : ""));
+    }
+    for (Entry e : entries) {
+      for (Preset p : e.presets()) {
+        rows.put("--preset " + p.key(), e.key() + ", as " + p.title() + ": " + p.description());
+      }
     }
     return rows;
   }

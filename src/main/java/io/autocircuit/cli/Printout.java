@@ -22,6 +22,7 @@ record Printout(PrintWriter out, boolean everyMetric) {
   private static final int SHOWN_EDGES = 10;
   private static final List<Metric> USUAL =
       List.of(
+          Metric.ANSWER_MSE,
           Metric.KL_DIV,
           Metric.LOGIT_DIFF,
           Metric.LOGIT_DIFF_PERCENT,

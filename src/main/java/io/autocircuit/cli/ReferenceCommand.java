@@ -1,6 +1,7 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.catalogue.ReferencePage;
+import io.autocircuit.experiment.ExperimentSpec;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.DataException;
 import java.io.IOException;
@@ -18,7 +19,8 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     description =
         "Writes a page of documentation, in Markdown, for each catalogue: algorithms, metrics,"
-            + " ablations and so on, with those of other jars on the class path.")
+            + " ablations and so on, with those of other jars on the class path, and for the fields of"
+            + " experiment files.")
 final class ReferenceCommand implements Runnable {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
@@ -35,9 +37,13 @@ final class ReferenceCommand implements Runnable {
     }
     for (Catalogues c : Catalogues.values()) {
       Path file = directory.resolve(c.name().toLowerCase(Locale.ROOT) + ".md");
-      String page = ReferencePage.of(c.title(), c.use(), c.load());
-      AtomicFile.write(file, out -> out.write(page.getBytes(StandardCharsets.UTF_8)));
-      spec.commandLine().getOut().println(file);
+      write(file, ReferencePage.of(c.title(), c.use(), c.load()));
     }
+    write(directory.resolve("experiment-files.md"), ExperimentSpec.page());
+  }
+
+  private void write(Path file, String page) {
+    AtomicFile.write(file, out -> out.write(page.getBytes(StandardCharsets.UTF_8)));
+    spec.commandLine().getOut().println(file);
   }
 }

@@ -1,10 +1,12 @@
 package io.autocircuit.cli;
 
+import io.autocircuit.catalogue.Catalogue;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
 import io.autocircuit.experiment.CatalogueTask;
+import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.OfficialSource;
 import io.autocircuit.experiment.PromptSource;
@@ -29,11 +31,15 @@ import io.autocircuit.task.RandomTask;
 import io.autocircuit.task.TaskDefaults;
 import io.autocircuit.task.TaskProvider;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
 
@@ -138,6 +144,58 @@ record RunOptions(
             + " has "
             + what
             + "; leave it away");
+  }
+
+  /** The algorithms that were typed, parted by commas. */
+  private List<String> algorithmKeys() {
+    return List.of(scoring.algorithm.split(",", -1));
+  }
+
+  /** The ablations that were typed, parted by commas; one that is null where none was. */
+  private List<String> ablationKeys() {
+    return scoring.ablation == null
+        ? Collections.singletonList(null)
+        : List.of(scoring.ablation.split(",", -1));
+  }
+
+  /** These options for each algorithm and ablation that was typed. */
+  List<RunOptions> each() {
+    List<RunOptions> all = new ArrayList<>();
+    for (String algorithm : algorithmKeys()) {
+      for (String ablation : ablationKeys()) {
+        all.add(
+            new RunOptions(
+                input, scoring.of(algorithm, ablation), judging, algorithms, tasks, parsed));
+      }
+    }
+    return all;
+  }
+
+  /**
+   * These options, for one algorithm and ablation, as a cell of an experiment.
+   *
+   * @return a cell with a run
+   */
+  Cell cell() {
+    RunSpec spec = spec();
+    String title =
+        scoring.preset == null ? algorithm().title() : algorithm().preset(scoring.preset).title();
+    SortedMap<String, String> at = new TreeMap<>();
+    at.put("task", taskName());
+    at.put("algorithm", algorithm().key());
+    at.put("label", title);
+    at.put("ablation", spec.judging().runs().ablation().key());
+    at.put("patch_type", spec.judging().runs().patchType().key());
+    at.put("seed", String.valueOf(spec.seed()));
+    return new Cell(taskName(), algorithm().key(), title, at, Optional.of(spec), Optional.empty());
+  }
+
+  /** What the model and the prompts are called in an experiment. */
+  String taskName() {
+    if (input.dataset != null) {
+      return String.valueOf(input.dataset.getFileName()).replaceFirst("\\.[a-z]+$", "");
+    }
+    return task(input);
   }
 
   private RunSpec typed() {
@@ -282,17 +340,46 @@ record RunOptions(
     if (scoring.scores != null) {
       return new RunSpec.Saved(StoredFile.at(scoring.scores));
     }
-    PruneAlgorithmProvider entry = algorithms.entries().get(scoring.algorithm);
-    Settings settings =
-        algorithms.settings(
-            entry,
-            parsed,
-            scoring.ablation == null
-                ? Map.of()
-                : Map.of(PruneAlgorithmProvider.SCORE_ABLATION, scoring.ablation));
+    PruneAlgorithmProvider entry = algorithm();
+    Map<String, Object> usual = new HashMap<>();
+    if (scoring.ablation != null) {
+      usual.put(PruneAlgorithmProvider.SCORE_ABLATION, scoring.ablation);
+    }
+    if (scoring.preset != null) {
+      usual.putAll(entry.preset(scoring.preset).values());
+    }
+    Settings settings = algorithms.settings(entry, parsed, usual);
     if (!entry.needsOfficial()) { // settings that do not go together are refused before the work
       entry.create(settings, new PruneContext(input.seed, judging.patchType, Optional.empty()));
     }
     return new RunSpec.Algorithm(entry.key(), settings);
+  }
+
+  /**
+   * The algorithm: that of {@code --preset}, else of {@code --algorithm}.
+   *
+   * @throws UnknownNameException if there is none of that key
+   * @throws IllegalArgumentException if the preset is another algorithm's
+   */
+  PruneAlgorithmProvider algorithm() {
+    Catalogue<PruneAlgorithmProvider> all = algorithms.entries();
+    if (scoring.preset == null) {
+      return all.get(scoring.algorithm);
+    }
+    PruneAlgorithmProvider entry =
+        all.ofPreset(scoring.preset)
+            .orElseThrow(
+                () -> new UnknownNameException("preset", scoring.preset, all.presetKeys()));
+    if (parsed.hasMatchedOption("--algorithm") && all.get(scoring.algorithm) != entry) {
+      throw new IllegalArgumentException(
+          "--preset="
+              + scoring.preset
+              + " belongs to --algorithm="
+              + entry.key()
+              + ", not to "
+              + scoring.algorithm
+              + "; leave one of them away");
+    }
+    return entry;
   }
 }

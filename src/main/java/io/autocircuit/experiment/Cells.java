@@ -126,7 +126,7 @@ public final class Cells {
         Settings settings = Settings.of(entry.settings(), given);
         SortedMap<String, String> coordinates = new TreeMap<>();
         labelled.forEach(name -> coordinates.put(name, text(settings.value(name))));
-        String label = title + parenthesis(coordinates);
+        String label = label(title, coordinates);
         selecting.forEach(name -> coordinates.put(name, text(settings.value(name))));
         a.preset().ifPresent(p -> coordinates.put(PRESET, p));
         boolean follows =
@@ -181,13 +181,18 @@ public final class Cells {
     return value.map(Setting::text).orElse("none");
   }
 
-  /** Names and values for people, behind a space; nothing for none. */
-  static String parenthesis(SortedMap<String, String> values) {
-    return values.isEmpty()
-        ? ""
-        : values.entrySet().stream()
+  /** A name with values in parentheses for people; as it is without values. */
+  static String label(String name, SortedMap<String, String> values) {
+    if (values.isEmpty()) {
+      return name;
+    }
+    String text =
+        values.entrySet().stream()
             .map(v -> v.getKey().replace('_', ' ') + " " + v.getValue())
-            .collect(Collectors.joining("; ", " (", ")"));
+            .collect(Collectors.joining("; "));
+    return name.endsWith(")")
+        ? name.substring(0, name.length() - 1) + "; " + text + ")"
+        : name + " (" + text + ")";
   }
 
   // ---- combinations

@@ -278,11 +278,14 @@ public record Discovery(
     preference.flatMap(AnswerPreference::notice).ifPresent(notices::add);
     List<Metric> applicable = new ArrayList<>();
     Map<String, List<String>> leftOut = new LinkedHashMap<>();
+    boolean asked = !metrics.containsAll(Metric.standard());
     for (Metric m : metrics) {
-      m.inapplicable(test)
-          .ifPresentOrElse(
-              why -> leftOut.computeIfAbsent(why, w -> new ArrayList<>()).add(m.key()),
-              () -> applicable.add(m));
+      Optional<String> why = m.inapplicable(test);
+      if (why.isEmpty()) {
+        applicable.add(m);
+      } else if (asked || !m.ofNumbers()) {
+        leftOut.computeIfAbsent(why.get(), w -> new ArrayList<>()).add(m.key());
+      }
     }
     leftOut.forEach(
         (why, keys) ->

@@ -1,5 +1,6 @@
 package io.autocircuit.experiment;
 
+import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import java.util.ArrayList;
@@ -77,15 +78,15 @@ public record ExperimentAlgorithm(
    */
   List<Map<String, Object>> given(PruneAlgorithmProvider entry) {
     Map<String, List<Object>> axes = new LinkedHashMap<>();
-    Map<String, Object> preset =
-        this.preset
-            .<Map<String, Object>>map(p -> Map.copyOf(entry.preset(p).values()))
-            .orElse(Map.of());
-    for (io.autocircuit.catalogue.Setting s : entry.settings()) {
+    Map<String, Object> usual =
+        preset
+            .<Map<String, Object>>map(p -> entry.preset(p).valuesOf(entry))
+            .orElse(new TreeMap<>());
+    for (Setting s : entry.settings()) {
       if (settings.containsKey(s.name())) {
         axes.put(s.name(), settings.get(s.name()));
-      } else if (preset.containsKey(s.name())) {
-        axes.put(s.name(), List.of(s.check(preset.get(s.name()))));
+      } else if (usual.containsKey(s.name())) {
+        axes.put(s.name(), List.of(usual.get(s.name())));
       }
     }
     return Cells.combinations(axes);

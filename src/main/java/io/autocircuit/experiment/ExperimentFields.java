@@ -23,6 +23,15 @@ final class ExperimentFields {
   static final String COMPLETENESS = "completeness";
   static final String EDGES = "edges";
 
+  static final String TASKS_MEANING =
+      "what circuits are looked for in: keys of the catalogue's tasks, or names with values; at least"
+          + " one";
+  static final String ALGORITHMS_MEANING =
+      "what scores the edges: keys of algorithms and presets, or names with values; at least one";
+  static final String GRAPH_MEANING = "how models are seen as graphs; lists span a grid";
+  static final String COMPLETENESS_MEANING =
+      "asks for the completeness of circuits: how they behave under learned knockouts";
+
   /** The fields of the whole file that have plain values. */
   static final List<Setting> EXPERIMENT =
       List.of(

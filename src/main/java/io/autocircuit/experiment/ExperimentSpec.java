@@ -206,6 +206,24 @@ public record ExperimentSpec(
   }
 
   /**
+   * The schema of experiment files.
+   *
+   * @return JSON Schema, draft 7, with the keys and settings of what is in the catalogues now
+   */
+  public static String schema() {
+    return ExperimentSchema.text();
+  }
+
+  /**
+   * A page of documentation, in Markdown, of the fields of experiment files.
+   *
+   * @return the same text for the same version of the library
+   */
+  public static String page() {
+    return ExperimentPage.text();
+  }
+
+  /**
    * The runs of the experiment, in the order task, seed, graph, algorithm, ablation, patch type;
    * runs that are the same are there once.
    *

@@ -152,6 +152,9 @@ public interface Metric extends Entry {
   /** Share of prompts whose answer has a larger logit than every wrong answer, in percent. */
   Metric CORRECT_OVER_WRONG_PERCENT = new CorrectAnswers(true);
 
+  /** Mean squared difference of outputs and answers that are numbers. */
+  Metric ANSWER_MSE = new SquaredError();
+
   /**
    * The full model's outputs on a batch, which metrics compare with.
    *
@@ -184,7 +187,8 @@ public interface Metric extends Entry {
         LOGPROB_DIFF_PERCENT,
         LOGIT_DIFF_PERCENT_MEAN,
         CORRECT_ANSWER_PERCENT,
-        CORRECT_OVER_WRONG_PERCENT);
+        CORRECT_OVER_WRONG_PERCENT,
+        ANSWER_MSE);
   }
 
   /**
@@ -240,6 +244,16 @@ public interface Metric extends Entry {
    * @return false unless overridden
    */
   default boolean lowerIsBetter() {
+    return false;
+  }
+
+  /**
+   * Whether it is about answers that are numbers. Such a metric is not mentioned where answers are
+   * tokens and nobody asked for it.
+   *
+   * @return false unless overridden
+   */
+  default boolean ofNumbers() {
     return false;
   }
 

@@ -137,6 +137,49 @@ public final class Answers {
     return out;
   }
 
+  /**
+   * The mean squared difference of outputs and numbers, over positions and outputs.
+   *
+   * @param values outputs, {@code [B,P,V]}
+   * @param answers what they should be, {@code [B][1 or P][1 or V]}; broadcast
+   * @return {@code [B]}; differentiable
+   * @throws IllegalArgumentException if the shapes do not fit
+   */
+  public static Tensor squaredError(Tensor values, double[][][] answers) {
+    int b = answers.length;
+    int positions = answers[0].length;
+    int n = answers[0][0].length;
+    boolean fits =
+        (n == 1 || n == values.size(2))
+            && (positions == 1 || values.size(1) == 1 || positions == values.size(1));
+    if (!fits) {
+      throw new IllegalArgumentException(
+          "mean squared error compares outputs="
+              + values.size(2)
+              + " at positions="
+              + values.size(1)
+              + " with answers="
+              + n
+              + " at positions="
+              + positions
+              + "; give one answer, or one for each output, at one position or at each");
+    }
+    double[] target = new double[b * positions * n];
+    for (int i = 0; i < b; i++) {
+      for (int t = 0; t < positions; t++) {
+        if (answers[i].length != positions || answers[i][t].length != n) {
+          throw new IllegalArgumentException(
+              "mean squared error needs the same number of answers for every prompt");
+        }
+        for (int a = 0; a < n; a++) {
+          target[(i * positions + t) * n + a] = answers[i][t][a];
+        }
+      }
+    }
+    Tensor d = values.sub(Placement.of(values).tensor(target, b, positions, n));
+    return d.mul(d).mean(new long[] {1, 2}, false, null);
+  }
+
   private static void requirePositions(int positions, long sliced, int row) {
     if (positions != 1 && positions != sliced) {
       throw new IllegalArgumentException(

@@ -80,6 +80,8 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
 
   /** The distance between clean and patched outputs. */
   public enum Target {
+    /** {@link #MSE} where the answers are numbers, else {@link #KL_DIV}. */
+    AUTO,
     /** KL(clean ‖ patched). */
     KL_DIV,
     /** Mean squared error of the logits. */
@@ -119,7 +121,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
 
   @Override
   public String title() {
-    return target == Target.KL_DIV ? "ACDC" : "ACDC (MSE)";
+    return target == Target.MSE ? "ACDC (MSE)" : "ACDC";
   }
 
   /** How large the bounds may be against τ for several edges to be tried at once. */
@@ -194,6 +196,11 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
       List<PromptBatch> batches,
       Progress progress,
       ToIntFunction<Evaluations> most) {
+    if (target == Target.AUTO) {
+      boolean numbers = batches.stream().allMatch(b -> b.numbers() != null);
+      return new Acdc(thresholds, numbers ? Target.MSE : Target.KL_DIV, ablation)
+          .score(model, batches, progress, most);
+    }
     ComputationGraph graph = model.graph();
     int edges = graph.edgeCount();
     float[] scores = new float[edges];

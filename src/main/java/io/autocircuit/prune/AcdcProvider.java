@@ -1,11 +1,13 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
 import io.autocircuit.patch.Ablation;
 import java.util.List;
+import java.util.OptionalDouble;
 
 /** {@code acdc}: {@link Acdc}. */
 public final class AcdcProvider implements PruneAlgorithmProvider {
@@ -17,7 +19,12 @@ public final class AcdcProvider implements PruneAlgorithmProvider {
               List.of(0.001),
               "one or more thresholds"),
           Setting.choice(
-              "target", "kl_div", "the distance from the clean outputs", "kl_div", "mse"),
+              "target",
+              "auto",
+              "the distance from the clean outputs",
+              "auto (kl_div; mse where the answers are numbers)",
+              "kl_div",
+              "mse"),
           PruneAlgorithmProvider.scoreAblation());
 
   /** For the catalogue. */
@@ -54,6 +61,17 @@ public final class AcdcProvider implements PruneAlgorithmProvider {
   @Override
   public boolean usesSeed() {
     return false;
+  }
+
+  @Override
+  public List<Preset> presets() {
+    return PublishedPresets.ACDC;
+  }
+
+  /** A part of a pass for each edge and threshold. */
+  @Override
+  public OptionalDouble passes(Settings settings, int edges) {
+    return OptionalDouble.of(0.3 * edges * settings.numbers("tau").size());
   }
 
   @Override

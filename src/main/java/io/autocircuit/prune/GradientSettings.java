@@ -22,8 +22,9 @@ final class GradientSettings {
   static final Setting ANSWER_FUNCTION =
       Setting.choice(
           "answer_function",
-          "avg_diff",
+          "auto",
           "what is then measured",
+          "auto (avg_diff; mse where the answers are numbers)",
           "avg_diff (answers minus wrong answers)",
           "avg_val (answers)",
           "mse (outputs against the answers' numbers)");

@@ -1,9 +1,11 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.stream.Stream;
 
 /** {@code ig}: {@link MaskGradient} at several mask values. */
@@ -52,6 +54,17 @@ public final class IntegratedGradientsProvider implements PruneAlgorithmProvider
   @Override
   public boolean usesSeed() {
     return false;
+  }
+
+  @Override
+  public List<Preset> presets() {
+    return PublishedPresets.INTEGRATED_GRADIENTS;
+  }
+
+  /** As many gradients as mask values. */
+  @Override
+  public OptionalDouble passes(Settings settings, int edges) {
+    return OptionalDouble.of(1 + 2.5 * settings.whole("samples"));
   }
 
   @Override

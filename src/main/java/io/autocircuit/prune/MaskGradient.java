@@ -15,7 +15,6 @@ import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
-import io.autocircuit.tensor.Placement;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -51,6 +50,8 @@ public record MaskGradient(
 
   /** What is measured at the answers. */
   public enum AnswerFunction {
+    /** {@link #MSE} where the answers are numbers, else {@link #AVG_DIFF}. */
+    AUTO,
     /** Mean answer value minus mean wrong-answer value. */
     AVG_DIFF,
     /** Mean answer value. */
@@ -144,12 +145,21 @@ public record MaskGradient(
   public LossFunction loss() {
     return (logits, batch, reference) -> {
       Tensor v = logitFunction.apply(logits);
-      return switch (answerFunction) {
+      return switch (function(batch.numbers() != null)) {
+        case AUTO -> throw new IllegalStateException("was chosen");
         case AVG_DIFF -> Answers.difference(v, batch.answers(), batch.wrongAnswers()).neg();
         case AVG_VAL -> Answers.value(v, batch.answers()).neg();
-        case MSE -> squaredError(v, numbers(batch));
+        case MSE -> Answers.squaredError(v, numbers(batch));
       };
     };
+  }
+
+  /** What is measured of answers that are numbers, or are not. */
+  private AnswerFunction function(boolean numbers) {
+    if (answerFunction != AnswerFunction.AUTO) {
+      return answerFunction;
+    }
+    return numbers ? AnswerFunction.MSE : AnswerFunction.AVG_DIFF;
   }
 
   /** What outputs are compared with: the answers' numbers, or the answers' ids as numbers. */
@@ -165,48 +175,16 @@ public record MaskGradient(
             .toArray(double[][][]::new);
   }
 
-  private static Tensor squaredError(Tensor v, double[][][] answers) {
-    int b = answers.length;
-    int positions = answers[0].length;
-    int n = answers[0][0].length;
-    boolean fits =
-        (n == 1 || n == v.size(2)) && (positions == 1 || v.size(1) == 1 || positions == v.size(1));
-    if (!fits) {
-      throw new IllegalArgumentException(
-          "mean squared error compares outputs="
-              + v.size(2)
-              + " at positions="
-              + v.size(1)
-              + " with answers="
-              + n
-              + " at positions="
-              + positions
-              + "; give one answer, or one for each output, at one position or at each");
-    }
-    double[] target = new double[b * positions * n];
-    for (int i = 0; i < b; i++) {
-      for (int t = 0; t < positions; t++) {
-        if (answers[i].length != positions || answers[i][t].length != n) {
-          throw new IllegalArgumentException(
-              "mean squared error needs the same number of answers for every prompt");
-        }
-        for (int a = 0; a < n; a++) {
-          target[(i * positions + t) * n + a] = answers[i][t][a];
-        }
-      }
-    }
-    Tensor d = v.sub(Placement.of(v).tensor(target, b, positions, n));
-    return d.mul(d).mean(new long[] {1, 2}, false, null);
-  }
-
   @Override
   public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
-    if (answerFunction != AnswerFunction.MSE) {
+    AnswerFunction function =
+        function(prompts.prompts().stream().allMatch(p -> p.numbers() != null));
+    if (function != AnswerFunction.MSE) {
       prompts.requireTokens(
-          "--answer-function " + answerFunction.name().toLowerCase(java.util.Locale.ROOT),
+          "--answer-function " + function.name().toLowerCase(java.util.Locale.ROOT),
           "--answer-function mse");
     }
-    if (answerFunction == AnswerFunction.AVG_DIFF) {
+    if (function == AnswerFunction.AVG_DIFF) {
       prompts.requireWrongAnswers(
           "--answer-function avg_diff compares answers with them", "--answer-function avg_val");
     }

@@ -70,6 +70,8 @@ public record SubnetworkProbing(
 
   /** The faithfulness loss. */
   public enum Target {
+    /** {@link #MSE} where the answers are numbers, else {@link #KL_DIV}. */
+    AUTO,
     /** KL(full model on clean ‖ circuit). */
     KL_DIV,
     /** Mean squared error of the outputs against the answers' numbers. */
@@ -178,7 +180,7 @@ public record SubnetworkProbing(
               + "; choose a smaller one, or 0 for none");
     }
     String name = "--target " + target.name().toLowerCase(java.util.Locale.ROOT);
-    if (target != Target.KL_DIV && target != Target.MSE) {
+    if (target != Target.KL_DIV && target != Target.MSE && target != Target.AUTO) {
       prompts.requireTokens(name, "--target mse");
     }
     if (target == Target.WRONG_ANSWER || target == Target.LOGIT_DIFF_PERCENT) {
@@ -193,7 +195,10 @@ public record SubnetworkProbing(
    */
   public LossFunction loss() {
     return (logits, batch, reference) ->
-        switch (target) {
+        switch (target == Target.AUTO
+            ? batch.numbers() != null ? Target.MSE : Target.KL_DIV
+            : target) {
+          case AUTO -> throw new IllegalStateException("was chosen");
           case KL_DIV -> Divergence.kl(logits, reference);
           case MSE ->
               new MaskGradient(

@@ -1,11 +1,13 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
 import io.autocircuit.patch.Ablation;
 import java.util.List;
+import java.util.OptionalDouble;
 
 /** {@code sp}: {@link SubnetworkProbing}. */
 public final class SubnetworkProbingProvider implements PruneAlgorithmProvider {
@@ -23,8 +25,9 @@ public final class SubnetworkProbingProvider implements PruneAlgorithmProvider {
               "hard_concrete"),
           Setting.choice(
               "target",
-              "kl_div",
+              "auto",
               "the loss beside the size",
+              "auto (kl_div; mse where the answers are numbers)",
               "kl_div",
               "mse",
               "answer",
@@ -69,6 +72,17 @@ public final class SubnetworkProbingProvider implements PruneAlgorithmProvider {
   @Override
   public List<Setting> settings() {
     return SETTINGS;
+  }
+
+  @Override
+  public List<Preset> presets() {
+    return PublishedPresets.SUBNETWORK_PROBING;
+  }
+
+  /** A forward and a backward pass with masks for each epoch. */
+  @Override
+  public OptionalDouble passes(Settings settings, int edges) {
+    return OptionalDouble.of(3.0 * settings.whole("epochs"));
   }
 
   @Override

@@ -21,6 +21,7 @@ public final class DiscoveryReport {
   private static final List<Metric> FIRST =
       List.of(
           Metric.LOGIT_DIFF_PERCENT,
+          Metric.ANSWER_MSE,
           Metric.KL_DIV,
           Metric.LOGIT_DIFF,
           Metric.CORRECT_ANSWER_PERCENT,

@@ -11,6 +11,7 @@ import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -122,6 +123,59 @@ class CatalogueTest {
   void keysAreChecked() {
     assertThrows(
         IllegalStateException.class, () -> Catalogue.of("colour", List.of(new Named("Deep Blue"))));
+  }
+
+  /** With a setting and presets. */
+  private record Shaded(String key, Preset... shades) implements Colour {
+    @Override
+    public List<Setting> settings() {
+      return List.of(Setting.whole("light", 0, 5, "how light it is"));
+    }
+
+    @Override
+    public List<Preset> presets() {
+      return List.of(shades);
+    }
+  }
+
+  private static Preset shade(String key, Object light) {
+    return new Preset(key, "Shade " + key, "a shade", Source.OURS, Map.of("light", light));
+  }
+
+  @Test
+  void presetsAreFoundAndAreData() {
+    Catalogue<Colour> c =
+        Catalogue.of(
+            "colour",
+            List.of(new Named("blue"), new Shaded("red", shade("pink", 9), shade("x", 1))));
+    assertEquals(List.of("pink", "x"), c.presetKeys());
+    assertEquals("red", c.ofPreset("Pink").orElseThrow().key());
+    assertEquals(Optional.empty(), c.ofPreset("red"));
+    assertEquals(Map.of("light", 9L), c.get("red").preset("PINK").valuesOf(c.get("red")));
+    assertEquals(
+        "unknown preset of red \"pin\": did you mean \"pink\"?",
+        assertThrows(UnknownNameException.class, () -> c.get("red").preset("pin")).getMessage());
+    assertEquals(
+        "{\"key\":\"pink\",\"title\":\"Shade pink\",\"description\":\"a shade\",\"source\":{\"citation\":"
+            + "\"this library\",\"arxiv\":null,\"address\":null},\"values\":{\"light\":9}}",
+        c.json().get(1).get("presets").get(0).toString());
+  }
+
+  @Test
+  void presetsAreChecked() {
+    for (Shaded wrong :
+        List.of(
+            new Shaded("red", shade("red", 1)),
+            new Shaded("red", shade("blue", 1)),
+            new Shaded("red", shade("pink", 1), shade("pink", 2)),
+            new Shaded("red", shade("Pink", 1)),
+            new Shaded("red", shade("pink", -1)),
+            new Shaded("red", new Preset("pink", "Pink", "p", Source.OURS, Map.of("dark", 1))))) {
+      assertThrows(
+          CatalogueException.class,
+          () -> Catalogue.of("colour", List.of(new Named("blue"), wrong)),
+          wrong.shades()[0].toString());
+    }
   }
 
   @Test

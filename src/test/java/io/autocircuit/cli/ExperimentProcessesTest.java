@@ -79,7 +79,7 @@ class ExperimentProcessesTest {
       boolean ended = false;
       while (!ended && kill < KILLS) {
         int before = done(store);
-        int printed = killed(store, random.nextInt(700));
+        int printed = killed(store, random.nextInt(7), random.nextInt(60));
         int after = done(store);
         assertTrue(
             after >= before + printed,
@@ -91,12 +91,13 @@ class ExperimentProcessesTest {
       assertEquals(0, start(store).waitFor());
       assertEquals(undisturbed, rows(store), store);
     }
+    assertTrue(mostAtOnce > 0, "some cells were finished before a kill");
     System.out.println(
         "kills=" + KILLS + " in stores=" + stores + ", at most " + mostAtOnce + " cells between");
   }
 
-  /** Starts a sweep and kills it some time after its first line; how many cells it printed. */
-  private static int killed(String store, int afterMillis) throws Exception {
+  /** Starts a sweep and kills it some time after so many cells; how many cells it printed. */
+  private static int killed(String store, int cells, int afterMillis) throws Exception {
     Process process = start(store);
     int printed = 0;
     try (BufferedReader out =
@@ -104,6 +105,9 @@ class ExperimentProcessesTest {
             new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
       String line = out.readLine();
       assertTrue(line != null && line.startsWith("Sweep: "), "first line: " + line);
+      while (printed < cells && (line = out.readLine()) != null) {
+        printed += FINISHED.matcher(line).matches() ? 1 : 0;
+      }
       Thread.sleep(afterMillis);
       process.toHandle().destroyForcibly(); // leaves what it has printed readable
       while ((line = out.readLine()) != null) {

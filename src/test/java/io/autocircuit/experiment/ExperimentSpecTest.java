@@ -5,10 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.autocircuit.files.DataException;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchType;
+import io.autocircuit.prune.PruneAlgorithmProvider;
+import io.autocircuit.task.TaskProvider;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -17,7 +21,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import org.junit.jupiter.api.Test;
@@ -260,6 +268,89 @@ class ExperimentSpecTest {
     assertTrue(
         refused("tasks: induction\nalgorithms: " + grid)
             .contains("combinations=1000000 of values"));
+  }
+
+  @Test
+  void presetsAreChosenByKeyOrBesideSettings() {
+    ExperimentSpec s =
+        parse(
+            "tasks: induction\nalgorithms: [mse-acdc, {preset: MSE-ACDC, tau: 1},"
+                + " {preset: integrated-edge-grads, samples: [2, 3]}]\nrandom_baseline: false");
+    List<Cell> cells =
+        s.cells(
+            task -> {
+              throw new DataException("no model");
+            });
+    assertEquals(
+        List.of(
+            "ACDC (MSE; tau 1e-10,1e-9,1e-8,1e-7,1e-6,1e-5,1e-4,0.001,0.01,0.1)",
+            "ACDC (MSE; tau 1)",
+            "IEG (Answer Logit; samples 2)",
+            "IEG (Answer Logit; samples 3)"),
+        cells.stream().map(Cell::label).toList());
+    assertEquals("mse-acdc", cells.get(1).coordinates().get("preset"));
+    RunSpec.Algorithm last = (RunSpec.Algorithm) cells.get(3).spec().orElseThrow().scoring();
+    assertEquals("avg_val", last.settings().text("answer_function"));
+    assertEquals(3, last.settings().whole("samples"));
+    String head = "tasks: induction\nalgorithms: ";
+    assertTrue(
+        refused(head + "{preset: mse-adc}")
+            .contains("line 2, column 22: unknown preset \"mse-adc\": did you mean \"mse-acdc\""));
+    assertTrue(
+        refused(head + "{preset: mse-acdc, algorithm: eap}")
+            .contains("algorithm=eap has no such preset; it is one of algorithm=acdc"));
+  }
+
+  @Test
+  void theFilesOfTheDocumentationAreRead() throws IOException {
+    Path page = Path.of(System.getProperty("basedir", ""), "docs/experiments.md");
+    String[] blocks = Files.readString(page).split("```yaml\n");
+    assertEquals(3, blocks.length);
+    List<String> files =
+        java.util.Arrays.stream(blocks).skip(1).map(b -> b.substring(0, b.indexOf("```"))).toList();
+    List<Cell> first =
+        parse(files.get(0))
+            .cells(
+                task -> {
+                  throw new DataException("no model");
+                });
+    // ablations × algorithms with the baseline: at induction random has three seeds, others one
+    assertEquals(2 * (4 + 3) + 2 * 2 * 3 * 5, first.size());
+    assertEquals(2, parse(files.get(1)).tasks().size());
+    Matcher example = Pattern.compile("--only '(.*)'").matcher(Files.readString(page));
+    assertTrue(example.find());
+    assertEquals(2, Cells.only(first, example.group(1)).size());
+  }
+
+  /** The schema has the fields that the reader reads. */
+  @Test
+  void theSchemaHasTheFieldsOfTheReader() throws IOException {
+    JsonNode schema = new ObjectMapper().readTree(ExperimentSpec.schema());
+    assertEquals(
+        new TreeSet<>(ExperimentFields.experimentNames()), names(schema.get("properties")));
+    JsonNode definitions = schema.get("definitions");
+    Set<String> task = new TreeSet<>();
+    TaskProvider.catalogue().forEach(t -> task.addAll(ExperimentFields.taskNames(t.settings())));
+    assertEquals(task, names(definitions.get("task").get("anyOf").get(1).get("properties")));
+    int i = 2; // behind the keys of algorithms and presets
+    for (PruneAlgorithmProvider a : PruneAlgorithmProvider.catalogue()) {
+      Set<String> fields = new TreeSet<>(ExperimentFields.algorithmNames(a.settings()));
+      if (a.presets().isEmpty()) {
+        fields.remove("preset");
+      }
+      assertEquals(
+          fields, names(definitions.get("algorithm").get("anyOf").get(i++).get("properties")));
+    }
+    for (JsonNode reference : schema.findValues("$ref")) {
+      String name = reference.asText().substring("#/definitions/".length()).replace("%20", " ");
+      assertTrue(definitions.has(name), name);
+    }
+  }
+
+  private static Set<String> names(JsonNode object) {
+    Set<String> names = new TreeSet<>();
+    object.fieldNames().forEachRemaining(names::add);
+    return names;
   }
 
   private static List<String> numbers(int from, int to) {

@@ -2,6 +2,7 @@ package io.autocircuit.prune;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
@@ -87,10 +88,33 @@ class AnswerNumbersTest {
             .filter(m -> m.inapplicable(List.of(batch())).isEmpty())
             .map(Metric::key)
             .toList();
-    assertEquals(List.of("kl_div", "corrupt_kl_div"), applicable);
+    assertEquals(List.of("kl_div", "corrupt_kl_div", "answer_mse"), applicable);
     assertEquals(
         "looks up answers that are tokens, and these are numbers",
         Metric.CORRECT_ANSWER_PERCENT.inapplicable(List.of(batch())).orElseThrow());
+  }
+
+  @Test
+  void theMetricIsTheSameError() {
+    double third = 1.0 / 3 - 1;
+    double[] byHand = {(0.25 * 0.25 + 0.5 * 0.5) / 2, (third * third + 4 * 4) / 2};
+    try (TensorScope scope = new TensorScope()) {
+      Tensor outputs = Tensors.of(ScalarType.Double, new float[] {.25f, 1, 1, 2}, 2, 2, 1);
+      Metric.Outputs full = new Metric.Outputs(batch(), outputs, outputs);
+      assertArrayEquals(byHand, Metric.ANSWER_MSE.perPrompt(outputs, full), 1e-15);
+    }
+    assertEquals(2, Metric.ANSWER_MSE.combine(new double[] {1, 3}, new double[] {0, 0}));
+    assertTrue(Metric.ANSWER_MSE.lowerIsBetter());
+  }
+
+  @Test
+  void itSaysThatAnswersAreTokens() {
+    PromptBatch ids =
+        new PromptBatch(
+            TOKENS, TOKENS, new int[][][] {{{3}}, {{1}}}, new int[2][1][0], new int[] {0, 1});
+    assertEquals(
+        "compares outputs with answers that are numbers, and these are tokens",
+        Metric.ANSWER_MSE.inapplicable(List.of(ids)).orElseThrow());
   }
 
   private static MaskGradient gradient() {

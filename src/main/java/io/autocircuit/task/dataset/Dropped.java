@@ -28,14 +28,11 @@ public record Dropped(String what, int count, List<String> examples) {
   /**
    * For people, on one line.
    *
-   * @return such as {@code 12 names that are not one token: Leonardo, …}
+   * @return such as {@code names that are not one token: 12 (Leonardo, …)}
    */
   @Override
   public String toString() {
-    return count
-        + " "
-        + what
-        + (examples.isEmpty() ? "" : ": " + String.join(", ", examples))
-        + (!examples.isEmpty() && examples.size() < count ? ", …" : "");
+    String shown = String.join(", ", examples) + (examples.size() < count ? ", …" : "");
+    return what + ": " + count + (examples.isEmpty() ? "" : " (" + shown + ")");
   }
 }
