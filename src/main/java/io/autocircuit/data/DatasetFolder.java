@@ -61,12 +61,16 @@ final class DatasetFolder {
     if (!Files.isDirectory(place)) {
       return List.of(place);
     }
+    if (Files.exists(place.resolve("config.json"))) {
+      throw new DataException(
+          "file=" + place + " is a directory of a model, not of prompts; give a prompt file");
+    }
     Map<String, List<Path>> splits = splits(place);
     if (splits.isEmpty()) {
       throw new DataException(
           "file="
               + place
-              + " is a folder without files that end in "
+              + " is a directory without files that end in "
               + String.join(", ", FORMS)
               + "; give a prompt file, or a folder that has some");
     }

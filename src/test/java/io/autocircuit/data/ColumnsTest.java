@@ -144,9 +144,13 @@ class ColumnsTest {
           e.getMessage().startsWith("file=" + file + ": Parquet is not read"), e.getMessage());
       assertTrue(e.getMessage().contains("to_json("), e.getMessage());
     }
+    write("model/config.json", "{}");
+    DataException model =
+        assertThrows(DataException.class, () -> PromptDataset.read(folder.resolve("model")));
+    assertTrue(model.getMessage().contains("is a directory of a model"), model.getMessage());
     Path empty = Files.createDirectory(folder.resolve("empty"));
     DataException e = assertThrows(DataException.class, () -> PromptDataset.read(empty));
-    assertTrue(e.getMessage().contains("is a folder without files"), e.getMessage());
+    assertTrue(e.getMessage().contains("is a directory without files"), e.getMessage());
   }
 
   @Test
