@@ -8,7 +8,11 @@ import picocli.CommandLine.Command;
     name = "dataset",
     mixinStandardHelpOptions = true,
     description = "Makes prompt files, says what they are like, and filters them.",
-    subcommands = {DatasetGenerateCommand.class})
+    subcommands = {
+      DatasetGenerateCommand.class,
+      DatasetCheckCommand.class,
+      DatasetFilterCommand.class
+    })
 final class DatasetCommand implements Runnable {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 

@@ -4,6 +4,7 @@ import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Output;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
+import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
@@ -68,6 +69,9 @@ final class DiscoverCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (input.run == null && usage(() -> options().each().size() > 1)) {
+      return sweep();
+    }
     RunSpec wanted =
         usage(
             () -> {
@@ -85,6 +89,31 @@ final class DiscoverCommand implements Callable<Integer> {
       discover(run, on);
     }
     return 0;
+  }
+
+  /** Several algorithms or ablations: an experiment. */
+  private int sweep() {
+    List<Cell> cells =
+        usage(
+            () -> {
+              check();
+              return options().each().stream().map(RunOptions::cell).toList();
+            });
+    Run.Means means =
+        new Run.Means(
+            Optional.of(device.choose()),
+            Optional.ofNullable(input.threads),
+            Optional.ofNullable(input.memory).map(MemoryBudget::parse));
+    return new Sweep(
+            "Circuits of " + options().taskName(),
+            cells,
+            output.out,
+            means,
+            Optional.empty(),
+            true,
+            SweepWorkers.NONE,
+            "the same command")
+        .run(spec.commandLine().getOut(), spec.commandLine().getErr());
   }
 
   private RunOptions options() {
@@ -238,6 +267,9 @@ final class DiscoverCommand implements Callable<Integer> {
     if (input.randomWeights != null && input.task != null && !random(input.task)) {
       throw usage("--random-weights belongs to --task random; give one of the two options");
     }
+    if (given("--columns") && input.dataset == null) {
+      throw usage("--columns says what the columns of --dataset hold; give --dataset too");
+    }
     if (given("--random-prompts") && (!random || input.dataset != null)) {
       throw usage("--random-prompts needs --random-weights, and no --dataset");
     }
@@ -255,12 +287,16 @@ final class DiscoverCommand implements Callable<Integer> {
         throw usage("give " + option + " or --scores, not both: saved scores are only judged");
       }
     }
-    PruneAlgorithmProvider algorithm = chosen();
-    if (algorithm == null) {
+    if (scoring.scores != null) {
       algorithms.requireAllowed(parsed());
-    } else if (algorithm.needsOfficial() && options().official().isEmpty()) {
-      throw usage(
-          "--algorithm " + algorithm.key() + " needs --official FILE, or --circuit of a task");
+      return;
+    }
+    for (RunOptions one : options().each()) {
+      PruneAlgorithmProvider algorithm = one.algorithm();
+      if (algorithm.needsOfficial() && one.official().isEmpty()) {
+        throw usage(
+            "--algorithm " + algorithm.key() + " needs --official FILE, or --circuit of a task");
+      }
     }
   }
 

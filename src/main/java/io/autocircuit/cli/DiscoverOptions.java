@@ -74,6 +74,14 @@ final class DiscoverOptions {
     Path dataset;
 
     @Option(
+        names = "--columns",
+        paramLabel = "NAME=COLUMN,…",
+        description =
+            "Which columns of --dataset hold what: clean=, corrupt=, answers=, wrong_answers=; split="
+                + " of a folder; or a preset: mib-ioi, mib-mcqa, mib-arc-easy, mib-arc-challenge.")
+    String columns;
+
+    @Option(
         names = "--random-prompts",
         paramLabel = "NxT",
         defaultValue = "32x16",
@@ -183,8 +191,8 @@ final class DiscoverOptions {
         defaultValue = "eap",
         completionCandidates = EntryOptions.Algorithms.class,
         description =
-            "What scores the edges: ${COMPLETION-CANDIDATES}; see 'list algorithms' (default:"
-                + " ${DEFAULT-VALUE}).")
+            "What scores the edges: ${COMPLETION-CANDIDATES}; see 'list algorithms'; several, parted"
+                + " by commas, are an experiment (default: ${DEFAULT-VALUE}).")
     String algorithm;
 
     @Option(
@@ -230,7 +238,8 @@ final class DiscoverOptions {
         paramLabel = "KIND",
         description =
             "What ablated sources are replaced by when circuits are judged and, unless"
-                + " --score-ablation says otherwise, when edges are scored; see 'list ablations'."
+                + " --score-ablation says otherwise, when edges are scored; see 'list ablations';"
+                + " several, parted by commas, are an experiment."
                 + " Default: resample.")
     String ablation;
 
@@ -249,6 +258,20 @@ final class DiscoverOptions {
         description =
             "A circuit that the task knows instead, or none; see 'list tasks'. Default: its first.")
     String circuit;
+
+    /** The same options for one algorithm and ablation of several. */
+    Scoring of(String oneAlgorithm, String oneAblation) {
+      Scoring one = new Scoring();
+      one.algorithm = oneAlgorithm;
+      one.ablation = oneAblation;
+      one.preset = preset;
+      one.scores = scores;
+      one.separateQkv = separateQkv;
+      one.tokenPositions = tokenPositions;
+      one.official = official;
+      one.circuit = circuit;
+      return one;
+    }
   }
 
   /** Circuits and metrics. */

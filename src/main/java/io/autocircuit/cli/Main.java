@@ -34,6 +34,8 @@ import picocli.CommandLine.Command;
       ExperimentCommand.class,
       ResultsCommand.class,
       DatasetCommand.class,
+      ExportCommand.class,
+      CompareCommand.class,
       ListCommand.class,
       ReferenceCommand.class,
       BenchCommand.class,
@@ -64,7 +66,7 @@ public final class Main implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "no command given; commands: discover, experiment, results, dataset, list, reference, bench, bench-compare, selftest, train-induction");
+        "no command given; commands: discover, experiment, results, export, compare, dataset, list, reference, bench, bench-compare, selftest, train-induction");
   }
 
   /** First words with which nothing native is needed. */
@@ -78,7 +80,9 @@ public final class Main implements Runnable {
           "list",
           "reference",
           "results",
-          "bench-compare");
+          "bench-compare",
+          "export",
+          "compare");
 
   /**
    * Runs the command line and ends the process with its exit code.
@@ -129,6 +133,7 @@ public final class Main implements Runnable {
     register(line, PatchType.values(), PatchType::key);
     register(line, Precision.values(), Precision::key);
     register(line, OutputSlice.values(), OutputSlice::key);
+    register(line, ExportCommand.Format.values(), ExportCommand.Format::key);
     register(line, TableFormat.values(), TableFormat::key);
     line.registerConverter(
         ListCommand.What.class,

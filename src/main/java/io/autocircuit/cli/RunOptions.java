@@ -5,7 +5,9 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
+import io.autocircuit.data.Columns;
 import io.autocircuit.experiment.CatalogueTask;
+import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.OfficialSource;
 import io.autocircuit.experiment.PromptSource;
@@ -30,12 +32,15 @@ import io.autocircuit.task.RandomTask;
 import io.autocircuit.task.TaskDefaults;
 import io.autocircuit.task.TaskProvider;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
 
@@ -112,7 +117,8 @@ record RunOptions(
           spec.withPrompts(
               spec.prompts()
                   .withSource(
-                      new PromptSource.File(new StoredFile(input.dataset, f.file().sha256()))));
+                      new PromptSource.File(
+                          new StoredFile(input.dataset, f.file().sha256()), f.columns())));
     }
     if (scoring.scores != null) {
       if (!(spec.scoring() instanceof RunSpec.Saved s)) {
@@ -140,6 +146,58 @@ record RunOptions(
             + " has "
             + what
             + "; leave it away");
+  }
+
+  /** The algorithms that were typed, parted by commas. */
+  private List<String> algorithmKeys() {
+    return List.of(scoring.algorithm.split(",", -1));
+  }
+
+  /** The ablations that were typed, parted by commas; one that is null where none was. */
+  private List<String> ablationKeys() {
+    return scoring.ablation == null
+        ? Collections.singletonList(null)
+        : List.of(scoring.ablation.split(",", -1));
+  }
+
+  /** These options for each algorithm and ablation that was typed. */
+  List<RunOptions> each() {
+    List<RunOptions> all = new ArrayList<>();
+    for (String algorithm : algorithmKeys()) {
+      for (String ablation : ablationKeys()) {
+        all.add(
+            new RunOptions(
+                input, scoring.of(algorithm, ablation), judging, algorithms, tasks, parsed));
+      }
+    }
+    return all;
+  }
+
+  /**
+   * These options, for one algorithm and ablation, as a cell of an experiment.
+   *
+   * @return a cell with a run
+   */
+  Cell cell() {
+    RunSpec spec = spec();
+    String title =
+        scoring.preset == null ? algorithm().title() : algorithm().preset(scoring.preset).title();
+    SortedMap<String, String> at = new TreeMap<>();
+    at.put("task", taskName());
+    at.put("algorithm", algorithm().key());
+    at.put("label", title);
+    at.put("ablation", spec.judging().runs().ablation().key());
+    at.put("patch_type", spec.judging().runs().patchType().key());
+    at.put("seed", String.valueOf(spec.seed()));
+    return new Cell(taskName(), algorithm().key(), title, at, Optional.of(spec), Optional.empty());
+  }
+
+  /** What the model and the prompts are called in an experiment. */
+  String taskName() {
+    if (input.dataset != null) {
+      return String.valueOf(input.dataset.getFileName()).replaceFirst("\\.[a-z]+$", "");
+    }
+    return task(input);
   }
 
   private RunSpec typed() {
@@ -206,7 +264,8 @@ record RunOptions(
 
   private PromptSource source() {
     if (input.dataset != null) {
-      return PromptSource.at(input.dataset);
+      return PromptSource.at(
+          input.dataset, input.columns == null ? Columns.NONE : Columns.parse(input.columns));
     }
     return switch (task(input)) {
       case EmbeddedTask.NAME -> PromptSource.embedded();

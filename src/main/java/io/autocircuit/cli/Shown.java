@@ -10,10 +10,15 @@ final class Shown {
   /** A prompt or an answer. */
   static String prompt(Wording wording) {
     if (wording instanceof Wording.Text text) {
-      return '"' + text.text().replace("\n", "\\n") + '"';
+      return quoted(text.text());
     }
     return wording instanceof Wording.Ids tokens
         ? Arrays.toString(tokens.ids())
         : String.valueOf(((Wording.Value) wording).value());
+  }
+
+  /** A text. */
+  static String quoted(String text) {
+    return '"' + text.replace("\n", "\\n") + '"';
   }
 }

@@ -18,6 +18,9 @@ import java.util.concurrent.TimeUnit;
  * @param memory native memory of each process, in bytes
  */
 record SweepWorkers(int count, boolean helper, List<String> command, int threads, long memory) {
+  /** This process alone. */
+  static final SweepWorkers NONE = new SweepWorkers(1, false, List.of(), 1, Long.MAX_VALUE);
+
   /** The word that makes a process a helper. */
   static final String HELPER = "--helper";
 

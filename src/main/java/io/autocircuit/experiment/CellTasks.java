@@ -103,12 +103,15 @@ final class CellTasks {
       Settings settings,
       String name,
       SortedMap<String, String> coordinates) {
-    TaskDefaults usual = entry.map(e -> e.defaults(settings)).orElse(TaskDefaults.USUAL);
+    TaskDefaults usual = TaskDefaults.USUAL;
     ModelSource model = MISSING;
     PromptSource prompts = PromptSource.embedded();
+    Optional<OfficialSource> official = Optional.empty();
     Optional<String> refusal = Optional.empty();
     try {
+      usual = entry.map(e -> e.defaults(settings)).orElse(usual);
       prompts = prompts(task, entry, settings);
+      official = official(task, prompts);
       model = model(task, entry, settings);
     } catch (IllegalArgumentException | DataException e) {
       refusal = Optional.of(e.getMessage());
@@ -128,8 +131,9 @@ final class CellTasks {
                     options.flag("pad", false),
                     options.whole("batch_size", RunPrompts.BATCH_SIZE),
                     new PromptSplit(
-                        options.whole("train", usual.train()),
-                        options.whole("test", usual.test()),
+                        // a task cannot know how many prompts a file has
+                        options.whole("train", task.dataset().isPresent() ? 0 : usual.train()),
+                        options.whole("test", task.dataset().isPresent() ? 0 : usual.test()),
                         options.flag("shuffle", true))))
             .withJudging(
                 new RunJudging(
@@ -144,7 +148,7 @@ final class CellTasks {
                         .value("slice")
                         .map(s -> OutputSlice.of((String) s))
                         .orElse(usual.slice())))
-            .withOfficial(official(task, prompts));
+            .withOfficial(official);
     return new Chosen(
         name, coordinates, base, refusal, task.graph().or(experiment.graph()).graphs(usual));
   }

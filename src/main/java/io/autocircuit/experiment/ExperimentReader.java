@@ -7,6 +7,7 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.experiment.Marked.Field;
 import io.autocircuit.experiment.Marked.Items;
 import io.autocircuit.experiment.Marked.Scalar;
+import io.autocircuit.files.DataException;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.Metric;
@@ -257,20 +258,27 @@ final class ExperimentReader {
       }
     }
     List<String> known = new ArrayList<>();
-    entry.ifPresent(
-        e -> {
-          Map<String, Object> first = new TreeMap<>();
-          grid.forEach((name, some) -> first.put(name, some.get(0)));
-          e.circuits(Settings.of(e.settings(), first)).stream()
-              .map(KnownCircuit::key)
-              .forEach(known::add);
-        });
+    try {
+      entry.ifPresent(e -> known.addAll(circuits(e, grid)));
+    } catch (IllegalArgumentException | DataException e) {
+      mistakes.add(node.place(), "circuit=" + circuit.get() + ": " + e.getMessage());
+      return;
+    }
     known.add(OfficialSource.NONE);
     if (!known.contains(circuit.get())) {
       mistakes.add(
           node.place(),
           new UnknownNameException("circuit", (String) circuit.get(), known).getMessage());
     }
+  }
+
+  /** The keys of the circuits that a task knows, with the first of each of its values. */
+  private static List<String> circuits(TaskProvider task, SortedMap<String, List<Object>> grid) {
+    Map<String, Object> first = new TreeMap<>();
+    grid.forEach((name, some) -> first.put(name, some.get(0)));
+    return task.circuits(Settings.of(task.settings(), first)).stream()
+        .map(KnownCircuit::key)
+        .toList();
   }
 
   private static Optional<Path> path(Settings own, String name) {

@@ -45,18 +45,6 @@ public record AreaUnderCurve(boolean logX, boolean logY, double floor) {
   public static final AreaUnderCurve LINEAR = new AreaUnderCurve(false, false, 1);
 
   /**
-   * The axes on which a metric is drawn, with AutoCircuit's smallest values: 0.01 nats for the
-   * divergence from the full model, 1e-6 for other metrics with a logarithmic axis.
-   *
-   * @param metric what was measured
-   * @return its areas
-   */
-  public static AreaUnderCurve axesOf(Metric metric) {
-    return new AreaUnderCurve(
-        metric.logX(), metric.logY(), metric.key().equals(Metric.KL_DIV.key()) ? 1e-2 : 1e-6);
-  }
-
-  /**
    * The area; negative when the curve runs below its start.
    *
    * @param points in any order; one of them at 0 edges

@@ -7,6 +7,7 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
 import io.autocircuit.patch.Ablation;
 import java.util.List;
+import java.util.OptionalDouble;
 
 /** {@code acdc}: {@link Acdc}. */
 public final class AcdcProvider implements PruneAlgorithmProvider {
@@ -65,6 +66,12 @@ public final class AcdcProvider implements PruneAlgorithmProvider {
   @Override
   public List<Preset> presets() {
     return PublishedPresets.ACDC;
+  }
+
+  /** A part of a pass for each edge and threshold. */
+  @Override
+  public OptionalDouble passes(Settings settings, int edges) {
+    return OptionalDouble.of(0.3 * edges * settings.numbers("tau").size());
   }
 
   @Override

@@ -5,6 +5,7 @@ import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.stream.Stream;
 
 /** {@code eap}: {@link MaskGradient} at one mask value. */
@@ -56,6 +57,12 @@ public final class EapProvider implements PruneAlgorithmProvider {
   @Override
   public List<Preset> presets() {
     return PublishedPresets.EAP;
+  }
+
+  /** Ablation values, a forward and a backward pass. */
+  @Override
+  public OptionalDouble passes(Settings settings, int edges) {
+    return OptionalDouble.of(3.5);
   }
 
   @Override

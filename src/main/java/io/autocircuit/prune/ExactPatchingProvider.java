@@ -4,6 +4,7 @@ import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
 import java.util.List;
+import java.util.OptionalDouble;
 
 /** {@code exact}: {@link ExactPatching}. */
 public final class ExactPatchingProvider implements PruneAlgorithmProvider {
@@ -41,6 +42,12 @@ public final class ExactPatchingProvider implements PruneAlgorithmProvider {
   @Override
   public boolean usesSeed() {
     return false;
+  }
+
+  /** A part of a pass for each edge. */
+  @Override
+  public OptionalDouble passes(Settings settings, int edges) {
+    return OptionalDouble.of(0.4 * edges);
   }
 
   @Override

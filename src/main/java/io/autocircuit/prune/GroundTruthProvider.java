@@ -2,6 +2,7 @@ package io.autocircuit.prune;
 
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
+import java.util.OptionalDouble;
 
 /** {@code ground-truth}: {@link GroundTruth} of the run's official circuit. */
 public final class GroundTruthProvider implements PruneAlgorithmProvider {
@@ -36,6 +37,12 @@ public final class GroundTruthProvider implements PruneAlgorithmProvider {
   @Override
   public boolean usesSeed() {
     return false;
+  }
+
+  /** Runs nothing. */
+  @Override
+  public OptionalDouble passes(Settings settings, int edges) {
+    return OptionalDouble.of(0);
   }
 
   @Override

@@ -5,6 +5,7 @@ import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.stream.Stream;
 
 /** {@code ig}: {@link MaskGradient} at several mask values. */
@@ -58,6 +59,12 @@ public final class IntegratedGradientsProvider implements PruneAlgorithmProvider
   @Override
   public List<Preset> presets() {
     return PublishedPresets.INTEGRATED_GRADIENTS;
+  }
+
+  /** As many gradients as mask values. */
+  @Override
+  public OptionalDouble passes(Settings settings, int edges) {
+    return OptionalDouble.of(1 + 2.5 * settings.whole("samples"));
   }
 
   @Override

@@ -2,6 +2,7 @@ package io.autocircuit.prune;
 
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
+import java.util.OptionalDouble;
 
 /** {@code random}: {@link RandomScores} of the run's seed. */
 public final class RandomScoresProvider implements PruneAlgorithmProvider {
@@ -26,6 +27,12 @@ public final class RandomScoresProvider implements PruneAlgorithmProvider {
   @Override
   public Source source() {
     return Source.OURS;
+  }
+
+  /** Runs nothing. */
+  @Override
+  public OptionalDouble passes(Settings settings, int edges) {
+    return OptionalDouble.of(0);
   }
 
   @Override

@@ -7,6 +7,7 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
 import io.autocircuit.patch.Ablation;
 import java.util.List;
+import java.util.OptionalDouble;
 
 /** {@code sp}: {@link SubnetworkProbing}. */
 public final class SubnetworkProbingProvider implements PruneAlgorithmProvider {
@@ -76,6 +77,12 @@ public final class SubnetworkProbingProvider implements PruneAlgorithmProvider {
   @Override
   public List<Preset> presets() {
     return PublishedPresets.SUBNETWORK_PROBING;
+  }
+
+  /** A forward and a backward pass with masks for each epoch. */
+  @Override
+  public OptionalDouble passes(Settings settings, int edges) {
+    return OptionalDouble.of(3.0 * settings.whole("epochs"));
   }
 
   @Override

@@ -105,7 +105,7 @@ final class ExperimentTree {
         m.logX(),
         m.logY(),
         m.lowerIsBetter(),
-        Optional.of(AreaUnderCurve.axesOf(m)));
+        Optional.of(AreaUnderCurve.of(m)));
   }
 
   private ObjectNode tree() {

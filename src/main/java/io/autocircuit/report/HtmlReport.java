@@ -122,6 +122,9 @@ public final class HtmlReport {
           .add(edge.seqIdx())
           .add(Page.number(edge.score()));
     }
+    for (NodeInfo node : data.nodes()) { // also those without a drawn edge: the grid has all
+      index(indices, ReportData.drawnNode(node.name(), layers));
+    }
     ArrayNode nodes = root.putArray("nodes");
     indices.keySet().forEach(name -> nodes.addArray().add(name).add(layers.get(name)));
     root.put("scoredEdges", data.edges().size());

@@ -259,7 +259,8 @@ public record ReportData(
     return head(name).filter(layers::containsKey).orElse(name);
   }
 
-  private static Optional<String> head(String name) {
+  /** The head of a Q, K or V input. */
+  static Optional<String> head(String name) {
     return name.endsWith(".Q") || name.endsWith(".K") || name.endsWith(".V")
         ? Optional.of(name.substring(0, name.length() - 2))
         : Optional.empty();

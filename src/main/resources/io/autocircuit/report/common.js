@@ -167,6 +167,82 @@ const ac = (() => {
     return element("span", { className: "save" }, button("SVG", saveSvg), button("PNG", savePng));
   };
 
+  // ---- tables -----------------------------------------------------------------------------
+  // columns: { title, numeric, value(row) for order and CSV, text(row), node(row) }
+
+  const collator = new Intl.Collator("en", { numeric: true });
+  const missing = (v) => v === null || v === undefined || v === "" || Number.isNaN(v);
+  const table = ({ name, columns, rows, sorted = false, filter = false }) => {
+    const view = { column: null, descending: false, needle: "", shown: 50 };
+    const body = element("tbody");
+    const more = element("button", { type: "button" });
+    const note = element("p", { className: "note" });
+    note.setAttribute("aria-live", "polite");
+    const textOf = (column, row) => (column.text ? column.text(row) : column.numeric
+      ? (missing(column.value(row)) ? "–" : number(column.value(row))) : String(column.value(row) ?? ""));
+    const draw = () => {
+      const matching = rows.filter((row) => !view.needle ||
+        columns.some((column) => textOf(column, row).toLowerCase().includes(view.needle)));
+      if (view.column) {
+        matching.sort((a, b) => {
+          const [x, y] = [view.column.value(a), view.column.value(b)];
+          if (missing(x) || missing(y)) return missing(x) - missing(y);
+          const order = typeof x === "number" ? x - y : collator.compare(x, y);
+          return view.descending ? -order : order;
+        });
+      }
+      columns.forEach((column) => column.head.setAttribute("aria-sort", column !== view.column ? "none"
+        : view.descending ? "descending" : "ascending"));
+      body.replaceChildren(...matching.slice(0, view.shown).map((row) => element("tr", {},
+        ...columns.map((column) => element("td", { className: column.numeric ? "numeric" : "" },
+          column.node ? column.node(row) : textOf(column, row))))));
+      const left = matching.length - view.shown;
+      more.hidden = left <= 0;
+      more.textContent = "Show " + Math.min(left, 200) + " more";
+      note.hidden = !view.needle;
+      note.textContent = plural(matching.length, "row") + " of " + count(rows.length) + " match.";
+    };
+    const head = element("tr");
+    for (const column of columns) {
+      const button = element("button", { type: "button", textContent: column.title });
+      button.addEventListener("click", () => {
+        view.descending = view.column === column && !view.descending;
+        view.column = column;
+        draw();
+      });
+      column.head = element("th", { scope: "col", className: column.numeric ? "numeric" : "" },
+        sorted ? button : column.title);
+      head.append(column.head);
+    }
+    more.addEventListener("click", () => {
+      view.shown += 200;
+      draw();
+    });
+    const save = element("button", { type: "button", className: "small", textContent: "CSV" });
+    save.setAttribute("aria-label", "Save the table “" + name + "” as CSV");
+    save.addEventListener("click", () => download(slug(name) + ".csv", "text/csv",
+      csv([columns.map((column) => column.title),
+        ...rows.map((row) => columns.map((column) => column.value(row)))])));
+    const controls = element("div", { className: "table-tools" });
+    if (filter) {
+      const box = element("input", { type: "search", placeholder: "Filter", autocomplete: "off" });
+      box.setAttribute("aria-label", "Filter the table “" + name + "”");
+      box.addEventListener("input", () => {
+        view.needle = box.value.trim().toLowerCase();
+        view.shown = 50;
+        draw();
+      });
+      controls.append(box);
+    }
+    controls.append(save);
+    const grid = element("table", { className: sorted ? "edges" : "numbers" },
+      element("caption", { className: "unseen", textContent: name }), element("thead", {}, head), body);
+    draw();
+    return element("div", { className: "table" }, controls, note,
+      element("div", { className: "scroll" }, grid), more);
+  };
+
   return { byId, element, count, number, plural, power, tip, colours, tooltipStyle, font, linear, ticks,
-    sizeScale, valueScale, exact, slug, quote, csv, download, drawn, saveSvg, savePng, pictureButtons };
+    sizeScale, valueScale, exact, slug, quote, csv, download, drawn, saveSvg, savePng, pictureButtons,
+    table };
 })();

@@ -1,6 +1,6 @@
 (() => {
   const { byId, element, count, number, plural, tip, colours, tooltipStyle, font, linear, sizeScale,
-    valueScale, exact, slug, csv, download, drawn, pictureButtons } = ac;
+    valueScale, drawn, pictureButtons, table } = ac;
   const data = JSON.parse(byId("report-data").textContent);
   const num = (v) => (v === null || v === undefined ? NaN : Number(v));
   const known = (v) => Number.isFinite(v);
@@ -69,81 +69,6 @@
       if (facet.values.length > 1) hash.set(facet.key, facet.values[state.values[i]]);
     });
     history.replaceState(null, "", "#" + hash);
-  };
-
-  // ---- tables -----------------------------------------------------------------------------
-  // columns: { title, numeric, value(row) for order and CSV, text(row), node(row) }
-
-  const collator = new Intl.Collator("en", { numeric: true });
-  const missing = (v) => v === null || v === undefined || v === "" || Number.isNaN(v);
-  const table = ({ name, columns, rows, sorted = false, filter = false }) => {
-    const view = { column: null, descending: false, needle: "", shown: 50 };
-    const body = element("tbody");
-    const more = element("button", { type: "button" });
-    const note = element("p", { className: "note" });
-    note.setAttribute("aria-live", "polite");
-    const textOf = (column, row) => (column.text ? column.text(row) : column.numeric
-      ? (missing(column.value(row)) ? "–" : number(column.value(row))) : String(column.value(row) ?? ""));
-    const draw = () => {
-      const matching = rows.filter((row) => !view.needle ||
-        columns.some((column) => textOf(column, row).toLowerCase().includes(view.needle)));
-      if (view.column) {
-        matching.sort((a, b) => {
-          const [x, y] = [view.column.value(a), view.column.value(b)];
-          if (missing(x) || missing(y)) return missing(x) - missing(y);
-          const order = typeof x === "number" ? x - y : collator.compare(x, y);
-          return view.descending ? -order : order;
-        });
-      }
-      columns.forEach((column) => column.head.setAttribute("aria-sort", column !== view.column ? "none"
-        : view.descending ? "descending" : "ascending"));
-      body.replaceChildren(...matching.slice(0, view.shown).map((row) => element("tr", {},
-        ...columns.map((column) => element("td", { className: column.numeric ? "numeric" : "" },
-          column.node ? column.node(row) : textOf(column, row))))));
-      const left = matching.length - view.shown;
-      more.hidden = left <= 0;
-      more.textContent = "Show " + Math.min(left, 200) + " more";
-      note.hidden = !view.needle;
-      note.textContent = plural(matching.length, "row") + " of " + count(rows.length) + " match.";
-    };
-    const head = element("tr");
-    for (const column of columns) {
-      const button = element("button", { type: "button", textContent: column.title });
-      button.addEventListener("click", () => {
-        view.descending = view.column === column && !view.descending;
-        view.column = column;
-        draw();
-      });
-      column.head = element("th", { scope: "col", className: column.numeric ? "numeric" : "" },
-        sorted ? button : column.title);
-      head.append(column.head);
-    }
-    more.addEventListener("click", () => {
-      view.shown += 200;
-      draw();
-    });
-    const save = element("button", { type: "button", className: "small", textContent: "CSV" });
-    save.setAttribute("aria-label", "Save the table “" + name + "” as CSV");
-    save.addEventListener("click", () => download(slug(name) + ".csv", "text/csv",
-      csv([columns.map((column) => column.title),
-        ...rows.map((row) => columns.map((column) => column.value(row)))])));
-    const controls = element("div", { className: "table-tools" });
-    if (filter) {
-      const box = element("input", { type: "search", placeholder: "Filter", autocomplete: "off" });
-      box.setAttribute("aria-label", "Filter the table “" + name + "”");
-      box.addEventListener("input", () => {
-        view.needle = box.value.trim().toLowerCase();
-        view.shown = 50;
-        draw();
-      });
-      controls.append(box);
-    }
-    controls.append(save);
-    const grid = element("table", { className: sorted ? "edges" : "numbers" },
-      element("caption", { className: "unseen", textContent: name }), element("thead", {}, head), body);
-    draw();
-    return element("div", { className: "table" }, controls, note,
-      element("div", { className: "scroll" }, grid), more);
   };
 
   // ---- panels: a plot with its buttons and its numbers, drawn when it comes into view -------
@@ -237,6 +162,20 @@
     (s.greatest > s.least ? " (" + number(s.least) + " to " + number(s.greatest) + ")" : ""));
   const seedsText = (n) => (n > 1 ? "mean of " + plural(n, "seed") : "");
 
+  // Later lines are thinner, so that of equal ones each can be seen.
+  const widthOf = (i, n) => (n < 2 ? 2 : 3.5 - 1.75 * i / (n - 1));
+  // Which points have a mark: the first, the last, and those with room between.
+  const spaced = (places) => {
+    const room = (places[places.length - 1] - places[0]) / 24;
+    let last = -Infinity;
+    return places.map((at, i) => {
+      const mark = i === 0 || i === places.length - 1 || (at - last >= room &&
+        places[places.length - 1] - at >= room);
+      if (mark) last = at;
+      return mark;
+    });
+  };
+
   // ---- a metric over circuit sizes ----------------------------------------------------------
 
   const curvePanel = (group, m) => {
@@ -267,16 +206,20 @@
           : []))) },
       xAxis: axisOf(c, x, below("Circuit edges")),
       yAxis: axisOf(c, y, { scale: true }),
-      series: lines.filter((line) => shows(line.label)).flatMap((line) => {
+      series: lines.filter((line) => shows(line.label)).flatMap((line, k, drawnLines) => {
         const single = line.single;
-        const points = line.points.map((point) => ({ value: [x.to(point[0]), y.to(point[1])], point }));
+        const places = line.points.map((point) => x.to(point[0]));
+        const marked = single ? places.map(() => true) : spaced(places);
+        const points = line.points.map((point, i) => ({ value: [places[i], y.to(point[1])], point,
+          ...(marked[i] ? {} : { symbolSize: 0 }) }));
         const band = line.points.filter((p) => p.length > 2);
         const result = [{ type: single ? "scatter" : "line", name: nameOf(line.label), data: points,
           symbol: looks[line.label].baseline && !single ? "none" : symbolOf(line.label, single),
           symbolSize: single ? 10 : looks[line.label].baseline ? 4 : 7, clip: false,
           z: looks[line.label].baseline ? 2 : 3, showAllSymbol: true,
           itemStyle: markStyle(line.label, c, single), color: colourOf(line.label, c),
-          lineStyle: { width: 2, color: colourOf(line.label, c), type: looks[line.label].dash } }];
+          lineStyle: { width: widthOf(k, drawnLines.length), color: colourOf(line.label, c),
+            type: looks[line.label].dash } }];
         if (!single && band.some((p) => p[3] > p[2])) {
           result.unshift({ type: "custom", silent: true, data: [[0, 0]], z: 1, tooltip: { show: false },
             encode: { x: [], y: [] }, clip: true, renderItem: (params, api) => ({ type: "polygon",
@@ -405,11 +348,11 @@
         p.data.cell.seed)) },
       xAxis: axisOf(c, linear, { min: 0, max: 1, ...below("False positive rate") }),
       yAxis: axisOf(c, linear, { min: 0, max: 1, ...aside("") }),
-      series: [straight(c, [0, 0], [1, 1]), ...measured.filter((cell) => shows(cell.label)).map((cell) => ({
+      series: [straight(c, [0, 0], [1, 1]), ...measured.filter((cell) => shows(cell.label)).map((cell, k, all) => ({
         type: "line", name: nameOf(cell.label), data: cell.roc.map((value) => ({ value, cell })),
         symbol: looks[cell.label].baseline ? "none" : symbolOf(cell.label), symbolSize: 6, clip: false,
         showAllSymbol: "auto", z: looks[cell.label].baseline ? 2 : 3, itemStyle: markStyle(cell.label, c),
-        lineStyle: { width: 2, color: colourOf(cell.label, c), type: looks[cell.label].dash } }))],
+        lineStyle: { width: widthOf(k, all.length), color: colourOf(cell.label, c), type: looks[cell.label].dash } }))],
     });
     const official = measured[0].official;
     return panelOf({
@@ -536,7 +479,8 @@
     const front = (points) => {
       const better = (a, b) => (quality.lower ? a.s.mean < b.s.mean : a.s.mean > b.s.mean);
       const choosable = points.filter((p) => !reference(p.i));
-      return choosable.filter((p) => !choosable.some((o) => o !== p && o.cost.mean <= p.cost.mean && better(o, p)))
+      return choosable.filter((p) => !choosable.some((o) => o.cost.mean <= p.cost.mean && !better(p, o) &&
+        (o.cost.mean < p.cost.mean || better(o, p))))
         .sort((a, b) => a.cost.mean - b.cost.mean);
     };
     // Where each name goes: above, below, right or left of its mark, where it meets no other.
@@ -709,7 +653,7 @@
           node: (i) => element("span", { className: "named" }, swatch(i), nameOf(i)) },
         ...shown.map((g, k) => ({ title: data.tasks[g.task], numeric: true, value: (i) => value(i, g).mean,
           text: (i) => spreadText(value(i, g)),
-          node: (i) => spreadNode(value(i, g), value(i, g).mean === best[k]) })),
+          node: (i) => spreadNode(value(i, g), !reference(i) && value(i, g).mean === best[k]) })),
       ] }),
       element("p", { className: "note", textContent: (quality.lower ? "Lower" : "Higher") +
         " is better; the best of each task is bold (ground truth and the random baseline apart)." +

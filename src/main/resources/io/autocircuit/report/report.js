@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const { byId, element, count, number, plural, tip, colours, tooltipStyle, font, linear, sizeScale,
-    valueScale, exact, quote, download, drawn, pictureButtons } = ac;
+    valueScale, exact, quote, download, drawn, pictureButtons, saveSvg, savePng, slug, table, circuit } = ac;
   const data = JSON.parse(byId("report-data").textContent);
   const edges = data.edges.map(([name, source, target, from, to, position, score], i) => ({
     rank: i + 1, name, source, target, from, to, position, score: Number(score),
@@ -272,6 +272,86 @@
       "Diagram of the circuit. " + readout.textContent + " The edges are listed in the table below.");
   };
 
+  // ---- the circuit for other programs, and beside another ------------------------------------
+
+  const graphNodes = data.nodes.map(([name, layer]) => ({ name, layer }));
+  const linkOf = (e, rank, side) => {
+    const target = data.nodes[e.target][0];
+    return { name: e.name, source: data.nodes[e.source][0], target, position: e.position, score: e.score, rank,
+      side, input: e.to === target ? "" : e.to.slice(target.length + 1) };
+  };
+  const exported = () => circuit.drawing(data.title + ", " + state.edges + " edges", graphNodes,
+    edges.slice(0, state.edges).map((e, i) => linkOf(e, i + 1, "only")));
+  const saveAs = (id, end, save) => byId(id).addEventListener("click", () => save(exported(), slug(data.title) +
+    "-" + state.edges + end));
+  saveAs("save-dot", ".dot", (d, name) => download(name, "text/vnd.graphviz", circuit.dot(d)));
+  saveAs("save-graphml", ".graphml", (d, name) => download(name, "application/xml", circuit.graphml(d)));
+  saveAs("save-svg", "", (d, name) => saveSvg(name, circuit.svg(d)));
+  saveAs("save-png", "", (d, name) => savePng(name, circuit.svg(d)));
+  byId("circuit-tools").hidden = drawable === 0;
+
+  let other = null; // { name, rank by edge, edges }
+  const keyOf = (name, position) => name + "@" + position;
+  const readOther = async (file) => {
+    const list = JSON.parse(await file.text());
+    if (!Array.isArray(list) || list.some((e) => typeof e.name !== "string" || Number.isNaN(Number(e.score)))) {
+      throw new Error("no list of edges with name and score");
+    }
+    const mine = new Map(edges.map((e) => [keyOf(e.name, e.position), e]));
+    return { name: file.name, list: list.map((e, i) => ({ rank: i + 1, score: Number(e.score), name: e.name,
+      position: e.seq_idx ?? null, mine: mine.get(keyOf(e.name, e.seq_idx ?? null)) })) };
+  };
+  const drawComparison = () => {
+    if (!other) return;
+    const size = Math.min(state.edges, other.list.length);
+    const theirs = new Map(other.list.slice(0, size).map((e) => [keyOf(e.name, e.position), e]));
+    const ours = edges.slice(0, size);
+    const inOurs = new Set(ours.map((e) => keyOf(e.name, e.position)));
+    const both = ours.filter((e) => theirs.has(keyOf(e.name, e.position)));
+    const first = ours.filter((e) => !theirs.has(keyOf(e.name, e.position)));
+    const second = [...theirs.values()].filter((e) => !inOurs.has(keyOf(e.name, e.position)));
+    const unknown = second.filter((e) => !e.mine);
+    const links = [...both.map((e) => linkOf(e, e.rank, "both")), ...first.map((e) => linkOf(e, e.rank, "first")),
+      ...second.filter((e) => e.mine).map((e) => ({ ...linkOf(e.mine, e.rank, "second"), score: e.score }))];
+    const title = data.title + " (first) and " + other.name + " (second), " + size + " edges each";
+    const text = circuit.svg(circuit.drawing(title, graphNodes, links));
+    byId("comparison").hidden = false;
+    byId("comparison-note").textContent = plural(size, "edge") + " each: " + count(both.length) + " in both, " +
+      count(first.length) + " only here, " + count(second.length) + " only in " + other.name + "; Jaccard index " +
+      (both.length / (both.length + first.length + second.length)).toFixed(3) + "." + (unknown.length
+      ? " " + plural(unknown.length, "edge") + " of the other file not on this page, and not drawn (" +
+        unknown[0].name + (unknown.length > 1 ? ", …" : "") + ")." : "");
+    byId("comparison-drawing").replaceChildren(
+      document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true));
+    byId("comparison-tools").replaceChildren(pictureButtons("Compared circuits", () => text));
+    const rankOf = new Map(other.list.map((e) => [keyOf(e.name, e.position), e]));
+    const row = (e, where) => ({ where, name: e.name, position: e.position, here: e.mine || (e.from ? e : null),
+      there: rankOf.get(keyOf(e.name, e.position)) });
+    byId("comparison-table").replaceChildren(table({ name: "Compared circuits", sorted: true,
+      rows: [...both.map((e) => row(e, "both")), ...first.map((e) => row(e, "only here")),
+        ...second.map((e) => row(e, "only there"))], columns: [
+        { title: "In", value: (r) => r.where },
+        { title: "Edge", value: (r) => r.name + (r.position === null ? "" : "@" + r.position) },
+        { title: "Rank here", numeric: true, value: (r) => (r.here ? r.here.rank : NaN) },
+        { title: "Score here", numeric: true, value: (r) => (r.here ? r.here.score : NaN) },
+        { title: "Rank there", numeric: true, value: (r) => (r.there ? r.there.rank : NaN) },
+        { title: "Score there", numeric: true, value: (r) => (r.there ? r.there.score : NaN) },
+      ] }));
+  };
+  byId("other").addEventListener("change", (event) => {
+    const file = event.target.files[0];
+    if (!file) return;
+    readOther(file).then((read) => {
+      other = read;
+      drawComparison();
+      byId("comparison").scrollIntoView({ block: "nearest" });
+    }).catch((error) => {
+      byId("comparison").hidden = false;
+      byId("comparison-note").textContent = file.name + " cannot be compared: " + error.message +
+        ". Choose an edges.json of the same model.";
+    });
+  });
+
   // ---- table ------------------------------------------------------------------------------
 
   const columns = [
@@ -385,6 +465,7 @@
       drawCircuit();
       markSize();
       drawTable();
+      drawComparison();
       writeHash();
     });
   };

@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -35,6 +36,8 @@ class DiscoverTasksTest {
   @BeforeAll
   static void writeModels() throws IOException {
     write("openai-community/gpt2", 12, 12, Kind.SEQUENTIAL);
+    write("attn-only-4l", 4, 8, Kind.ATTENTION_ONLY);
+    write("pythia-70m-deduped", 6, 8, Kind.PARALLEL);
     write("small", 2, 4, Kind.SEQUENTIAL);
   }
 
@@ -64,12 +67,75 @@ class DiscoverTasksTest {
   @Test
   void aTaskIsRunAsItIsUsual() {
     Ran ran = discover("--task", "ioi", "--model-dir", models, "--count", "12");
-    assertEquals(0, ran.code(), ran.err());
+    assertCompared(ran, 771);
     assertEquals(models.resolve("openai-community/gpt2"), spec().model().directory().orElseThrow());
     assertEquals("ioi", ((PromptSource.OfTask) spec().prompts().source()).task().key(), "prompts");
     assertEquals(new RunSpec.Graph(true, false), spec().graph());
     assertEquals(6, spec().prompts().split().train());
     assertEquals(6, spec().prompts().split().test());
+  }
+
+  /** Circuits are judged at the size of the known one too, which a line of the table shows. */
+  private static void assertCompared(Ran ran, int edges) {
+    assertEquals(0, ran.code(), ran.err());
+    assertTrue(ran.out().lines().anyMatch(line -> line.strip().startsWith(edges + " ")), ran.out());
+    assertTrue(ran.out().contains("area under the ROC curve"), ran.out());
+  }
+
+  @Test
+  void scoresAreComparedWithTheKnownCircuit() {
+    Ran ran =
+        discover(
+            "--task",
+            "docstring-tokens",
+            "--model-dir",
+            models,
+            "--count",
+            "6",
+            "--circuit",
+            "docstring-edges");
+    assertCompared(ran, 34);
+    assertEquals(new RunSpec.Graph(true, true), spec().graph());
+    assertEquals(3, spec().prompts().split().train());
+    ran =
+        discover(
+            "--task",
+            "docstring",
+            "--model-dir",
+            models,
+            "--count",
+            "6",
+            "--circuit",
+            "docstring-heads");
+    assertCompared(ran, 588);
+  }
+
+  @Test
+  void tasksWithoutAKnownCircuitAreRunToo() {
+    Ran ran = discover("--task", "capital-cities", "--model-dir", models);
+    assertEquals(0, ran.code(), ran.err());
+    assertEquals(new RunSpec.Graph(true, true), spec().graph());
+    assertEquals(8, spec().prompts().split().test());
+    ran = discover("--task", "animal-diet", "--model-dir", models);
+    assertEquals(0, ran.code(), ran.err());
+  }
+
+  @Test
+  @Tag("slow")
+  void sportsPlayersHaveOneInputForEachHead() throws IOException {
+    write("pythia-2.8b-deduped", 32, 32, Kind.PARALLEL);
+    Ran ran =
+        discover(
+            "--task",
+            "sports-players",
+            "--model-dir",
+            models,
+            "--count",
+            "4",
+            "--name-tokens",
+            "2");
+    assertCompared(ran, 2276);
+    assertEquals(new RunSpec.Graph(false, false), spec().graph());
   }
 
   @Test
@@ -111,7 +177,7 @@ class DiscoverTasksTest {
   @Test
   void aRunOfATaskIsRepeated() throws IOException {
     Ran ran = discover("--task", "greater-than", "--model-dir", models, "--count", "6");
-    assertEquals(0, ran.code(), ran.err());
+    assertCompared(ran, 235);
     assertTrue(spec().model() instanceof ModelSource.Directory, "the model is a directory");
     byte[] scores = Files.readAllBytes(out.resolve("scores.safetensors"));
     Ran again =

@@ -242,6 +242,29 @@ class CellsTest {
   }
 
   @Test
+  void aTaskThatBringsNoModelAsksForOne() {
+    String file =
+        String.join(
+            "\n",
+            "tasks: [ioi, {task: ioi, name: own, model: m, dataset: d.json}]",
+            "algorithms: eap",
+            "random_baseline: false");
+    ExperimentSpec e = ExperimentSpec.parse(file, "sweep.yaml", Path.of("/data"));
+    List<Cell> cells = e.cells(task -> ModelSource.at(Path.of("/models/" + task.key())));
+    RunSpec found = cells.get(0).spec().orElseThrow();
+    assertEquals(ModelSource.at(Path.of("/models/ioi")), found.model());
+    assertEquals(new PromptSplit(128, 128, true), found.prompts().split());
+    assertTrue(found.official().isPresent());
+    RunSpec own = cells.get(1).spec().orElseThrow();
+    assertEquals(ModelSource.at(Path.of("/data/m")), own.model());
+    assertEquals(PromptSource.at(Path.of("/data/d.json")), own.prompts().source());
+    assertEquals(PromptSplit.ALL, own.prompts().split());
+    Cell refused = cells(file.split("\n")).get(0);
+    assertEquals(Optional.of("no model of task=ioi"), refused.refusal());
+    assertEquals("ioi, Edge attribution patching, resample, tree, seed 42", refused.name());
+  }
+
+  @Test
   void tooManyCellsAreRefused() {
     String seeds = java.util.stream.IntStream.range(0, 60_000).boxed().toList().toString();
     DataException e =

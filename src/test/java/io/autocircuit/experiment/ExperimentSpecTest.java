@@ -24,6 +24,8 @@ import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import org.junit.jupiter.api.Test;
@@ -297,6 +299,27 @@ class ExperimentSpecTest {
     assertTrue(
         refused(head + "{preset: mse-acdc, algorithm: eap}")
             .contains("algorithm=eap has no such preset; it is one of algorithm=acdc"));
+  }
+
+  @Test
+  void theFilesOfTheDocumentationAreRead() throws IOException {
+    Path page = Path.of(System.getProperty("basedir", ""), "docs/experiments.md");
+    String[] blocks = Files.readString(page).split("```yaml\n");
+    assertEquals(3, blocks.length);
+    List<String> files =
+        java.util.Arrays.stream(blocks).skip(1).map(b -> b.substring(0, b.indexOf("```"))).toList();
+    List<Cell> first =
+        parse(files.get(0))
+            .cells(
+                task -> {
+                  throw new DataException("no model");
+                });
+    // ablations × algorithms with the baseline: at induction random has three seeds, others one
+    assertEquals(2 * (4 + 3) + 2 * 2 * 3 * 5, first.size());
+    assertEquals(2, parse(files.get(1)).tasks().size());
+    Matcher example = Pattern.compile("--only '(.*)'").matcher(Files.readString(page));
+    assertTrue(example.find());
+    assertEquals(2, Cells.only(first, example.group(1)).size());
   }
 
   /** The schema has the fields that the reader reads. */

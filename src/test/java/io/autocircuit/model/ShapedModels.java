@@ -9,7 +9,7 @@ import java.nio.file.Path;
 public final class ShapedModels {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int D_HEAD = 2;
-  private static final int CONTEXT = 64;
+  private static final int CONTEXT = 96;
 
   private ShapedModels() {}
 

@@ -170,7 +170,7 @@ class ExperimentReportTest {
                   .map(p -> new Measurement.Point(p.edges(), p.value()))
                   .toList();
           assertEquals(
-              AreaUnderCurve.axesOf(metric.get()).of(points),
+              AreaUnderCurve.of(metric.get()).of(points),
               shown.get("areas").get(m).asDouble(),
               1e-12,
               key);

@@ -11,8 +11,10 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -221,6 +223,72 @@ class HtmlReportBrowserTest {
     assertClean();
   }
 
+  /** What the page saves is what the library writes, byte for byte. */
+  @Test
+  void theCircuitIsSavedForOtherPrograms() throws Exception {
+    List<NodeInfo> nodes = SampleReports.nodes(3, 4);
+    List<ScoredEdge> edges = new ArrayList<>(SampleReports.edges(nodes, 2, 8));
+    edges.add(edge("Resid Start", "MLP 2", 0, Double.POSITIVE_INFINITY));
+    edges.add(edge("Resid Start", "Resid End", 1, (float) 1e9 / 3));
+    edges.add(edge("A0.0", "Resid End", null, (float) 1e-9 / 7));
+    ReportData data = ReportData.of("A <b>\"bold\"</b> \\ title & é", nodes, edges);
+    for (int size : new int[] {5, edges.size()}) {
+      show(data, "#edges=" + size);
+      CircuitDrawing drawing =
+          CircuitDrawing.of(data.title() + ", " + size + " edges", nodes, data.edges(), size);
+      String name = "a-b-bold-b-title-" + size;
+      browser.evaluate("document.getElementById('save-dot').click()");
+      assertEquals(CircuitFiles.dot(drawing), downloaded(name + ".dot"));
+      browser.evaluate("document.getElementById('save-graphml').click()");
+      assertEquals(CircuitFiles.graphml(drawing), downloaded(name + ".graphml"));
+      browser.evaluate("document.getElementById('save-svg').click()");
+      assertEquals(CircuitFiles.svg(drawing), downloaded(name + ".svg"));
+      assertClean();
+    }
+    browser.evaluate("document.getElementById('save-png').click()");
+    var image = ImageIO.read(saved("a-b-bold-b-title-" + edges.size() + ".png").toFile());
+    assertTrue(image.getWidth() >= 920, "width=" + image.getWidth());
+  }
+
+  @Test
+  void anotherCircuitIsComparedOnThePage() throws Exception {
+    List<NodeInfo> nodes = SampleReports.nodes(3, 4);
+    ReportData data = ReportData.of("ours", nodes, SampleReports.edges(nodes, 0, 8));
+    ReportData theirs = ReportData.of("theirs", nodes, SampleReports.edges(nodes, 0, 9));
+    long both =
+        data.edges().subList(0, 20).stream()
+            .filter(
+                e ->
+                    theirs.edges().subList(0, 20).stream().anyMatch(o -> o.name().equals(e.name())))
+            .count();
+    CircuitDrawing drawing =
+        CircuitDrawing.of(
+            "ours (first) and other.json (second), 20 edges each",
+            nodes,
+            data.edges(),
+            theirs.edges(),
+            20);
+    assertEquals(both, drawing.count(CircuitDrawing.Side.BOTH));
+    show(data, "#edges=20");
+    String list = CircuitFiles.json(CircuitDrawing.of("t", nodes, theirs.edges(), 60));
+    browser.evaluate(
+        "(() => { const files = new DataTransfer(); files.items.add(new File(["
+            + new ObjectMapper().writeValueAsString(list)
+            + "], 'other.json')); const box = document.getElementById('other');"
+            + " box.files = files.files; box.dispatchEvent(new Event('change')); })()");
+    browser.await("!document.getElementById('comparison').hidden");
+    String note = text("document.getElementById('comparison-note').textContent");
+    assertTrue(note.startsWith("20 edges each: " + both + " in both, "), note);
+    assertEquals(
+        20 + 20 - both, integer("document.querySelectorAll('#comparison-table tbody tr').length"));
+    browser.evaluate("document.querySelector('#comparison-tools button').click()");
+    assertEquals(CircuitFiles.svg(drawing), downloaded("compared-circuits.svg"));
+    input("edge-count", "30");
+    browser.await(
+        "document.getElementById('comparison-note').textContent.startsWith('30 edges each')");
+    assertClean();
+  }
+
   @Test
   void hostileTextIsShownAndNeverRun() throws Exception {
     String hostile =
@@ -270,7 +338,7 @@ class HtmlReportBrowserTest {
 
   @Test
   void furtherMetricsAreFoldedAwayAndDrawnWhenOpened() throws Exception {
-    List<Curve> curves = new java.util.ArrayList<>();
+    List<Curve> curves = new ArrayList<>();
     for (int i = 0; i < 11; i++) {
       curves.add(curve("metric " + i, "a", false, false, 0, 1, 5, 2, 20, 3));
     }
@@ -373,11 +441,15 @@ class HtmlReportBrowserTest {
   }
 
   private static String downloaded(String name) throws Exception {
+    return Files.readString(saved(name), StandardCharsets.UTF_8);
+  }
+
+  private static Path saved(String name) throws Exception {
     Path file = downloads.resolve(name);
     for (int i = 0; i < 500 && !Files.exists(file); i++) {
       Thread.sleep(20);
     }
-    return Files.readString(file, StandardCharsets.UTF_8);
+    return file;
   }
 
   private static void picture(String name, int width, int height) throws Exception {

@@ -1,0 +1,177 @@
+package io.autocircuit.report;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+
+/**
+ * A circuit, or two in one drawing, as nodes and links: what {@link CircuitFiles} writes. A head is
+ * one node; which of its inputs an edge enters is said by the link.
+ *
+ * @param title for people
+ * @param nodes all nodes of the graph, by layer, then as {@link NodeOrder} has them; also those
+ *     without a link
+ * @param links the edges, best first
+ */
+public record CircuitDrawing(String title, List<NodeInfo> nodes, List<Link> links) {
+  /** In which circuit an edge is. */
+  public enum Side {
+    /** In the one that is drawn. */
+    ONLY,
+    /** In both of two. */
+    BOTH,
+    /** In the first of two only. */
+    FIRST,
+    /** In the second of two only. */
+    SECOND
+  }
+
+  /**
+   * An edge of the drawing.
+   *
+   * @param edge the edge and its score; not NaN
+   * @param source the node it leaves
+   * @param destination the node it enters
+   * @param input which input of a head it enters: {@code Q}, {@code K}, {@code V}; else empty
+   * @param rank its place among the edges of its circuit, from 1
+   * @param side in which circuit it is
+   */
+  public record Link(
+      ScoredEdge edge, String source, String destination, String input, int rank, Side side) {}
+
+  /**
+   * Sorts the nodes.
+   *
+   * @param title for people
+   * @param nodes all nodes of the graph, in any order; inputs of heads stand for their heads
+   * @param links the edges, best first
+   * @throws NullPointerException if an argument is null
+   */
+  public CircuitDrawing {
+    Objects.requireNonNull(title, "title");
+    Map<String, Integer> layers = ReportData.layers(nodes);
+    Map<String, NodeInfo> drawn = new LinkedHashMap<>();
+    for (NodeInfo node : nodes) {
+      String name = ReportData.drawnNode(node.name(), layers);
+      drawn.putIfAbsent(name, new NodeInfo(name, layers.get(name)));
+    }
+    List<NodeInfo> sorted = new ArrayList<>(drawn.values());
+    sorted.sort(
+        Comparator.comparingInt(NodeInfo::layer).thenComparing(NodeInfo::name, NodeOrder.BY_NAME));
+    nodes = List.copyOf(sorted);
+    links = List.copyOf(links);
+  }
+
+  /**
+   * The circuit of the best edges.
+   *
+   * @param title for people
+   * @param nodes all nodes of the graph
+   * @param edges scored edges, best first
+   * @param size how many of them are in the circuit
+   * @return the drawing
+   * @throws IllegalArgumentException if there are not so many edges, or one of them leads to no
+   *     later layer or has the score NaN
+   */
+  public static CircuitDrawing of(
+      String title, List<NodeInfo> nodes, List<ScoredEdge> edges, int size) {
+    requireSize(size, edges);
+    List<Link> links = new ArrayList<>();
+    Map<String, Integer> layers = ReportData.layers(nodes);
+    for (int i = 0; i < size; i++) {
+      links.add(link(edges.get(i), i + 1, Side.ONLY, layers));
+    }
+    return new CircuitDrawing(title, nodes, links);
+  }
+
+  /**
+   * Two circuits of the best edges of two rankings of one graph.
+   *
+   * @param title for people
+   * @param nodes all nodes of the graph
+   * @param first scored edges, best first
+   * @param second the same edges with other scores, best first
+   * @param size how many of them are in each circuit
+   * @return the drawing; edges of both circuits, then of the first, then of the second, each with
+   *     the score and rank of the first circuit that has it
+   * @throws IllegalArgumentException if there are not so many edges, or one of them leads to no
+   *     later layer or has the score NaN
+   */
+  public static CircuitDrawing of(
+      String title,
+      List<NodeInfo> nodes,
+      List<ScoredEdge> first,
+      List<ScoredEdge> second,
+      int size) {
+    requireSize(size, first);
+    requireSize(size, second);
+    Map<String, Integer> layers = ReportData.layers(nodes);
+    Set<List<Object>> ours = keys(first.subList(0, size));
+    Set<List<Object>> theirs = keys(second.subList(0, size));
+    List<Link> links = new ArrayList<>();
+    for (Side side : List.of(Side.BOTH, Side.FIRST, Side.SECOND)) {
+      List<ScoredEdge> from = side == Side.SECOND ? second : first;
+      for (int i = 0; i < size; i++) {
+        List<Object> key = key(from.get(i));
+        if ((side == Side.BOTH) == (ours.contains(key) && theirs.contains(key))) {
+          links.add(link(from.get(i), i + 1, side, layers));
+        }
+      }
+    }
+    return new CircuitDrawing(title, nodes, links);
+  }
+
+  /**
+   * How many links are on a side.
+   *
+   * @param side the side
+   * @return their number
+   */
+  public int count(Side side) {
+    return (int) links.stream().filter(l -> l.side() == side).count();
+  }
+
+  /** What two rankings call the same edge. */
+  static List<Object> key(ScoredEdge edge) {
+    return List.of(edge.name(), edge.seqIdx() == null ? -1 : edge.seqIdx());
+  }
+
+  private static Set<List<Object>> keys(Collection<ScoredEdge> edges) {
+    Set<List<Object>> keys = new HashSet<>();
+    edges.forEach(e -> keys.add(key(e)));
+    return keys;
+  }
+
+  private static void requireSize(int size, List<ScoredEdge> edges) {
+    if (size < 0 || size > edges.size()) {
+      throw new IllegalArgumentException(
+          "edges=" + size + " outside 0.." + edges.size() + "; choose a size in that range");
+    }
+  }
+
+  private static Link link(ScoredEdge edge, int rank, Side side, Map<String, Integer> layers) {
+    if (Double.isNaN(edge.score())) {
+      throw new IllegalArgumentException(
+          "score of edge=" + edge.name() + " is NaN; give a smaller circuit, or other scores");
+    }
+    String source = ReportData.drawnNode(edge.source(), layers);
+    String destination = ReportData.drawnNode(edge.destination(), layers);
+    Integer from = layers.get(source);
+    Integer to = layers.get(destination);
+    if (from == null || to == null || from >= to) {
+      throw new IllegalArgumentException(
+          "edge=" + edge.name() + " leads to no later layer of the nodes; give all nodes");
+    }
+    String input =
+        destination.equals(edge.destination())
+            ? ""
+            : edge.destination().substring(destination.length() + 1);
+    return new Link(edge, source, destination, input, rank, side);
+  }
+}
