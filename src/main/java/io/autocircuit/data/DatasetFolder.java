@@ -135,7 +135,7 @@ final class DatasetFolder {
   /** The split that a word of the path names, its file name first; else {@code train}. */
   private static String split(Path file) {
     for (int i = file.getNameCount() - 1; i >= 0; i--) {
-      for (String word : WORDS.split(file.getName(i).toString().toLowerCase(Locale.ROOT))) {
+      for (String word : WORDS.split(file.getName(i).toString().toLowerCase(Locale.ROOT), -1)) {
         if (SPLITS.containsKey(word)) {
           return SPLITS.get(word);
         }
