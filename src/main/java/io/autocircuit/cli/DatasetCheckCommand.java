@@ -61,7 +61,7 @@ final class DatasetCheckCommand implements Callable<Integer> {
       throw new CommandLine.ParameterException(
           spec.commandLine(), "--tokenizer and --model exclude each other; give one of them");
     }
-    PromptDataset prompts = reader.prompts();
+    PromptDataset prompts = reader.prompts(spec.commandLine());
     DatasetCheck check;
     try (Tokenizer tokenizer =
         reader.tokenizer(reader.model() == null ? tokenizerDirectory : reader.model())) {

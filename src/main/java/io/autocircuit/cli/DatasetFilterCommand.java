@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.Tokenizer;
+import io.autocircuit.files.DataException;
 import io.autocircuit.files.Fingerprint;
 import io.autocircuit.files.JsonFiles;
 import io.autocircuit.model.ModelFiles;
@@ -66,7 +67,7 @@ final class DatasetFilterCommand implements Callable<Integer> {
     if (asks && reader.model() == null) {
       throw usage("--min-prob and --top ask a model; give --model DIR");
     }
-    PromptDataset prompts = reader.prompts();
+    PromptDataset prompts = reader.prompts(spec.commandLine());
     List<ModelAnswers.Said> said = asks ? said(prompts) : List.of();
     DatasetFilter.Result kept = filter.apply(prompts, said);
     DatasetFile.write(out, kept.prompts(), fields(kept, prompts.prompts().size(), asks));
@@ -134,7 +135,7 @@ final class DatasetFilterCommand implements Callable<Integer> {
     }
     filter.put("top", top).put("balance", balance);
     filter.put("kept", size(kept.prompts())).put("of", of);
-    filter.put("source_sha256", Fingerprint.of(reader.file()));
+    filter.put("source_sha256", reader.fingerprint());
     if (asks) {
       ModelFiles files = ModelFiles.of(reader.model());
       filter.put("model_weights_sha256", Fingerprint.of(files.directory(), files.weights()));
@@ -144,12 +145,15 @@ final class DatasetFilterCommand implements Callable<Integer> {
 
   /** The file where it is one JSON object; else an empty one. */
   private JsonNode root() {
-    String text = JsonFiles.text(reader.file(), JsonFiles.LARGEST);
-    if (text.stripLeading().startsWith("{")) {
-      List<JsonNode> values = JsonFiles.values(text, reader.file().toString());
-      if (values.size() == 1) {
+    try {
+      List<JsonNode> values =
+          JsonFiles.values(
+              JsonFiles.text(reader.file(), JsonFiles.LARGEST), reader.file().toString());
+      if (values.size() == 1 && values.get(0).isObject()) {
         return values.get(0);
       }
+    } catch (DataException e) {
+      // a table, or a folder
     }
     return JsonNodeFactory.instance.objectNode();
   }

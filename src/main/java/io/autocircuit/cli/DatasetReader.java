@@ -1,6 +1,7 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.data.BosPolicy;
+import io.autocircuit.data.Columns;
 import io.autocircuit.data.HuggingFaceTokenizer;
 import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.Tokenizer;
@@ -9,6 +10,7 @@ import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.Transformer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -31,7 +33,15 @@ final class DatasetReader {
       description = "First token of text, as for discover (default: ${DEFAULT-VALUE}).")
   private BosPolicy bos;
 
+  @Option(
+      names = "--columns",
+      paramLabel = "NAME=COLUMN,…",
+      description = "Which columns of the file hold what, as for discover.")
+  private String columns;
+
   @Mixin private DeviceOption device;
+
+  private String fingerprint;
 
   Path file() {
     return file;
@@ -41,8 +51,21 @@ final class DatasetReader {
     return model;
   }
 
-  PromptDataset prompts() {
-    return PromptDataset.read(file);
+  /** The prompts; a column that means nothing is wrong usage. */
+  PromptDataset prompts(CommandLine line) {
+    Columns given;
+    try {
+      given = columns == null ? Columns.NONE : Columns.parse(columns);
+    } catch (IllegalArgumentException e) {
+      throw new CommandLine.ParameterException(line, "--" + e.getMessage());
+    }
+    fingerprint = PromptDataset.fingerprint(file, given);
+    return PromptDataset.read(file, given);
+  }
+
+  /** The SHA-256 of what {@link #prompts} has read. */
+  String fingerprint() {
+    return fingerprint;
   }
 
   /** The tokenizer of a directory; null where it has none. */

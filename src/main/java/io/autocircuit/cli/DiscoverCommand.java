@@ -267,6 +267,9 @@ final class DiscoverCommand implements Callable<Integer> {
     if (input.randomWeights != null && input.task != null && !random(input.task)) {
       throw usage("--random-weights belongs to --task random; give one of the two options");
     }
+    if (given("--columns") && input.dataset == null) {
+      throw usage("--columns says what the columns of --dataset hold; give --dataset too");
+    }
     if (given("--random-prompts") && (!random || input.dataset != null)) {
       throw usage("--random-prompts needs --random-weights, and no --dataset");
     }

@@ -74,6 +74,14 @@ final class DiscoverOptions {
     Path dataset;
 
     @Option(
+        names = "--columns",
+        paramLabel = "NAME=COLUMN,…",
+        description =
+            "Which columns of --dataset hold what: clean=, corrupt=, answers=, wrong_answers=; split="
+                + " of a folder; or a preset: mib-ioi, mib-mcqa, mib-arc-easy, mib-arc-challenge.")
+    String columns;
+
+    @Option(
         names = "--random-prompts",
         paramLabel = "NxT",
         defaultValue = "32x16",

@@ -5,6 +5,7 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
+import io.autocircuit.data.Columns;
 import io.autocircuit.experiment.CatalogueTask;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.ModelSource;
@@ -116,7 +117,8 @@ record RunOptions(
           spec.withPrompts(
               spec.prompts()
                   .withSource(
-                      new PromptSource.File(new StoredFile(input.dataset, f.file().sha256()))));
+                      new PromptSource.File(
+                          new StoredFile(input.dataset, f.file().sha256()), f.columns())));
     }
     if (scoring.scores != null) {
       if (!(spec.scoring() instanceof RunSpec.Saved s)) {
@@ -262,7 +264,8 @@ record RunOptions(
 
   private PromptSource source() {
     if (input.dataset != null) {
-      return PromptSource.at(input.dataset);
+      return PromptSource.at(
+          input.dataset, input.columns == null ? Columns.NONE : Columns.parse(input.columns));
     }
     return switch (task(input)) {
       case EmbeddedTask.NAME -> PromptSource.embedded();

@@ -3,6 +3,8 @@ package io.autocircuit.data;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MappingIterator;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.csv.CsvMapper;
 import com.fasterxml.jackson.dataformat.csv.CsvParser;
 import com.fasterxml.jackson.dataformat.csv.CsvSchema;
@@ -82,6 +84,38 @@ final class CsvPrompts {
     }
   }
 
+  /**
+   * The rows as objects: cells are texts; one that is a list in brackets is a list, and whole
+   * numbers in columns that end in {@code idx} are token ids.
+   */
+  static List<JsonNode> objects(String text, String source) {
+    List<String[]> rows = rows(text, source);
+    String[] columns = rows.get(0);
+    List<JsonNode> objects = new ArrayList<>();
+    for (String[] row : rows.subList(1, rows.size())) {
+      ObjectNode object = JsonNodeFactory.instance.objectNode();
+      for (int c = 0; c < Math.min(columns.length, row.length); c++) {
+        object.set(columns[c].strip(), cell(columns[c].strip(), row[c], source));
+      }
+      objects.add(object);
+    }
+    return objects;
+  }
+
+  private static JsonNode cell(String column, String text, String source) {
+    if (column.toLowerCase(Locale.ROOT).endsWith("idx") && text.strip().matches("\\d{1,9}")) {
+      return JsonNodeFactory.instance.numberNode(Integer.parseInt(text.strip()));
+    }
+    if (text.strip().startsWith("[")) {
+      try {
+        return JsonFiles.parse(text, source);
+      } catch (DataException e) {
+        // a text that begins with a bracket
+      }
+    }
+    return JsonNodeFactory.instance.textNode(text);
+  }
+
   private static List<String[]> rows(String text, String source) {
     String first = firstLine(text);
     char separator = first.contains("\t") ? '\t' : first.contains(",") ? ',' : ';';
@@ -143,7 +177,15 @@ final class CsvPrompts {
     List<String> ids = present(IDS);
     List<String> texts = present(TEXT);
     if (ids == null && texts == null) {
-      throw noAnswers();
+      YearAnswers years = YearAnswers.of(columns, rows, clean);
+      if (years == null) {
+        throw noAnswers();
+      }
+      Faults faults = new Faults(source, rows.size());
+      List<PromptPair> pairs =
+          PromptFiles.each(rows.size(), i -> years.pair(rows.get(i), clean, corrupt), faults);
+      return new PromptDraft(
+          source, pairs, List.of(), new TreeMap<>(), List.of(years.remark()), faults);
     }
     List<String> answers = texts != null ? texts : ids;
     int right = columns.indexOf(answers.get(0));

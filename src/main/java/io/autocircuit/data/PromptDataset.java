@@ -1,7 +1,6 @@
 package io.autocircuit.data;
 
 import io.autocircuit.files.DataException;
-import io.autocircuit.files.JsonFiles;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
@@ -84,11 +83,31 @@ public record PromptDataset(
    *     where, for the first ten prompts that are wrong
    */
   public static PromptDataset read(Path file) {
-    return draft(file).dataset();
+    return read(file, Columns.NONE);
   }
 
-  private static PromptDraft draft(Path file) {
-    return PromptFiles.parse(JsonFiles.text(file, JsonFiles.LARGEST), file.toString());
+  /**
+   * Reads a file, or a folder of files as Hugging Face's hub has it.
+   *
+   * @param place a file in any of the forms, or a folder of such
+   * @param columns which columns hold what, and which split of a folder is read
+   * @return the pairs, in the order of the file
+   * @throws DataException if it is missing, not UTF-8, or in none of the forms
+   */
+  public static PromptDataset read(Path place, Columns columns) {
+    return PromptFiles.read(place, columns).dataset();
+  }
+
+  /**
+   * What a file or folder holds.
+   *
+   * @param place a file, or a folder
+   * @param columns which split of a folder is read
+   * @return the SHA-256 of the file; of several files, of their names and their SHA-256
+   * @throws DataException if one cannot be read
+   */
+  public static String fingerprint(Path place, Columns columns) {
+    return DatasetFolder.fingerprint(place, columns);
   }
 
   /**
@@ -105,7 +124,27 @@ public record PromptDataset(
    */
   public static TokenizedDataset readTokens(
       Path file, Tokenizer tokenizer, MultiTokenAnswers several, PromptLimits limits) {
-    return new PromptTokens(draft(file), tokenizer, several, limits).dataset();
+    return readTokens(file, Columns.NONE, tokenizer, several, limits);
+  }
+
+  /**
+   * The same for files whose columns are called otherwise, or a folder.
+   *
+   * @param place a file in any of the forms, or a folder of such
+   * @param columns which columns hold what, and which split of a folder is read
+   * @param tokenizer may be null when the file holds no text
+   * @param several what becomes of answers of several tokens
+   * @param limits what the model takes
+   * @return the pairs as token ids, in the order of the file
+   * @throws DataException if the file cannot be read, or some of its prompts cannot be used
+   */
+  public static TokenizedDataset readTokens(
+      Path place,
+      Columns columns,
+      Tokenizer tokenizer,
+      MultiTokenAnswers several,
+      PromptLimits limits) {
+    return new PromptTokens(PromptFiles.read(place, columns), tokenizer, several, limits).dataset();
   }
 
   /**

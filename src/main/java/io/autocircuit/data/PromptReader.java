@@ -25,7 +25,7 @@ record PromptReader(String source) {
   }
 
   /** The object at the root of a file. */
-  PromptDraft dataset(JsonNode json) {
+  PromptDraft dataset(JsonNode json, Columns columns) {
     try {
       JsonNode prompts = field(json, "prompts", "the file");
       if (!prompts.isArray()) {
@@ -35,7 +35,7 @@ record PromptReader(String source) {
       prompts.forEach(nodes::add);
       List<String> remarks = new ArrayList<>();
       Faults faults = new Faults(source, nodes.size());
-      List<PromptPair> pairs = pairs(nodes, remarks, faults);
+      List<PromptPair> pairs = pairs(nodes, columns, remarks, faults);
       return new PromptDraft(
           source,
           pairs,
@@ -51,11 +51,19 @@ record PromptReader(String source) {
   /**
    * Pairs, in one of the forms of {@link PromptDataset}.
    *
+   * @param columns which columns hold what
    * @param remarks gets what had to be decided
    * @param faults gets what is wrong
    * @return one for each node, null where something is wrong
    */
-  List<PromptPair> pairs(List<JsonNode> nodes, List<String> remarks, Faults faults) {
+  List<PromptPair> pairs(
+      List<JsonNode> rows, Columns columns, List<String> remarks, Faults faults) {
+    List<JsonNode> nodes = new ArrayList<>();
+    for (int i = 0; i < rows.size(); i++) {
+      int row = i;
+      nodes.add(rows.get(i));
+      faults.during(i, () -> nodes.set(row, columns.apply(rows.get(row), "prompts[" + row + "]")));
+    }
     boolean numbers =
         nodes.stream()
             .flatMap(node -> ANSWERS.stream().map(node::path))

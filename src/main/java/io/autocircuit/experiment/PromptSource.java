@@ -1,7 +1,9 @@
 package io.autocircuit.experiment;
 
 import io.autocircuit.data.BosPolicy;
+import io.autocircuit.data.Columns;
 import io.autocircuit.data.MultiTokenAnswers;
+import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.Fingerprint;
@@ -47,20 +49,36 @@ public sealed interface PromptSource {
   PromptSource pinned();
 
   /**
-   * A prompt file.
+   * A prompt file, or a folder of such.
    *
    * @param file the file
+   * @param columns which columns hold what
    */
-  record File(StoredFile file) implements PromptSource {
+  record File(StoredFile file, Columns columns) implements PromptSource {
+    /**
+     * A prompt file that says itself what is what.
+     *
+     * @param file the file
+     */
+    public File(StoredFile file) {
+      this(file, Columns.NONE);
+    }
+
     @Override
     public TokenizedDataset read(Transformer model, Reading how) {
       return Task.tokenize(
-          file.path(), how.directory(), how.bos(), how.several(), Task.limits(model, how.paired()));
+          file.path(),
+          columns,
+          how.directory(),
+          how.bos(),
+          how.several(),
+          Task.limits(model, how.paired()));
     }
 
     @Override
     public PromptSource pinned() {
-      return new File(file.pinned());
+      String sha256 = PromptDataset.fingerprint(file.path(), columns);
+      return new File(new StoredFile(file.path(), Optional.of(sha256)), columns);
     }
   }
 
@@ -143,6 +161,17 @@ public sealed interface PromptSource {
    */
   static PromptSource at(Path file) {
     return new File(StoredFile.at(file));
+  }
+
+  /**
+   * A prompt file that has not been read yet, whose columns are called otherwise.
+   *
+   * @param file the file, or a folder
+   * @param columns which columns hold what
+   * @return the source
+   */
+  static PromptSource at(Path file, Columns columns) {
+    return new File(StoredFile.at(file), columns);
   }
 
   /**

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.data.BosPolicy;
+import io.autocircuit.data.Columns;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Graph;
@@ -100,7 +101,10 @@ final class RunSpecJson {
   private static ObjectNode prompts(RunPrompts prompts, boolean places) {
     ObjectNode node = NODES.objectNode();
     if (prompts.source() instanceof PromptSource.File f) {
-      node.put("kind", "file").setAll(file(f.file(), places));
+      node.put("kind", f.columns().isEmpty() ? "file" : "columns").setAll(file(f.file(), places));
+      if (!f.columns().isEmpty()) {
+        node.put("columns", f.columns().toString());
+      }
     } else if (prompts.source() instanceof PromptSource.Embedded e) {
       node.put("kind", "embedded").put("name", e.name()).put("sha256", e.sha256().orElse(null));
     } else if (prompts.source() instanceof PromptSource.Random r) {
@@ -248,7 +252,7 @@ final class RunSpecJson {
         reader.prompts(
             root.variant(
                 "prompts",
-                List.of("file", "embedded", "random", "task"),
+                List.of("file", "columns", "embedded", "random", "task"),
                 RunSpecJson::promptFields)),
         new Graph(graph.flag("separate_qkv"), graph.flag("token_positions")),
         reader.scoring(
@@ -291,6 +295,7 @@ final class RunSpecJson {
     names.addAll(
         switch (kind) {
           case "file" -> List.of("path", "sha256");
+          case "columns" -> List.of("path", "sha256", "columns");
           case "embedded" -> List.of("name", "sha256");
           case "task" -> List.of("task", "settings", "sha256");
           default -> List.of("size");
@@ -344,6 +349,7 @@ final class RunSpecJson {
     PromptSource from =
         switch (node.text("kind")) {
           case "file" -> new PromptSource.File(file(node));
+          case "columns" -> new PromptSource.File(file(node), node.as("columns", Columns::parse));
           case "embedded" -> new PromptSource.Embedded(embedded(node), node.sha256("sha256"));
           case "task" -> new PromptSource.OfTask(CatalogueTask.read(node));
           default -> new PromptSource.Random(node.as("size", RandomPrompts::parse));

@@ -97,6 +97,9 @@ final class RunSettings {
     if (prompts.source() instanceof PromptSource.File f) {
       put("dataset", last(f.file().path()));
       f.file().sha256().ifPresent(hash -> put("dataset sha256", hash));
+      if (!f.columns().isEmpty()) {
+        put("columns", f.columns());
+      }
     } else if (prompts.source() instanceof PromptSource.Embedded e) {
       put("dataset", "embedded " + e.name());
       e.sha256().ifPresent(hash -> put("dataset sha256", hash));

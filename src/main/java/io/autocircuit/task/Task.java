@@ -1,6 +1,7 @@
 package io.autocircuit.task;
 
 import io.autocircuit.data.BosPolicy;
+import io.autocircuit.data.Columns;
 import io.autocircuit.data.HuggingFaceTokenizer;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.data.PromptDataset;
@@ -110,8 +111,31 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
       BosPolicy bos,
       MultiTokenAnswers several,
       PromptLimits limits) {
+    return tokenize(promptFile, Columns.NONE, modelDirectory, bos, several, limits);
+  }
+
+  /**
+   * The same for a file whose columns are called otherwise, or a folder of files.
+   *
+   * @param place the prompts' file, or a folder
+   * @param columns which columns hold what
+   * @param modelDirectory where {@code tokenizer.json} may lie; null for nowhere
+   * @param bos whether text begins with the model's BOS
+   * @param several what becomes of answers of several tokens
+   * @param limits what the model takes
+   * @return token ids
+   * @throws io.autocircuit.files.DataException if a file cannot be read, there is text and no
+   *     tokenizer, or a prompt cannot be used
+   */
+  public static TokenizedDataset tokenize(
+      Path place,
+      Columns columns,
+      Path modelDirectory,
+      BosPolicy bos,
+      MultiTokenAnswers several,
+      PromptLimits limits) {
     try (Tokenizer tokenizer = tokenizer(modelDirectory, bos)) {
-      return PromptDataset.readTokens(promptFile, tokenizer, several, limits);
+      return PromptDataset.readTokens(place, columns, tokenizer, several, limits);
     }
   }
 

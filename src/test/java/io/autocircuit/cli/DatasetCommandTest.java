@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.autocircuit.data.Columns;
 import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.SmallTokenizers;
 import io.autocircuit.files.Fingerprint;
@@ -168,11 +169,11 @@ class DatasetCommandTest {
         file,
         """
         {"prompts": [
-          {"clean": "Mary gave", "corrupt": "John gave", "answers": [" a"], "wrong_answers": []},
-          {"clean": "Mary gave", "corrupt": "John gave", "answers": [" a"], "wrong_answers": []},
-          {"clean": "Mary gave", "corrupt": "Mary gave", "answers": [" a"], "wrong_answers": []},
-          {"clean": "Mary gave a", "corrupt": "John", "answers": [" ball"], "wrong_answers": []},
-          {"clean": "Mary", "corrupt": "John", "answers": [" xylophone"], "wrong_answers": []}],
+          {"clean": "Then Mary gave", "corrupt": "Then John gave", "answers": [" a"], "wrong_answers": []},
+          {"clean": "Then Mary gave", "corrupt": "Then John gave", "answers": [" a"], "wrong_answers": []},
+          {"clean": "Then Mary gave", "corrupt": "Then Mary gave", "answers": [" a"], "wrong_answers": []},
+          {"clean": "Then Mary gave a", "corrupt": "Then John", "answers": [" ball"], "wrong_answers": []},
+          {"clean": "Then Mary", "corrupt": "Then John", "answers": [" xylophone"], "wrong_answers": []}],
          "word_idxs": {"late": 9}}
         """);
     Ran ran = Ran.command("dataset", "check", file, "--tokenizer", tokenizer);
@@ -184,7 +185,7 @@ class DatasetCommandTest {
           "1 of 4 (25%) are there already; in 1 clean equals corrupt",
           "1 of 5 (20%) have answers of several tokens",
           "2 different lengths",
-          "word_idxs.late=9",
+          "word_idxs.late=10, BOS included",
           "cannot be used: file=" + file + ": prompts[4].answers[0]=\" xylophone\" is not one token"
         }) {
       assertTrue(words(ran).contains(part), () -> part + " in " + ran.out());
@@ -245,6 +246,71 @@ class DatasetCommandTest {
         model,
         "--out",
         out);
+  }
+
+  @Test
+  void discoverTakesColumnsAndTheRunKeepsThem() throws IOException {
+    Path model = Ran.embeddedCopy(folder.resolve("columns"));
+    Path file = folder.resolve("renamed.jsonl");
+    StringBuilder rows = new StringBuilder();
+    for (JsonNode pair : JSON.readTree(model.resolve("prompts.json").toFile()).get("prompts")) {
+      ObjectNode row = JSON.createObjectNode();
+      row.set("question", pair.get("clean"));
+      row.set("foil", pair.get("corrupt"));
+      row.set("right", pair.get("answers").get(0));
+      row.set("wrong", pair.get("wrong_answers"));
+      rows.append(row).append('\n');
+    }
+    Files.writeString(file, rows.toString());
+    String columns = "clean=question,corrupt=foil,answers=right,wrong_answers=wrong";
+    Results mapped =
+        Results.discover(
+            folder.resolve("mapped"),
+            "--model",
+            model,
+            "--dataset",
+            file,
+            "--columns",
+            columns,
+            "--edges",
+            "0,9");
+    Results plain =
+        Results.discover(
+            folder.resolve("plain"),
+            "--model",
+            model,
+            "--dataset",
+            model.resolve("prompts.json"),
+            "--edges",
+            "0,9");
+    assertEquals(plain.scores(), mapped.scores());
+    JsonNode prompts = JSON.readTree(folder.resolve("mapped/run.json").toFile()).get("prompts");
+    assertEquals(Columns.parse(columns).toString(), prompts.get("columns").textValue());
+    Ran again =
+        Ran.command(
+            "discover",
+            "--run",
+            folder.resolve("mapped/run.json"),
+            "--out",
+            folder.resolve("again"));
+    assertEquals(0, again.code(), again::err);
+    refused(
+        2,
+        "columns: \"clen\" is unknown",
+        "discover",
+        "--model",
+        model,
+        "--dataset",
+        file,
+        "--columns",
+        "clen=question",
+        "--out",
+        folder.resolve("none"));
+    refused(
+        2, "give --dataset too", "discover", "--columns", columns, "--out", folder.resolve("none"));
+    Ran check = Ran.command("dataset", "check", file, "--columns", columns);
+    assertEquals(0, check.code(), check::err);
+    assertTrue(words(check).contains("pairs 64"), check::out);
   }
 
   @Test

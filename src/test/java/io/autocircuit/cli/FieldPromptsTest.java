@@ -148,7 +148,7 @@ class FieldPromptsTest {
   }
 
   @Test
-  void aTableWithoutAnswersNamesTheCure() {
+  void theYearsOfEapIgAreReadAndTheirNumbersMustBeTokens() {
     Ran ran =
         Ran.command(
             "discover",
@@ -159,8 +159,7 @@ class FieldPromptsTest {
             "--out",
             folder);
     assertEquals(1, ran.code());
-    assertTrue(ran.err().contains("label=\"42\" names no tokens"), ran::err);
-    assertTrue(ran.err().contains("add columns correct_idx and incorrect_idx"), ran::err);
+    assertTrue(ran.err().contains("prompts[0].answers[0]=\"43\" is not"), ran::err);
   }
 
   @Test

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.BosPolicy;
+import io.autocircuit.data.Columns;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.metric.Metric;
@@ -115,6 +116,7 @@ class RunSpecTest {
             r,
             List.of(
                 new PromptSource.File(file(r)),
+                new PromptSource.File(file(r), Columns.parse("clean=q,corrupt=a.b,split=test")),
                 new PromptSource.Embedded("induction", hash(r)),
                 new PromptSource.Random(new RandomPrompts(1 + r.nextInt(50), 2 + r.nextInt(50)))));
     List<Metric> metrics = new ArrayList<>(Metric.standard());
