@@ -1,6 +1,7 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.experiment.ExperimentResults;
+import io.autocircuit.experiment.ExperimentResults.CompletenessResult;
 import io.autocircuit.experiment.ExperimentStore;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.metric.Bootstrap;
@@ -33,6 +34,7 @@ import picocli.CommandLine.Parameters;
     })
 final class ResultsCommand implements Runnable {
   private static final List<String> USUAL = List.of("algorithm", "task");
+  private static final String COMPLETENESS = "completeness";
   private static final double LEVEL = 0.95;
 
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
@@ -200,6 +202,13 @@ final class ResultsCommand implements Runnable {
     if (results.cells().stream().anyMatch(c -> !c.roc().isEmpty())) {
       out.println();
       out.print(table(store, results, ResultValue.ROC));
+    }
+    List<CompletenessResult> knockouts = results.completeness();
+    boolean single =
+        knockouts.stream().map(CompletenessResult::run).distinct().count() == knockouts.size();
+    if (!knockouts.isEmpty() && single) {
+      out.println();
+      out.print(table(store, results, COMPLETENESS));
     }
     if (failed > 0) {
       out.println();

@@ -195,6 +195,8 @@ class ResultTableTest {
     want.put("judge_seconds", 2.0);
     want.put("plain_passes", 1.5);
     want.put("completeness", 0.4);
+    want.put("completeness@10", 0.4);
+    want.put("completeness@official", 0.4);
     want.put("kl_div@100", 0.01);
     want.put("kl_div@official", 0.5);
     want.forEach(
@@ -336,6 +338,23 @@ class ResultTableTest {
             new ExperimentResults("t", GRID.cells(), List.of(), 0, List.of()),
             "task",
             "completeness"));
+    assertEquals(
+        "edges=11 was measured in no cell; measured: 10",
+        mistake(PLAIN, "task", "completeness@11"));
+    ExperimentResults sizes =
+        new ExperimentResults(
+            "t",
+            PLAIN.cells(),
+            List.of(),
+            0,
+            List.of(
+                new ExperimentResults.CompletenessResult("induction-eap-resample-1", 10, 2, 0, 1),
+                new ExperimentResults.CompletenessResult("induction-eap-resample-1", 20, 2, 0, 2)));
+    assertEquals(
+        "metric=completeness was measured at several sizes; choose one with --edges (10, 20, or"
+            + " official)",
+        mistake(sizes, "task", "completeness"));
+    assertEquals(2, value(sizes, "completeness@20").of().apply(PLAIN.cells().get(0)).orElseThrow());
     assertEquals(
         "unknown ablation \"zeros\": did you mean \"zero\"?",
         assertThrows(
