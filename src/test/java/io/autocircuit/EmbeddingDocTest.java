@@ -64,7 +64,7 @@ class EmbeddingDocTest {
         Pattern.compile("(?ms)^```java\\R(.*?)^```")
             .matcher(Files.readString(Path.of("docs/embedding.md")));
     List<String> found = blocks.results().map(m -> m.group(1)).toList();
-    assertEquals(10, found.size(), "blocks");
+    assertEquals(11, found.size(), "blocks");
     String program =
         PACKAGES.stream().map(p -> "import " + p + ";\n").collect(Collectors.joining())
             + "public class Embedding {\n"
@@ -109,6 +109,7 @@ class EmbeddingDocTest {
     String text = printed.toString(StandardCharsets.UTF_8);
     assertTrue(text.contains("2 edges: "), text);
     assertTrue(text.contains("gradient passes"), text);
+    assertTrue(text.contains("3 cells were run, 0 failed"), text);
     assertTrue(text.contains("circuit runs"), text);
   }
 

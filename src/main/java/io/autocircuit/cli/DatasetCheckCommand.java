@@ -52,8 +52,7 @@ final class DatasetCheckCommand implements Callable<Integer> {
   @Option(names = "--json", description = "As JSON.")
   private boolean json;
 
-  /** Read by {@link Main}, which prints what goes wrong. */
-  @SuppressWarnings("UnusedVariable")
+  @SuppressWarnings("UnusedVariable") // Main looks for the word
   @Option(names = "--verbose", description = "Print stack traces.")
   private boolean verbose;
 

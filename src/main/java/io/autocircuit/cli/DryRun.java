@@ -3,6 +3,7 @@ package io.autocircuit.cli;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunEstimate;
+import io.autocircuit.files.DataException;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,7 +35,7 @@ final class DryRun {
           text =
               (cost.complete() ? "" : "more than ")
                   + String.format(Locale.ROOT, "%.1f s", cost.seconds());
-        } catch (IllegalArgumentException e) {
+        } catch (IllegalArgumentException | DataException e) {
           text = "cannot be run: " + e.getMessage();
         }
         rows.add(

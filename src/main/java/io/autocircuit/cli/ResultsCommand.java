@@ -1,9 +1,12 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.experiment.ExperimentResults;
+import io.autocircuit.experiment.ExperimentResults.CompletenessResult;
 import io.autocircuit.experiment.ExperimentStore;
 import io.autocircuit.files.AtomicFile;
+import io.autocircuit.metric.Bootstrap;
 import io.autocircuit.report.ResultExport;
+import io.autocircuit.report.ResultIntervals;
 import io.autocircuit.report.ResultTable;
 import io.autocircuit.report.ResultValue;
 import io.autocircuit.report.TableFormat;
@@ -31,6 +34,8 @@ import picocli.CommandLine.Parameters;
     })
 final class ResultsCommand implements Runnable {
   private static final List<String> USUAL = List.of("algorithm", "task");
+  private static final String COMPLETENESS = "completeness";
+  private static final double LEVEL = 0.95;
 
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
@@ -90,6 +95,15 @@ final class ResultsCommand implements Runnable {
   private Map<String, String> only = new LinkedHashMap<>();
 
   @Option(
+      names = "--bootstrap",
+      paramLabel = "N",
+      description = {
+        "Shows, for auc or a metric at a size, the interval in which 95 % of the numbers lie that N"
+            + " draws of as many prompts give, with replacement; some thousand are enough."
+      })
+  private Integer bootstrap;
+
+  @Option(
       names = "--format",
       paramLabel = "FORMAT",
       description = "text, markdown, latex (with booktabs), csv or json. Default: text.")
@@ -106,10 +120,12 @@ final class ResultsCommand implements Runnable {
 
   @Override
   public void run() {
-    ExperimentResults results;
     try (ExperimentStore store = ExperimentStore.open(directory)) {
-      results = store.results();
+      print(store, store.results());
     }
+  }
+
+  private void print(ExperimentStore store, ExperimentResults results) {
     PrintWriter out = spec.commandLine().getOut();
     if (csv != null) {
       write(csv, ResultExport.csv(results), out);
@@ -117,11 +133,11 @@ final class ResultsCommand implements Runnable {
     if (json != null) {
       write(json, ResultExport.json(results), out);
     }
-    boolean asked = !axes.isEmpty() || value != null || format != null || of != null;
-    if (asked || edges != null) {
-      out.print(table(results, value == null ? ResultValue.AUC : value));
+    boolean shaped = !axes.isEmpty() || format != null || bootstrap != null;
+    if (shaped || value != null || of != null || edges != null) {
+      out.print(table(store, results, value == null ? ResultValue.AUC : value));
     } else if (csv == null && json == null) {
-      summary(results, out);
+      summary(store, results, out);
     }
     out.flush();
   }
@@ -132,14 +148,12 @@ final class ResultsCommand implements Runnable {
   }
 
   /** The tables of a value; what cannot be shown is wrong usage. */
-  private String table(ExperimentResults results, String name) {
+  private String table(ExperimentStore store, ExperimentResults results, String named) {
+    String name = named.toLowerCase(Locale.ROOT);
+    Optional<String> metric = Optional.ofNullable(of);
+    Optional<String> size = Optional.ofNullable(edges);
     try {
-      ResultValue shown =
-          ResultValue.of(
-              results,
-              name.toLowerCase(Locale.ROOT),
-              Optional.ofNullable(of),
-              Optional.ofNullable(edges));
+      ResultValue shown = ResultValue.of(results, name, metric, size);
       Map<String, String> places = new LinkedHashMap<>(only);
       if (ablation != null) {
         places.put("ablation", ablation);
@@ -149,14 +163,28 @@ final class ResultsCommand implements Runnable {
       }
       return (format == null ? TableFormat.TEXT : format)
           .of(
-              ResultTable.of(results, axes.isEmpty() ? USUAL : axes, shown, places),
+              ResultTable.of(
+                  results,
+                  axes.isEmpty() ? USUAL : axes,
+                  shown,
+                  places,
+                  bootstrap == null
+                      ? cells -> Optional.empty()
+                      : ResultIntervals.of(
+                              results,
+                              store::prompts,
+                              name,
+                              metric,
+                              size,
+                              new Bootstrap(bootstrap, LEVEL, 0))
+                          ::of),
               spec.usageMessage().width());
     } catch (IllegalArgumentException e) {
       throw new CommandLine.ParameterException(spec.commandLine(), e.getMessage(), e);
     }
   }
 
-  private void summary(ExperimentResults results, PrintWriter out) {
+  private void summary(ExperimentStore store, ExperimentResults results, PrintWriter out) {
     int done = results.cells().size();
     int failed = results.failures().size();
     out.printf(
@@ -169,11 +197,18 @@ final class ResultsCommand implements Runnable {
         results.waiting());
     if (!ResultValue.metrics(results).isEmpty()) {
       out.println();
-      out.print(table(results, ResultValue.AUC));
+      out.print(table(store, results, ResultValue.AUC));
     }
     if (results.cells().stream().anyMatch(c -> !c.roc().isEmpty())) {
       out.println();
-      out.print(table(results, ResultValue.ROC));
+      out.print(table(store, results, ResultValue.ROC));
+    }
+    List<CompletenessResult> knockouts = results.completeness();
+    boolean single =
+        knockouts.stream().map(CompletenessResult::run).distinct().count() == knockouts.size();
+    if (!knockouts.isEmpty() && single) {
+      out.println();
+      out.print(table(store, results, COMPLETENESS));
     }
     if (failed > 0) {
       out.println();

@@ -74,8 +74,9 @@ record Sweep(
               new SweepConsole(
                   out, !workers.isHelper() && helpers.isEmpty() && Bars.terminal(), left, total)) {
         summary = experiment.run(console);
+      } finally {
+        forget(stopped);
       }
-      Runtime.getRuntime().removeShutdownHook(stopped);
       if (workers.isHelper()) {
         return summary.failed() == 0 ? 0 : 1;
       }
@@ -104,6 +105,15 @@ record Sweep(
     }
     out.println("to run them again: " + again);
     return 1;
+  }
+
+  /** Not stopped, but at its end, or ended by an error that is told elsewhere. */
+  private static void forget(Thread stopped) {
+    try {
+      Runtime.getRuntime().removeShutdownHook(stopped);
+    } catch (IllegalStateException stopping) {
+      // the process is being stopped, and says so
+    }
   }
 
   private void stopped(PrintWriter err) {

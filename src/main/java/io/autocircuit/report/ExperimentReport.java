@@ -25,6 +25,9 @@ public final class ExperimentReport {
   /** So many values of a setting are written out. */
   private static final int VALUES = 12;
 
+  /** What stands for an empty value. */
+  private static final String NONE = "—";
+
   private ExperimentReport() {}
 
   /**
@@ -101,7 +104,11 @@ public final class ExperimentReport {
     cells.forEach(
         c ->
             c.settings()
-                .forEach((name, v) -> values.computeIfAbsent(name, k -> new TreeSet<>()).add(v)));
+                .forEach(
+                    (name, v) ->
+                        values
+                            .computeIfAbsent(name, k -> new TreeSet<>())
+                            .add(v.isEmpty() ? NONE : v)));
     Map<String, String> rows = new LinkedHashMap<>();
     values.forEach(
         (name, set) -> {

@@ -5,6 +5,8 @@ import io.autocircuit.experiment.ExperimentResults;
 import io.autocircuit.graph.UnknownNameException;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -13,6 +15,9 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * In what the cells of an experiment differ: task, algorithm, ablation, patch type, seed, and those
@@ -91,22 +96,34 @@ final class ResultAxes {
   }
 
   /**
-   * The cells at a place of an axis; an algorithm is named by its label or its key.
+   * The cells at some places of an axis; an algorithm is named by its label or its key.
    *
-   * @throws UnknownNameException if no cell is there
+   * @param places parted by {@code |}; a {@code *} stands for any characters, and case does not
+   *     count
+   * @throws UnknownNameException if no cell is at one of them
    */
-  List<CellResult> at(List<CellResult> cells, String axis, String place) {
+  List<CellResult> at(List<CellResult> cells, String axis, String places) {
     List<String> also = axis.equals(ALGORITHM) ? List.of(ALGORITHM, KEY) : List.of(axis);
-    List<CellResult> found =
-        cells.stream()
-            .filter(c -> also.stream().anyMatch(a -> of(a, c).equalsIgnoreCase(place)))
-            .toList();
-    if (found.isEmpty()) {
-      Set<String> known = new LinkedHashSet<>();
-      also.forEach(a -> cells.forEach(c -> known.add(of(a, c))));
-      throw new UnknownNameException(axis.replace('_', ' '), place, known);
+    Set<CellResult> found = Collections.newSetFromMap(new IdentityHashMap<>());
+    for (String place : places.split("\\|", -1)) {
+      Pattern pattern =
+          Pattern.compile(
+              Stream.of(place.strip().split("\\*", -1))
+                  .map(Pattern::quote)
+                  .collect(Collectors.joining(".*")),
+              Pattern.CASE_INSENSITIVE | Pattern.UNICODE_CASE);
+      List<CellResult> there =
+          cells.stream()
+              .filter(c -> also.stream().anyMatch(a -> pattern.matcher(of(a, c)).matches()))
+              .toList();
+      if (there.isEmpty()) {
+        Set<String> known = new LinkedHashSet<>();
+        also.forEach(a -> cells.forEach(c -> known.add(of(a, c))));
+        throw new UnknownNameException(axis.replace('_', ' '), place.strip(), known);
+      }
+      found.addAll(there);
     }
-    return found;
+    return cells.stream().filter(found::contains).toList();
   }
 
   /**

@@ -2,14 +2,16 @@ package io.autocircuit.report;
 
 import io.autocircuit.experiment.CellResult;
 import io.autocircuit.experiment.ExperimentResults;
+import io.autocircuit.metric.Bootstrap;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalDouble;
+import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 
 /**
  * A number of the cells of an experiment, such as the area under a curve, over rows and columns.
@@ -34,6 +36,9 @@ public record ResultTable(
     List<String> columns,
     List<List<Cell>> cells,
     int without) {
+  /** Numbers that differ by less, as a share, are the same but for the rounding of float32. */
+  private static final double ROUNDING = 1e-6;
+
   /**
    * Keeps unmodifiable copies.
    *
@@ -58,12 +63,15 @@ public record ResultTable(
    * The numbers of one place.
    *
    * @param values one for each seed; none where no cell is there
+   * @param interval in which their mean would lie on other prompts; empty where it was not asked
+   *     for or cannot be known
    */
-  public record Cell(List<Double> values) {
+  public record Cell(List<Double> values, Optional<Bootstrap.Interval> interval) {
     /**
      * Keeps an unmodifiable copy.
      *
      * @param values one for each seed
+     * @param interval in which their mean would lie on other prompts
      */
     public Cell {
       values = List.copyOf(values);
@@ -116,6 +124,27 @@ public record ResultTable(
    */
   public static List<ResultTable> of(
       ExperimentResults results, List<String> axes, ResultValue value, Map<String, String> only) {
+    return of(results, axes, value, only, cells -> Optional.empty());
+  }
+
+  /**
+   * Tables over some axes, as {@link #of(ExperimentResults, List, ResultValue, Map)} makes them,
+   * with intervals.
+   *
+   * @param results the cells
+   * @param axes the axes
+   * @param value what to show
+   * @param only places by axis
+   * @param interval of cells that differ in nothing but the seed, such as {@link
+   *     ResultIntervals#of(List)}
+   * @return at least one table
+   */
+  public static List<ResultTable> of(
+      ExperimentResults results,
+      List<String> axes,
+      ResultValue value,
+      Map<String, String> only,
+      Function<List<CellResult>, Optional<Bootstrap.Interval>> interval) {
     if (axes.isEmpty()) {
       throw new IllegalArgumentException("axes=[]; give one or more, such as algorithm,task");
     }
@@ -158,7 +187,7 @@ public record ResultTable(
           for (int i = 0; i < places.size(); i++) {
             where.put(missing.get(i), places.get(i));
           }
-          tables.add(table(all, names, value, where, cells, without));
+          tables.add(table(all, names, value, where, cells, without, interval));
         });
     return tables;
   }
@@ -169,30 +198,35 @@ public record ResultTable(
       ResultValue value,
       Map<String, String> where,
       List<CellResult> cells,
-      int without) {
+      int without,
+      Function<List<CellResult>, Optional<Bootstrap.Interval>> interval) {
     boolean columned = names.size() > 1;
     List<String> rowAxes = columned ? names.subList(0, names.size() - 1) : names;
     String columnAxis = columned ? names.get(names.size() - 1) : "";
     Set<List<String>> rows = new LinkedHashSet<>();
     Set<String> columns = new LinkedHashSet<>();
-    Map<List<String>, Map<String, List<Double>>> values = new LinkedHashMap<>();
+    Map<List<String>, Map<String, List<CellResult>>> places = new LinkedHashMap<>();
     for (CellResult c : cells) {
       List<String> row = all.of(rowAxes, c);
       String column = columned ? all.of(columnAxis, c) : value.name();
       rows.add(row);
       columns.add(column);
-      OptionalDouble number = value.of().apply(c);
-      values
+      places
           .computeIfAbsent(row, k -> new LinkedHashMap<>())
           .computeIfAbsent(column, k -> new ArrayList<>())
-          .add(number.getAsDouble());
+          .add(c);
     }
     List<List<Cell>> table = new ArrayList<>();
     for (List<String> row : rows) {
-      table.add(
-          columns.stream()
-              .map(column -> new Cell(values.get(row).getOrDefault(column, List.of())))
-              .toList());
+      List<Cell> line = new ArrayList<>();
+      for (String column : columns) {
+        List<CellResult> there = places.get(row).getOrDefault(column, List.of());
+        line.add(
+            new Cell(
+                there.stream().map(c -> value.of().apply(c).getAsDouble()).toList(),
+                there.isEmpty() ? Optional.empty() : interval.apply(there)));
+      }
+      table.add(line);
     }
     return new ResultTable(
         value, where, rowAxes, columnAxis, List.copyOf(rows), List.copyOf(columns), table, without);
@@ -203,7 +237,8 @@ public record ResultTable(
    *
    * @param row index of its row
    * @param column index of its column
-   * @return true if its mean is a number that no other of the column betters, and one is worse
+   * @return true if its mean is a number that no other of the column betters by more than rounding,
+   *     and one is worse by more
    */
   public boolean best(int row, int column) {
     double sign = value.lowerIsBetter() ? -1 : 1;
@@ -217,6 +252,8 @@ public record ResultTable(
         worst = Math.min(worst, other);
       }
     }
-    return mine == best && best > worst;
+    double same = ROUNDING * Math.abs(best);
+    // of infinite numbers the difference is none
+    return (mine == best || best - mine <= same) && !(worst == best || best - worst <= same);
   }
 }

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
@@ -76,7 +77,8 @@ public record ResultValue(
    *     completeness} (the divergence under knockouts), or the key of a metric, at the size {@code
    *     edges}
    * @param metric the metric whose area is meant; the first one measured where it is empty
-   * @param edges a number of edges, or {@value #OFFICIAL}: as many as the known circuit has
+   * @param edges a number of edges, or {@value #OFFICIAL}: as many as the known circuit has. For
+   *     {@code completeness} it is needed only where several sizes were measured
    * @return the number
    * @throws UnknownNameException if there is no such name or metric in the results
    * @throws IllegalArgumentException if the size is missing, is no size, or was not measured; or if
@@ -85,7 +87,7 @@ public record ResultValue(
   public static ResultValue of(
       ExperimentResults results, String name, Optional<String> metric, Optional<String> edges) {
     List<String> metrics = metrics(results);
-    if (edges.isPresent() && OTHERS.contains(name)) {
+    if (edges.isPresent() && OTHERS.contains(name) && !name.equals(COMPLETENESS)) {
       throw new IllegalArgumentException(
           "edges="
               + edges.get()
@@ -126,7 +128,7 @@ public record ResultValue(
             c -> c.cost().plainPasses(),
             c -> true);
       case COMPLETENESS:
-        return completeness(results);
+        return completeness(results, edges);
       default:
         if (!metrics.contains(name)) {
           throw new UnknownNameException("metric", name, names(results));
@@ -177,15 +179,50 @@ public record ResultValue(
                 .findFirst());
   }
 
-  private static ResultValue completeness(ExperimentResults results) {
-    Map<String, Double> byRun = new LinkedHashMap<>();
-    results.completeness().forEach(c -> byRun.putIfAbsent(c.run(), c.knockout()));
-    return number(
-        COMPLETENESS,
-        "KL divergence from the model under knockouts, nats",
+  private static ResultValue completeness(ExperimentResults results, Optional<String> edges) {
+    Map<String, TreeMap<Integer, Double>> byRun = new LinkedHashMap<>();
+    results
+        .completeness()
+        .forEach(
+            c -> byRun.computeIfAbsent(c.run(), r -> new TreeMap<>()).put(c.edges(), c.knockout()));
+    TreeSet<Integer> sizes = new TreeSet<>();
+    byRun.values().forEach(m -> sizes.addAll(m.keySet()));
+    boolean several = byRun.values().stream().anyMatch(m -> m.size() > 1);
+    if (edges.isEmpty() && several) {
+      throw new IllegalArgumentException(
+          "metric=completeness was measured at several sizes; choose one with --edges ("
+              + shown(sizes)
+              + ", or "
+              + OFFICIAL
+              + ")");
+    }
+    boolean official = edges.equals(Optional.of(OFFICIAL));
+    int size = edges.isEmpty() || official ? -1 : size(edges.get());
+    if (size >= 0 && !sizes.contains(size)) {
+      throw new IllegalArgumentException(
+          "edges=" + size + " was measured in no cell; measured: " + shown(sizes));
+    }
+    return new ResultValue(
+        COMPLETENESS + edges.map(e -> "@" + e).orElse(""),
+        "KL divergence from the model under knockouts, nats"
+            + edges.map(ResultValue::at).orElse(""),
         true,
-        c -> byRun.getOrDefault(c.run(), Double.NaN),
-        c -> byRun.containsKey(c.run()));
+        c -> {
+          TreeMap<Integer, Double> own = byRun.getOrDefault(c.run(), new TreeMap<>());
+          Double value =
+              edges.isEmpty()
+                  ? own.values().stream().findFirst().orElse(null)
+                  : own.get(official ? c.official().orElse(-1) : Integer.valueOf(size));
+          return value == null ? OptionalDouble.empty() : OptionalDouble.of(value);
+        });
+  }
+
+  /** In words, at which size. */
+  private static String at(String edges) {
+    return " at "
+        + (edges.equals(OFFICIAL)
+            ? "the known circuit's size"
+            : edges + (edges.equals("1") ? " edge" : " edges"));
   }
 
   private static ResultValue atSize(ExperimentResults results, String key, Optional<String> edges) {
@@ -214,9 +251,7 @@ public record ResultValue(
     Optional<Metric> metric = Metric.catalogue().find(key);
     return new ResultValue(
         key + "@" + edges.get(),
-        metric.map(Metric::title).orElse(key)
-            + " at "
-            + (official ? "the known circuit's size" : size + (size == 1 ? " edge" : " edges")),
+        metric.map(Metric::title).orElse(key) + at(edges.get()),
         metric.map(Metric::lowerIsBetter).orElse(false),
         c -> {
           int wanted = official ? c.official().orElse(-1) : size;

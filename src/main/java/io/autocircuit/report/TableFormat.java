@@ -218,6 +218,9 @@ public enum TableFormat {
     String mean = latexNumber(s.mean());
     return (s.best() ? "\\textbf{" + mean + "}" : mean)
         + (s.deviation().isEmpty() ? "" : " $\\pm$ " + s.deviation())
+        + (s.interval().isEmpty()
+            ? ""
+            : " " + s.interval().replaceAll("-(?=[0-9])", "\\$-\\$").replace("∞", "$\\infty$"))
         + (s.count().isEmpty() ? "" : " (" + s.count() + ")");
   }
 
@@ -268,7 +271,8 @@ public enum TableFormat {
         if (!t.columnAxis().isEmpty()) {
           heads.add(t.columnAxis());
         }
-        heads.addAll(List.of("value", "mean", "standard_deviation", "seeds", "best"));
+        heads.addAll(
+            List.of("value", "mean", "standard_deviation", "low", "high", "seeds", "best"));
         out.append(ResultExport.csvLine(heads));
       }
       for (int r = 0; r < t.rows().size(); r++) {
@@ -285,6 +289,8 @@ public enum TableFormat {
           line.add(t.value().name());
           line.add(String.valueOf(cell.mean()));
           line.add(cell.count() < 2 ? "" : String.valueOf(cell.deviation()));
+          line.add(cell.interval().map(i -> String.valueOf(i.low())).orElse(""));
+          line.add(cell.interval().map(i -> String.valueOf(i.high())).orElse(""));
           line.add(String.valueOf(cell.count()));
           line.add(String.valueOf(t.best(r, c)));
           out.append(ResultExport.csvLine(line));
@@ -322,6 +328,7 @@ public enum TableFormat {
           if (from.count() > 1) {
             cell.put("standard_deviation", from.deviation());
           }
+          from.interval().ifPresent(i -> cell.put("low", i.low()).put("high", i.high()));
           cell.put("seeds", from.count());
           cell.put("best", t.best(r, c));
           ArrayNode values = cell.putArray("values");

@@ -1,8 +1,12 @@
 package io.autocircuit.report;
 
+import io.autocircuit.metric.Bootstrap;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
@@ -22,6 +26,7 @@ record TableLayout(
     List<List<String>> rows,
     List<List<Shown>> cells) {
   private static final int DIGITS = 4;
+  private static final double PERCENT = 100;
   private static final int MOST_DECIMALS = 6;
 
   /**
@@ -29,14 +34,16 @@ record TableLayout(
    *
    * @param mean a number; empty where there is none
    * @param deviation a number; empty where there is none
+   * @param interval two numbers in brackets; empty where there is none
    * @param count the number of seeds; empty where the caption says it
    * @param best whether it is the best of its column
    */
-  record Shown(String mean, String deviation, String count, boolean best) {
+  record Shown(String mean, String deviation, String interval, String count, boolean best) {
     /** As plain text. */
     String text() {
       return mean
           + (deviation.isEmpty() ? "" : " ± " + deviation)
+          + (interval.isEmpty() ? "" : " " + interval)
           + (count.isEmpty() ? "" : " (" + count + ")");
     }
   }
@@ -66,7 +73,7 @@ record TableLayout(
       }
     }
     return new TableLayout(
-        caption(table, single ? "" : seeds(counts)),
+        caption(table, single ? "" : seeds(table, counts)),
         heads,
         table.rowAxes().size(),
         table.rows(),
@@ -83,9 +90,17 @@ record TableLayout(
         : axis.substring(axis.lastIndexOf('.') + 1).replace('_', ' ') + "=" + place(place);
   }
 
-  private static String seeds(List<Integer> counts) {
-    return "mean ± standard deviation "
+  private static String seeds(ResultTable table, List<Integer> counts) {
+    return (interval(table).isPresent() ? "mean " : "mean ± standard deviation ")
         + (counts.size() == 1 ? "of " + counts.get(0) + " seeds" : "(number of seeds)");
+  }
+
+  /** The first interval that there is. */
+  private static Optional<Bootstrap.Interval> interval(ResultTable table) {
+    return table.cells().stream()
+        .flatMap(List::stream)
+        .flatMap(c -> c.interval().stream())
+        .findFirst();
   }
 
   private static String caption(ResultTable table, String seeds) {
@@ -97,6 +112,17 @@ record TableLayout(
     if (!seeds.isEmpty()) {
       text.append("; ").append(seeds);
     }
+    interval(table)
+        .ifPresent(
+            i ->
+                text.append(
+                    String.format(
+                        Locale.ROOT,
+                        "; in brackets the %s %% interval over prompts",
+                        BigDecimal.valueOf(PERCENT * i.level())
+                            .round(new MathContext(DIGITS))
+                            .stripTrailingZeros()
+                            .toPlainString())));
     if (table.without() > 0) {
       text.append("; without ")
           .append(table.without())
@@ -124,15 +150,22 @@ record TableLayout(
 
   private static Shown shown(ResultTable.Cell cell, int decimals, boolean alike, boolean best) {
     if (cell.count() == 0) {
-      return new Shown("", "", "", false);
+      return new Shown("", "", "", "", false);
     }
     double deviation = cell.deviation();
     String count = alike ? "" : String.valueOf(cell.count());
+    if (cell.interval().isPresent()) {
+      Bootstrap.Interval i = cell.interval().get();
+      double width = i.high() - i.low();
+      int own = Double.isFinite(width) && width > 0 ? decimals(width, 2) : decimals;
+      String ends = "[" + fixed(i.low(), own) + ", " + fixed(i.high(), own) + "]";
+      return new Shown(fixed(cell.mean(), own), "", ends, count, best);
+    }
     if (!Double.isFinite(deviation)) {
-      return new Shown(number(cell.mean(), decimals), "", count, best);
+      return new Shown(number(cell.mean(), decimals), "", "", count, best);
     }
     int own = deviation == 0 ? decimals : decimals(deviation, 2);
-    return new Shown(fixed(cell.mean(), own), fixed(deviation, own), count, best);
+    return new Shown(fixed(cell.mean(), own), fixed(deviation, own), "", count, best);
   }
 
   /** With those decimals, or, where they would show next to nothing of it, by a power of ten. */

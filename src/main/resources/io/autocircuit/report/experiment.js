@@ -162,6 +162,20 @@
     (s.greatest > s.least ? " (" + number(s.least) + " to " + number(s.greatest) + ")" : ""));
   const seedsText = (n) => (n > 1 ? "mean of " + plural(n, "seed") : "");
 
+  // Later lines are thinner, so that of equal ones each can be seen.
+  const widthOf = (i, n) => (n < 2 ? 2 : 3.5 - 1.75 * i / (n - 1));
+  // Which points have a mark: the first, the last, and those with room between.
+  const spaced = (places) => {
+    const room = (places[places.length - 1] - places[0]) / 24;
+    let last = -Infinity;
+    return places.map((at, i) => {
+      const mark = i === 0 || i === places.length - 1 || (at - last >= room &&
+        places[places.length - 1] - at >= room);
+      if (mark) last = at;
+      return mark;
+    });
+  };
+
   // ---- a metric over circuit sizes ----------------------------------------------------------
 
   const curvePanel = (group, m) => {
@@ -192,16 +206,20 @@
           : []))) },
       xAxis: axisOf(c, x, below("Circuit edges")),
       yAxis: axisOf(c, y, { scale: true }),
-      series: lines.filter((line) => shows(line.label)).flatMap((line) => {
+      series: lines.filter((line) => shows(line.label)).flatMap((line, k, drawnLines) => {
         const single = line.single;
-        const points = line.points.map((point) => ({ value: [x.to(point[0]), y.to(point[1])], point }));
+        const places = line.points.map((point) => x.to(point[0]));
+        const marked = single ? places.map(() => true) : spaced(places);
+        const points = line.points.map((point, i) => ({ value: [places[i], y.to(point[1])], point,
+          ...(marked[i] ? {} : { symbolSize: 0 }) }));
         const band = line.points.filter((p) => p.length > 2);
         const result = [{ type: single ? "scatter" : "line", name: nameOf(line.label), data: points,
           symbol: looks[line.label].baseline && !single ? "none" : symbolOf(line.label, single),
           symbolSize: single ? 10 : looks[line.label].baseline ? 4 : 7, clip: false,
           z: looks[line.label].baseline ? 2 : 3, showAllSymbol: true,
           itemStyle: markStyle(line.label, c, single), color: colourOf(line.label, c),
-          lineStyle: { width: 2, color: colourOf(line.label, c), type: looks[line.label].dash } }];
+          lineStyle: { width: widthOf(k, drawnLines.length), color: colourOf(line.label, c),
+            type: looks[line.label].dash } }];
         if (!single && band.some((p) => p[3] > p[2])) {
           result.unshift({ type: "custom", silent: true, data: [[0, 0]], z: 1, tooltip: { show: false },
             encode: { x: [], y: [] }, clip: true, renderItem: (params, api) => ({ type: "polygon",
@@ -330,11 +348,11 @@
         p.data.cell.seed)) },
       xAxis: axisOf(c, linear, { min: 0, max: 1, ...below("False positive rate") }),
       yAxis: axisOf(c, linear, { min: 0, max: 1, ...aside("") }),
-      series: [straight(c, [0, 0], [1, 1]), ...measured.filter((cell) => shows(cell.label)).map((cell) => ({
+      series: [straight(c, [0, 0], [1, 1]), ...measured.filter((cell) => shows(cell.label)).map((cell, k, all) => ({
         type: "line", name: nameOf(cell.label), data: cell.roc.map((value) => ({ value, cell })),
         symbol: looks[cell.label].baseline ? "none" : symbolOf(cell.label), symbolSize: 6, clip: false,
         showAllSymbol: "auto", z: looks[cell.label].baseline ? 2 : 3, itemStyle: markStyle(cell.label, c),
-        lineStyle: { width: 2, color: colourOf(cell.label, c), type: looks[cell.label].dash } }))],
+        lineStyle: { width: widthOf(k, all.length), color: colourOf(cell.label, c), type: looks[cell.label].dash } }))],
     });
     const official = measured[0].official;
     return panelOf({
@@ -461,7 +479,8 @@
     const front = (points) => {
       const better = (a, b) => (quality.lower ? a.s.mean < b.s.mean : a.s.mean > b.s.mean);
       const choosable = points.filter((p) => !reference(p.i));
-      return choosable.filter((p) => !choosable.some((o) => o !== p && o.cost.mean <= p.cost.mean && better(o, p)))
+      return choosable.filter((p) => !choosable.some((o) => o.cost.mean <= p.cost.mean && !better(p, o) &&
+        (o.cost.mean < p.cost.mean || better(o, p))))
         .sort((a, b) => a.cost.mean - b.cost.mean);
     };
     // Where each name goes: above, below, right or left of its mark, where it meets no other.
@@ -634,7 +653,7 @@
           node: (i) => element("span", { className: "named" }, swatch(i), nameOf(i)) },
         ...shown.map((g, k) => ({ title: data.tasks[g.task], numeric: true, value: (i) => value(i, g).mean,
           text: (i) => spreadText(value(i, g)),
-          node: (i) => spreadNode(value(i, g), value(i, g).mean === best[k]) })),
+          node: (i) => spreadNode(value(i, g), !reference(i) && value(i, g).mean === best[k]) })),
       ] }),
       element("p", { className: "note", textContent: (quality.lower ? "Lower" : "Higher") +
         " is better; the best of each task is bold (ground truth and the random baseline apart)." +

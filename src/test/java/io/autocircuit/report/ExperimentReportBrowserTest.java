@@ -275,7 +275,7 @@ class ExperimentReportBrowserTest {
   /** How many lines the first plot has. */
   private static int lines() {
     return paths(
-        "p.getAttribute('stroke-width') === '2' && p.getAttribute('fill') === 'transparent'"
+        "p.getAttribute('stroke-width') >= 1.7 && p.getAttribute('fill') === 'transparent'"
             + " && p.getBBox().width > 100");
   }
 

@@ -141,16 +141,16 @@ class ResultTableTest {
   void csv() {
     assertEquals(
         lines(
-            "ablation,algorithm,task,value,mean,standard_deviation,seeds,best",
-            "resample,EAP,induction,kl_div@10,0.6499999999999999,0.07071067811865474,2,false",
+            "ablation,algorithm,task,value,mean,standard_deviation,low,high,seeds,best",
+            "resample,EAP,induction,kl_div@10,0.6499999999999999,0.07071067811865474,,,2,false",
             "resample,\"IG, samples 5\",induction,kl_div@10,0.43000000000000005,"
-                + "0.014142135623730925,2,false",
-            "resample,\"IG, samples 50\",induction,kl_div@10,0.403,0.0014142135623730963,2,true",
-            "zero,EAP,induction,kl_div@10,0.8500000000000001,0.07071067811865474,2,false",
+                + "0.014142135623730925,,,2,false",
+            "resample,\"IG, samples 50\",induction,kl_div@10,0.403,0.0014142135623730963,,,2,true",
+            "zero,EAP,induction,kl_div@10,0.8500000000000001,0.07071067811865474,,,2,false",
             "zero,\"IG, samples 5\",induction,kl_div@10,0.47000000000000003,"
-                + "0.014142135623730963,2,false",
+                + "0.014142135623730963,,,2,false",
             "zero,\"IG, samples 50\",induction,kl_div@10,0.40700000000000003,"
-                + "0.0014142135623730963,2,true"),
+                + "0.0014142135623730963,,,2,true"),
         written(GRID, "algorithm,task", "kl_div@10", TableFormat.CSV, 80));
   }
 
@@ -195,6 +195,8 @@ class ResultTableTest {
     want.put("judge_seconds", 2.0);
     want.put("plain_passes", 1.5);
     want.put("completeness", 0.4);
+    want.put("completeness@10", 0.4);
+    want.put("completeness@official", 0.4);
     want.put("kl_div@100", 0.01);
     want.put("kl_div@official", 0.5);
     want.forEach(
@@ -337,6 +339,23 @@ class ResultTableTest {
             "task",
             "completeness"));
     assertEquals(
+        "edges=11 was measured in no cell; measured: 10",
+        mistake(PLAIN, "task", "completeness@11"));
+    ExperimentResults sizes =
+        new ExperimentResults(
+            "t",
+            PLAIN.cells(),
+            List.of(),
+            0,
+            List.of(
+                new ExperimentResults.CompletenessResult("induction-eap-resample-1", 10, 2, 0, 1),
+                new ExperimentResults.CompletenessResult("induction-eap-resample-1", 20, 2, 0, 2)));
+    assertEquals(
+        "metric=completeness was measured at several sizes; choose one with --edges (10, 20, or"
+            + " official)",
+        mistake(sizes, "task", "completeness"));
+    assertEquals(2, value(sizes, "completeness@20").of().apply(PLAIN.cells().get(0)).orElseThrow());
+    assertEquals(
         "unknown ablation \"zeros\": did you mean \"zero\"?",
         assertThrows(
                 IllegalArgumentException.class,
@@ -347,8 +366,28 @@ class ResultTableTest {
   }
 
   @Test
+  void severalPlaces() {
+    ResultTable table =
+        ResultTable.of(
+                GRID,
+                List.of("algorithm", "ablation"),
+                value(GRID, "roc"),
+                Map.of("algorithm", "*50|eap"))
+            .get(0);
+    assertEquals(List.of(List.of("EAP"), List.of("IG, samples 50")), table.rows());
+    assertEquals(
+        "unknown algorithm \"eapp\": did you mean \"eap\" or \"EAP\"?",
+        assertThrows(
+                IllegalArgumentException.class,
+                () ->
+                    ResultTable.of(
+                        GRID, List.of("task"), value(GRID, "roc"), Map.of("algorithm", "ig|eapp")))
+            .getMessage());
+  }
+
+  @Test
   void cellsAreChosenByLabelOrKey() {
-    for (String place : List.of("ig", "IG", "ig, samples 50")) {
+    for (String place : List.of("ig", "IG", "ig, samples 50", "i*", "*50")) {
       ResultTable table =
           ResultTable.of(
                   GRID,

@@ -1,0 +1,175 @@
+package io.autocircuit.report;
+
+import io.autocircuit.experiment.CellResult;
+import io.autocircuit.experiment.ExperimentResults;
+import io.autocircuit.metric.AreaUnderCurve;
+import io.autocircuit.metric.Bootstrap;
+import io.autocircuit.metric.Measurement;
+import io.autocircuit.metric.Metric;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.IntStream;
+
+/**
+ * How uncertain the numbers of a table are, as they were measured on some prompts: intervals by the
+ * {@link Bootstrap}. Of several seeds the number is the mean; a prompt that several of them share
+ * is drawn for all of them.
+ */
+public final class ResultIntervals {
+  /** The values of a metric on single prompts. */
+  @FunctionalInterface
+  public interface Prompts {
+    /**
+     * Looks them up.
+     *
+     * @param run the hash of a cell
+     * @param metric its key
+     * @param edges the size of the circuit
+     * @return by index in the prompt file; empty where they are not known
+     */
+    Map<Integer, Double> of(String run, String metric, int edges);
+  }
+
+  private final Prompts prompts;
+  private final Metric metric;
+
+  /** Whether the number is an area. */
+  private final boolean area;
+
+  /** The size at which the number was measured; that of the known circuit if empty. */
+  private final OptionalInt edges;
+
+  private final Bootstrap bootstrap;
+
+  private ResultIntervals(
+      Prompts prompts, Metric metric, boolean area, OptionalInt edges, Bootstrap bootstrap) {
+    this.prompts = prompts;
+    this.metric = metric;
+    this.area = area;
+    this.edges = edges;
+    this.bootstrap = bootstrap;
+  }
+
+  /**
+   * Intervals of the number that {@link ResultValue#of(ExperimentResults, String, Optional,
+   * Optional)} makes of the same names.
+   *
+   * @param results where the number is taken from
+   * @param prompts looks up values on single prompts, such as those of a store
+   * @param name {@code auc}, or the key of a metric
+   * @param metric the metric whose area is meant
+   * @param edges the size at which the metric is looked at
+   * @param bootstrap how prompts are drawn
+   * @return the intervals
+   * @throws IllegalArgumentException if the number is not one of prompts, or its metric is not in
+   *     the catalogue
+   */
+  public static ResultIntervals of(
+      ExperimentResults results,
+      Prompts prompts,
+      String name,
+      Optional<String> metric,
+      Optional<String> edges,
+      Bootstrap bootstrap) {
+    boolean area = name.equals(ResultValue.AUC);
+    List<String> metrics = ResultValue.metrics(results);
+    if (!area && !metrics.contains(name)) {
+      throw new IllegalArgumentException(
+          "metric="
+              + name
+              + " is no mean over prompts, which could be drawn; take auc or a metric at a size");
+    }
+    String key = area ? metric.orElseGet(() -> metrics.isEmpty() ? "" : metrics.get(0)) : name;
+    OptionalInt size =
+        edges.isEmpty() || edges.get().equals(ResultValue.OFFICIAL)
+            ? OptionalInt.empty()
+            : OptionalInt.of(Integer.parseInt(edges.get()));
+    return new ResultIntervals(prompts, Metric.of(key), area, size, bootstrap);
+  }
+
+  /** A cell's values on single prompts. */
+  private final class Cell {
+    final List<Integer> sizes = new ArrayList<>();
+    final List<double[]> values = new ArrayList<>();
+    final double[] full;
+    final Map<Integer, Integer> place = new TreeMap<>();
+
+    Cell(CellResult cell) {
+      Map<Integer, Double> whole = prompts.of(cell.run(), metric.key(), cell.edges());
+      cell.series().stream()
+          .filter(s -> s.metric().equals(metric.key()))
+          .flatMap(s -> s.points().stream())
+          .mapToInt(CellResult.Point::edges)
+          .filter(n -> area || n == edges.orElse(cell.official().orElse(-1)))
+          .forEach(
+              n -> {
+                Map<Integer, Double> some = prompts.of(cell.run(), metric.key(), n);
+                if (place.isEmpty()) {
+                  some.keySet().forEach(p -> place.put(p, place.size()));
+                }
+                sizes.add(n);
+                values.add(numbers(some));
+              });
+      full = numbers(whole);
+    }
+
+    /** In the order of the prompts; NaN where there is none. */
+    private double[] numbers(Map<Integer, Double> some) {
+      double[] all = new double[place.size()];
+      place.forEach((prompt, i) -> all[i] = some.getOrDefault(prompt, Double.NaN));
+      return all;
+    }
+
+    /** The number, of prompts that come as often as drawn. */
+    double number(int[] prompts, int[] drawn) {
+      int[] mine =
+          IntStream.of(drawn)
+              .map(i -> place.getOrDefault(prompts[i], -1))
+              .filter(i -> i >= 0)
+              .toArray();
+      double[] whole = pick(full, mine);
+      double[] combined = new double[sizes.size()];
+      for (int k = 0; k < combined.length; k++) {
+        combined[k] = metric.combine(pick(values.get(k), mine), whole);
+      }
+      if (!area) {
+        return combined[0];
+      }
+      return AreaUnderCurve.of(metric)
+          .of(
+              IntStream.range(0, combined.length)
+                  .mapToObj(k -> new Measurement.Point(sizes.get(k), combined[k]))
+                  .toList());
+    }
+
+    private double[] pick(double[] from, int[] indices) {
+      return IntStream.of(indices).mapToDouble(i -> from[i]).toArray();
+    }
+  }
+
+  /**
+   * The interval of the mean of some cells, which differ in nothing but the seed.
+   *
+   * @param cells at least one
+   * @return empty where values on single prompts are not known
+   */
+  public Optional<Bootstrap.Interval> of(List<CellResult> cells) {
+    List<Cell> known = cells.stream().map(Cell::new).toList();
+    if (known.stream().anyMatch(c -> c.place.isEmpty())) {
+      return Optional.empty();
+    }
+    TreeSet<Integer> union = new TreeSet<>();
+    known.forEach(c -> union.addAll(c.place.keySet()));
+    int[] prompts = union.stream().mapToInt(p -> p).toArray();
+    return Optional.of(
+        bootstrap.of(
+            prompts.length,
+            drawn ->
+                known.stream().mapToDouble(c -> c.number(prompts, drawn)).average().getAsDouble()));
+  }
+}
