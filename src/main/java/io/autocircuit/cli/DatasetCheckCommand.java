@@ -52,6 +52,7 @@ final class DatasetCheckCommand implements Callable<Integer> {
   @Option(names = "--json", description = "As JSON.")
   private boolean json;
 
+  @SuppressWarnings("UnusedVariable") // Main looks for the word
   @Option(names = "--verbose", description = "Print stack traces.")
   private boolean verbose;
 

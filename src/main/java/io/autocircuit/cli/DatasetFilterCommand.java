@@ -57,6 +57,7 @@ final class DatasetFilterCommand implements Callable<Integer> {
   @Option(names = "--out", required = true, paramLabel = "FILE", description = "The new file.")
   private Path out;
 
+  @SuppressWarnings("UnusedVariable") // Main looks for the word
   @Option(names = "--verbose", description = "Print stack traces.")
   private boolean verbose;
 

@@ -75,6 +75,7 @@ final class DatasetGenerateCommand implements Callable<Integer> {
           "First token, as for discover; positions do not count it (default: ${DEFAULT-VALUE}).")
   private BosPolicy bos;
 
+  @SuppressWarnings("UnusedVariable") // Main looks for the word
   @Option(names = "--verbose", description = "Print stack traces.")
   private boolean verbose;
 

@@ -107,6 +107,7 @@ final class ExperimentCommand implements Callable<Integer> {
   @Option(names = SweepWorkers.HELPER, hidden = true)
   private boolean helper;
 
+  @SuppressWarnings("UnusedVariable") // Main looks for the word
   @Option(names = "--verbose", description = "Print stack traces.")
   private boolean verbose;
 

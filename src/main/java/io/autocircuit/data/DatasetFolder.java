@@ -104,7 +104,7 @@ final class DatasetFolder {
           all.limit(MOST)
               .filter(Files::isRegularFile)
               .filter(DatasetFolder::holdsRows)
-              .filter(f -> !hidden(folder.relativize(f)))
+              .filter(f -> !elsewhere(folder.relativize(f)))
               .sorted()
               .toList();
       return files.stream()
@@ -121,19 +121,21 @@ final class DatasetFolder {
     return FORMS.stream().anyMatch(name::endsWith) && !DESCRIPTIONS.contains(name);
   }
 
-  private static boolean hidden(Path file) {
-    for (Path part : file) {
-      if (part.toString().startsWith(".")) {
+  /** Whether a file lies where a dataset has none: in a folder other than data or a split's. */
+  private static boolean elsewhere(Path file) {
+    for (int i = 0; i < file.getNameCount() - 1; i++) {
+      String name = file.getName(i).toString().toLowerCase(Locale.ROOT);
+      if (!name.equals("data") && !SPLITS.containsKey(name)) {
         return true;
       }
     }
-    return false;
+    return file.getFileName().toString().startsWith(".");
   }
 
   /** The split that a word of the path names, its file name first; else {@code train}. */
   private static String split(Path file) {
     for (int i = file.getNameCount() - 1; i >= 0; i--) {
-      for (String word : WORDS.split(file.getName(i).toString().toLowerCase(Locale.ROOT))) {
+      for (String word : WORDS.split(file.getName(i).toString().toLowerCase(Locale.ROOT), -1)) {
         if (SPLITS.containsKey(word)) {
           return SPLITS.get(word);
         }

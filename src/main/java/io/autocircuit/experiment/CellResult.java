@@ -17,7 +17,7 @@ import java.util.TreeMap;
  * @param label what tells its algorithm from the others of the experiment: the title, and those
  *     settings that have several values
  * @param ablation the key of the ablation under which circuits were judged
- * @param patchType {@code tree} or {@code edge}
+ * @param patchType the key of the patch type under which circuits were judged
  * @param seed of all that is random
  * @param settings everything that was set, as {@code scope.name}, such as {@code
  *     algorithm.samples}, {@code graph.token_positions}, {@code run.precision}
@@ -66,7 +66,7 @@ public record CellResult(
    * @param algorithm the key of its algorithm
    * @param label what tells its algorithm from the others of the experiment
    * @param ablation the key of the ablation under which circuits were judged
-   * @param patchType {@code tree} or {@code edge}
+   * @param patchType the key of the patch type under which circuits were judged
    * @param seed of all that is random
    * @param settings everything that was set
    * @param edges how many edges the graph has

@@ -15,7 +15,7 @@ final class WordList {
 
   /** The words of a list, parted by white space, in its order. */
   static List<String> of(String name) {
-    return lines(name).stream().flatMap(line -> Stream.of(line.split("\\s+"))).toList();
+    return lines(name).stream().flatMap(line -> Stream.of(line.split("\\s+", -1))).toList();
   }
 
   /** The lines of a list, in its order. */

@@ -28,7 +28,7 @@ public final class WordTokenizers {
 
   /** All words that generators use, with the space before them. */
   public static List<String> all() {
-    Set<String> words = new LinkedHashSet<>(List.of((FIRST + " " + FRAMES).split(" ")));
+    Set<String> words = new LinkedHashSet<>(List.of((FIRST + " " + FRAMES).split(" ", -1)));
     for (String list :
         List.of("names", "places", "objects", "events", "identifiers", "nouns", "responders")) {
       words.addAll(WordList.of(list));
@@ -42,7 +42,7 @@ public final class WordTokenizers {
     for (String sport : List.of("football", "basketball", "baseball")) {
       words.add(sport);
       for (String name : WordList.lines("players-" + sport)) {
-        words.addAll(List.of(name.split(" ")));
+        words.addAll(List.of(name.split(" ", -1)));
       }
     }
     return new ArrayList<>(words);
@@ -50,7 +50,7 @@ public final class WordTokenizers {
 
   /** Whether a frame has the word. */
   static boolean ofFrame(String word) {
-    return List.of((FIRST + " " + FRAMES).split(" ")).contains(word);
+    return List.of((FIRST + " " + FRAMES).split(" ", -1)).contains(word);
   }
 
   /**
@@ -86,7 +86,7 @@ public final class WordTokenizers {
     pieces.addAll(List.of(":", "\"", space.equals("Ġ") ? "Ċ" : "\n"));
     // last, so that no longer word is cut by them
     if (space.equals("Ġ")) { // SentencePiece puts a space before the first word too
-      pieces.addAll(List.of(FIRST.split(" ")));
+      pieces.addAll(List.of(FIRST.split(" ", -1)));
       pieces.addAll(WordList.of("nouns"));
     }
     return pieces;

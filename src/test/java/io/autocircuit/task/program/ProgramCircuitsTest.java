@@ -18,6 +18,7 @@ import io.autocircuit.metric.Roc;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
+import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Circuit;
@@ -71,6 +72,27 @@ class ProgramCircuitsTest {
   void circuitsAreWhatExactPatchingFinds(ProgramTask task) {
     assertEquals(known(task, "resample", 0), exact(task, Ablation.RESAMPLE, 0, 64));
     assertEquals(known(task, "zero", 0), exact(task, Ablation.ZERO, 0, 64));
+  }
+
+  @ParameterizedTest
+  @MethodSource("tasks")
+  void thePageSaysHowManyThereAre(ProgramTask task) throws IOException {
+    Path page = Path.of(System.getProperty("basedir", "")).resolve("docs/programs.md");
+    TransformerConfig c = compiled(task).config();
+    int resample = known(task, "resample", 0).size();
+    int zero = known(task, "zero", 0).size();
+    String row =
+        String.format(
+            "| `%s` | %d × %d | %d | %d | %d, the same | %d | %d, the same |",
+            task.key(),
+            c.blocks(),
+            c.heads(),
+            c.graph(true, 0).edgeCount(),
+            resample,
+            resample,
+            zero,
+            zero);
+    assertTrue(Files.readAllLines(page).contains(row), row);
   }
 
   @Tag("slow")
