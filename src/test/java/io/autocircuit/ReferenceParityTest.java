@@ -762,8 +762,8 @@ class ReferenceParityTest {
     void similarity() {
       Map<String, float[]> sets = new LinkedHashMap<>();
       c.get("score_sets")
-          .fields()
-          .forEachRemaining(
+          .properties()
+          .forEach(
               e ->
                   sets.put(
                       e.getKey(), PruneScores.fromModules(graph, modules(e.getValue())).values()));
