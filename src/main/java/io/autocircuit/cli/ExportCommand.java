@@ -7,7 +7,6 @@ import io.autocircuit.report.ResultEdges;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Locale;
-import java.util.function.Function;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -52,20 +51,24 @@ final class ExportCommand implements Runnable {
 
   /** What a circuit can be written as. */
   enum Format {
-    DOT(CircuitFiles::dot),
-    SVG(CircuitFiles::svg),
-    GRAPHML(CircuitFiles::graphml),
-    JSON(CircuitFiles::json);
-
-    private final Function<CircuitDrawing, String> write;
-
-    Format(Function<CircuitDrawing, String> write) {
-      this.write = write;
-    }
+    DOT,
+    SVG,
+    GRAPHML,
+    JSON;
 
     /** Its name in options, and the end of a file's. */
     String key() {
       return name().toLowerCase(Locale.ROOT);
+    }
+
+    /** The file's text. */
+    private String text(CircuitDrawing drawing) {
+      return switch (this) {
+        case DOT -> CircuitFiles.dot(drawing);
+        case SVG -> CircuitFiles.svg(drawing);
+        case GRAPHML -> CircuitFiles.graphml(drawing);
+        case JSON -> CircuitFiles.json(drawing);
+      };
     }
   }
 
@@ -81,7 +84,7 @@ final class ExportCommand implements Runnable {
             results.edges(),
             size);
     Path file = out == null ? Path.of("circuit." + format.key()) : out;
-    byte[] text = format.write.apply(drawing).getBytes(StandardCharsets.UTF_8);
+    byte[] text = format.text(drawing).getBytes(StandardCharsets.UTF_8);
     AtomicFile.write(file, stream -> stream.write(text));
     spec.commandLine().getOut().println(file);
   }

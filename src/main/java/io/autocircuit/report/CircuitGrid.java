@@ -151,7 +151,7 @@ final class CircuitGrid {
     }
     double x = LEFT;
     for (Map.Entry<String, Look> line : lines.entrySet()) {
-      boolean sample = line.getValue() != Look.ZERO;
+      boolean sample = !line.getValue().equals(Look.ZERO);
       if (sample) {
         out.append("<path class=\"link ").append(line.getValue().name());
         out.append("\" fill=\"none\" stroke=\"").append(line.getValue().colour());

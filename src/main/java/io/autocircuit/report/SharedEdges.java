@@ -119,7 +119,8 @@ final class SharedEdges {
         ours.stream().anyMatch(a -> theirs.stream().anyMatch(b -> a.seed() == b.seed()));
     for (CellResult a : ours) {
       for (CellResult b : theirs) {
-        boolean taken = same ? ours.size() == 1 || a != b : !oneSeed || a.seed() == b.seed();
+        boolean taken =
+            same ? ours.size() == 1 || !a.run().equals(b.run()) : !oneSeed || a.seed() == b.seed();
         double share = shares.share(runs.indexOf(a.run()), runs.indexOf(b.run()));
         if (taken && !Double.isNaN(share)) {
           sum += share;

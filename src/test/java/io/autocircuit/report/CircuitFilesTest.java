@@ -96,7 +96,7 @@ class CircuitFilesTest {
         assertEquals("data", datum.getLocalName());
         String type = types.get(datum.getAttribute("key"));
         assertTrue(type.startsWith(item.getLocalName() + ":"), type);
-        assertTrue(isA(type.split(":")[1], datum.getTextContent()), datum.getTextContent());
+        assertTrue(isA(type.split(":", -1)[1], datum.getTextContent()), datum.getTextContent());
         data.put(datum.getAttribute("key"), datum.getTextContent());
       }
       if (item.getLocalName().equals("node")) {

@@ -35,7 +35,10 @@ class ExperimentReportTest {
   private static final Pattern SCRIPT =
       Pattern.compile("<script([^>]*)>(.*?)</script>", Pattern.DOTALL);
   private static final Path HERE = Path.of("");
-  private static final Function<CellResult, Optional<float[]>> NO_SCORES = c -> Optional.empty();
+
+  private static Optional<float[]> noScores(CellResult cell) {
+    return Optional.empty();
+  }
 
   /** A cell of one metric; what is not given is the same for all. */
   private record Draft(
@@ -147,7 +150,8 @@ class ExperimentReportTest {
   @Test
   void areasAndCostsAreThoseOfTheLibrary() throws Exception {
     ExperimentResults results = SampleExperiments.usual();
-    JsonNode data = data(ExperimentReport.render(results, NO_SCORES, Map.of(), HERE));
+    JsonNode data =
+        data(ExperimentReport.render(results, ExperimentReportTest::noScores, Map.of(), HERE));
     assertEquals(results.cells().size(), data.get("cells").size());
     for (int i = 0; i < results.cells().size(); i++) {
       CellResult cell = results.cells().get(i);
@@ -232,7 +236,7 @@ class ExperimentReportTest {
     return data(
         ExperimentReport.render(
             new ExperimentResults("t", List.of(cell), List.of(), 0, List.of()),
-            NO_SCORES,
+            ExperimentReportTest::noScores,
             Map.of(),
             directory));
   }
@@ -273,7 +277,9 @@ class ExperimentReportTest {
       })
   void textFromOutsideStaysText(String text) throws Exception {
     UnaryOperator<String> page =
-        t -> ExperimentReport.render(SampleExperiments.hostile(t), NO_SCORES, Map.of(t, t), HERE);
+        t ->
+            ExperimentReport.render(
+                SampleExperiments.hostile(t), ExperimentReportTest::noScores, Map.of(t, t), HERE);
     assertEquals(tags(page.apply("plain")), tags(page.apply(text)));
     assertEquals(text, data(page.apply(text)).get("title").asText());
     assertEquals(text, data(page.apply(text)).at("/failures/0/1").asText());
@@ -281,7 +287,9 @@ class ExperimentReportTest {
 
   @Test
   void noAddressIsInThePage() {
-    String html = ExperimentReport.render(SampleExperiments.usual(), NO_SCORES, Map.of(), HERE);
+    String html =
+        ExperimentReport.render(
+            SampleExperiments.usual(), ExperimentReportTest::noScores, Map.of(), HERE);
     String frame = SCRIPT.matcher(html).replaceAll("");
     assertFalse(frame.contains("http:") || frame.contains("https:"), "an address in the page");
     assertFalse(frame.contains("{{"), "a placeholder was left");
@@ -293,13 +301,16 @@ class ExperimentReportTest {
     Path file = directory.resolve("report.html");
     ExperimentResults nothing =
         new ExperimentResults("nothing", List.of(), List.of(), 7, List.of());
-    ExperimentReport.write(file, nothing, NO_SCORES, Map.of());
+    ExperimentReport.write(file, nothing, ExperimentReportTest::noScores, Map.of());
     assertEquals(7, data(Files.readString(file)).get("waiting").asInt());
     assertThrows(
         DataException.class,
         () ->
             ExperimentReport.write(
-                directory.resolve("absent/report.html"), nothing, NO_SCORES, Map.of()));
+                directory.resolve("absent/report.html"),
+                nothing,
+                ExperimentReportTest::noScores,
+                Map.of()));
   }
 
   @Test
@@ -320,7 +331,7 @@ class ExperimentReportTest {
     return data(
         ExperimentReport.render(
             new ExperimentResults("t", List.of(cells), List.of(), 0, List.of()),
-            NO_SCORES,
+            ExperimentReportTest::noScores,
             Map.of(),
             HERE));
   }
