@@ -4,6 +4,7 @@ import io.autocircuit.catalogue.Catalogue;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.BosPolicy;
+import io.autocircuit.data.Columns;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.files.DataException;
 import io.autocircuit.metric.Metric;
@@ -172,7 +173,7 @@ final class CellTasks {
   private static PromptSource prompts(
       ExperimentTask task, Optional<TaskProvider> entry, Settings settings) {
     if (task.dataset().isPresent()) {
-      return PromptSource.at(task.dataset().get());
+      return PromptSource.at(task.dataset().get(), task.columns().orElse(Columns.NONE));
     }
     String key = entry.orElseThrow().key();
     return switch (key) {

@@ -22,6 +22,7 @@ final class ExperimentFields {
   static final String GRAPH = "graph";
   static final String COMPLETENESS = "completeness";
   static final String EDGES = "edges";
+  static final String COLUMNS = "columns";
 
   static final String TASKS_MEANING =
       "what circuits are looked for in: keys of the catalogue's tasks, or names with values; at least"
@@ -152,6 +153,10 @@ final class ExperimentFields {
               "dataset",
               new SettingType.File(),
               "a prompt file, in place of the task's own prompts"),
+          Setting.optional(
+              COLUMNS,
+              new SettingType.Text(),
+              "what the prompt file calls its columns, as discover --columns"),
           Setting.optional(
               "official",
               new SettingType.File(),

@@ -4,6 +4,7 @@ import io.autocircuit.catalogue.Catalogue;
 import io.autocircuit.catalogue.Entry;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.Settings;
+import io.autocircuit.data.Columns;
 import io.autocircuit.experiment.Marked.Field;
 import io.autocircuit.experiment.Marked.Items;
 import io.autocircuit.experiment.Marked.Scalar;
@@ -208,6 +209,7 @@ final class ExperimentReader {
                 grid,
                 path(own, "model"),
                 dataset,
+                columns(own, found),
                 path(own, "official"),
                 own.value("circuit").map(String.class::cast),
                 graph,
@@ -225,6 +227,7 @@ final class ExperimentReader {
                 other.settings(),
                 task.model(),
                 task.dataset(),
+                task.columns(),
                 task.official(),
                 task.circuit(),
                 task.graph(),
@@ -269,6 +272,23 @@ final class ExperimentReader {
       mistakes.add(
           node.place(),
           new UnknownNameException("circuit", (String) circuit.get(), known).getMessage());
+    }
+  }
+
+  private Optional<Columns> columns(Settings own, Map<String, Field> found) {
+    Optional<Object> text = own.value(ExperimentFields.COLUMNS);
+    if (text.isEmpty()) {
+      return Optional.empty();
+    }
+    Marked node = found.get(ExperimentFields.COLUMNS).value();
+    if (own.value("dataset").isEmpty()) {
+      mistakes.add(node.place(), "columns is given without dataset; give both");
+    }
+    try {
+      return Optional.of(Columns.parse((String) text.get()));
+    } catch (IllegalArgumentException | DataException e) {
+      mistakes.add(node.place(), e.getMessage());
+      return Optional.empty();
     }
   }
 

@@ -1,6 +1,7 @@
 package io.autocircuit.experiment;
 
 import io.autocircuit.catalogue.Settings;
+import io.autocircuit.data.Columns;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
@@ -20,6 +21,7 @@ import java.util.TreeMap;
  *     form; several span a grid. Those that are not there have their defaults
  * @param model a model directory in place of the task's own model
  * @param dataset a prompt file in place of the task's own prompts
+ * @param columns what the prompt file calls its columns; empty for the usual names
  * @param official a known circuit's file in place of the task's own circuit
  * @param circuit the key of one of the task's known circuits, {@code none} for none; empty for the
  *     first
@@ -32,6 +34,7 @@ public record ExperimentTask(
     SortedMap<String, List<Object>> settings,
     Optional<Path> model,
     Optional<Path> dataset,
+    Optional<Columns> columns,
     Optional<Path> official,
     Optional<String> circuit,
     ExperimentGraphs graph,
@@ -45,6 +48,7 @@ public record ExperimentTask(
    * @param settings values of the catalogue task's settings by name
    * @param model a model directory in place of the task's own model
    * @param dataset a prompt file in place of the task's own prompts
+   * @param columns what the prompt file calls its columns
    * @param official a known circuit's file in place of the task's own circuit
    * @param circuit the key of one of the task's known circuits
    * @param graph what it says of graphs itself
@@ -78,6 +82,7 @@ public record ExperimentTask(
         key,
         Optional.of(key),
         new TreeMap<>(),
+        Optional.empty(),
         Optional.empty(),
         Optional.empty(),
         Optional.empty(),

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.autocircuit.data.Columns;
 import io.autocircuit.files.DataException;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Ablation;
@@ -45,6 +46,7 @@ class ExperimentSpecTest {
         - {task: random, random_weights: [tiny, stories260k], random_prompts: 4x6, train: 3}
         - model: models/gpt2
           dataset: ioi.json
+          columns: clean=prompt
           official: ../ioi.json
           bos: never
           graph: {token_positions: [true, false]}
@@ -94,6 +96,7 @@ class ExperimentSpecTest {
     assertEquals(Optional.of(Path.of("/data/models/gpt2")), files.model());
     assertEquals(Optional.of(Path.of("/data/ioi.json")), files.dataset());
     assertEquals(Optional.of(Path.of("/data/../ioi.json")), files.official());
+    assertEquals(Optional.of(Columns.parse("clean=prompt")), files.columns());
     assertEquals(List.of(true, false), files.graph().tokenPositions());
     assertEquals(Map.of("bos", "never"), files.options().values());
     assertEquals(
@@ -218,6 +221,8 @@ class ExperimentSpecTest {
             + " give a key, or a model and a dataset",
         "'tasks: [{task: random}, {task: random, pad: true}]|algorithms: eap'; line 1, column 25:"
             + " name=random names two tasks; give one of them another name",
+        "'tasks: {task: induction, columns: clean=x}|algorithms: eap'; line 1, column 35: columns is"
+            + " given without dataset; give both",
         "'tasks: {task: induction, circuit: nome}|algorithms: eap'; line 1, column 35: unknown"
             + " circuit \"nome\": did you mean \"none\"",
         "'tasks: induction|algorithms: {algorithm: acdc, tau: [0.1, -1]}'; line 2, column 42:"
