@@ -105,6 +105,11 @@ final class StoreRows {
     settings(c, id, o.spec());
     measurements(c, id, o);
     circuits(c, id, o.result());
+    rest(c, id, o);
+  }
+
+  /** ROC, timings, notices, completeness. */
+  private static void rest(Connection c, long id, CellOutcome o) throws SQLException {
     int i = 0;
     for (Roc.Point p : o.result().roc()) {
       StoreConnection.update(

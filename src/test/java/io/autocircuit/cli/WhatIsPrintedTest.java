@@ -228,7 +228,7 @@ class WhatIsPrintedTest {
 
   @Test
   void edgesThatNobodyReadsAreNotCountedAsLive() throws IOException {
-    discover("--algorithm", "random", "--edges", "0,20,81");
+    discover("--algorithm", "random", "--edges", "0,20,81", "--circuit", "none");
     JsonNode live = measurements().get("live_edges");
     assertEquals("[0,0]", live.get(0).toString());
     assertTrue(live.get(1).get(1).asInt() < 20, live::toString);
@@ -238,10 +238,10 @@ class WhatIsPrintedTest {
   @Test
   void aFullGraphThatRecoversEverythingIsNoVerdict() {
     assertTrue(
-        discover("--algorithm", "random", "--edges", "0,10,all")
+        discover("--algorithm", "random", "--edges", "0,10,all", "--circuit", "none")
             .out()
             .contains("No circuit measured but the full graph recovers 90 to 110 %"));
-    assertFalse(discover("--edges", "0,all").out().contains("recover"));
+    assertFalse(discover("--edges", "0,all", "--circuit", "none").out().contains("recover"));
   }
 
   // ---- prompts that do not show the behaviour
