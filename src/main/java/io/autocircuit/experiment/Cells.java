@@ -323,7 +323,7 @@ public final class Cells {
     if (task.graphs().stream().map(RunSpec.Graph::tokenPositions).distinct().count() > 1) {
       all.put("token_positions", Boolean.toString(spec.graph().tokenPositions()));
     }
-    task.coordinates().forEach(all::put);
+    all.putAll(task.coordinates());
     a.coordinates()
         .forEach(
             (name, value) -> all.merge(name, value, (old, same) -> old)); // names are taken once
@@ -346,7 +346,7 @@ public final class Cells {
    */
   public static List<Cell> only(List<Cell> cells, String filter) {
     List<Cell> some = cells;
-    for (String part : NEXT.split(filter)) {
+    for (String part : NEXT.split(filter, -1)) {
       int equals = part.indexOf('=');
       if (equals < 1) {
         throw new IllegalArgumentException(

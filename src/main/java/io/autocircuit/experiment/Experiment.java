@@ -17,7 +17,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 
@@ -266,7 +268,8 @@ public final class Experiment implements AutoCloseable {
             });
     try {
       long period = StoreClaims.RENEWAL.toMillis();
-      heart.scheduleWithFixedDelay(store::renew, period, period, TimeUnit.MILLISECONDS);
+      Future<?> beats =
+          heart.scheduleWithFixedDelay(store::renew, period, period, TimeUnit.MILLISECONDS);
       while (true) {
         Map<String, ExperimentStore.Status> now = store.statuses();
         for (Map.Entry<String, Cell> e : cells.entrySet()) {
@@ -280,12 +283,19 @@ public final class Experiment implements AutoCloseable {
         if (others == 0) {
           break;
         }
+        if (beats.isDone()) { // a claim could not be renewed, and why
+          beats.get();
+        }
         watcher.waiting(others);
         Thread.sleep(PATIENCE.toMillis());
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new CancellationException("interrupted while other processes finish their cells");
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof RuntimeException cause
+          ? cause
+          : new IllegalStateException(e.getCause());
     } finally {
       heart.shutdownNow();
       store.release();

@@ -176,7 +176,7 @@ final class ExperimentValues {
     try {
       Object value = s.check(size ? scalar.text() : scalar.value());
       if (s.type() instanceof SettingType.Key key) {
-        requireKey(s.name(), key, (String) value);
+        requireKey(key, (String) value);
       }
       return Optional.of(
           s.type() instanceof SettingType.File ? folder.resolve((String) value).toString() : value);
@@ -188,7 +188,7 @@ final class ExperimentValues {
     return WRONG;
   }
 
-  private void requireKey(String name, SettingType.Key type, String key) {
+  private void requireKey(SettingType.Key type, String key) {
     List<String> known = keys.get(type.catalogue());
     if (known != null && !known.contains(key)) {
       throw new UnknownNameException(name(type.catalogue()), key, known);

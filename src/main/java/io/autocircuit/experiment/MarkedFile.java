@@ -183,16 +183,16 @@ final class MarkedFile {
 
   /** What text without quotes stands for. */
   private static Object plain(String text) {
-    switch (text) {
-      case "", "~", "null", "Null", "NULL":
-        return null;
-      case "true", "True", "TRUE":
-        return true;
-      case "false", "False", "FALSE":
-        return false;
-      default:
-        break;
-    }
+    return switch (text) {
+      case "", "~", "null", "Null", "NULL" -> null;
+      case "true", "True", "TRUE" -> (Object) true;
+      case "false", "False", "FALSE" -> (Object) false;
+      default -> number(text);
+    };
+  }
+
+  /** A number, where the text is one. */
+  private static Object number(String text) {
     if (WHOLE.matcher(text).matches()) {
       try {
         return Long.parseLong(text);

@@ -429,7 +429,8 @@ final class RunSpecJson {
   }
 
   private OfficialSource official(JsonFields root) {
-    return root.node("official").has("circuit")
+    boolean stored = root.node("official").has("path") || root.node("official").has("sha256");
+    return !stored
         ? new OfficialSource.Known(root.object("official", "circuit").text("circuit"))
         : new OfficialSource.Stored(file(root.object("official", "path", "sha256")));
   }

@@ -75,7 +75,7 @@ final class StoreConnection implements AutoCloseable {
     int tables = number(c, "SELECT count(*) FROM sqlite_master");
     if (tables == 0) {
       try (Statement s = c.createStatement()) {
-        for (String statement : Resources.text(TABLES).split(";\\s*\\n")) {
+        for (String statement : Resources.text(TABLES).split(";\\s*\\n", -1)) {
           if (!statement.isBlank()) {
             s.execute(statement);
           }

@@ -105,36 +105,34 @@ public record ResultValue(
               + name
               + "; leave it out");
     }
-    switch (name) {
-      case AUC:
-        return area(metrics, metric);
-      case ROC:
-        return number(
-            name,
-            "Area under the ROC curve",
-            false,
-            c -> c.roc().isEmpty() ? Double.NaN : Roc.area(c.roc()),
-            c -> !c.roc().isEmpty());
-      case "seconds":
-        return number(name, "Seconds to score", true, c -> c.cost().scoreSeconds(), c -> true);
-      case "judge_seconds":
-        return number(
-            name, "Seconds to judge circuits", true, c -> c.cost().judgeSeconds(), c -> true);
-      case "plain_passes":
-        return number(
-            name,
-            "Cost of scoring in plain forward passes",
-            true,
-            c -> c.cost().plainPasses(),
-            c -> true);
-      case COMPLETENESS:
-        return completeness(results, edges);
-      default:
+    return switch (name) {
+      case AUC -> area(metrics, metric);
+      case ROC ->
+          number(
+              name,
+              "Area under the ROC curve",
+              false,
+              c -> c.roc().isEmpty() ? Double.NaN : Roc.area(c.roc()),
+              c -> !c.roc().isEmpty());
+      case "seconds" ->
+          number(name, "Seconds to score", true, c -> c.cost().scoreSeconds(), c -> true);
+      case "judge_seconds" ->
+          number(name, "Seconds to judge circuits", true, c -> c.cost().judgeSeconds(), c -> true);
+      case "plain_passes" ->
+          number(
+              name,
+              "Cost of scoring in plain forward passes",
+              true,
+              c -> c.cost().plainPasses(),
+              c -> true);
+      case COMPLETENESS -> completeness(results, edges);
+      default -> {
         if (!metrics.contains(name)) {
           throw new UnknownNameException("metric", name, names(results));
         }
-        return atSize(results, name, edges);
-    }
+        yield atSize(results, name, edges);
+      }
+    };
   }
 
   private static ResultValue number(

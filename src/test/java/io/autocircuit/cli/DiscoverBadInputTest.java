@@ -348,16 +348,17 @@ class DiscoverBadInputTest {
                 p ->
                     p.forEach(
                         q -> ((ObjectNode) q).set("answers", JSON.createArrayNode().add(0.5)))));
-    bad(words, "prompts[0].answers=\"[[0.5]]\" are numbers", "choose --answer-function mse");
-    words.addAll(List.of("--algorithm", "sp", "--target", "answer"));
-    bad(words, "are numbers, but --target answer looks up", "choose --target mse");
-    Ran fine =
+    List<Object> gradient = new ArrayList<>(words);
+    gradient.addAll(List.of("--answer-function", "avg_diff"));
+    bad(gradient, "prompts[0].answers=\"[[0.5]]\" are numbers", "choose --answer-function mse");
+    List<Object> probing = new ArrayList<>(words);
+    probing.addAll(List.of("--algorithm", "sp", "--target", "answer"));
+    bad(probing, "are numbers, but --target answer looks up", "choose --target mse");
+    Ran fine = // by itself
         Ran.command(
             "discover",
             words.get(0),
             words.get(1),
-            "--answer-function",
-            "mse",
             "--edges",
             "0,9",
             "--out",

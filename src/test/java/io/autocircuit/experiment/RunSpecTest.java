@@ -259,11 +259,11 @@ class RunSpecTest {
             + "\",\"split\":{\"shuffle\":true,\"test\":50,\"train\":100},\"tokenizer_sha256\":\""
             + "c".repeat(64)
             + "\"},\"scoring\":{\"algorithm\":\"eap\",\"kind\":\"algorithm\",\"settings\":{"
-            + "\"answer_function\":\"avg_diff\",\"grad_function\":\"logit\",\"mask_value\":1e-7,"
+            + "\"answer_function\":\"auto\",\"grad_function\":\"logit\",\"mask_value\":1e-7,"
             + "\"score_ablation\":\"resample\",\"sum\":false}},\"seed\":7,\"version\":\"1.2.3\"}",
         fixed().identity());
     assertEquals(
-        "655059021b886ff9802fcb76c5289c5355c5193b0bcb0f0be6ec76c039dcb1a6", fixed().hash());
+        "37f9c2236909bcde2620583230d9012f31e44ba259f5e180b67dc6f36021b7c9", fixed().hash());
   }
 
   @Test

@@ -30,7 +30,6 @@ final class Compiler {
 
   private static final String EMBEDDING = "Resid Start";
 
-  private final Program program;
   private final Domains domains;
   private final Plan plan = new Plan();
   private final Set<SOp> clean;
@@ -43,7 +42,6 @@ final class Compiler {
   private final int bos;
 
   private Compiler(Program program) {
-    this.program = program;
     this.domains = new Domains(program);
     this.clean = clean(domains.operations());
     this.one = plan.direction(Plan.ONE, EMBEDDING, false);
