@@ -8,7 +8,8 @@ import java.util.Map;
 
 /**
  * The settings of the algorithms that AutoCircuit defines by name, as far as our algorithms have
- * them. Its circuit probing (four of its names) and activation magnitude have no algorithm here yet.
+ * them. Its circuit probing (four of its names) and activation magnitude have no algorithm here
+ * yet.
  */
 final class PublishedPresets {
   private static final Source SOURCE =
