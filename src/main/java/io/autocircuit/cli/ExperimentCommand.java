@@ -117,7 +117,8 @@ final class ExperimentCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter print = spec.commandLine().getOut();
     if (schema) {
-      print.println(ExperimentSpec.schema());
+      print.print(ExperimentSpec.schema());
+      print.flush();
       return 0;
     }
     if (example) {
