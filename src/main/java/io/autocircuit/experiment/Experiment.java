@@ -311,14 +311,8 @@ public final class Experiment implements AutoCloseable {
                 .count());
   }
 
-  private int done() {
-    Map<String, ExperimentStore.Status> now = store.statuses();
-    return (int)
-        cells.keySet().stream().filter(key -> now.get(key) == ExperimentStore.Status.DONE).count();
-  }
-
   private void run(String key, Cell cell, Watcher watcher) {
-    Progress progress = watcher.began(cell, done(), cells.size());
+    Progress progress = watcher.began(cell, store.done(), cells.size());
     if (cell.spec().isEmpty()) {
       fail(key, cell, cell.refusal().orElseThrow(), "", watcher);
       return;
@@ -347,10 +341,12 @@ public final class Experiment implements AutoCloseable {
       store.finish(key, outcome);
     } catch (CancellationException e) {
       throw e;
-    } catch (DataException | IllegalArgumentException | UnsupportedOperationException e) {
+    } catch (DataException | IllegalArgumentException e) {
+      // the user's files or settings do not fit; the message says which, and the others may run
       fail(key, cell, DataException.oneLine(String.valueOf(e.getMessage())), "", watcher);
       return;
-    } catch (RuntimeException | OutOfMemoryError e) { // a fault of ours, or of the machine
+    } catch (RuntimeException | OutOfMemoryError e) {
+      // a fault of ours, or of the machine: kept with its stack trace; the next cell may do without
       StringWriter trace = new StringWriter();
       e.printStackTrace(new PrintWriter(trace, true));
       fail(key, cell, DataException.oneLine(e.toString()), trace.toString(), watcher);

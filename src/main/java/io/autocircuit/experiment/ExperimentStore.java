@@ -116,9 +116,12 @@ public final class ExperimentStore implements AutoCloseable {
   void plan(Map<String, Cell> cells) {
     db.write(
         c -> {
+          // of this connection alone
+          StoreConnection.update(c, "CREATE TEMP TABLE planned (run TEXT PRIMARY KEY)");
           int place = 0;
           for (Map.Entry<String, Cell> e : cells.entrySet()) {
             StoreRows.plan(c, e.getKey(), e.getValue(), place++);
+            StoreConnection.update(c, "INSERT INTO planned VALUES (?)", e.getKey());
           }
         });
   }
@@ -145,6 +148,14 @@ public final class ExperimentStore implements AutoCloseable {
           }
           return all;
         });
+  }
+
+  /** How many of the planned cells are done, whoever ran them. */
+  int done() {
+    return db.read(
+        c ->
+            StoreReader.count(
+                c, "SELECT count(*) FROM planned JOIN runs USING (run) WHERE status = 'done'"));
   }
 
   /**

@@ -101,6 +101,8 @@ final class StoreClaims {
               living.stream().noneMatch(l -> l.run().equals(key) && !mine(l))
                   && open(c, key, since);
           if (got[0]) {
+            // one whose scores have gone is no longer done
+            StoreConnection.update(c, "UPDATE runs SET status = 'waiting' WHERE run = ?", key);
             String now = StoreRows.now();
             StoreConnection.update(
                 c,

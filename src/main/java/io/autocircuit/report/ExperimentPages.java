@@ -61,14 +61,7 @@ public final class ExperimentPages {
   /** The scores of a cell, module by module; cells of one graph have the same order. */
   private static Optional<float[]> scores(CellResult cell) {
     try (Safetensors in = Safetensors.open(cell.scores())) {
-      List<float[]> modules =
-          in.names().stream()
-              .sorted()
-              .map(
-                  name -> {
-                    return in.floats(name);
-                  })
-              .toList();
+      List<float[]> modules = in.names().stream().sorted().map(in::floats).toList();
       float[] all = new float[modules.stream().mapToInt(m -> m.length).sum()];
       int at = 0;
       for (float[] m : modules) {

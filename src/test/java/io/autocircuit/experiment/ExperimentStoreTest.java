@@ -135,8 +135,23 @@ class ExperimentStoreTest {
     assertEquals(new Experiment.Summary(12, 8, 4, 0), run(more));
     // without its scores a cell is not there
     Files.delete(results().cells().get(2).scores());
-    assertEquals(new Experiment.Summary(12, 11, 1, 0), run(more));
-    assertEquals(12, results().cells().size());
+    List<Integer> done = new ArrayList<>();
+    Experiment.Watcher counting =
+        new Experiment.Watcher() {
+          @Override
+          public Progress began(Cell cell, int finished, int total) {
+            done.add(finished);
+            return Progress.SILENT;
+          }
+        };
+    assertEquals(new Experiment.Summary(12, 11, 1, 0), run(more, counting));
+    assertEquals(List.of(11), done);
+    // what is done of another experiment in the same store does not count for this one
+    String other = USUAL.replace("[3, 9, all]", "[5]");
+    done.clear();
+    assertEquals(new Experiment.Summary(8, 0, 8, 0), run(other, counting));
+    assertEquals(List.of(0, 1, 2, 3, 4, 5, 6, 7), done);
+    assertEquals(20, results().cells().size());
   }
 
   @Test
@@ -304,13 +319,7 @@ class ExperimentStoreTest {
   /** The queries of docs/results.md, by Python's own SQLite. */
   @Test
   void pythonReadsTheStoreAsThePageSays() throws Exception {
-    Process probe = null;
-    try {
-      probe = new ProcessBuilder("python3", "-c", "import sqlite3").start();
-    } catch (IOException e) {
-      assumeTrue(false, "no python3");
-    }
-    assumeTrue(probe.waitFor() == 0, "no python3 with sqlite3");
+    assumeTrue(pythonReadsSqlite(), "no python3 with sqlite3 is on the PATH");
     run(USUAL);
     String page = Files.readString(Path.of("docs/results.md"));
     int begin = page.indexOf("python3 -c \"") + "python3 -c \"".length();
@@ -355,6 +364,14 @@ class ExperimentStoreTest {
             java.util.regex.Pattern.compile("[`, ]" + column + "[`, ]").matcher(row).find(),
             words[0] + " of docs/results.md lacks " + column);
       }
+    }
+  }
+
+  private static boolean pythonReadsSqlite() throws InterruptedException {
+    try {
+      return new ProcessBuilder("python3", "-c", "import sqlite3").start().waitFor() == 0;
+    } catch (IOException none) {
+      return false;
     }
   }
 

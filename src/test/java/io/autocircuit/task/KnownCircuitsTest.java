@@ -3,6 +3,7 @@ package io.autocircuit.task;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.abort;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -202,7 +203,7 @@ class KnownCircuitsTest {
           unfactorized++;
           tests.add(
               DynamicTest.dynamicTest(
-                  name, () -> assumeTrue(false, "there are no unfactorized graphs yet")));
+                  name, () -> abort("there are no unfactorized graphs yet (docs/skips.md)")));
         }
       }
     }
