@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -204,7 +205,10 @@ final class ExperimentCommand implements Callable<Integer> {
     if (file != null) {
       words.add(file.toString());
     }
-    words.addAll(List.of("--out", out.toString(), "--device", device.text()));
+    words.addAll(List.of("--out", out.toString()));
+    if (spec.commandLine().getParseResult().hasMatchedOption("--device")) {
+      words.addAll(List.of("--device", device.text()));
+    }
     if (only != null) {
       words.addAll(List.of("--only", only));
     }
@@ -217,12 +221,22 @@ final class ExperimentCommand implements Callable<Integer> {
     return words;
   }
 
+  /** What to type to go on, for a shell. */
   private String again() {
-    return "autocircuit experiment "
-        + (file == null ? "" : file + " ")
-        + "--out "
-        + out
-        + (only == null ? "" : " --only '" + only + "'");
+    List<String> words = new ArrayList<>(List.of("autocircuit"));
+    words.addAll(command());
+    if (workers > 1) {
+      words.addAll(List.of("--workers", String.valueOf(workers)));
+    }
+    if (threads != null) {
+      words.addAll(List.of("--threads", String.valueOf(threads)));
+    }
+    if (memory != null) {
+      words.addAll(List.of("--memory", memory));
+    }
+    return words.stream()
+        .map(w -> w.matches("[\\w./:=@%+,-]+") ? w : "'" + w.replace("'", "'\\''") + "'")
+        .collect(Collectors.joining(" "));
   }
 
   private CommandLine.ParameterException usage(String message) {

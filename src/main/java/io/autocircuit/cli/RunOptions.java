@@ -8,6 +8,7 @@ import io.autocircuit.cli.DiscoverOptions.Scoring;
 import io.autocircuit.data.Columns;
 import io.autocircuit.experiment.CatalogueTask;
 import io.autocircuit.experiment.Cell;
+import io.autocircuit.experiment.Cells;
 import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.OfficialSource;
 import io.autocircuit.experiment.PromptSource;
@@ -39,8 +40,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.SortedMap;
-import java.util.TreeMap;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
 
@@ -150,7 +149,9 @@ record RunOptions(
 
   /** The algorithms that were typed, parted by commas. */
   private List<String> algorithmKeys() {
-    return List.of(scoring.algorithm.split(",", -1));
+    return scoring.scores != null
+        ? List.of(scoring.algorithm)
+        : List.of(scoring.algorithm.split(",", -1));
   }
 
   /** The ablations that were typed, parted by commas; one that is null where none was. */
@@ -179,17 +180,7 @@ record RunOptions(
    * @return a cell with a run
    */
   Cell cell() {
-    RunSpec spec = spec();
-    String title =
-        scoring.preset == null ? algorithm().title() : algorithm().preset(scoring.preset).title();
-    SortedMap<String, String> at = new TreeMap<>();
-    at.put("task", taskName());
-    at.put("algorithm", algorithm().key());
-    at.put("label", title);
-    at.put("ablation", spec.judging().runs().ablation().key());
-    at.put("patch_type", spec.judging().runs().patchType().key());
-    at.put("seed", String.valueOf(spec.seed()));
-    return new Cell(taskName(), algorithm().key(), title, at, Optional.of(spec), Optional.empty());
+    return Cells.product(spec(), taskName(), List.of(), List.of(), List.of(), List.of()).get(0);
   }
 
   /** What the model and the prompts are called in an experiment. */

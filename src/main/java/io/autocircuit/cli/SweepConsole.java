@@ -7,9 +7,11 @@ import io.autocircuit.metric.Roc;
 import io.autocircuit.patch.Progress;
 import java.io.PrintWriter;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
@@ -26,7 +28,7 @@ final class SweepConsole implements Experiment.Watcher, AutoCloseable {
 
   private final PrintWriter out;
   private final boolean bars;
-  private final List<Cell> left;
+  private final Set<Cell> left;
   private final int total;
   private final Map<String, double[]> took = new HashMap<>();
   private ProgressBar whole;
@@ -45,7 +47,7 @@ final class SweepConsole implements Experiment.Watcher, AutoCloseable {
   SweepConsole(PrintWriter out, boolean bars, List<Cell> left, int total) {
     this.out = out;
     this.bars = bars;
-    this.left = new java.util.ArrayList<>(left);
+    this.left = new LinkedHashSet<>(left);
     this.total = total;
   }
 
@@ -110,7 +112,7 @@ final class SweepConsole implements Experiment.Watcher, AutoCloseable {
   }
 
   private void over(Cell c) {
-    left.removeIf(l -> l.name().equals(c.name()));
+    left.remove(c);
     done++;
     if (cell != null) {
       cell.close();

@@ -79,7 +79,12 @@ record SweepWorkers(int count, boolean helper, List<String> command, int threads
       } catch (IOException e) {
         new Running(processes).close();
         throw new DataException(
-            "workers=" + count + ": a process cannot be started: " + e.getMessage(), e);
+            "workers="
+                + count
+                + ": a process cannot be started: "
+                + e.getMessage()
+                + "; give --workers 1",
+            e);
       }
     }
     return new Running(processes);

@@ -128,7 +128,9 @@ public record CellResult(
   public record Found(String what, int edges) {}
 
   /**
-   * What a cell took.
+   * What a cell took. Unpatched outputs and ablation values that an earlier cell of the same model
+   * and prompts has left ({@link RunResources}) are not in it: compare algorithms by runs of their
+   * own where that matters, as for attribution patching, of whose cost they are the larger part.
    *
    * @param scoreSeconds to score the edges
    * @param judgeSeconds to run and measure the circuits

@@ -17,7 +17,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
@@ -129,7 +128,7 @@ public final class Experiment implements AutoCloseable {
    *
    * @param cells all cells
    * @param there those that were in the store before
-   * @param run those that this process ran
+   * @param run those that this process ran, failed ones among them
    * @param failed those that are failed now
    */
   public record Summary(int cells, int there, int run, int failed) {}
@@ -269,33 +268,17 @@ public final class Experiment implements AutoCloseable {
     try {
       long period = StoreClaims.RENEWAL.toMillis();
       Future<?> beats =
-          heart.scheduleWithFixedDelay(store::renew, period, period, TimeUnit.MILLISECONDS);
-      while (true) {
-        Map<String, ExperimentStore.Status> now = store.statuses();
-        for (Map.Entry<String, Cell> e : cells.entrySet()) {
-          if (now.get(e.getKey()) != ExperimentStore.Status.DONE
-              && store.claim(e.getKey(), since)) {
-            mine.add(e.getKey());
-            run(e.getKey(), e.getValue(), watcher);
-          }
+          heart.scheduleWithFixedDelay(this::renew, period, period, TimeUnit.MILLISECONDS);
+      while (pass(since, mine, watcher)) {
+        if (store.claimedByOthers() > 0) {
+          watcher.waiting(store.claimedByOthers());
+          Thread.sleep(PATIENCE.toMillis());
         }
-        int others = store.claimedByOthers();
-        if (others == 0) {
-          break;
-        }
-        if (beats.isDone()) { // a claim could not be renewed, and why
-          beats.get();
-        }
-        watcher.waiting(others);
-        Thread.sleep(PATIENCE.toMillis());
       }
+      beats.cancel(false);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new CancellationException("interrupted while other processes finish their cells");
-    } catch (ExecutionException e) {
-      throw e.getCause() instanceof RuntimeException cause
-          ? cause
-          : new IllegalStateException(e.getCause());
     } finally {
       heart.shutdownNow();
       store.release();
@@ -309,6 +292,38 @@ public final class Experiment implements AutoCloseable {
             cells.keySet().stream()
                 .filter(key -> after.get(key) == ExperimentStore.Status.FAILED)
                 .count());
+  }
+
+  /**
+   * Runs what is left and nobody else has claimed.
+   *
+   * @return whether cells are left, which others have claimed or had claimed until now
+   */
+  private boolean pass(Instant since, Set<String> mine, Watcher watcher) {
+    Map<String, ExperimentStore.Status> now = store.statuses();
+    for (Map.Entry<String, Cell> e : cells.entrySet()) {
+      boolean left = now.get(e.getKey()) != ExperimentStore.Status.DONE;
+      if (left && !mine.contains(e.getKey()) && store.claim(e.getKey(), since)) {
+        mine.add(e.getKey());
+        run(e.getKey(), e.getValue(), watcher);
+      }
+    }
+    Map<String, ExperimentStore.Status> after = store.statuses();
+    return cells.keySet().stream()
+            .anyMatch(
+                key -> !mine.contains(key) && after.get(key) == ExperimentStore.Status.WAITING)
+        || store.claimedByOthers() > 0;
+  }
+
+  /**
+   * Tells other machines that this process is there; where it cannot now, it will the next time.
+   */
+  private void renew() {
+    try {
+      store.renew();
+    } catch (DataException busy) {
+      // what is wrong with the store itself, the next cell reports
+    }
   }
 
   private void run(String key, Cell cell, Watcher watcher) {

@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The results of an experiment: a directory with one SQLite file, {@value #FILE}, and the scores of
@@ -35,6 +36,9 @@ public final class ExperimentStore implements AutoCloseable {
   private final Path directory;
   private final StoreConnection db;
   private final StoreClaims claims;
+
+  /** The keys of the cells that this process is about to run. */
+  private volatile Set<String> planned = Set.of();
 
   private ExperimentStore(Path directory, StoreConnection db) {
     this.directory = directory;
@@ -79,6 +83,19 @@ public final class ExperimentStore implements AutoCloseable {
           "directory=" + directory + " cannot be made: " + e.getMessage() + "; choose another", e);
     }
     StoreConnection db = StoreConnection.open(directory.resolve(FILE));
+    boolean titled = false;
+    try {
+      title(db, title);
+      titled = true;
+      return new ExperimentStore(directory, db);
+    } finally {
+      if (!titled) {
+        db.close();
+      }
+    }
+  }
+
+  private static void title(StoreConnection db, String title) {
     db.write(
         c ->
             StoreConnection.update(
@@ -86,7 +103,6 @@ public final class ExperimentStore implements AutoCloseable {
                 "INSERT INTO info VALUES ('title', ?) ON CONFLICT (name) DO UPDATE SET value ="
                     + " excluded.value",
                 title));
-    return new ExperimentStore(directory, db);
   }
 
   /**
@@ -114,6 +130,7 @@ public final class ExperimentStore implements AutoCloseable {
    * @param cells by key
    */
   void plan(Map<String, Cell> cells) {
+    planned = Set.copyOf(cells.keySet());
     db.write(
         c -> {
           // of this connection alone
@@ -182,12 +199,12 @@ public final class ExperimentStore implements AutoCloseable {
   }
 
   /**
-   * How many cells other living processes have claimed.
+   * How many of the planned cells other living processes have claimed.
    *
-   * @return 0 if nobody else works on this store
+   * @return 0 if nobody else works on them
    */
   int claimedByOthers() {
-    return claims.others();
+    return claims.others(planned);
   }
 
   /**

@@ -56,7 +56,9 @@ public final class RunEstimate implements AutoCloseable {
             spec.graph(),
             spec.seed(),
             spec.precision(),
-            spec.judging().sizes());
+            spec.judging().sizes(),
+            spec.judging().slice(),
+            spec.official());
     Task task = tasks.get(key);
     if (task == null) {
       task = open(spec);

@@ -2,7 +2,6 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.KernelsProvider;
-import io.autocircuit.model.Transformer;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.SharedOutputs;
 import io.autocircuit.task.Task;
@@ -10,8 +9,6 @@ import io.autocircuit.tensor.Device;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
-import java.util.Optional;
 import java.util.function.Supplier;
 
 /**
@@ -44,9 +41,13 @@ public final class RunResources implements AutoCloseable {
    * @throws io.autocircuit.files.DataException if a file cannot be read
    */
   public RunSpec pinned(RunSpec spec) {
-    RunSpec known =
-        pinned.computeIfAbsent(
-            List.of(spec.model(), spec.prompts().source()), files -> spec.pinned());
+    List<?> files = List.of(spec.model(), spec.prompts().source());
+    RunSpec known = pinned.get(files);
+    if (known == null) {
+      known = spec.pinned();
+      pinned.put(files, known);
+      pinned.put(List.of(known.model(), known.prompts().source()), known);
+    }
     RunPrompts prompts = spec.prompts().withSource(known.prompts().source());
     return new RunSpec(
         known.version(),
@@ -81,7 +82,7 @@ public final class RunResources implements AutoCloseable {
             spec.processing(),
             spec.precision(),
             spec.prompts().withSplit(PromptSplit.ALL).withBatchSize(RunPrompts.BATCH_SIZE),
-            spec.seed(),
+            seeded(spec) ? spec.seed() : "any",
             on.device());
     if (!wanted.equals(key)) {
       closeTask();
@@ -97,6 +98,16 @@ public final class RunResources implements AutoCloseable {
       memory = standard.get();
     }
     return memory;
+  }
+
+  /** Whether the model or all of the prompts may depend on the seed. */
+  private static boolean seeded(RunSpec spec) {
+    boolean files =
+        spec.model() instanceof ModelSource.Directory
+            || spec.model() instanceof ModelSource.Embedded;
+    PromptSource prompts = spec.prompts().source();
+    return !files
+        || !(prompts instanceof PromptSource.File || prompts instanceof PromptSource.Embedded);
   }
 
   /** What the runs of the latest task share, within a part of the memory for runs. */
@@ -115,18 +126,6 @@ public final class RunResources implements AutoCloseable {
       plainSeconds.put(prompts, known);
     }
     return known;
-  }
-
-  /**
-   * The latest model, where it is the one of a spec.
-   *
-   * @param spec any spec
-   * @return empty if another model, or none, is loaded
-   */
-  Optional<Transformer> loaded(RunSpec spec) {
-    return Optional.ofNullable(task)
-        .filter(t -> Objects.equals(key.get(0), spec.model()))
-        .map(Task::model);
   }
 
   private void closeTask() {

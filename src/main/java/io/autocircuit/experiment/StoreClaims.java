@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Which process works on which cell. A claim ends with its process; one of another machine, of
@@ -164,8 +165,14 @@ final class StoreClaims {
                 started));
   }
 
-  int others() {
+  /** Of these cells, how many other processes that live have claimed. */
+  int others(Set<String> cells) {
     return db.read(
-        c -> (int) all(c).stream().filter(claim -> !mine(claim) && alive(claim)).count());
+        c ->
+            (int)
+                all(c).stream()
+                    .filter(claim -> cells.contains(claim.run()))
+                    .filter(claim -> !mine(claim) && alive(claim))
+                    .count());
   }
 }

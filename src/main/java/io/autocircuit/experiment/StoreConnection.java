@@ -156,15 +156,17 @@ final class StoreConnection implements AutoCloseable {
   synchronized void write(Write work) {
     try {
       connection.setAutoCommit(false);
-      boolean done = false;
       try {
         work.with(connection);
         connection.commit();
-        done = true;
-      } finally {
-        if (!done) {
+      } catch (SQLException | RuntimeException e) {
+        try {
           connection.rollback();
+        } catch (SQLException alreadyRolledBack) { // a full disk, say: SQLite has done it itself
+          e.addSuppressed(alreadyRolledBack);
         }
+        throw e;
+      } finally {
         connection.setAutoCommit(true);
       }
     } catch (SQLException e) {

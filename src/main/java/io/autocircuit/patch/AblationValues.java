@@ -64,7 +64,12 @@ public final class AblationValues implements AutoCloseable {
     }
     try (TensorScope scope = new TensorScope()) {
       Tensor values =
-          model.shared().get(ablation, prompts, () -> collected(model, over, prompts, longest));
+          model
+              .shared()
+              .get(
+                  List.of(ablation, model.graph()),
+                  prompts,
+                  () -> collected(model, over, prompts, longest));
       values.retainReference();
       return new AblationValues(model, ablation, values, longest);
     }
@@ -156,7 +161,7 @@ public final class AblationValues implements AutoCloseable {
     return model
         .shared()
         .get(
-            ablation,
+            List.of(ablation, model.graph()),
             List.of(source),
             () -> {
               try (TensorScope scope = new TensorScope()) {

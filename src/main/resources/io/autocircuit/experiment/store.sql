@@ -132,6 +132,8 @@ CREATE TABLE failures (
   failed TEXT NOT NULL
 );
 
+CREATE INDEX failures_by_run ON failures (run, id);
+
 -- cells that a process is working on
 CREATE TABLE claims (
   run TEXT PRIMARY KEY,
