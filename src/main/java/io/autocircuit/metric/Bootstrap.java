@@ -107,8 +107,9 @@ public record Bootstrap(int resamples, double level, long seed) {
     double place = share * (sorted.length - 1);
     int below = (int) Math.floor(place);
     int above = Math.min(below + 1, sorted.length - 1);
-    return sorted[below] == sorted[above]
-        ? sorted[below] // infinite ones too
+    // between infinite numbers, or up to one, there is no line
+    return place == below || sorted[below] == sorted[above] || Double.isInfinite(sorted[below])
+        ? sorted[below]
         : sorted[below] + (place - below) * (sorted[above] - sorted[below]);
   }
 }

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,7 +21,8 @@ import java.util.UUID;
 /**
  * Writes {@link ReportData} as one HTML file: no other file, no network. It opens from disk in any
  * current browser and is about 1.1 MB (the charting library is inlined) plus some 60 bytes for each
- * edge it holds.
+ * edge it holds. Of many pages in one directory each leaves the library to a file beside it ({@link
+ * #writeAmongOthers}).
  */
 public final class HtmlReport {
   /** The page holds at most this many edges, the best ones, and says so when there are more. */
@@ -43,7 +45,7 @@ public final class HtmlReport {
 
   /**
    * Renders the page as one of many: it takes the charting library from a file beside it, which is
-   * written where it is not there yet.
+   * written where it is not there, or is another version.
    *
    * @param file where to write; its directory is made if it does not exist
    * @param data what to show
@@ -57,13 +59,22 @@ public final class HtmlReport {
       throw new DataException(
           "directory=" + file.getParent() + " cannot be made: " + e.getMessage(), e);
     }
-    if (!Files.exists(library)) {
-      byte[] script = Page.library().getBytes(StandardCharsets.UTF_8);
+    byte[] script = Page.library().getBytes(StandardCharsets.UTF_8);
+    if (!holds(library, script)) {
       AtomicFile.write(library, out -> out.write(script));
     }
     byte[] page =
         Page.withChartsBeside("report", tree(data), parts(data)).getBytes(StandardCharsets.UTF_8);
     AtomicFile.write(file, out -> out.write(page));
+  }
+
+  /** Whether a file is there and is that one, not another version's. */
+  private static boolean holds(Path file, byte[] bytes) {
+    try {
+      return Files.isRegularFile(file) && Arrays.equals(Files.readAllBytes(file), bytes);
+    } catch (IOException unreadable) { // it is written anew, which says what is wrong
+      return false;
+    }
   }
 
   private static Map<String, String> parts(ReportData data) {

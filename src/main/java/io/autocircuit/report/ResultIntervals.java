@@ -166,6 +166,10 @@ public final class ResultIntervals {
     TreeSet<Integer> union = new TreeSet<>();
     known.forEach(c -> union.addAll(c.place.keySet()));
     int[] prompts = union.stream().mapToInt(p -> p).toArray();
+    int[] each = IntStream.range(0, prompts.length).toArray();
+    if (known.stream().anyMatch(c -> Double.isNaN(c.number(prompts, each)))) {
+      return Optional.empty(); // a share of the full model, whose own values were not measured
+    }
     return Optional.of(
         bootstrap.of(
             prompts.length,

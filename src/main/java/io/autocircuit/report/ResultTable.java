@@ -252,8 +252,8 @@ public record ResultTable(
         worst = Math.min(worst, other);
       }
     }
-    double same = ROUNDING * Math.abs(best);
     // of infinite numbers the difference is none
+    double same = Double.isFinite(best) ? ROUNDING * Math.abs(best) : 0;
     return (mine == best || best - mine <= same) && !(worst == best || best - worst <= same);
   }
 }

@@ -1,6 +1,5 @@
 package io.autocircuit.task;
 
-import io.autocircuit.catalogue.Catalogue;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
@@ -89,15 +88,8 @@ abstract class GeneratedTask implements TaskProvider {
     return names.source();
   }
 
-  /** What makes prompts, found when it is first asked for. */
-  private static final class Generators {
-    private static final Catalogue<DatasetGenerator> ALL = DatasetGenerator.catalogue();
-
-    private Generators() {}
-  }
-
   private DatasetGenerator generator() {
-    return Generators.ALL.get(generator);
+    return DatasetGenerator.catalogue().get(generator);
   }
 
   /** How many prompts are made where nobody says. */
@@ -183,9 +175,11 @@ abstract class GeneratedTask implements TaskProvider {
       throw new DataException(
           "task="
               + key()
-              + " makes text, and directory="
-              + files
-              + " has no tokenizer.json; put the model's there");
+              + " makes text, and "
+              + (files == null ? "no directory of its model is known" : "directory=" + files)
+              + (files == null
+                  ? "; give one with --model DIR"
+                  : " has no tokenizer.json; put the model's there"));
     }
     try (Tokenizer tokenizer = HuggingFaceTokenizer.load(files, BosPolicy.AUTO)) {
       DatasetGenerator made = generator();

@@ -242,7 +242,7 @@ const ac = (() => {
       element("div", { className: "scroll" }, grid), more);
   };
 
-  return { byId, element, count, number, plural, power, tip, colours, tooltipStyle, font, linear, ticks,
+  return { byId, element, count, number, plural, power, tip, colours, tooltipStyle, font, linear,
     sizeScale, valueScale, exact, slug, quote, csv, download, drawn, saveSvg, savePng, pictureButtons,
     table };
 })();

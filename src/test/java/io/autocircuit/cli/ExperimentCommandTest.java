@@ -17,6 +17,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -118,7 +120,10 @@ class ExperimentCommandTest {
         "the cell's key is the run's hash");
     for (CellResult c : cells) {
       String page = Files.readString(c.page().orElseThrow());
-      assertTrue(page.contains("src=\"echarts.min.js\""));
+      Matcher library =
+          Pattern.compile("<script nonce=\"([^\"]+)\" src=\"echarts.min.js\">").matcher(page);
+      assertTrue(library.find());
+      assertTrue(page.contains("script-src 'nonce-" + library.group(1) + "' 'sha256-"));
     }
     assertTrue(Files.size(all.resolve("circuits/echarts.min.js")) > 500_000);
   }

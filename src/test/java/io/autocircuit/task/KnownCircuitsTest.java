@@ -3,7 +3,6 @@ package io.autocircuit.task;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.abort;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -201,16 +200,14 @@ class KnownCircuitsTest {
                   name, () -> compare(circuit.getValue(), file.path("model"), variant)));
         } else {
           unfactorized++;
-          tests.add(
-              DynamicTest.dynamicTest(
-                  name, () -> abort("there are no unfactorized graphs yet (docs/skips.md)")));
         }
       }
     }
     System.out.printf(
-        "KnownCircuitsTest: variants=%d of official circuits, unfactorized=%d of them skipped%n",
+        "KnownCircuitsTest: variants=%d of official circuits; unfactorized=%d, which the library has no"
+            + " graphs for, are not compared%n",
         tests.size(), unfactorized);
-    assertEquals(30, tests.size());
+    assertEquals(24, tests.size());
     assertEquals(6, unfactorized);
     try (Stream<Path> files = Files.list(folder)) {
       assertEquals(

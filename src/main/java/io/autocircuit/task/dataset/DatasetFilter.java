@@ -35,7 +35,7 @@ public record DatasetFilter(OptionalDouble minProbability, boolean top, boolean 
           "min-prob=" + p + " is out of range; give a number from 0, less than 1");
     }
     if (minProbability.isEmpty() && !top && !balanced) {
-      throw new IllegalArgumentException("nothing to filter by; give min-prob, top or balance");
+      throw new IllegalArgumentException("filter=none; give min-prob, top or balance");
     }
   }
 

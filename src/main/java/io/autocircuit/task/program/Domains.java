@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Which values the operations of a program can have, from those of their inputs: perhaps more than
@@ -61,7 +62,10 @@ final class Domains {
               + program.name()
               + "; give each its own");
     }
-    double[] all = distinct(possible(op));
+    // a number of what has no value is 0
+    boolean none = op.numerical() && inputs(op).anyMatch(this::mayBeAbsent);
+    double[] all =
+        distinct(none ? DoubleStream.concat(DoubleStream.of(0), possible(op)) : possible(op));
     if (all.length > MOST) {
       throw new IllegalArgumentException(
           "operation="
@@ -73,6 +77,23 @@ final class Domains {
               + "; give a shorter length or a smaller vocabulary");
     }
     values.put(op, all);
+  }
+
+  private static Stream<SOp> inputs(SOp op) {
+    if (op instanceof SOp.Mapped m) {
+      return Stream.of(m.of());
+    }
+    return op instanceof SOp.Paired p ? Stream.of(p.left(), p.right()) : Stream.empty();
+  }
+
+  /** Whether a category may be without a value somewhere. */
+  private boolean mayBeAbsent(SOp op) {
+    if (op.numerical()) {
+      return false;
+    }
+    return op instanceof SOp.Aggregate a
+        ? a.orNone() || mayBeAbsent(a.values())
+        : inputs(op).anyMatch(this::mayBeAbsent);
   }
 
   private DoubleStream possible(SOp op) {

@@ -79,6 +79,20 @@ class CompiledProgramTest {
     assertExact(program);
   }
 
+  /** What is made of no value is no value, or the number 0, which may be made a category again. */
+  @Test
+  void numbersOfNoValueAreZero() {
+    SOp before =
+        Selector.select(INDICES, INDICES, (k, q) -> k == q - 1).aggregateOrNone("before", TOKENS);
+    SOp number = before.number("number", t -> t + 1);
+    SOp again = number.classify("again", x -> (int) Math.round(x));
+    Program program = new Program("again", ABC, 4, again);
+    assertArrayEquals(new double[] {0, 3, 1, 2}, program.run(new int[] {2, 0, 1, 1}));
+    assertExact(program);
+    SOp mean = Selector.everything().aggregate("mean", number);
+    assertExact(new Program("mean", ABC, 4, mean.classify("most", x -> x > 1.4 ? 1 : 0)));
+  }
+
   @Test
   void whereNoNumberIsSelectedTheMeanIsZero() {
     SOp isA = TOKENS.number("is a", t -> t == 0 ? 1 : 0);
