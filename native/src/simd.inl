@@ -102,10 +102,10 @@ AUTOCIRCUIT_INLINE Element sum_lanes(Vector<Element> v) {
   return v[0];
 }
 
-AUTOCIRCUIT_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-AUTOCIRCUIT_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-AUTOCIRCUIT_INLINE int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-AUTOCIRCUIT_INLINE int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
+AUTOCIRCUIT_INLINE constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+AUTOCIRCUIT_INLINE constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+AUTOCIRCUIT_INLINE constexpr int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+AUTOCIRCUIT_INLINE constexpr int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
 
 // The lists behind a call.
 template <class Call>
