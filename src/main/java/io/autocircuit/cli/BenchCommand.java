@@ -78,6 +78,15 @@ final class BenchCommand implements Callable<Integer> {
   private Integer threads;
 
   @Option(
+      names = "--busy",
+      defaultValue = "0",
+      paramLabel = "N",
+      description =
+          "Measure everything beside N busy processes too, which end with this one"
+              + " (default: ${DEFAULT-VALUE}, none).")
+  private int busy;
+
+  @Option(
       names = "--memory",
       paramLabel = "SIZE",
       description =
@@ -117,6 +126,9 @@ final class BenchCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
     }
+    if (busy < 0) {
+      throw new IllegalArgumentException("--busy=" + busy + " must be at least 0");
+    }
     DeviceChoice on = device.choose();
     MemoryBudget budget = memory == null ? MemoryBudget.UNLIMITED : MemoryBudget.parse(memory);
     try (NativeThreads used = NativeThreads.use(count);
@@ -132,25 +144,9 @@ final class BenchCommand implements Callable<Integer> {
       PatchableModel patchable =
           PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels.kernels())
               .withMemory(budget);
-      Benchmark.Result r =
-          new Benchmark(patchable, prompts(transformer), repeats, seed)
-              .run(
-                  (name, t, ratio, live) -> {
-                    // above the first figure: before it, the prompts may turn out to be too long
-                    if (name.equals("plain")) {
-                      out.printf(
-                          "%-22s %12s %10s %8s %10s%n", "", "ms", "ratio", "spread", "live share");
-                    }
-                    out.printf(
-                        Locale.ROOT,
-                        "%-22s %12.2f %10.3f %8.2f %10s%n",
-                        name,
-                        t.median() * 1e3,
-                        ratio,
-                        t.spread(),
-                        Double.isNaN(live) ? "" : String.format(Locale.ROOT, "%.3f", live));
-                    out.flush();
-                  });
+      Benchmark benchmark = new Benchmark(patchable, prompts(transformer), repeats, seed);
+      Benchmark.Listener shown = (name, t, ratio, live) -> print(out, name, t, ratio, live);
+      Benchmark.Result r = busy == 0 ? benchmark.run(shown) : benchmark.runBeside(shown, busy);
       Map<String, Object> root = new LinkedHashMap<>();
       root.put("machine", machine());
       root.put("device", on.device().toString());
@@ -184,9 +180,32 @@ final class BenchCommand implements Callable<Integer> {
           r.plainGflops() / r.productGflops());
       r.peakNativeMegabytes()
           .forEach((k, v) -> out.printf(Locale.ROOT, "peak memory of %s: %.0f MB%n", k, v));
+      r.beside()
+          .ifPresent(
+              beside -> {
+                BusyTable.print(out, r.plain(), beside);
+                root.put("busy", BusyTable.json(beside));
+              });
       write(root);
     }
     return 0;
+  }
+
+  private static void print(
+      PrintWriter out, String name, Benchmark.Timing t, double ratio, double live) {
+    // above the first figure: before it, the prompts may turn out to be too long
+    if (name.equals("plain")) {
+      out.printf("%-22s %12s %10s %8s %10s%n", "", "ms", "ratio", "spread", "live share");
+    }
+    out.printf(
+        Locale.ROOT,
+        "%-22s %12.2f %10.3f %8.2f %10s%n",
+        name,
+        t.median() * 1e3,
+        ratio,
+        t.spread(),
+        Double.isNaN(live) ? "" : String.format(Locale.ROOT, "%.3f", live));
+    out.flush();
   }
 
   /** Writes the figures to the file that was asked for. */
@@ -233,7 +252,7 @@ final class BenchCommand implements Callable<Integer> {
     return out;
   }
 
-  private static double round(double v) {
+  static double round(double v) {
     return Math.round(v * 1e4) / 1e4;
   }
 }
