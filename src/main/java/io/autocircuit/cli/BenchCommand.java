@@ -48,6 +48,8 @@ final class BenchCommand implements Callable<Integer> {
   @Option(names = "--model", paramLabel = "DIR", description = "A model directory instead.")
   private Path model;
 
+  @CommandLine.Mixin private BenchDataset dataset;
+
   @Option(
       names = "--batch",
       defaultValue = "32",
@@ -144,15 +146,17 @@ final class BenchCommand implements Callable<Integer> {
       PatchableModel patchable =
           PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels.kernels())
               .withMemory(budget);
-      Benchmark benchmark = new Benchmark(patchable, prompts(transformer), repeats, seed);
+      PromptBatch prompts =
+          dataset.given() ? dataset.read(model, transformer, batch) : prompts(transformer);
+      Benchmark benchmark = new Benchmark(patchable, prompts, repeats, seed);
       Benchmark.Listener shown = (name, t, ratio, live) -> print(out, name, t, ratio, live);
       Benchmark.Result r = busy == 0 ? benchmark.run(shown) : benchmark.runBeside(shown, busy);
       Map<String, Object> root = new LinkedHashMap<>();
       root.put("machine", machine());
       root.put("device", on.device().toString());
       root.put("shape", model == null ? shape : transformer.config().name());
-      root.put("batch", batch);
-      root.put("seq", length);
+      root.put("batch", prompts.clean().batchSize());
+      root.put("seq", prompts.clean().length());
       root.put("threads", count);
       root.put("idle_threads", NativeTuning.idleThreadsSleep() ? "sleep" : "spin");
       root.put("blas", NativeThreads.blas());

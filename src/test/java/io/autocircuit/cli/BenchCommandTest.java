@@ -109,17 +109,25 @@ class BenchCommandTest {
 
   @Test
   void everyFigureIsMeasuredBesideBusyProcesses() throws Exception {
+    String pair =
+        "{\"clean\":[1,2,3,4,5,6],\"corrupt\":[1,2,7,4,5,6],\"answers\":[8],\"wrong_answers\":[9]}";
+    Path prompts =
+        Files.writeString(
+            folder.resolve("prompts.json"),
+            "{\"prompts\":[" + String.join(",", List.of(pair, pair, pair, pair, pair)) + "]}");
     JsonNode r =
         bench(
             folder.resolve("busy.json"),
+            "--dataset",
+            prompts.toString(),
             "--batch",
             "4",
-            "--seq",
-            "6",
             "--repeats",
             "1",
             "--busy",
             "2");
+    assertEquals(4, r.path("batch").intValue(), "the first prompts of the file");
+    assertEquals(6, r.path("seq").intValue());
     JsonNode busy = r.path("busy");
     assertEquals(2, busy.path("processes").intValue());
     positive(busy.path("plain_ms"), "busy.plain_ms", r);
