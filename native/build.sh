@@ -13,7 +13,7 @@ archive=$out/libautocircuit_kernels.a
 
 # An object depends on every header: they are few and small.
 newest_shared=$(ls -t "$here"/build.sh "$here"/include/* "$here"/src/*.h "$here"/src/*.inl | head -n 1)
-flags="-std=c++17 -O3 -fPIC -fopenmp -fvisibility=hidden -Wall -Wextra -Werror -I$here/include"
+flags="-std=c++17 -O3 -fPIC -pthread -fvisibility=hidden -Wall -Wextra -Werror -I$here/include"
 case $("$cxx" -dumpmachine) in
   x86_64*) sets="baseline avx2 avx512"; flags="$flags -ffp-contract=off" ;;
   *) sets="baseline"; flags="$flags -ffp-contract=fast" ;;  # fma() has no intrinsic there

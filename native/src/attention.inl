@@ -303,12 +303,10 @@ struct AttentionHead {
 template <class Element>
 void attend(const AttentionCall<Element>& a, int threads, char* scratch) {
   const int64_t bytes = attention_bytes(a);
-#pragma omp parallel num_threads(threads)
-  {
-    Scratch mine = {scratch + omp_get_thread_num() * bytes, 0};
+  share(threads, a.B * a.H, [&](int member, Parts& parts) {
+    Scratch mine = {scratch + member * bytes, 0};
     const AttentionScratch<Element> pieces(a, mine);
-#pragma omp for schedule(static)
-    for (int64_t unit = 0; unit < a.B * a.H; ++unit) {
+    for (int64_t unit; parts.take(&unit);) {
       AttentionHead<Element> head{a, pieces, unit / a.H, unit % a.H};
       if (a.grad_z == nullptr) {
         head.forward();
@@ -316,5 +314,5 @@ void attend(const AttentionCall<Element>& a, int threads, char* scratch) {
         head.backward();
       }
     }
-  }
+  });
 }

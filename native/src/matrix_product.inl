@@ -5,6 +5,7 @@
 // cache, x is packed into blocks of kProductRows, and every panel is multiplied with all of them from
 // the first-level cache. With few rows a panel is packed just before, or read where it is.
 
+constexpr int64_t kMatrixPartsPerThread = 4;
 constexpr int64_t kMatrixDepth = 384;                // channels at a time
 constexpr int64_t kMatrixRows = 24 * kProductRows;   // rows at a time
 constexpr int64_t kMatrixPanels = 64;                // panels at a time, if there are more rows
@@ -268,27 +269,28 @@ void matrix_product(const MatrixProductCall<Element>& a, int threads, char* scra
   const int64_t bytes = matrix_bytes(a);
   const int64_t rows = divide_up(a.M, kProductRows);
   const int64_t columns = divide_up(a.N, C);
-#pragma omp parallel num_threads(threads)
-  {
-    const int64_t team = omp_get_num_threads();
-    // as many parts of the rows as make the threads' rectangles most alike a square
-    int64_t parts = 1;
-    int64_t least = a.M + a.N;
-    for (int64_t p = 1; p <= team; ++p) {
-      const int64_t sides = divide_up(a.M, p) + divide_up(a.N, team / p);
-      if (team % p == 0 && p <= rows && sides < least) {
-        parts = p;
-        least = sides;
-      }
+  const int64_t pieces = threads == 1 ? 1 : threads * kMatrixPartsPerThread;
+  // as many parts of the rows as make the rectangles most alike a square
+  int64_t parts_of_rows = 1;
+  int64_t least = a.M + a.N;
+  for (int64_t p = 1; p <= pieces; ++p) {
+    const int64_t sides = divide_up(a.M, p) + divide_up(a.N, pieces / p);
+    if (pieces % p == 0 && p <= rows && sides < least) {
+      parts_of_rows = p;
+      least = sides;
     }
-    const int64_t others = team / parts;
-    const int64_t i = omp_get_thread_num() % parts;
-    const int64_t j = omp_get_thread_num() / parts;
-    Scratch mine = {scratch + omp_get_thread_num() * bytes, 0};
-    const MatrixScratch<Element> pieces(a, mine);
-    matrix_tile(a, pieces, smaller(a.M, rows * i / parts * kProductRows),
-                smaller(a.M, rows * (i + 1) / parts * kProductRows),
-                smaller(a.N, columns * j / others * C),
-                smaller(a.N, columns * (j + 1) / others * C));
   }
+  const int64_t others = pieces / parts_of_rows;
+  share(threads, pieces, [&](int member, Parts& parts) {
+    Scratch mine = {scratch + member * bytes, 0};
+    const MatrixScratch<Element> own(a, mine);
+    for (int64_t part; parts.take(&part);) {
+      const int64_t i = part % parts_of_rows;
+      const int64_t j = part / parts_of_rows;
+      matrix_tile(a, own, smaller(a.M, rows * i / parts_of_rows * kProductRows),
+                  smaller(a.M, rows * (i + 1) / parts_of_rows * kProductRows),
+                  smaller(a.N, columns * j / others * C),
+                  smaller(a.N, columns * (j + 1) / others * C));
+    }
+  });
 }

@@ -8,6 +8,7 @@
 //     kDotColumns. The lanes of each product are kept apart until the chunk ends.
 //   * delta_grad: mask transposed times g', the product of patch_forward.
 
+constexpr int64_t kEntriesOfPart = 1024;  // of mask_grad, added up together
 constexpr int64_t kBackwardTileRows = 2 * kProductRows;
 constexpr int64_t kGradientPanels = 8;  // panels of channels that are added at a time
 constexpr int64_t kTogetherBytes = 256 * 1024;
@@ -360,50 +361,59 @@ struct BackwardRows {
   }
 };
 
-// All chunks of a call; `produce` is for BackwardRows::run. Inside a parallel region.
+// The chunks of a call that `parts` gives this thread; `produce` is for BackwardRows::run.
 template <class Element, class Produce>
-void backward_chunks(BackwardRows<Element>& part, const Chunks& chunks, double* partials,
-                     const Produce& produce) {
-  const PatchBackwardCall<Element>& a = part.a;
-  const int64_t entries = part.s.gradients * a.S;
-#pragma omp for schedule(dynamic)
-  for (int64_t unit = 0; unit < chunks.groups * chunks.per_group; ++unit) {
+void backward_chunks(BackwardRows<Element>& rows, const Chunks& chunks, double* partials,
+                     Parts& parts, const Produce& produce) {
+  const PatchBackwardCall<Element>& a = rows.a;
+  const int64_t entries = rows.s.gradients * a.S;
+  for (int64_t unit; parts.take(&unit);) {
     const int64_t group = unit / chunks.per_group;
     const int64_t begin = unit % chunks.per_group * chunks.rows;
     // rows of a group: all, those of a prompt, those of a position, or a single one
     const int64_t step = a.per_position ? a.T : 1;
     const int64_t start = a.per_prompt ? (a.per_position ? group : group * a.T) : group;
-    part.run(start + begin * step, step, smaller(chunks.rows, chunks.group_rows - begin),
+    rows.run(start + begin * step, step, smaller(chunks.rows, chunks.group_rows - begin),
              partials == nullptr ? nullptr : partials + unit * entries,
              a.mask_grad == nullptr ? nullptr : a.mask_grad + group * entries, produce);
   }
-  if (partials != nullptr) {
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < chunks.groups * entries; ++i) {
+}
+
+// Adds up the chunks' sums for `gradients` destinations.
+template <class Element>
+void add_chunks(const PatchBackwardCall<Element>& a, int64_t gradients, const Chunks& chunks,
+                int threads, const double* partials) {
+  if (partials == nullptr) return;
+  const int64_t entries = gradients * a.S;
+  const int64_t all = chunks.groups * entries;
+  share_parts(threads, divide_up(all, kEntriesOfPart), [&](int64_t part) {
+    const int64_t end = smaller(all, (part + 1) * kEntriesOfPart);
+    for (int64_t i = part * kEntriesOfPart; i < end; ++i) {
       const double* partial = partials + i / entries * chunks.per_group * entries + i % entries;
       double sum = 0;
       for (int64_t c = 0; c < chunks.per_group; ++c) sum += partial[c * entries];
       a.mask_grad[i] = static_cast<Element>(sum);
     }
-  }
+  });
 }
 
 template <class Element>
 void backward(const PatchBackwardCall<Element>& a, const Chunks& chunks, int threads, char* scratch,
               double* partials) {
   const int64_t bytes = backward_bytes(a);
-#pragma omp parallel num_threads(threads)
-  {
-    Scratch mine = {scratch + omp_get_thread_num() * bytes, 0};
-    BackwardRows<Element> part{a, BackwardScratch<Element>(a, false, 0, mine)};
-    backward_chunks(part, chunks, partials, [&](int64_t first, int64_t step, int64_t count) {
+  share(threads, chunks.groups * chunks.per_group, [&](int member, Parts& parts) {
+    Scratch mine = {scratch + member * bytes, 0};
+    BackwardRows<Element> rows{a, BackwardScratch<Element>(a, false, 0, mine)};
+    const auto produce = [&](int64_t first, int64_t step, int64_t count) {
       for (int64_t k = 0; k < a.K; ++k) {
         for (int64_t i = 0; i < count; ++i) {
           const int64_t row = first + i * step;
-          part.norm(k, row / a.T, row % a.T, a.grad + (k * a.B * a.T + row) * a.D,
-                    part.s.g + i * part.s.row_size + k * part.s.stride);
+          rows.norm(k, row / a.T, row % a.T, a.grad + (k * a.B * a.T + row) * a.D,
+                    rows.s.g + i * rows.s.row_size + k * rows.s.stride);
         }
       }
-    });
-  }
+    };
+    backward_chunks(rows, chunks, partials, parts, produce);
+  });
+  add_chunks(a, a.K, chunks, threads, partials);
 }

@@ -389,13 +389,13 @@ template <class Element>
 void forward(const PatchForwardCall<Element>& a, int threads, char* scratch) {
   const int64_t rows = a.B * a.T;
   const int64_t bytes = forward_bytes(a);
-#pragma omp parallel num_threads(threads)
-  {
-    const int64_t team = omp_get_num_threads();
-    const int64_t thread = omp_get_thread_num();
-    Scratch mine = {scratch + thread * bytes, 0};
+  const int64_t count = smaller(rows, threads * kPartsPerThread);
+  share(threads, count, [&](int member, Parts& parts) {
+    Scratch mine = {scratch + member * bytes, 0};
     PatchedRows<Element> patched(a, a.K, mine);
     const ForwardScratch<Element> pieces(a, patched.s, mine);
-    forward_rows(a, patched, pieces, rows * thread / team, rows * (thread + 1) / team);
-  }
+    for (int64_t part; parts.take(&part);) {
+      forward_rows(a, patched, pieces, rows * part / count, rows * (part + 1) / count);
+    }
+  });
 }
