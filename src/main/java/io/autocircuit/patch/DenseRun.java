@@ -55,7 +55,21 @@ final class DenseRun implements AutoCloseable {
    * @param qkv queries, keys and values; null unless of attention
    * @param mlp null unless of an MLP
    */
-  record Kept(MaskRows rows, Tensor inputs, Tensor rstd, Tensor qkv, Transformer.MlpState mlp) {}
+  record Kept(MaskRows rows, Tensor inputs, Tensor rstd, Tensor qkv, Transformer.MlpState mlp) {
+
+    /** Moves them out of a scope, so that nothing else of a block stays. */
+    void keep(TensorScope scope) {
+      scope.keep(rows.mask());
+      for (Tensor t : new Tensor[] {inputs, rstd, qkv, mlp == null ? null : mlp.hidden()}) {
+        if (t != null) {
+          scope.keep(t);
+        }
+      }
+      if (mlp != null && mlp.gate() != null) {
+        scope.keep(mlp.gate());
+      }
+    }
+  }
 
   /** A run on its way. */
   private static final class Pass {
@@ -132,7 +146,7 @@ final class DenseRun implements AutoCloseable {
       return;
     }
     try (TensorScope scope = new TensorScope()) {
-      delta = own(place.empty(defined.length, batch, length, d));
+      delta = own(in.once ? in.ablations : place.empty(defined.length, batch, length, d));
       long width = (long) model.config().heads() * model.config().dHead();
       qkv = own(place.empty(rows, 3 * width));
       z = own(place.empty(rows, width));
@@ -172,6 +186,10 @@ final class DenseRun implements AutoCloseable {
    */
   Tensor logits(PatchMask mask, int firstBlock, Tensor stream, Kept[] kept, Tensor[] streams) {
     // Δ is written for every source when it may be needed beyond this mask.
+    if (in.once && (delta != null || kept == null)) {
+      throw new IllegalStateException(
+          "the evaluation was opened for one gradient; open another for what follows");
+    }
     prepare();
     boolean[] read = kept != null || streams != null ? null : sourcesRead(mask);
     define(read);
@@ -191,12 +209,11 @@ final class DenseRun implements AutoCloseable {
       if (streams != null) {
         streams[b] = stream.clone();
       }
-      if (kept == null) {
-        try (TensorScope scope = new TensorScope()) {
-          block(b, pass);
-        }
-      } else {
+      try (TensorScope scope = new TensorScope()) {
         block(b, pass);
+        if (kept != null) {
+          graph.stages(b).forEach(stage -> kept[stage.index()].keep(scope));
+        }
       }
     }
     if (streams != null) {

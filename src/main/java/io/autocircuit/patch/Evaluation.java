@@ -49,8 +49,9 @@ public final class Evaluation implements AutoCloseable {
       TokenBatch input,
       Tensor ablations,
       boolean constantsAreAblations,
-      int prefix) {
-    in = new RunInputs(patchable, input, ablations, constantsAreAblations, prefix);
+      int prefix,
+      boolean once) {
+    in = new RunInputs(patchable, input, ablations, constantsAreAblations, prefix, once);
     graph = patchable.graph();
     dense = new DenseRun(in);
     restarts = new Restarts(in, dense);
@@ -67,7 +68,7 @@ public final class Evaluation implements AutoCloseable {
    * @throws IllegalArgumentException if prompts or shapes do not fit model and graph
    */
   public static Evaluation of(PatchableModel model, TokenBatch input, Tensor ablations) {
-    return new Evaluation(model, input, ablations, false, 0);
+    return new Evaluation(model, input, ablations, false, 0, false);
   }
 
   /**
@@ -86,7 +87,7 @@ public final class Evaluation implements AutoCloseable {
   public static Evaluation of(
       PatchableModel model, TokenBatch input, AblationValues values, TokenBatch from) {
     try (TensorScope scope = new TensorScope()) {
-      return of(model, input, values.of(from), values.ablation(), from);
+      return of(model, input, values.of(from), values.ablation(), from, false);
     }
   }
 
@@ -95,14 +96,21 @@ public final class Evaluation implements AutoCloseable {
    *
    * @param ablations {@code [S, 1 or B, 1 or T, D]}, of that kind
    * @param from the prompts that they were taken from
+   * @param once whether Δ may be written over them, so that one dense run or gradient is all that
+   *     can be asked for
    */
   static Evaluation of(
-      PatchableModel model, TokenBatch input, Tensor ablations, Ablation kind, TokenBatch from) {
+      PatchableModel model,
+      TokenBatch input,
+      Tensor ablations,
+      Ablation kind,
+      TokenBatch from,
+      boolean once) {
     // A node with all inputs resampled repeats the run that its ablation value comes from.
     boolean constantsAreAblations =
         kind.valuesAreOutputs() && Arrays.equals(input.padding(), from.padding());
     int prefix = constantsAreAblations ? sharedPrefix(model, input, from) : 0;
-    return new Evaluation(model, input, ablations, constantsAreAblations, prefix);
+    return new Evaluation(model, input, ablations, constantsAreAblations, prefix, once);
   }
 
   /**
@@ -198,6 +206,7 @@ public final class Evaluation implements AutoCloseable {
     if (engine != null) {
       engine.close();
     }
+    requireValues();
     engine = new CircuitEngine(in, count);
   }
 
@@ -260,6 +269,14 @@ public final class Evaluation implements AutoCloseable {
     try (TensorScope scope = new TensorScope()) {
       Tensor stream = restarts.before(firstBlock);
       return scope.keep(dense.logits(mask, firstBlock, stream, null, null));
+    }
+  }
+
+  private void requireValues() {
+    if (in.once) {
+      throw new IllegalStateException(
+          "the evaluation was opened for one gradient, which writes over its ablation values; open"
+              + " another");
     }
   }
 

@@ -214,7 +214,12 @@ public record MaskGradient(
     LossFunction loss = loss();
     try (AblationValues values = AblationValues.prepare(model, ablation, batches);
         Evaluations all =
-            Evaluations.once(model, batches, values, source.direction(), Work.UNIFORM_GRADIENT)) {
+            Evaluations.once(
+                model,
+                batches,
+                values,
+                source.direction(),
+                steps == 1 ? Work.ONE_UNIFORM_GRADIENT : Work.UNIFORM_GRADIENT)) {
       long total = (long) steps * all.count();
       all.forEach(
           part -> {
