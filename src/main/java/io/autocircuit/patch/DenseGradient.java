@@ -82,12 +82,12 @@ final class DenseGradient {
   }
 
   /**
-   * Goes back from the logits to the first block.
+   * Goes back from the end of the stream to the first block.
    *
-   * @param logits ∂L/∂ the sliced logits, {@code [B,P,V]}
+   * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
    */
-  void from(Tensor logits) {
-    end(logits);
+  void from(Tensor unembedded) {
+    end(unembedded);
     Tensor mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
     Tensor head = place.empty(rows, d);
     for (int b = graph.blocks() - 1; b >= 0; b--) {
@@ -97,16 +97,12 @@ final class DenseGradient {
     }
   }
 
-  private void end(Tensor logits) {
+  private void end(Tensor unembedded) {
     Stage stage = graph.end();
     int first = in.firstSliced();
     int positions = length - first;
     Tensor g =
-        model
-            .affine(stage)
-            .backward(model.unembedBackward(logits))
-            .view(1, in.batch(), positions, d)
-            .contiguous();
+        model.affine(stage).backward(unembedded).view(1, in.batch(), positions, d).contiguous();
     input(stage, 0, first, positions, g);
   }
 

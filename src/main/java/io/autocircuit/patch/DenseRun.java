@@ -6,6 +6,7 @@ import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Products;
 import io.autocircuit.model.Transformer;
+import io.autocircuit.model.Unembedding;
 import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
@@ -182,9 +183,16 @@ final class DenseRun implements AutoCloseable {
    * @param stream before that block, {@code [B,T,D]}; overwritten
    * @param kept receives what gradients need, by the index of the stage; may be null
    * @param streams receives the stream before each block and at the end; may be null
+   * @param end makes the logits: of all outputs, or some
    * @return the sliced logits, {@code [B,P,V]}
    */
-  Tensor logits(PatchMask mask, int firstBlock, Tensor stream, Kept[] kept, Tensor[] streams) {
+  Tensor logits(
+      PatchMask mask,
+      int firstBlock,
+      Tensor stream,
+      Kept[] kept,
+      Tensor[] streams,
+      Unembedding end) {
     // Δ is written for every source when it may be needed beyond this mask.
     if (in.once && (delta != null || kept == null)) {
       throw new IllegalStateException(
@@ -219,7 +227,7 @@ final class DenseRun implements AutoCloseable {
     if (streams != null) {
       streams[graph.blocks()] = stream.clone();
     }
-    Tensor logits = end(pass);
+    Tensor logits = end.logits(end(pass));
     Arrays.fill(defined, true);
     return logits;
   }
@@ -238,6 +246,7 @@ final class DenseRun implements AutoCloseable {
     }
   }
 
+  /** What is unembedded, {@code [B,P,D]}. */
   private Tensor end(Pass pass) {
     Stage stage = graph.end();
     int first = in.firstSliced();
@@ -256,7 +265,7 @@ final class DenseRun implements AutoCloseable {
     if (pass.keeps()) {
       pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null);
     }
-    return model.unembed(model.affine(stage).apply(x.select(0, 0)));
+    return model.affine(stage).apply(x.select(0, 0));
   }
 
   /**

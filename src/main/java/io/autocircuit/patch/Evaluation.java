@@ -4,6 +4,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.Unembedding;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
@@ -268,7 +269,8 @@ public final class Evaluation implements AutoCloseable {
     }
     try (TensorScope scope = new TensorScope()) {
       Tensor stream = restarts.before(firstBlock);
-      return scope.keep(dense.logits(mask, firstBlock, stream, null, null));
+      return scope.keep(
+          dense.logits(mask, firstBlock, stream, null, null, in.model().unembedding()));
     }
   }
 
@@ -346,10 +348,16 @@ public final class Evaluation implements AutoCloseable {
       BackwardRules rules) {
     check(mask);
     DenseRun.Kept[] kept = new DenseRun.Kept[graph.stages().size()];
-    Tensor logits = dense.logits(mask, 0, restarts.before(0), kept, null);
-    LossFunction.WithGradient l = loss.withGradient(logits, prompts, reference);
+    AnswerOutputs some = AnswerOutputs.of(loss, prompts, in.model().config().outputs());
+    Unembedding end = in.model().unembedding();
+    end = some == null ? end : end.of(some.outputs());
+    Tensor logits = dense.logits(mask, 0, restarts.before(0), kept, null, end);
+    LossFunction.WithGradient l =
+        some == null
+            ? loss.withGradient(logits, prompts, reference)
+            : loss.withGradient(logits, some.prompts(), some.of(reference));
     MaskGradients gradients = new MaskGradients(mask, in.place());
-    new DenseGradient(in, dense, rules, mask, kept, gradients).from(l.gradient());
+    new DenseGradient(in, dense, rules, mask, kept, gradients).from(end.backward(l.gradient()));
     return new Unread(l.losses(), gradients);
   }
 
