@@ -19,7 +19,7 @@ import java.util.function.ToDoubleFunction;
  * light or dark as its reader prefers.
  */
 public final class GrowthPlot {
-  private static final double PANEL_X = 330;
+  private static final double PANEL_X = 352;
   private static final double PANEL_Y = 250;
   private static final double PLOT_X = 190;
   private static final double PLOT_Y = 180;
@@ -35,6 +35,14 @@ public final class GrowthPlot {
           GrowthFigure.DENSE, "dense mask",
           GrowthFigure.EAP, "EAP",
           GrowthFigure.ACDC, "ACDC step");
+
+  private static final Map<String, String> SHORT =
+      Map.of(
+          GrowthFigure.PLAIN, "plain",
+          GrowthFigure.CIRCUIT, "circuit",
+          GrowthFigure.DENSE, "dense",
+          GrowthFigure.EAP, "EAP",
+          GrowthFigure.ACDC, "ACDC");
 
   private static final String STYLE =
       """
@@ -263,7 +271,7 @@ public final class GrowthPlot {
           line.series(),
           x.pixelTo + 8,
           at[i] + 4,
-          TITLES.get(GrowthFigure.NAMES.get(line.series())),
+          SHORT.get(GrowthFigure.NAMES.get(line.series())),
           Double.isNaN(line.exponent().measured())
               ? ""
               : String.format(

@@ -194,8 +194,8 @@ class GrowthTest {
     DocumentBuilderFactory.newInstance()
         .newDocumentBuilder()
         .parse(new ByteArrayInputStream(svg.getBytes(StandardCharsets.UTF_8)));
-    assertTrue(svg.contains("plain forward 1.50 (1.25)"), svg);
-    assertTrue(svg.contains("plain forward 1.00 (1.00)"), svg);
+    assertTrue(svg.contains(">plain 1.50 (1.25)<"), svg);
+    assertTrue(svg.contains(">plain 1.00 (1.00)<"), svg);
     assertEquals(6, svg.split("<circle", -1).length - 1, "three points of time, three of memory");
     assertEquals(2, svg.split("class=\"s0 arithmetic\"", -1).length - 1);
     assertFalse(svg.contains("NaN"), svg);
