@@ -2,6 +2,7 @@ package io.autocircuit.patch;
 
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.model.PromptContext;
 import io.autocircuit.model.Transformer;
@@ -135,6 +136,16 @@ final class RunInputs implements AutoCloseable {
   /** The first position whose logits are looked at. */
   int firstSliced() {
     return patchable.slice().first(length());
+  }
+
+  /**
+   * The first position at which somebody reads what a stage writes: of the last block only the end
+   * does, where logits are looked at.
+   */
+  int firstRead(Stage stage) {
+    return stage.block() == graph().blocks() - 1 && stage.kind() != Stage.Kind.EMBEDDING
+        ? firstSliced()
+        : 0;
   }
 
   @Override
