@@ -364,7 +364,7 @@ public final class Evaluations implements AutoCloseable {
       TokenBatch own = direction.patches(micro.prompts());
       Tensor patches;
       if (values.ablation() instanceof Ablation.Paired) {
-        patches = values.of(own);
+        patches = single ? values.once(own) : values.of(own);
       } else {
         if (shared[micro.batch()] == null) {
           Tensor made = values.of(direction.patches(batches.get(micro.batch())));

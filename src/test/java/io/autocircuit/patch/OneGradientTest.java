@@ -25,7 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Δ in the place of the ablation values: the same bits, for one gradient and no more. */
+/** Δ in the place of the ablation values: the same numbers, for one gradient and no more. */
 class OneGradientTest {
   private static final int LENGTH = 5;
   private static final int PROMPTS = 3;
@@ -63,7 +63,7 @@ class OneGradientTest {
 
   @ParameterizedTest
   @MethodSource("architectures")
-  void givesTheSameBitsInLessMemory(Architecture a) {
+  void givesTheSameNumbersInLessMemory(Architecture a) {
     PromptBatch batch = RandomModels.batch(PROMPTS, LENGTH, 3);
     try (Transformer t = RandomModels.model(a, ScalarType.Float, 4);
         KernelsProvider.Choice choice = KernelsProvider.choose()) {
@@ -72,9 +72,7 @@ class OneGradientTest {
         for (Ablation ablation : List.of(Ablation.RESAMPLE, Ablation.BATCH_TOKENWISE_MEAN)) {
           for (double mask : new double[] {0, 0.4}) {
             float[] plain = gradient(model, batch, ablation, mask, Work.UNIFORM_GRADIENT);
-            assertArrayEquals(
-                plain, gradient(model, batch, ablation, mask, Work.ONE_UNIFORM_GRADIENT));
-            assertTrue(Stream.of(plain).anyMatch(g -> g[0] != 0 || g[1] != 0));
+            assertSame(plain, gradient(model, batch, ablation, mask, Work.ONE_UNIFORM_GRADIENT));
           }
         }
       }
@@ -86,6 +84,16 @@ class OneGradientTest {
               - MemoryEstimate.of(model, Work.ONE_UNIFORM_GRADIENT, Ablation.RESAMPLE, LENGTH)
                   .heldPerPrompt());
     }
+  }
+
+  /** Up to the rounding of products and activations of fewer rows. */
+  private static void assertSame(float[] expected, float[] found) {
+    float most = 0;
+    for (float g : expected) {
+      most = Math.max(most, Math.abs(g));
+    }
+    assertTrue(most > 0);
+    assertArrayEquals(expected, found, 64 * Math.ulp(1f) * most);
   }
 
   @Test
@@ -136,7 +144,7 @@ class OneGradientTest {
       assertFalse(model.replacesValues(Ablation.RESAMPLE));
       float[] first = MaskGradient.eap().score(alone, List.of(batch)).values();
       for (int i = 0; i < 2; i++) {
-        assertArrayEquals(first, MaskGradient.eap().score(model, List.of(batch)).values());
+        assertSame(first, MaskGradient.eap().score(model, List.of(batch)).values());
       }
     }
   }
