@@ -2,6 +2,7 @@
 # Compiles the kernels into a static archive: once per instruction set, chosen at run time.
 # Usage: native/build.sh OUTPUT_DIR     (called by the JavaCPP Maven plugin)
 # Does nothing when the archive is newer than every source, header and this script.
+# For bash 3.2 and later (macOS has no newer one): no wait -n, no associative arrays.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?usage: native/build.sh OUTPUT_DIR}
@@ -13,10 +14,10 @@ archive=$out/libautocircuit_kernels.a
 
 # An object depends on every header: they are few and small.
 newest_shared=$(ls -t "$here"/build.sh "$here"/include/* "$here"/src/*.h "$here"/src/*.inl | head -n 1)
-flags="-std=c++17 -O3 -fPIC -pthread -fvisibility=hidden -Wall -Wextra -Werror -I$here/include"
+flags=(-std=c++17 -O3 -fPIC -pthread -fvisibility=hidden -Wall -Wextra -Werror "-I$here/include")
 case $("$cxx" -dumpmachine) in
-  x86_64*) sets="baseline avx2 avx512"; flags="$flags -ffp-contract=off" ;;
-  *) sets="baseline"; flags="$flags -ffp-contract=fast" ;;  # fma() has no intrinsic there
+  x86_64*) sets="baseline avx2 avx512"; flags+=(-ffp-contract=off) ;;
+  *) sets="baseline"; flags+=(-ffp-contract=fast) ;;  # fma() has no intrinsic there
 esac
 
 flags_of() { # FILE: the flags of its instruction set; status 1 if the machine has no such set
@@ -34,9 +35,14 @@ flags_of() { # FILE: the flags of its instruction set; status 1 if the machine h
   esac
 }
 
+# The long ones first, so that no core waits for the last.
+sources=("$here"/src/kernels_*.cpp)
+for source in "$here"/src/*.cpp; do
+  case $(basename "$source") in kernels_*) ;; *) sources+=("$source") ;; esac
+done
 todo=()
 objects=()
-for source in "$here"/src/*.cpp; do
+for source in "${sources[@]}"; do
   flags_of "$source" >/dev/null || continue
   object=$out/$(basename "$source" .cpp).o
   objects+=("$object")
@@ -44,15 +50,18 @@ for source in "$here"/src/*.cpp; do
 done
 
 failed=0
-running=0
+running=()
 for source in ${todo[@]+"${todo[@]}"}; do
-  if (( running == jobs )); then wait -n || failed=1; running=$((running - 1)); fi
+  if (( ${#running[@]} == jobs )); then
+    wait "${running[0]}" || failed=1
+    running=(${running[@]+"${running[@]:1}"})
+  fi
   object=$out/$(basename "$source" .cpp).o
   # an object appears under its name only when it is complete
-  { "$cxx" $flags $(flags_of "$source") -c "$source" -o "$object.new" && mv "$object.new" "$object"; } &
-  running=$((running + 1))
+  { "$cxx" "${flags[@]}" $(flags_of "$source") -c "$source" -o "$object.new" && mv "$object.new" "$object"; } &
+  running+=("$!")
 done
-while (( running > 0 )); do wait -n || failed=1; running=$((running - 1)); done
+for process in ${running[@]+"${running[@]}"}; do wait "$process" || failed=1; done
 (( failed == 0 )) || { echo "native/build.sh: compilation failed" >&2; exit 1; }
 
 stale=0

@@ -82,8 +82,8 @@ AUTOCIRCUIT_INLINE void transpose(Vector<Element>* rows) {
       if ((i & step) != 0) continue;
       const Vector<Element> a = rows[i];
       const Vector<Element> b = rows[i + step];
-      rows[i] = __builtin_shuffle(a, b, low);
-      rows[i + step] = __builtin_shuffle(a, b, high);
+      rows[i] = shuffle<Element>(a, b, low);
+      rows[i + step] = shuffle<Element>(a, b, high);
     }
   }
 }

@@ -175,7 +175,7 @@ final class BenchCommand implements Callable<Integer> {
     }
     DeviceChoice on = device.choose();
     MemoryBudget budget = memory == null ? MemoryBudget.UNLIMITED : MemoryBudget.parse(memory);
-    try (NativeThreads used = NativeThreads.use(count);
+    try (NativeThreads used = KernelsProvider.threads(count);
         Transformer transformer =
             (model == null
                     ? RandomModels.of(RandomModels.shape(shape), seed)
