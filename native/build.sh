@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Compiles the kernels into a static archive: once per instruction set, chosen at run time.
-# Usage: native/build.sh OUTPUT_DIR     (called by the JavaCPP Maven plugin)
+# Usage: native/build.sh OUTPUT_DIR [CLASSES_DIR JAVA_HOME]     (called by the JavaCPP Maven plugin)
+# With the second and third, on Linux, also the small library of the command line's start.
 # Does nothing when the archive is newer than every source, header and this script.
 # For bash 3.2 and later (macOS has no newer one): no wait -n, no associative arrays.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-out=${1:?usage: native/build.sh OUTPUT_DIR}
+out=${1:?usage: native/build.sh OUTPUT_DIR [CLASSES_DIR JAVA_HOME]}
 cxx=${CXX:-g++}
 jobs=2
 command -v "$cxx" >/dev/null || { echo "native/build.sh: no C++ compiler '$cxx'; install g++ (Debian: apt-get install g++)" >&2; exit 1; }
@@ -69,4 +70,16 @@ for object in "${objects[@]}"; do [[ $archive -nt $object ]] || stale=1; done
 if (( stale )); then
   rm -f "$archive"
   ar rcs "$archive" "${objects[@]}"
+fi
+
+# start/: what starts the virtual machine again; of plain JNI and system calls (docs/startup.md)
+if [[ $# -ge 3 && $(uname -s) == Linux && -f $3/include/jni.h ]]; then
+  source=$here/start/process_image.cpp
+  library=$2/io/autocircuit/cli/internal/libautocircuit_start.so
+  if [[ ! $library -nt $source || ! $library -nt $here/build.sh ]]; then
+    mkdir -p "$(dirname "$library")"
+    "$cxx" -std=c++17 -O1 -fPIC -fno-exceptions -shared -s -fvisibility=hidden -Wall -Wextra -Werror \
+      -I"$3/include" -I"$3/include/linux" "$source" -o "$library.new"
+    mv "$library.new" "$library"
+  fi
 fi

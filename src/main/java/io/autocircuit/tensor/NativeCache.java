@@ -61,6 +61,7 @@ public final class NativeCache {
    * @throws IllegalStateException if they cannot be put there
    */
   public static void prepare() {
+    NativeAhead.await();
     unpack();
     NativeTuning.applyIfItLoads();
   }
