@@ -136,7 +136,9 @@ int cuEventElapsedTime(float* milliseconds, void*, void*) {
   return 0;
 }
 int cuGetErrorName(int code, const char** name) {
-  *name = code == 100 ? "CUDA_ERROR_NO_DEVICE" : code == 500 ? "CUDA_ERROR_NOT_FOUND" : "CUDA_ERROR";
+  *name = code == 100   ? "CUDA_ERROR_NO_DEVICE"
+          : code == 500 ? "CUDA_ERROR_NOT_FOUND"
+                        : "CUDA_ERROR";
   return 0;
 }
 }

@@ -206,10 +206,10 @@ static double copy_rate(int repeats, std::size_t bytes) {  // bytes read and wri
 
 static int time_all(Device& device, int repeats, std::size_t copied) {
   const double rate = copy_rate(repeats, copied);
-  std::cout << "{\"device\": " << quoted(device.name) << ", \"architecture\": "
-            << quoted(device.architecture) << ", \"multiprocessors\": " << device.multiprocessors
-            << ", \"repeats\": " << repeats << ", \"copy_gb_per_s\": " << rate / 1e9
-            << ", \"times\": [";
+  std::cout << "{\"device\": " << quoted(device.name)
+            << ", \"architecture\": " << quoted(device.architecture)
+            << ", \"multiprocessors\": " << device.multiprocessors << ", \"repeats\": " << repeats
+            << ", \"copy_gb_per_s\": " << rate / 1e9 << ", \"times\": [";
   std::string line;
   bool more = false;
   while (std::getline(std::cin, line)) {
@@ -236,8 +236,8 @@ static int time_all(Device& device, int repeats, std::size_t copied) {
       if (address != 0) Device::release(address);
     }
     const double median = ms[ms.size() / 2];
-    std::cout << (more ? "," : "") << "\n  {\"kernel\": " << quoted(c.kind) << ", \"type\": "
-              << quoted(c.bfloat16 ? "bfloat16" : "float32") << ", \"B\": " << c.B
+    std::cout << (more ? "," : "") << "\n  {\"kernel\": " << quoted(c.kind)
+              << ", \"type\": " << quoted(c.bfloat16 ? "bfloat16" : "float32") << ", \"B\": " << c.B
               << ", \"T\": " << c.T << ", \"K\": " << c.K << ", \"S\": " << c.S
               << ", \"D\": " << c.D << ", \"launches\": " << fields.size() << ", \"ms\": " << median
               << ", \"spread\": " << (ms.back() - ms[0]) / median
