@@ -206,14 +206,15 @@ void pack_blocks(const MatrixProductCall<Element>& a, const MatrixScratch<Elemen
 template <class Element>
 Upcoming next_panel(const MatrixProductCall<Element>& a, const MatrixScratch<Element>& s,
                     int64_t k0, int64_t depth, int64_t n, int64_t end) {
-  if (a.w_type != a.type || a.transposed || n >= end) return kNothing;
-  const Element* w = static_cast<const Element*>(a.w) + k0 * a.w_row + n;
+  if (a.transposed || n >= end) return kNothing;
   int64_t count = 0;
-  for (int64_t k = 0; k < depth; ++k) {
-    for (int64_t p = 0; p < kPanelLines<Element>; ++p) {
-      s.lines[count++] = w + k * a.w_row + p * (kCacheLine / static_cast<int64_t>(sizeof(Element)));
+  with_weights<Element>(a.w, a.w_type, [&](const auto* weights) {
+    constexpr int64_t bytes = kProductColumns<Element> * static_cast<int64_t>(sizeof *weights);
+    for (int64_t k = k0; k < k0 + depth; ++k) {
+      const char* row = reinterpret_cast<const char*>(weights + k * a.w_row + n);
+      for (int64_t at = 0; at < bytes; at += kCacheLine) s.lines[count++] = row + at;
     }
-  }
+  });
   return {s.lines, count};
 }
 
@@ -223,17 +224,16 @@ void matrix_tile(const MatrixProductCall<Element>& a, const MatrixScratch<Elemen
                  int64_t m1, int64_t n0, int64_t n1) {
   constexpr int64_t C = kProductColumns<Element>;
   const bool few = m1 - m0 <= kMatrixRows;
-  const bool wide = a.w_type == a.type;
-  const bool unpacked = wide && !a.transposed && m1 - m0 <= kUnpackedRows;
+  const bool unpacked = a.w_type == a.type && !a.transposed && m1 - m0 <= kUnpackedRows;
   for (int64_t k0 = 0; k0 < a.K; k0 += kMatrixDepth) {
     const int64_t depth = smaller(kMatrixDepth, a.K - k0);
     if (few) {
       pack_blocks(a, s, m0, m1, k0, depth);
       for (int64_t n = n0; n < n1; n += C) {
         const int64_t columns = smaller(C, n1 - n);
-        const Element* w = wide ? static_cast<const Element*>(a.w) + k0 * a.w_row + n : nullptr;
         const Upcoming next = next_panel(a, s, k0, depth, n + C, n1);
         if (unpacked && columns == C) {
+          const Element* w = static_cast<const Element*>(a.w) + k0 * a.w_row + n;
           matrix_panel(a, s, m0, m1, n, columns, k0, depth, w, a.w_row, next);
         } else {
           with_weights<Element>(a.w, a.w_type, [&](const auto* weights) {
