@@ -241,7 +241,6 @@ struct AttentionHead {
   // to[j] += sum_i x[i][j] * rows[i] for keys j < reach
   void accumulate(int64_t rows, int64_t reach, const Element* x, const Element* b_rows,
                   Element* to_rows) const {
-    const Upcoming<Element> none = {nullptr, nullptr, 0};
     const Blocks blocks(reach);
     for (int64_t block = 0; block < blocks.count; ++block) {
       const int64_t begin = blocks.begin(block);
@@ -252,7 +251,7 @@ struct AttentionHead {
       for (int64_t w = 0; w < s.width; w += C) {
         Element* to[kProductRows];
         for (int64_t j = 0; j < size; ++j) to[j] = to_rows + (begin + j) * s.width + w;
-        product<Element>(size, rows, s.weights, b_rows + w, s.width, to, to, none);
+        product<Element>(size, rows, s.weights, b_rows + w, s.width, to, to, kNothing);
       }
     }
   }

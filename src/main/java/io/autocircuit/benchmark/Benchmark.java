@@ -250,11 +250,11 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
                   sweep,
                   List.of(Metric.KL_DIV, Metric.LOGIT_DIFF),
                   Progress.SILENT));
-      long before = resident();
-      resetPeak();
+      long before = ProcessMemory.resident();
+      ProcessMemory.resetPeak();
       MaskGradient.eap().score(model, List.of(batch));
       if (model.model().placement().device().equals(Device.CPU)) {
-        peak.put("eap", (peakResident() - before) / 1e6);
+        peak.put("eap", (ProcessMemory.peak() - before) / 1e6);
       }
       table.longWork("eap", 1, () -> MaskGradient.eap().score(model, List.of(batch)));
       table.longWork("ig5", 1, () -> MaskGradient.integrated(5).score(model, List.of(batch)));
@@ -359,30 +359,18 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
   /** The mean time of an ACDC step, over edges drawn evenly from the canonical order. */
   private void acdcPerEdge(Table table) {
     ComputationGraph graph = model.graph();
-    int tried = Math.min(TRIALS, graph.edgeCount());
+    AcdcTrials trials = AcdcTrials.of(graph, TRIALS);
     try (AblationValues resampled =
             AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
         Evaluation run = Evaluation.of(model, batch.clean(), resampled, batch.corrupt())) {
-      BitSet kept = new BitSet(graph.edgeCount());
       table.longWork(
           "acdc_per_edge",
-          tried,
-          () -> {
-            kept.set(0, graph.edgeCount());
-            scoped(() -> run.logits(Circuit.of(graph, kept), PatchType.TREE_PATCH));
-          },
-          () -> {
-            int done = 0;
-            for (int i = 0; i < tried; i++) {
-              int e = (int) ((long) i * graph.edgeCount() / tried);
-              // what comes before has been decided: about nine tenths removed
-              for (; done < e; done++) {
-                kept.set(done, done % 10 == 0);
-              }
-              kept.clear(e);
-              scoped(() -> run.logits(Circuit.of(graph, kept), PatchType.TREE_PATCH));
-            }
-          });
+          trials.count(),
+          () -> scoped(() -> run.logits(Circuit.full(graph), PatchType.TREE_PATCH)),
+          () ->
+              trials.forEach(
+                  (e, kept) ->
+                      scoped(() -> run.logits(Circuit.of(graph, kept), PatchType.TREE_PATCH))));
     }
   }
 
@@ -433,35 +421,5 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
       }
     }
     return Circuit.of(graph, edges);
-  }
-
-  private static long resident() {
-    return status("VmRSS:");
-  }
-
-  private static long peakResident() {
-    return status("VmHWM:");
-  }
-
-  /** Linux: writing 5 resets the peak of resident memory to what is resident now. */
-  private static void resetPeak() {
-    try {
-      java.nio.file.Files.writeString(java.nio.file.Path.of("/proc/self/clear_refs"), "5");
-    } catch (java.io.IOException notLinux) {
-      // the peak then includes what came before, which the caller subtracts only in part
-    }
-  }
-
-  private static long status(String field) {
-    try (var lines = java.nio.file.Files.lines(java.nio.file.Path.of("/proc/self/status"))) {
-      return lines
-              .filter(l -> l.startsWith(field))
-              .mapToLong(l -> Long.parseLong(l.replaceAll("\\D", "")))
-              .findFirst()
-              .orElse(0)
-          * 1024;
-    } catch (java.io.IOException notLinux) {
-      return 0;
-    }
   }
 }

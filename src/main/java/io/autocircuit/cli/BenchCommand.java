@@ -3,8 +3,8 @@ package io.autocircuit.cli;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import io.autocircuit.benchmark.Benchmark;
+import io.autocircuit.benchmark.GrowthCell;
 import io.autocircuit.data.PromptBatch;
-import io.autocircuit.data.TokenBatch;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.KernelsProvider;
@@ -20,9 +20,9 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -109,16 +109,58 @@ final class BenchCommand implements Callable<Integer> {
       description = "Write the figures to that file too.")
   private Path json;
 
+  @CommandLine.Mixin private GridOptions grid;
+
   @Option(names = "--verbose", description = "Print stack traces and what was chosen.")
   private boolean verbose;
 
   @Override
   public Integer call() throws Exception {
     try {
-      return measure();
+      return grid.wanted() ? measureGrid() : measure();
     } catch (IllegalArgumentException e) {
       throw new CommandLine.ParameterException(spec.commandLine(), e.getMessage(), e);
     }
+  }
+
+  /** How time and memory grow, with random weights. */
+  private int measureGrid() {
+    if (model != null) {
+      throw new IllegalArgumentException("--grid has shapes, not --model; leave that out");
+    }
+    int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
+    DeviceChoice on = device.choose();
+    boolean own = spec.commandLine().getParseResult().hasMatchedOption("--batch");
+    boolean ownLength = spec.commandLine().getParseResult().hasMatchedOption("--seq");
+    List<GrowthCell> places =
+        grid.places(shape, own ? (Integer) batch : null, ownLength ? (Integer) length : null);
+    try (NativeThreads used = NativeThreads.use(count);
+        KernelsProvider.Choice kernels = KernelsProvider.choose(on.device())) {
+      Map<String, Object> settings = new LinkedHashMap<>();
+      settings.put("machine", machine());
+      settings.put("device", on.device().toString());
+      settings.put("threads", count);
+      settings.put("idle_threads", NativeTuning.idleThreadsSleep() ? "sleep" : "spin");
+      settings.put("kernels", kernels.kernels().name());
+      settings.put("seed", seed);
+      GridRun run =
+          new GridRun(
+              spec.commandLine().getOut(),
+              new GridRun.Setup(
+                  s -> RandomModels.of(RandomModels.shape(s), seed).to(on.device()),
+                  Float.BYTES,
+                  kernels.kernels(),
+                  repeats,
+                  seed,
+                  settings),
+              json,
+              grid.seconds);
+      run.run(places);
+      if (grid.plot != null) {
+        run.plot(grid.plot);
+      }
+    }
+    return 0;
   }
 
   private int measure() throws Exception {
@@ -133,7 +175,7 @@ final class BenchCommand implements Callable<Integer> {
     }
     DeviceChoice on = device.choose();
     MemoryBudget budget = memory == null ? MemoryBudget.UNLIMITED : MemoryBudget.parse(memory);
-    try (NativeThreads used = NativeThreads.use(count);
+    try (NativeThreads used = KernelsProvider.threads(count);
         Transformer transformer =
             (model == null
                     ? RandomModels.of(RandomModels.shape(shape), seed)
@@ -223,23 +265,7 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private PromptBatch prompts(Transformer transformer) {
-    int vocabulary = transformer.config().vocabulary();
-    SplittableRandom random = new SplittableRandom(seed);
-    int[][][] answers = new int[batch][1][];
-    int[][][] wrong = new int[batch][1][];
-    int[] rows = new int[batch];
-    for (int i = 0; i < batch; i++) {
-      answers[i][0] = new int[] {random.nextInt(transformer.config().outputs())};
-      wrong[i][0] = new int[] {random.nextInt(transformer.config().outputs())};
-      rows[i] = i;
-    }
-    return new PromptBatch(
-        tokens(random, vocabulary), tokens(random, vocabulary), answers, wrong, rows);
-  }
-
-  private TokenBatch tokens(SplittableRandom random, int vocabulary) {
-    return new TokenBatch(
-        random.ints((long) batch * length, 0, vocabulary).toArray(), batch, length, new int[batch]);
+    return BenchPrompts.of(transformer.config(), batch, length, seed);
   }
 
   private static String machine() {

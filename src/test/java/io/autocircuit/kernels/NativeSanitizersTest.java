@@ -164,7 +164,7 @@ class NativeSanitizersTest {
    * The calls of the tests beside this one, without those of the largest tensors and some in
    * float64, whose code differs in the number of lanes alone.
    */
-  private static List<String> calls(ScalarType... types) {
+  static List<String> calls(ScalarType... types) {
     CallRecorder recorder = new CallRecorder();
     for (ScalarType type : types) {
       for (KernelCase c : KernelCase.all(type)) {
