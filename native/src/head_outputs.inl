@@ -36,8 +36,10 @@ void heads(const HeadOutputsCall<Element>& a, int threads, char* shared, char* s
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < a.N; ++i) {
       for (int64_t panel = 0; panel < panels; ++panel) {
-        pack_panel(a.weight + numbers[i] * a.W * a.D, a.D, a.W, panel * C, a.D,
-                   weights + (i * panels + panel) * panel_size);
+        with_weights<Element>(a.weight, a.weight_type, [&](const auto* weight) {
+          pack_panel(weight + numbers[i] * a.W * a.D, a.D, a.W, panel * C, a.D,
+                     weights + (i * panels + panel) * panel_size);
+        });
       }
     }
     Scratch mine = {scratch + thread * bytes, 0};

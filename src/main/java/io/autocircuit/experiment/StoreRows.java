@@ -174,7 +174,8 @@ final class StoreRows {
     all.put("run.ties", String.valueOf(judging.ties()));
     all.put("run.slice", judging.slice().key());
     all.put("run.reverse_clean_corrupt", String.valueOf(judging.runs().reverseCleanCorrupt()));
-    all.put("run.precision", spec.precision().key());
+    all.put("run.precision", spec.numbers().precision().key());
+    all.put("run.weights", spec.numbers().weights().key());
     all.put("run.processing", spec.processing().map(p -> String.join(", ", p.steps())).orElse(""));
     RunPrompts prompts = spec.prompts();
     all.put("run.batch_size", String.valueOf(prompts.batchSize()));

@@ -220,7 +220,7 @@ class CellsTest {
     assertEquals(new PromptSplit(5, 4, true), all.prompts().split());
     assertTrue(all.prompts().padded());
     assertEquals(7, all.prompts().batchSize());
-    assertEquals(Precision.FLOAT64, all.precision());
+    assertEquals(Precision.FLOAT64, all.numbers().precision());
     assertEquals(List.of("fold_ln"), all.processing().orElseThrow().steps());
     assertTrue(all.judging().ties());
     assertEquals(OutputSlice.NOT_FIRST_SEQ, cells.get(1).spec().get().judging().slice());
