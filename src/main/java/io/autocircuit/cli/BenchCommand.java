@@ -157,7 +157,8 @@ final class BenchCommand implements Callable<Integer> {
                   seed,
                   settings),
               json,
-              grid.seconds);
+              grid.seconds,
+              grid.figures());
       run.run(places);
       if (grid.plot != null) {
         run.plot(grid.plot);
