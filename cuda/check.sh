@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Checks and times the CUDA kernels on a machine with a device, in one command:
 #
-#   cuda/check.sh [--device cuda:N|cpu] [--json FILE] [--jar FILE]
+#   cuda/check.sh [--device cuda:N|cpu] [--json FILE] [--jar FILE | --run PROGRAM] [--parity PROGRAM]
 #
 # 1. selftest: all kernels against their definition, then times     needs the jar of `mvn -Pcuda package`
 # 2. the same checks under compute-sanitizer's memcheck, racecheck   needs compute-sanitizer (CUDA toolkit)
 # 3. bench: the engine's ratios to the plain forward
 # 4. ReferenceParityTest with the model on the device                needs Maven and the reference cases, in
 #                                                                    REFERENCE_DIR (default ../shared/reference)
+#
+# --run names a program that is the command line, in place of java and the jar, and --parity one that
+# runs ReferenceParityTest on the device that is its argument, in place of Maven: start.sh of the pack
+# that cuda/pack.sh makes gives both.
 #
 # A step that cannot run says why and how to enable it. All figures go to one JSON file, by default
 # benchmarks/results/cuda-DATE.json. Exit code: 0 all that could run passed, 1 something failed,
@@ -18,12 +22,16 @@ cd "$(dirname "$0")/.." || exit 1
 device=cuda
 json=benchmarks/results/cuda-$(date -u +%Y-%m-%dT%H%M%SZ).json
 jar=target/autocircuit.jar
+program=
+parity=
 references=${REFERENCE_DIR:-$PWD/../shared/reference}
 while [ $# -gt 0 ]; do
   case "$1" in
     --device) device=${2:?--device needs a value, such as cuda:1}; shift 2 ;;
     --json) json=${2:?--json needs a file}; shift 2 ;;
     --jar) jar=${2:?--jar needs a file}; shift 2 ;;
+    --run) program=${2:?--run needs a program}; shift 2 ;;
+    --parity) parity=${2:?--parity needs a program}; shift 2 ;;
     *) echo "cuda/check.sh: unknown argument $1; see the head of this file" >&2; exit 2 ;;
   esac
 done
@@ -34,6 +42,15 @@ steps=
 passed=0
 failed=0
 device_works=no
+
+# The command line of AutoCircuit, with its arguments.
+autocircuit() {
+  if [ -n "$program" ]; then
+    "$program" "$@"
+  else
+    java -jar "$jar" "$@"
+  fi
+}
 
 quoted() { # a JSON string of one line of text
   printf '"%s"' "$(printf '%s' "$1" | tr '\n\t' '  ' | sed 's/\\/\\\\/g; s/"/\\"/g')"
@@ -74,12 +91,12 @@ step() { # name command...
   return 1
 }
 
-if ! command -v java >/dev/null; then
+if [ -z "$program" ] && ! command -v java >/dev/null; then
   report selftest skipped 0 "there is no java; install a JDK 17"
-elif [ ! -f "$jar" ]; then
+elif [ -z "$program" ] && [ ! -f "$jar" ]; then
   report selftest skipped 0 "there is no $jar; run mvn -Pcuda -DskipTests package"
 else
-  step selftest java -jar "$jar" selftest --device "$device" --json "$work/selftest.json" &&
+  step selftest autocircuit selftest --device "$device" --json "$work/selftest.json" &&
     device_works=yes
 fi
 
@@ -92,7 +109,7 @@ for tool in memcheck racecheck; do
     report $tool skipped 0 "there is no compute-sanitizer; install the CUDA 13 toolkit and add its bin directory to PATH"
   else
     step $tool compute-sanitizer --tool $tool --target-processes all --error-exitcode 99 \
-      java -jar "$jar" selftest --device "$device" --checks-only --seed 1
+      ${program:-java -jar "$jar"} selftest --device "$device" --checks-only --seed 1
   fi
 done
 
@@ -103,7 +120,7 @@ elif [ "$device" = cpu ]; then
   report bench skipped 0 "these sizes take too long on the CPU; run bench by itself"
   report parity skipped 0 "the ordinary tests run it on the CPU"
 else
-  if step bench java -jar "$jar" bench --device "$device" --batch 64 --seq 64 \
+  if step bench autocircuit bench --device "$device" --batch 64 --seq 64 \
     --json "$work/bench.json"; then
     models_work=yes
   else
@@ -111,6 +128,10 @@ else
   fi
   if [ $models_work = no ]; then
     report parity skipped 0 "bench did not run on $device"
+  elif [ -n "$parity" ]; then
+    step parity "$parity" "$device"
+  elif [ -n "$program" ]; then
+    report parity skipped 0 "no program for it was given with --parity"
   elif ! command -v mvn >/dev/null; then
     report parity skipped 0 "there is no mvn; install Maven"
   elif [ ! -d "$references" ]; then
@@ -124,7 +145,7 @@ fi
 {
   printf '{\n  "date": "%s",\n  "device": %s,\n  "commit": %s,\n  "steps": [%s\n  ]' \
     "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(quoted "$device")" \
-    "$(quoted "$(git rev-parse --short HEAD 2>/dev/null)")" "$steps"
+    "$(quoted "${AUTOCIRCUIT_COMMIT:-$(git rev-parse --short HEAD 2>/dev/null)}")" "$steps"
   for part in selftest bench; do
     if [ -s "$work/$part.json" ]; then
       printf ',\n  "%s": ' $part

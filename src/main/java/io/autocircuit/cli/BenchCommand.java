@@ -50,6 +50,8 @@ final class BenchCommand implements Callable<Integer> {
   @Option(names = "--model", paramLabel = "DIR", description = "A model directory instead.")
   private Path model;
 
+  @CommandLine.Mixin private BenchDataset dataset;
+
   @Option(
       names = "--batch",
       defaultValue = "32",
@@ -87,6 +89,15 @@ final class BenchCommand implements Callable<Integer> {
       paramLabel = "N",
       description = "Native threads. Default: all cores.")
   private Integer threads;
+
+  @Option(
+      names = "--busy",
+      defaultValue = "0",
+      paramLabel = "N",
+      description =
+          "Measure everything beside N busy processes too, which end with this one"
+              + " (default: ${DEFAULT-VALUE}, none).")
+  private int busy;
 
   @Option(
       names = "--memory",
@@ -134,7 +145,7 @@ final class BenchCommand implements Callable<Integer> {
     boolean ownLength = spec.commandLine().getParseResult().hasMatchedOption("--seq");
     List<GrowthCell> places =
         grid.places(shape, own ? (Integer) batch : null, ownLength ? (Integer) length : null);
-    try (NativeThreads used = NativeThreads.use(count);
+    try (NativeThreads used = KernelsProvider.threads(count);
         KernelsProvider.Choice kernels = KernelsProvider.choose(on.device())) {
       Map<String, Object> settings = new LinkedHashMap<>();
       settings.put("machine", machine());
@@ -174,9 +185,12 @@ final class BenchCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
     }
+    if (busy < 0) {
+      throw new IllegalArgumentException("--busy=" + busy + " must be at least 0");
+    }
     DeviceChoice on = device.choose();
     MemoryBudget budget = memory == null ? MemoryBudget.UNLIMITED : MemoryBudget.parse(memory);
-    try (NativeThreads used = NativeThreads.use(count);
+    try (NativeThreads used = KernelsProvider.threads(count);
         Transformer transformer =
             (model == null
                     ? RandomModels.of(RandomModels.shape(shape), seed, ScalarType.Float, weights)
@@ -189,32 +203,18 @@ final class BenchCommand implements Callable<Integer> {
       PatchableModel patchable =
           PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels.kernels())
               .withMemory(budget);
-      Benchmark.Result r =
-          new Benchmark(patchable, prompts(transformer), repeats, seed)
-              .run(
-                  (name, t, ratio, live) -> {
-                    // above the first figure: before it, the prompts may turn out to be too long
-                    if (name.equals("plain")) {
-                      out.printf(
-                          "%-22s %12s %10s %8s %10s%n", "", "ms", "ratio", "spread", "live share");
-                    }
-                    out.printf(
-                        Locale.ROOT,
-                        "%-22s %12.2f %10.3f %8.2f %10s%n",
-                        name,
-                        t.median() * 1e3,
-                        ratio,
-                        t.spread(),
-                        Double.isNaN(live) ? "" : String.format(Locale.ROOT, "%.3f", live));
-                    out.flush();
-                  });
+      PromptBatch prompts =
+          dataset.given() ? dataset.read(model, transformer, batch) : prompts(transformer);
+      Benchmark benchmark = new Benchmark(patchable, prompts, repeats, seed);
+      Benchmark.Listener shown = (name, t, ratio, live) -> print(out, name, t, ratio, live);
+      Benchmark.Result r = busy == 0 ? benchmark.run(shown) : benchmark.runBeside(shown, busy);
       Map<String, Object> root = new LinkedHashMap<>();
       root.put("machine", machine());
       root.put("device", on.device().toString());
       root.put("shape", model == null ? shape : transformer.config().name());
       root.put("weights", weights.key());
-      root.put("batch", batch);
-      root.put("seq", length);
+      root.put("batch", prompts.clean().batchSize());
+      root.put("seq", prompts.clean().length());
       root.put("threads", count);
       root.put("idle_threads", NativeTuning.idleThreadsSleep() ? "sleep" : "spin");
       root.put("blas", NativeThreads.blas());
@@ -242,9 +242,32 @@ final class BenchCommand implements Callable<Integer> {
           r.plainGflops() / r.productGflops());
       r.peakNativeMegabytes()
           .forEach((k, v) -> out.printf(Locale.ROOT, "peak memory of %s: %.0f MB%n", k, v));
+      r.beside()
+          .ifPresent(
+              beside -> {
+                BusyTable.print(out, r.plain(), beside);
+                root.put("busy", BusyTable.json(beside));
+              });
       write(root);
     }
     return 0;
+  }
+
+  private static void print(
+      PrintWriter out, String name, Benchmark.Timing t, double ratio, double live) {
+    // above the first figure: before it, the prompts may turn out to be too long
+    if (name.equals("plain")) {
+      out.printf("%-22s %12s %10s %8s %10s%n", "", "ms", "ratio", "spread", "live share");
+    }
+    out.printf(
+        Locale.ROOT,
+        "%-22s %12.2f %10.3f %8.2f %10s%n",
+        name,
+        t.median() * 1e3,
+        ratio,
+        t.spread(),
+        Double.isNaN(live) ? "" : String.format(Locale.ROOT, "%.3f", live));
+    out.flush();
   }
 
   /** Writes the figures to the file that was asked for. */
@@ -275,7 +298,7 @@ final class BenchCommand implements Callable<Integer> {
     return out;
   }
 
-  private static double round(double v) {
+  static double round(double v) {
     return Math.round(v * 1e4) / 1e4;
   }
 }

@@ -182,50 +182,27 @@ public final class RandomModels {
     return new Transformer(config, new Weights(config, seed), type, stored, List.of());
   }
 
-  /**
-   * A tensor to be filled.
-   *
-   * @param stream where its random numbers begin
-   */
-  private record Filled(long stream, double deviation, long[] shape) {
-    Tensor make() {
-      Tensor t = Tensors.empty(ScalarType.Float, shape);
-      fill(t, stream, deviation);
-      return t;
-    }
-  }
-
-  /** Fills tensors when they are asked for, with one stream of random numbers each. */
+  /** Fills tensors when they are asked for, one stream of random numbers each. */
   private static final class Weights implements WeightSource {
     private final TransformerConfig c;
     private final long seed;
-    private final double deviation;
-    private final double writing;
     private final boolean biased;
-    private final Map<String, Filled> filled = new LinkedHashMap<>();
+    private final Map<String, Weight> weights = new LinkedHashMap<>();
+
+    /**
+     * @param stream which stream of random numbers it has
+     */
+    private record Weight(int stream, double deviation, long[] shape) {}
 
     Weights(TransformerConfig c, long seed) {
       this.c = c;
       this.seed = seed;
-      this.deviation = GPT2_DEVIATION * Math.sqrt((double) GPT2_WIDTH / c.dModel());
-      this.writing = deviation / Math.sqrt(2.0 * c.blocks());
       this.biased = c.normalization().kind() != Normalization.Kind.RMS_NORM;
-      putAll();
+      double deviation = GPT2_DEVIATION * Math.sqrt((double) GPT2_WIDTH / c.dModel());
+      plan(deviation, deviation / Math.sqrt(2.0 * c.blocks()));
     }
 
-    @Override
-    public Map<String, Tensor> tensors(Part part) {
-      Map<String, Tensor> made = new LinkedHashMap<>();
-      filled.forEach(
-          (name, f) -> {
-            if (part.holds(name)) {
-              made.put(name, f.make());
-            }
-          });
-      return made;
-    }
-
-    private void putAll() {
+    private void plan(double deviation, double writing) {
       int d = c.dModel();
       int h = c.heads();
       put("embed.W_E", deviation, c.vocabulary(), d);
@@ -262,8 +239,21 @@ public final class RandomModels {
     }
 
     private void put(String name, double deviation, long... shape) {
-      filled.put(
-          name, new Filled(mix(mix(seed + GOLDEN) + filled.size()), deviation, shape.clone()));
+      weights.put(name, new Weight(weights.size(), deviation, shape));
+    }
+
+    @Override
+    public Map<String, Tensor> tensors(Part part) {
+      Map<String, Tensor> made = new LinkedHashMap<>();
+      weights.forEach(
+          (name, w) -> {
+            if (part.holds(name)) {
+              Tensor t = Tensors.empty(ScalarType.Float, w.shape());
+              fill(t, mix(mix(seed + GOLDEN) + w.stream()), w.deviation());
+              made.put(name, t);
+            }
+          });
+      return made;
     }
   }
 

@@ -4,11 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.io.IOException;
+import io.autocircuit.kernels.CudaPack.Variant;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -29,33 +28,13 @@ class CudaEmulatorTest {
   private static final String SANITIZERS =
       "-fsanitize=address,alignment,bounds,shift,signed-integer-overflow";
 
-  /** One compilation of a source; a kernel is called {@code v<number>/<entry>}. */
-  private record Variant(int number, String source, List<String> options) {
-    static String key(CudaLaunch launch) {
-      return launch.source() + launch.options();
-    }
-  }
-
   @Test
   void everyKernelComputesItsDefinition() throws Exception {
     assumeTrue(Programs.run("g++", "--version"), "no g++: the CUDA kernels are not run on the CPU");
-    List<CudaCases.Case> cases = new ArrayList<>(CudaCases.single());
-    cases.addAll(CudaCases.all());
-    Map<String, Variant> variants = new LinkedHashMap<>();
-    for (CudaCases.Case c : cases) {
-      for (CudaLaunch launch : c.plan().launches()) {
-        variants.computeIfAbsent(
-            Variant.key(launch),
-            key -> new Variant(variants.size(), launch.source(), launch.options()));
-      }
-    }
+    List<CudaCases.Case> cases = CudaPack.checked();
+    Map<String, Variant> variants = CudaPack.variants(cases);
     build(variants);
-    List<String> lines = new ArrayList<>();
-    for (CudaCases.Case c : cases) {
-      lines.add(
-          CudaCases.line(
-              c, launch -> "v" + variants.get(Variant.key(launch)).number + "/" + launch.entry()));
-    }
+    List<String> lines = cases.stream().map(c -> CudaPack.line(c, variants)).toList();
     Path input = OUT.resolve("cases.txt");
     Path output = OUT.resolve("results.txt");
     Path errors = OUT.resolve("errors.txt");
@@ -88,26 +67,7 @@ class CudaEmulatorTest {
   /** Writes variants.inc and compiles the program, unless that was done for the same sources. */
   private static void build(Map<String, Variant> variants) throws Exception {
     Files.createDirectories(OUT);
-    StringBuilder text = new StringBuilder();
-    StringBuilder table = new StringBuilder("static void register_kernels() {\n");
-    for (Variant variant : variants.values()) {
-      List<String> names = new ArrayList<>();
-      for (String option : variant.options) {
-        String[] parts = option.substring("-D".length()).split("=", 2);
-        names.add(parts[0]);
-        text.append("#define ").append(parts[0]).append(' ').append(parts[1]).append('\n');
-      }
-      text.append("namespace v").append(variant.number).append(" {\n");
-      text.append("#include \"").append(variant.source).append(".cu\"\n}\n");
-      names.forEach(name -> text.append("#undef ").append(name).append('\n'));
-      for (String entry : entries(variant.source)) {
-        String name = "v" + variant.number + "/" + entry;
-        String function = "v" + variant.number + "::" + variant.source + "_kernel::" + entry;
-        table.append("  kernels[\"").append(name).append("\"] = kernel(").append(function);
-        table.append(");\n");
-      }
-    }
-    text.append(table).append("}\n");
+    String text = CudaPack.include(variants);
     Path include = OUT.resolve("variants.inc");
     Path program = OUT.resolve("run_cases");
     List<Path> sources = new ArrayList<>();
@@ -118,7 +78,7 @@ class CudaEmulatorTest {
       }
     }
     boolean fresh = Files.exists(program) && Files.exists(include);
-    fresh = fresh && Files.readString(include).contentEquals(text);
+    fresh = fresh && Files.readString(include).equals(text);
     for (Path source : sources) {
       fresh =
           fresh
@@ -153,19 +113,6 @@ class CudaEmulatorTest {
         new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
     assertTrue(process.waitFor(15, TimeUnit.MINUTES), "g++ hangs");
     assertEquals(0, process.exitValue(), () -> Programs.printed(log));
-  }
-
-  /** The entries of a source, by its text. */
-  private static List<String> entries(String source) throws IOException {
-    String text = Files.readString(CUDA.resolve(source + ".cu"));
-    List<String> entries = new ArrayList<>();
-    var matcher =
-        java.util.regex.Pattern.compile("AUTOCIRCUIT_ENTRY void[^{]*?\\s(\\w+)\\(const \\w+Launch")
-            .matcher(text);
-    while (matcher.find()) {
-      entries.add(matcher.group(1));
-    }
-    return entries;
   }
 
   private static boolean sanitizers() throws Exception {

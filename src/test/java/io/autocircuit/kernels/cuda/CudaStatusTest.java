@@ -179,4 +179,16 @@ class CudaStatusTest {
     String nonsense = machine.problem(CudaPart.LIBRARIES);
     assertTrue(nonsense == null || nonsense.contains("lib"), nonsense);
   }
+
+  @Test
+  void theScriptOfThePackLooksForTheSameLibraries() throws java.io.IOException {
+    String text = Files.readString(Path.of("cuda", "start.sh"));
+    int from = text.indexOf("needed=\"") + "needed=\"".length();
+    List<String> needed = List.of(text.substring(from, text.indexOf('"', from)).split("\\s+"));
+    List<String> ours =
+        List.of(CudaPart.RUNTIME, CudaPart.NVRTC, CudaPart.LIBRARIES).stream()
+            .flatMap(part -> part.libraries().stream())
+            .toList();
+    assertEquals(ours, needed);
+  }
 }
