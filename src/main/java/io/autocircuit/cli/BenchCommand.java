@@ -145,7 +145,7 @@ final class BenchCommand implements Callable<Integer> {
     boolean ownLength = spec.commandLine().getParseResult().hasMatchedOption("--seq");
     List<GrowthCell> places =
         grid.places(shape, own ? (Integer) batch : null, ownLength ? (Integer) length : null);
-    try (NativeThreads used = NativeThreads.use(count);
+    try (NativeThreads used = KernelsProvider.threads(count);
         KernelsProvider.Choice kernels = KernelsProvider.choose(on.device())) {
       Map<String, Object> settings = new LinkedHashMap<>();
       settings.put("machine", machine());
@@ -153,19 +153,23 @@ final class BenchCommand implements Callable<Integer> {
       settings.put("threads", count);
       settings.put("idle_threads", NativeTuning.idleThreadsSleep() ? "sleep" : "spin");
       settings.put("kernels", kernels.kernels().name());
+      settings.put("weights", weights.key());
       settings.put("seed", seed);
       GridRun run =
           new GridRun(
               spec.commandLine().getOut(),
               new GridRun.Setup(
-                  s -> RandomModels.of(RandomModels.shape(s), seed).to(on.device()),
-                  Float.BYTES,
+                  s ->
+                      RandomModels.of(RandomModels.shape(s), seed, ScalarType.Float, weights)
+                          .to(on.device()),
+                  weights == WeightType.FLOAT32 ? Float.BYTES : Short.BYTES,
                   kernels.kernels(),
                   repeats,
                   seed,
                   settings),
               json,
-              grid.seconds);
+              grid.seconds,
+              grid.figures());
       run.run(places);
       if (grid.plot != null) {
         run.plot(grid.plot);
