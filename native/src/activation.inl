@@ -67,8 +67,8 @@ void activation_chunk(const ActivationCall<Element>& a, int64_t begin, int64_t e
 
 template <class Element>
 void activate(const ActivationCall<Element>& a, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int64_t begin = 0; begin < a.n; begin += kActivationChunk) {
+  share_parts(threads, divide_up(a.n, kActivationChunk), [&](int64_t part) {
+    const int64_t begin = part * kActivationChunk;
     const int64_t end = smaller(a.n, begin + kActivationChunk);
     if (a.kind == ACTIVATION_GELU_TANH) {
       if (a.grad == nullptr) {
@@ -81,5 +81,5 @@ void activate(const ActivationCall<Element>& a, int threads) {
     } else {
       activation_chunk<Element, false, true>(a, begin, end);
     }
-  }
+  });
 }

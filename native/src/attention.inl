@@ -241,7 +241,6 @@ struct AttentionHead {
   // to[j] += sum_i x[i][j] * rows[i] for keys j < reach
   void accumulate(int64_t rows, int64_t reach, const Element* x, const Element* b_rows,
                   Element* to_rows) const {
-    const Upcoming<Element> none = {nullptr, nullptr, 0};
     const Blocks blocks(reach);
     for (int64_t block = 0; block < blocks.count; ++block) {
       const int64_t begin = blocks.begin(block);
@@ -252,7 +251,7 @@ struct AttentionHead {
       for (int64_t w = 0; w < s.width; w += C) {
         Element* to[kProductRows];
         for (int64_t j = 0; j < size; ++j) to[j] = to_rows + (begin + j) * s.width + w;
-        product<Element>(size, rows, s.weights, b_rows + w, s.width, to, to, none);
+        product<Element>(size, rows, s.weights, b_rows + w, s.width, to, to, kNothing);
       }
     }
   }
@@ -304,12 +303,10 @@ struct AttentionHead {
 template <class Element>
 void attend(const AttentionCall<Element>& a, int threads, char* scratch) {
   const int64_t bytes = attention_bytes(a);
-#pragma omp parallel num_threads(threads)
-  {
-    Scratch mine = {scratch + omp_get_thread_num() * bytes, 0};
+  share(threads, a.B * a.H, [&](int member, Parts& parts) {
+    Scratch mine = {scratch + member * bytes, 0};
     const AttentionScratch<Element> pieces(a, mine);
-#pragma omp for schedule(static)
-    for (int64_t unit = 0; unit < a.B * a.H; ++unit) {
+    for (int64_t unit; parts.take(&unit);) {
       AttentionHead<Element> head{a, pieces, unit / a.H, unit % a.H};
       if (a.grad_z == nullptr) {
         head.forward();
@@ -317,5 +314,5 @@ void attend(const AttentionCall<Element>& a, int threads, char* scratch) {
         head.backward();
       }
     }
-  }
+  });
 }

@@ -29,24 +29,20 @@ void heads(const HeadOutputsCall<Element>& a, int threads, char* shared, char* s
   const int64_t bytes = heads_bytes(a);
   Element* weights = reinterpret_cast<Element*>(shared);
   const Int* numbers = lists_of(a);
-#pragma omp parallel num_threads(threads)
-  {
-    const int64_t team = omp_get_num_threads();
-    const int64_t thread = omp_get_thread_num();
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < a.N; ++i) {
-      for (int64_t panel = 0; panel < panels; ++panel) {
-        pack_panel(a.weight + numbers[i] * a.W * a.D, a.D, a.W, panel * C, a.D,
-                   weights + (i * panels + panel) * panel_size);
-      }
+  share_parts(threads, a.N, [&](int64_t i) {
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      pack_panel(a.weight + numbers[i] * a.W * a.D, a.D, a.W, panel * C, a.D,
+                 weights + (i * panels + panel) * panel_size);
     }
-    Scratch mine = {scratch + thread * bytes, 0};
+  });
+  share(threads, divide_up(rows, kHeadTileRows), [&](int member, Parts& parts) {
+    Scratch mine = {scratch + member * bytes, 0};
     Element* result = mine.take<Element>(kProductRows * C);
     Element* zeros = mine.take<Element>(C);
     for (int64_t d = 0; d < C; ++d) zeros[d] = 0;
-    const int64_t last = rows * (thread + 1) / team;
-    for (int64_t begin = rows * thread / team; begin < last; begin += kHeadTileRows) {
-      const Blocks blocks(smaller(kHeadTileRows, last - begin));
+    for (int64_t tile; parts.take(&tile);) {
+      const int64_t begin = tile * kHeadTileRows;
+      const Blocks blocks(smaller(kHeadTileRows, rows - begin));
       for (int64_t i = 0; i < a.N; ++i) {
         for (int64_t block = 0; block < blocks.count; ++block) {
           const int64_t first = begin + blocks.begin(block);
@@ -88,5 +84,5 @@ void heads(const HeadOutputsCall<Element>& a, int threads, char* shared, char* s
         }
       }
     }
-  }
+  });
 }

@@ -3,12 +3,12 @@
 // the linker keeps one copy of such a function, and it could be the one compiled for AVX-512.
 #include <cstdint>
 
-#include <omp.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
 #include "implementation.h"
+#include "team.h"
 
 namespace autocircuit {
 namespace AUTOCIRCUIT_INSTRUCTION_SET {
@@ -16,6 +16,7 @@ namespace AUTOCIRCUIT_INSTRUCTION_SET {
 namespace {
 #include "simd.inl"
 #include "product.inl"
+#include "parts.inl"
 #include "patch_forward.inl"
 #include "patch_backward.inl"
 #include "patch_project.inl"

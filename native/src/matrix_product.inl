@@ -5,21 +5,27 @@
 // cache, x is packed into blocks of kProductRows, and every panel is multiplied with all of them from
 // the first-level cache. With few rows a panel is packed just before, or read where it is.
 
+constexpr int64_t kMatrixPartsPerThread = 4;
 constexpr int64_t kMatrixDepth = 384;                // channels at a time
 constexpr int64_t kMatrixRows = 24 * kProductRows;   // rows at a time
 constexpr int64_t kMatrixPanels = 64;                // panels at a time, if there are more rows
 constexpr int64_t kPackedPanels = 4;                 // panels that are packed together
 constexpr int64_t kUnpackedRows = 2 * kProductRows;  // up to so many rows panels are not packed
 
+// Cache lines of a panel's row.
+template <class Element>
+constexpr int64_t kPanelLines =
+    divide_up(kProductColumns<Element>* static_cast<int64_t>(sizeof(Element)), kCacheLine);
+
 template <class Element>
 struct MatrixScratch {
   int64_t panel_size;  // with a cache line more, so that panels do not fall on the same sets
   int64_t panel_count;
-  Element* x;       // blocks of rows, each [depth][rows of the block]
-  Element* panels;  // [panel_count][depth][C]
-  Element* edge;    // [kProductRows][C]
-  Element* start;   // [C]
-  int32_t* rows;    // 0, 1, ..., for Upcoming
+  Element* x;          // blocks of rows, each [depth][rows of the block]
+  Element* panels;     // [panel_count][depth][C]
+  Element* edge;       // [kProductRows][C]
+  Element* start;      // [C]
+  const void** lines;  // [depth * kPanelLines], of the next panel where the matrix is read
 
   explicit MatrixScratch(const MatrixProductCall<Element>& a, Scratch& scratch) {
     constexpr int64_t C = kProductColumns<Element>;
@@ -30,8 +36,7 @@ struct MatrixScratch {
     panels = scratch.take<Element>(panel_count * panel_size);
     edge = scratch.take<Element>(kProductRows * C);
     start = scratch.take<Element>(C);
-    rows = scratch.take<int32_t>(depth);
-    for (int64_t i = 0; rows != nullptr && i < depth; ++i) rows[i] = static_cast<int32_t>(i);
+    lines = scratch.take<const void*>(depth * kPanelLines<Element>);
   }
 };
 
@@ -77,8 +82,8 @@ AUTOCIRCUIT_INLINE void transpose(Vector<Element>* rows) {
       if ((i & step) != 0) continue;
       const Vector<Element> a = rows[i];
       const Vector<Element> b = rows[i + step];
-      rows[i] = __builtin_shuffle(a, b, low);
-      rows[i + step] = __builtin_shuffle(a, b, high);
+      rows[i] = shuffle<Element>(a, b, low);
+      rows[i + step] = shuffle<Element>(a, b, high);
     }
   }
 }
@@ -147,11 +152,10 @@ void pack_panels(const MatrixProductCall<Element>& a, const MatrixScratch<Elemen
 template <class Element>
 void matrix_panel(const MatrixProductCall<Element>& a, const MatrixScratch<Element>& s, int64_t m0,
                   int64_t m1, int64_t n, int64_t columns, int64_t k0, int64_t depth,
-                  const Element* panel, int64_t stride, const Upcoming<Element>& next) {
+                  const Element* panel, int64_t stride, const Upcoming& next) {
   constexpr int64_t C = kProductColumns<Element>;
   const Blocks blocks(m1 - m0);
   const bool whole = columns == C;
-  const Upcoming<Element> none = {nullptr, nullptr, 0};
   const bool bias = k0 == 0 && a.start_m == 0;
   if (bias && a.start == nullptr) {
     for (int64_t c = 0; c < C; ++c) s.start[c] = 0;
@@ -175,8 +179,11 @@ void matrix_panel(const MatrixProductCall<Element>& a, const MatrixScratch<Eleme
       // what the next block adds to
       __builtin_prefetch(out + kProductRows * a.out_m, 1, 2);
     }
+    // each block fetches its share of the next panel
+    const int64_t begin = next.count * block / blocks.count;
+    const int64_t end = next.count * (block + 1) / blocks.count;
     product<Element>(size, depth, s.x + first * depth, panel, stride, from, to,
-                     block == 0 ? next : none);
+                     {next.lines + begin, end - begin});
     for (int64_t i = 0; !whole && i < size; ++i) {
       copy_padded(s.edge + i * C, columns, a.out + (m0 + first + i) * a.out_m + n, columns);
     }
@@ -193,12 +200,26 @@ void pack_blocks(const MatrixProductCall<Element>& a, const MatrixScratch<Elemen
   }
 }
 
+// The cache lines of the panel that begins at column n.
+template <class Element>
+Upcoming next_panel(const MatrixProductCall<Element>& a, const MatrixScratch<Element>& s,
+                    int64_t k0, int64_t depth, int64_t n, int64_t end) {
+  if (a.transposed || n >= end) return kNothing;
+  const Element* w = a.w + k0 * a.w_row + n;
+  int64_t count = 0;
+  for (int64_t k = 0; k < depth; ++k) {
+    for (int64_t p = 0; p < kPanelLines<Element>; ++p) {
+      s.lines[count++] = w + k * a.w_row + p * (kCacheLine / static_cast<int64_t>(sizeof(Element)));
+    }
+  }
+  return {s.lines, count};
+}
+
 // Rows [m0, m1) and columns [n0, n1) of the result.
 template <class Element>
 void matrix_tile(const MatrixProductCall<Element>& a, const MatrixScratch<Element>& s, int64_t m0,
                  int64_t m1, int64_t n0, int64_t n1) {
   constexpr int64_t C = kProductColumns<Element>;
-  const Upcoming<Element> none = {nullptr, nullptr, 0};
   const bool few = m1 - m0 <= kMatrixRows;
   const bool unpacked = !a.transposed && m1 - m0 <= kUnpackedRows;
   for (int64_t k0 = 0; k0 < a.K; k0 += kMatrixDepth) {
@@ -207,9 +228,7 @@ void matrix_tile(const MatrixProductCall<Element>& a, const MatrixScratch<Elemen
       pack_blocks(a, s, m0, m1, k0, depth);
       for (int64_t n = n0; n < n1; n += C) {
         const int64_t columns = smaller(C, n1 - n);
-        const bool more = !a.transposed && n + C < n1;
-        const Upcoming<Element> next = {more ? a.w + k0 * a.w_row + n + C : nullptr, s.rows,
-                                        a.w_row};
+        const Upcoming next = next_panel(a, s, k0, depth, n + C, n1);
         if (unpacked && columns == C) {
           const Element* w = a.w + k0 * a.w_row + n;
           matrix_panel(a, s, m0, m1, n, columns, k0, depth, w, a.w_row, next);
@@ -228,7 +247,7 @@ void matrix_tile(const MatrixProductCall<Element>& a, const MatrixScratch<Elemen
         pack_blocks(a, s, m, stop, k0, depth);
         const Element* panel = s.panels;
         for (int64_t n = begin; n < end; n += C) {
-          matrix_panel(a, s, m, stop, n, smaller(C, end - n), k0, depth, panel, C, none);
+          matrix_panel(a, s, m, stop, n, smaller(C, end - n), k0, depth, panel, C, kNothing);
           panel += s.panel_size;
         }
       }
@@ -250,27 +269,28 @@ void matrix_product(const MatrixProductCall<Element>& a, int threads, char* scra
   const int64_t bytes = matrix_bytes(a);
   const int64_t rows = divide_up(a.M, kProductRows);
   const int64_t columns = divide_up(a.N, C);
-#pragma omp parallel num_threads(threads)
-  {
-    const int64_t team = omp_get_num_threads();
-    // as many parts of the rows as make the threads' rectangles most alike a square
-    int64_t parts = 1;
-    int64_t least = a.M + a.N;
-    for (int64_t p = 1; p <= team; ++p) {
-      const int64_t sides = divide_up(a.M, p) + divide_up(a.N, team / p);
-      if (team % p == 0 && p <= rows && sides < least) {
-        parts = p;
-        least = sides;
-      }
+  const int64_t pieces = threads == 1 ? 1 : threads * kMatrixPartsPerThread;
+  // as many parts of the rows as make the rectangles most alike a square
+  int64_t parts_of_rows = 1;
+  int64_t least = a.M + a.N;
+  for (int64_t p = 1; p <= pieces; ++p) {
+    const int64_t sides = divide_up(a.M, p) + divide_up(a.N, pieces / p);
+    if (pieces % p == 0 && p <= rows && sides < least) {
+      parts_of_rows = p;
+      least = sides;
     }
-    const int64_t others = team / parts;
-    const int64_t i = omp_get_thread_num() % parts;
-    const int64_t j = omp_get_thread_num() / parts;
-    Scratch mine = {scratch + omp_get_thread_num() * bytes, 0};
-    const MatrixScratch<Element> pieces(a, mine);
-    matrix_tile(a, pieces, smaller(a.M, rows * i / parts * kProductRows),
-                smaller(a.M, rows * (i + 1) / parts * kProductRows),
-                smaller(a.N, columns * j / others * C),
-                smaller(a.N, columns * (j + 1) / others * C));
   }
+  const int64_t others = pieces / parts_of_rows;
+  share(threads, pieces, [&](int member, Parts& parts) {
+    Scratch mine = {scratch + member * bytes, 0};
+    const MatrixScratch<Element> own(a, mine);
+    for (int64_t part; parts.take(&part);) {
+      const int64_t i = part % parts_of_rows;
+      const int64_t j = part / parts_of_rows;
+      matrix_tile(a, own, smaller(a.M, rows * i / parts_of_rows * kProductRows),
+                  smaller(a.M, rows * (i + 1) / parts_of_rows * kProductRows),
+                  smaller(a.N, columns * j / others * C),
+                  smaller(a.N, columns * (j + 1) / others * C));
+    }
+  });
 }

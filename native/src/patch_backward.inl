@@ -8,23 +8,26 @@
 //     kDotColumns. The lanes of each product are kept apart until the chunk ends.
 //   * delta_grad: mask transposed times g', the product of patch_forward.
 
+constexpr int64_t kEntriesOfPart = 1024;  // of mask_grad, added up together
 constexpr int64_t kBackwardTileRows = 2 * kProductRows;
+constexpr int64_t kGradientPanels = 8;  // panels of channels that are added at a time
 constexpr int64_t kTogetherBytes = 256 * 1024;
 
 template <class Element>
 struct BackwardScratch {
-  int64_t gradients;  // K, and one more if there is a carried one
-  int64_t padded;     // D, up to a whole number of panels
-  int64_t stride;     // between gradients
-  int64_t row_size;   // between rows of g
-  int64_t together;   // rows that are handled together
-  int64_t rows;       // a multiple of them, or fewer
-  Element* g;         // [rows][gradients rounded up, stride]
-  Element* weights;   // packed mask: blocks of sources, each [gradients][sources]
-  int32_t* sources;   // those that any destination uses, ascending
-  Element* total;     // [padded], the sum of g over K
-  Element* tile;      // [padded/lanes][kDotColumns][lanes], the delta of some sources
-  Element* products;  // blocks [kDotRows][kDotColumns][lanes]
+  int64_t gradients;   // K, and one more if there is a carried one
+  int64_t padded;      // D, up to a whole number of panels
+  int64_t stride;      // between gradients
+  int64_t row_size;    // between rows of g
+  int64_t together;    // rows that are handled together
+  int64_t rows;        // a multiple of them, or fewer
+  Element* g;          // [rows][gradients rounded up, stride]
+  Element* weights;    // packed mask: blocks of sources, each [gradients][sources]
+  int32_t* sources;    // those that any destination uses, ascending
+  Element* total;      // [padded], the sum of g over K
+  Element* tile;       // [padded/lanes][kDotColumns][lanes], the delta of some sources
+  Element* products;   // blocks [kDotRows][kDotColumns][lanes]
+  const void** lines;  // of the sources to be read next
 
   // For at most `most` rows of g, at least one; as many as are handled together if it is 0.
   BackwardScratch(const PatchBackwardCall<Element>& a, bool carried, int64_t most, Scratch& scratch)
@@ -40,6 +43,8 @@ struct BackwardScratch {
     sources = scratch.take<int32_t>(a.S);
     total = scratch.take<Element>(padded);
     tile = scratch.take<Element>(padded * kDotColumns);
+    lines = scratch.take<const void*>(
+        divide_up(a.D, kCacheLine / static_cast<int64_t>(sizeof(Element))) * kDotColumns);
     const int64_t pairs = round_up(gradients, kDotRows) * round_up(a.S, kDotColumns);
     products = scratch.take<Element>(a.mask_grad == nullptr ? 0 : pairs * kLanes<Element>);
   }
@@ -96,11 +101,11 @@ void normalize_backward(int32_t kind, int64_t n, Element* grad, const Element* n
   copy_padded(grad, n, copy, padded);
 }
 
-// products[i][j] += g[i] * tile[j], lane by lane, over all vectors (one or more) of a row; meanwhile
-// fetches rows a later call will read. (A loop that may run zero times costs the compiler registers.)
+// products[i][j] += g[i] * tile[j], lane by lane, over all vectors (one or more) of a row. (A loop that
+// may run zero times costs the compiler registers.)
 template <class Element, int Rows>
 void dot_block(int64_t vectors, const Element* g, int64_t stride, const Element* tile,
-               Element* products, const Element* const* upcoming, int64_t upcoming_rows) {
+               Element* products, const Upcoming& upcoming) {
   constexpr int64_t L = kLanes<Element>;
   Vector<Element> sum[Rows][kDotColumns];
 #pragma GCC unroll 16
@@ -108,21 +113,23 @@ void dot_block(int64_t vectors, const Element* g, int64_t stride, const Element*
 #pragma GCC unroll 16
     for (int j = 0; j < kDotColumns; ++j) sum[i][j] = load(products + (i * kDotColumns + j) * L);
   }
-  int64_t v = 0;
+  Fetches fetches(upcoming, vectors);
   do {
-    Vector<Element> rows[Rows];
+    int64_t v = fetches.next();
+    do {
+      Vector<Element> rows[Rows];
 #pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) rows[i] = load(g + i * stride);
-    for (int64_t r = 0; r < upcoming_rows; ++r) __builtin_prefetch(upcoming[r] + v * L, 0, 2);
+      for (int i = 0; i < Rows; ++i) rows[i] = load(g + i * stride);
 #pragma GCC unroll 16
-    for (int j = 0; j < kDotColumns; ++j) {
-      const Vector<Element> column = load(tile + j * L);
+      for (int j = 0; j < kDotColumns; ++j) {
+        const Vector<Element> column = load(tile + j * L);
 #pragma GCC unroll 16
-      for (int i = 0; i < Rows; ++i) sum[i][j] = fma(rows[i], column, sum[i][j]);
-    }
-    g += L;
-    tile += kDotColumns * L;
-  } while (++v < vectors);
+        for (int i = 0; i < Rows; ++i) sum[i][j] = fma(rows[i], column, sum[i][j]);
+      }
+      g += L;
+      tile += kDotColumns * L;
+    } while (--v > 0);
+  } while (fetches.more());
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 16
@@ -132,12 +139,11 @@ void dot_block(int64_t vectors, const Element* g, int64_t stride, const Element*
 
 template <class Element, int Rows = kDotRows>
 AUTOCIRCUIT_INLINE void dot_rows(int64_t rows, int64_t vectors, const Element* g, int64_t stride,
-                                 const Element* tile, Element* products,
-                                 const Element* const* upcoming, int64_t upcoming_rows) {
+                                 const Element* tile, Element* products, const Upcoming& upcoming) {
   if (rows == Rows) {
-    dot_block<Element, Rows>(vectors, g, stride, tile, products, upcoming, upcoming_rows);
+    dot_block<Element, Rows>(vectors, g, stride, tile, products, upcoming);
   } else if constexpr (Rows > 1) {
-    dot_rows<Element, Rows - 1>(rows, vectors, g, stride, tile, products, upcoming, upcoming_rows);
+    dot_rows<Element, Rows - 1>(rows, vectors, g, stride, tile, products, upcoming);
   }
 }
 
@@ -205,6 +211,7 @@ struct BackwardRows {
   void add_products(int64_t first, int64_t step, int64_t count, const Element* g, bool more) {
     constexpr int64_t L = kLanes<Element>;
     constexpr int64_t J = kDotColumns;
+    constexpr int64_t line = kCacheLine / static_cast<int64_t>(sizeof(Element));
     const int64_t vectors = divide_up(a.D, L);
     const int64_t blocks = divide_up(s.gradients, kDotRows);
     Element* products = s.products;
@@ -227,16 +234,18 @@ struct BackwardRows {
           then = delta_row(first + count * step);
           then_columns = smaller(J, a.S);
         }
+        int64_t lines = 0;
+        for (int64_t j = 0; then != nullptr && j < then_columns; ++j) {
+          const Element* source = then + j * a.delta_s;
+          for (int64_t d = 0; d < a.D; d += line) s.lines[lines++] = source + d;
+        }
         for (int64_t block = 0; block < blocks; ++block) {
           // each block fetches its share of them
-          const Element* upcoming[kDotColumns];
-          int64_t upcoming_rows = 0;
-          for (int64_t j = block; then != nullptr && j < then_columns; j += blocks) {
-            upcoming[upcoming_rows++] = then + j * a.delta_s;
-          }
+          const int64_t begin = lines * block / blocks;
+          const Upcoming upcoming = {s.lines + begin, lines * (block + 1) / blocks - begin};
           dot_rows<Element>(smaller(kDotRows, s.gradients - block * kDotRows), vectors,
                             g + i * s.row_size + block * kDotRows * s.stride, s.stride, s.tile,
-                            products + block * kDotRows * J * L, upcoming, upcoming_rows);
+                            products + block * kDotRows * J * L, upcoming);
         }
       }
       products += blocks * kDotRows * J * L;
@@ -261,31 +270,30 @@ struct BackwardRows {
     }
   }
 
-  // Adds to delta_grad what one block of sources gets from one row.
-  void add_to_sources(int64_t first, int64_t size, const Element* g, Element* delta_grad) {
+  // Adds to channels [d, end) of delta_grad what one block of sources gets from one row.
+  void add_to_sources(int64_t first, int64_t size, int64_t d, int64_t end, const Element* g,
+                      Element* delta_grad) {
     constexpr int64_t C = kProductColumns<Element>;
     const int64_t n = s.gradients;
-    const Upcoming<Element> nothing = {nullptr, nullptr, 0};
     Element* row[kProductRows] = {};
     for (int64_t i = 0; i < size; ++i) row[i] = delta_grad + s.sources[first + i] * a.grad_s;
-    int64_t d = 0;
-    for (; d + C <= a.D; d += C) {
+    for (; d + C <= end; d += C) {
       Element* to[kProductRows] = {};
       for (int64_t i = 0; i < size; ++i) {
         to[i] = row[i] + d;
         __builtin_prefetch(to[i] + 2 * C, 1, 2);
         __builtin_prefetch(to[i] + 2 * C + C / 2, 1, 2);
       }
-      product<Element>(size, n, s.weights + first * n, g + d, s.stride, to, to, nothing);
+      product<Element>(size, n, s.weights + first * n, g + d, s.stride, to, to, kNothing);
     }
-    if (d < a.D) {
+    if (d < end) {
       Element edge[kProductRows][C];
       Element* to[kProductRows] = {};
       for (int64_t i = 0; i < size; ++i) {
         to[i] = edge[i];
         copy_padded(row[i] + d, a.D - d, edge[i], C);
       }
-      product<Element>(size, n, s.weights + first * n, g + d, s.stride, to, to, nothing);
+      product<Element>(size, n, s.weights + first * n, g + d, s.stride, to, to, kNothing);
       for (int64_t i = 0; i < size; ++i) {
         for (int64_t e = 0; d + e < a.D; ++e) row[i][d + e] = edge[i][e];
       }
@@ -305,11 +313,16 @@ struct BackwardRows {
       if (mask != packed) pack_mask(mask);
       packed = mask;
       const Blocks blocks(used_sources);
-      for (int64_t block = 0; block < blocks.count; ++block) {
-        for (int64_t i = begin; i < end; ++i) {
-          const int64_t row = first + i * step;
-          add_to_sources(blocks.begin(block), blocks.size(block), g + i * s.row_size,
-                         a.delta_grad + row / a.T * a.grad_b + row % a.T * a.grad_t);
+      // the gradients of some channels stay in the first-level cache for all sources
+      constexpr int64_t channels = kGradientPanels * kProductColumns<Element>;
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t row = first + i * step;
+        Element* to = a.delta_grad + row / a.T * a.grad_b + row % a.T * a.grad_t;
+        for (int64_t d = 0; d < a.D; d += channels) {
+          for (int64_t block = 0; block < blocks.count; ++block) {
+            add_to_sources(blocks.begin(block), blocks.size(block), d, smaller(a.D, d + channels),
+                           g + i * s.row_size, to);
+          }
         }
       }
       begin = end;
@@ -348,50 +361,59 @@ struct BackwardRows {
   }
 };
 
-// All chunks of a call; `produce` is for BackwardRows::run. Inside a parallel region.
+// The chunks of a call that `parts` gives this thread; `produce` is for BackwardRows::run.
 template <class Element, class Produce>
-void backward_chunks(BackwardRows<Element>& part, const Chunks& chunks, double* partials,
-                     const Produce& produce) {
-  const PatchBackwardCall<Element>& a = part.a;
-  const int64_t entries = part.s.gradients * a.S;
-#pragma omp for schedule(dynamic)
-  for (int64_t unit = 0; unit < chunks.groups * chunks.per_group; ++unit) {
+void backward_chunks(BackwardRows<Element>& rows, const Chunks& chunks, double* partials,
+                     Parts& parts, const Produce& produce) {
+  const PatchBackwardCall<Element>& a = rows.a;
+  const int64_t entries = rows.s.gradients * a.S;
+  for (int64_t unit; parts.take(&unit);) {
     const int64_t group = unit / chunks.per_group;
     const int64_t begin = unit % chunks.per_group * chunks.rows;
     // rows of a group: all, those of a prompt, those of a position, or a single one
     const int64_t step = a.per_position ? a.T : 1;
     const int64_t start = a.per_prompt ? (a.per_position ? group : group * a.T) : group;
-    part.run(start + begin * step, step, smaller(chunks.rows, chunks.group_rows - begin),
+    rows.run(start + begin * step, step, smaller(chunks.rows, chunks.group_rows - begin),
              partials == nullptr ? nullptr : partials + unit * entries,
              a.mask_grad == nullptr ? nullptr : a.mask_grad + group * entries, produce);
   }
-  if (partials != nullptr) {
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < chunks.groups * entries; ++i) {
+}
+
+// Adds up the chunks' sums for `gradients` destinations.
+template <class Element>
+void add_chunks(const PatchBackwardCall<Element>& a, int64_t gradients, const Chunks& chunks,
+                int threads, const double* partials) {
+  if (partials == nullptr) return;
+  const int64_t entries = gradients * a.S;
+  const int64_t all = chunks.groups * entries;
+  share_parts(threads, divide_up(all, kEntriesOfPart), [&](int64_t part) {
+    const int64_t end = smaller(all, (part + 1) * kEntriesOfPart);
+    for (int64_t i = part * kEntriesOfPart; i < end; ++i) {
       const double* partial = partials + i / entries * chunks.per_group * entries + i % entries;
       double sum = 0;
       for (int64_t c = 0; c < chunks.per_group; ++c) sum += partial[c * entries];
       a.mask_grad[i] = static_cast<Element>(sum);
     }
-  }
+  });
 }
 
 template <class Element>
 void backward(const PatchBackwardCall<Element>& a, const Chunks& chunks, int threads, char* scratch,
               double* partials) {
   const int64_t bytes = backward_bytes(a);
-#pragma omp parallel num_threads(threads)
-  {
-    Scratch mine = {scratch + omp_get_thread_num() * bytes, 0};
-    BackwardRows<Element> part{a, BackwardScratch<Element>(a, false, 0, mine)};
-    backward_chunks(part, chunks, partials, [&](int64_t first, int64_t step, int64_t count) {
+  share(threads, chunks.groups * chunks.per_group, [&](int member, Parts& parts) {
+    Scratch mine = {scratch + member * bytes, 0};
+    BackwardRows<Element> rows{a, BackwardScratch<Element>(a, false, 0, mine)};
+    const auto produce = [&](int64_t first, int64_t step, int64_t count) {
       for (int64_t k = 0; k < a.K; ++k) {
         for (int64_t i = 0; i < count; ++i) {
           const int64_t row = first + i * step;
-          part.norm(k, row / a.T, row % a.T, a.grad + (k * a.B * a.T + row) * a.D,
-                    part.s.g + i * part.s.row_size + k * part.s.stride);
+          rows.norm(k, row / a.T, row % a.T, a.grad + (k * a.B * a.T + row) * a.D,
+                    rows.s.g + i * rows.s.row_size + k * rows.s.stride);
         }
       }
-    });
-  }
+    };
+    backward_chunks(rows, chunks, partials, parts, produce);
+  });
+  add_chunks(a, a.K, chunks, threads, partials);
 }

@@ -13,28 +13,33 @@ constexpr int64_t kForwardSources = 256;  // sources of a chunk
 // one; the others are computed in blocks that take all sources.
 constexpr double kGatheredShare = 0.6;
 
+constexpr int64_t kUpcomingLines = 128;
+
 constexpr int kGatheredPanels = 4;  // panels that one gathering pass fills
 
 // The patched input of rows (b,t), before normalisation. `rows` destinations: a.K, and one more if
 // the call has a carry.
 template <class Element>
 struct PatchScratch {
-  int64_t padded;     // D, up to a whole number of panels
-  int64_t stride;     // between destinations of x
-  Element* panels;    // [panels][sources][kProductColumns]
-  Element* weights;   // packed mask: blocks of destinations, each [sources][destinations]
-  Element* values;    // gathered destinations: their weights ...
-  int32_t* entries;   // ... and the places in `sources` they are for, ascending
-  int32_t* begins;    // [rows + 1], where a gathered destination's entries begin
-  int32_t* blocked;   // destinations computed in blocks, ascending
-  int32_t* gathered;  // destinations computed by gathering, ascending
-  int32_t* sources;   // those that any destination uses, ascending
-  char* used;         // [rows], whether a destination's mask is not all zero
+  int64_t padded;      // D, up to a whole number of panels
+  int64_t stride;      // between destinations of x
+  Element* panels[2];  // [panels][sources][kProductColumns], of this round and of the next
+  Element* weights;    // packed mask: blocks of destinations, each [sources][destinations]
+  Element* values;     // gathered destinations: their weights ...
+  int32_t* entries;    // ... and the places in `sources` they are for, ascending
+  int32_t* begins;     // [rows + 1], where a gathered destination's entries begin
+  int32_t* blocked;    // destinations computed in blocks, ascending
+  int32_t* gathered;   // destinations computed by gathering, ascending
+  int32_t* sources;    // those that any destination uses, ascending
+  const void** lines;  // [kUpcomingLines]
+  char* used;          // [rows], whether a destination's mask is not all zero
 
   PatchScratch(const PatchForwardCall<Element>& a, int64_t rows, Scratch& scratch)
       : padded(round_up(a.D, kProductColumns<Element>)), stride(staggered<Element>(padded)) {
-    panels = scratch.take<Element>(smaller(a.S, kForwardSources) *
+    for (Element*& side : panels) {
+      side = scratch.take<Element>(smaller(a.S, kForwardSources) *
                                    smaller(padded, kForwardPanels * kProductColumns<Element>));
+    }
     weights = scratch.take<Element>(rows * a.S);
     values = scratch.take<Element>(rows * a.S);
     entries = scratch.take<int32_t>(rows * a.S);
@@ -42,6 +47,7 @@ struct PatchScratch {
     blocked = scratch.take<int32_t>(rows);
     gathered = scratch.take<int32_t>(rows);
     sources = scratch.take<int32_t>(a.S);
+    lines = scratch.take<const void*>(kUpcomingLines);
     used = scratch.take<char>(rows);
   }
 };
@@ -55,6 +61,8 @@ struct PatchedRows {
   int64_t gathered_count = 0;
   int64_t used_sources = 0;
   const Element* packed = nullptr;
+  int side = 0;         // of the panels
+  bool filled = false;  // whether they hold the next round's
 
   PatchedRows(const PatchForwardCall<Element>& arguments, int64_t destinations, Scratch& scratch)
       : a(arguments), rows(destinations), s(arguments, destinations, scratch) {
@@ -146,81 +154,128 @@ struct PatchedRows {
     }
   }
 
+  // One round of `patch`: channels [d0, d0 + channels) of the used sources [c0, c0 + n) of a row.
+  struct Round {
+    const Element* delta;  // of the row; null: there is no such round
+    int64_t d0, channels, c0, n;
+  };
+
+  Round round_of(const Element* delta, int64_t d0, int64_t c0) const {
+    const int64_t width = smaller(s.padded, kForwardPanels * kProductColumns<Element>);
+    return {delta, d0, smaller(width, s.padded - d0), c0,
+            smaller(kForwardSources, used_sources - c0)};
+  }
+
+  // More sources, or more channels, or the next row, if it has the same mask.
+  Round next_of(const Round& r, int64_t row, bool last_row) const {
+    if (r.c0 + r.n < used_sources) return round_of(r.delta, r.d0, r.c0 + r.n);
+    if (r.d0 + r.channels < s.padded) return round_of(r.delta, r.d0 + r.channels, 0);
+    if (last_row || mask_row(row + 1) != packed) return {nullptr, 0, 0, 0, 0};
+    return round_of(delta_row(row + 1), 0, 0);
+  }
+
+  const Element* mask_row(int64_t row) const {
+    return a.mask + row / a.T * a.mask_b + row % a.T * a.mask_t;
+  }
+
+  // Copies some sources of a round into panels.
+  void fill(const Round& r, int64_t begin, int64_t end, Element* panels) const {
+    constexpr int64_t C = kProductColumns<Element>;
+    for (int64_t c = begin; c < end; ++c) {
+      const Element* source = r.delta + s.sources[r.c0 + c] * a.delta_s + r.d0;
+      Element* to = panels + c * C;
+      if (r.d0 + r.channels <= a.D) {
+        for (int64_t d = 0; d < r.channels; d += C) {
+          store(to + d * r.n, load(source + d));
+          store(to + d * r.n + kLanes<Element>, load(source + d + kLanes<Element>));
+        }
+      } else {
+        for (int64_t d = 0; d < r.channels; d += C) {
+          copy_padded(source + d, smaller(C, a.D - r.d0 - d), to + d * r.n, C);
+        }
+      }
+    }
+  }
+
+  // The cache lines of some sources of a round.
+  Upcoming fetch(const Round& r, int64_t begin, int64_t end) const {
+    constexpr int64_t line = kCacheLine / static_cast<int64_t>(sizeof(Element));
+    const int64_t lines = divide_up(r.channels, line);
+    int64_t count = 0;
+    for (int64_t c = begin; c < end && count + lines <= kUpcomingLines; ++c) {
+      const Element* source = r.delta + s.sources[r.c0 + c] * a.delta_s + r.d0;
+      for (int64_t d = 0; d < r.channels; d += line) s.lines[count++] = source + d;
+    }
+    return {s.lines, count};
+  }
+
   // x[k] = from[k] + sum over the used sources, for every used destination k. from(k) has `padded`
   // elements, as have the rows of x, which lie s.stride apart.
   template <class From>
   void patch(int64_t row, bool last_row, const From& from, Element* x) {
     constexpr int64_t C = kProductColumns<Element>;
-    const Element* mask = a.mask + row / a.T * a.mask_b + row % a.T * a.mask_t;
-    if (mask != packed) pack_mask(mask);
+    const Element* mask = mask_row(row);
+    if (mask != packed) {
+      pack_mask(mask);
+      filled = false;
+    }
     packed = mask;
     if (used_sources == 0) return;
-    const int64_t width = smaller(s.padded, kForwardPanels * C);
     const Blocks blocks(blocked_count);
-    const Element* delta = delta_row(row);
-    for (int64_t d0 = 0; d0 < s.padded; d0 += width) {
-      const int64_t channels = smaller(width, s.padded - d0);
-      for (int64_t c0 = 0; c0 < used_sources; c0 += kForwardSources) {
-        const int64_t n = smaller(kForwardSources, used_sources - c0);
-        for (int64_t c = 0; c < n; ++c) {
-          const Element* source = delta + s.sources[c0 + c] * a.delta_s + d0;
-          for (int64_t d = 0; d < channels; d += C) {
-            copy_padded(source + d, smaller(C, a.D - d0 - d), s.panels + d * n + c * C, C);
+    for (Round r = round_of(delta_row(row), 0, 0); r.delta != nullptr;) {
+      if (!filled) fill(r, 0, r.n, s.panels[side]);
+      const Element* panels = s.panels[side];
+      Element* others = s.panels[1 - side];
+      const Round next = next_of(r, row, last_row);
+      // the next round's panels are filled a few sources at a time, between the products of this one
+      const int64_t calls = r.channels / C * blocks.count;
+      int64_t copied = 0;
+      const int64_t each =
+          calls == 0 || next.delta == nullptr ? 0 : divide_up(next.n, larger(1, calls - 1));
+      Upcoming upcoming = each > 0 ? fetch(next, 0, smaller(each, next.n)) : kNothing;
+      for (int64_t d = 0; d < r.channels; d += C) {
+        for (int64_t block = 0; block < blocks.count; ++block) {
+          const int64_t first = blocks.begin(block);
+          const int64_t size = blocks.size(block);
+          const Element* start[kProductRows];
+          Element* to[kProductRows];
+          for (int64_t i = 0; i < size; ++i) {
+            const int64_t k = s.blocked[first + i];
+            to[i] = x + k * s.stride + r.d0 + d;
+            start[i] = r.c0 == 0 ? from(k) + r.d0 + d : to[i];
           }
-        }
-        // what the next round will copy: more sources, or more channels, or the next row
-        int64_t next_c0 = c0 + n;
-        int64_t next_d0 = d0;
-        const Element* next = delta;
-        if (next_c0 == used_sources) {
-          next_c0 = 0;
-          next_d0 = d0 + width;
-          if (next_d0 >= s.padded) {
-            next_d0 = 0;
-            next = last_row ? nullptr : delta_row(row + 1);
+          if (d + block > 0 && copied < next.n && each > 0) {
+            const int64_t stop = smaller(copied + each, next.n);
+            fill(next, copied, stop, others);
+            copied = stop;
+            upcoming = fetch(next, copied, smaller(copied + each, next.n));
           }
-        }
-        if (used_sources - next_c0 < n) next = nullptr;
-        for (int64_t d = 0; d < channels; d += C) {
-          const bool fetch = next != nullptr && next_d0 + d < a.D;
-          const Upcoming<Element> upcoming = {fetch ? next + next_d0 + d : nullptr,
-                                              s.sources + next_c0, a.delta_s};
-          if (blocks.count == 0 && fetch) {
-            for (int64_t c = 0; c < n; ++c) upcoming.touch(c);
-          }
-          for (int64_t block = 0; block < blocks.count; ++block) {
-            const int64_t first = blocks.begin(block);
-            const int64_t size = blocks.size(block);
-            const Element* start[kProductRows];
-            Element* to[kProductRows];
-            for (int64_t i = 0; i < size; ++i) {
-              const int64_t k = s.blocked[first + i];
-              to[i] = x + k * s.stride + d0 + d;
-              start[i] = c0 == 0 ? from(k) + d0 + d : to[i];
-            }
-            const Upcoming<Element> none = {nullptr, nullptr, 0};
-            product<Element>(size, n, s.weights + first * used_sources + c0 * size,
-                             s.panels + d * n, C, start, to, block == 0 ? upcoming : none);
-          }
-        }
-        for (int64_t i = 0; i < gathered_count; ++i) {
-          const int64_t k = s.gathered[i];
-          int32_t begin = s.begins[k];
-          const int32_t stop = s.begins[k + 1];
-          while (begin < stop && s.entries[begin] < c0) ++begin;
-          int32_t end = begin;
-          while (end < stop && s.entries[end] < c0 + n) ++end;
-          Element* to = x + k * s.stride + d0;
-          const Element* start = c0 == 0 ? from(k) + d0 : to;
-          int64_t d = 0;
-          for (; d + kGatheredPanels * C <= channels; d += kGatheredPanels * C) {
-            gather<kGatheredPanels>(begin, end, c0, s.panels + d * n, C * n, start + d, to + d);
-          }
-          for (; d < channels; d += C) {
-            gather<1>(begin, end, c0, s.panels + d * n, C * n, start + d, to + d);
-          }
+          product<Element>(size, r.n, s.weights + first * used_sources + r.c0 * size,
+                           panels + d * r.n, C, start, to, upcoming);
         }
       }
+      for (int64_t i = 0; i < gathered_count; ++i) {
+        const int64_t k = s.gathered[i];
+        int32_t begin = s.begins[k];
+        const int32_t stop = s.begins[k + 1];
+        while (begin < stop && s.entries[begin] < r.c0) ++begin;
+        int32_t end = begin;
+        while (end < stop && s.entries[end] < r.c0 + r.n) ++end;
+        Element* to = x + k * s.stride + r.d0;
+        const Element* start = r.c0 == 0 ? from(k) + r.d0 : to;
+        int64_t d = 0;
+        for (; d + kGatheredPanels * C <= r.channels; d += kGatheredPanels * C) {
+          gather<kGatheredPanels>(begin, end, r.c0, panels + d * r.n, C * r.n, start + d, to + d);
+        }
+        for (; d < r.channels; d += C) {
+          gather<1>(begin, end, r.c0, panels + d * r.n, C * r.n, start + d, to + d);
+        }
+      }
+      for (; each > 0 && copied < next.n; ++copied) fill(next, copied, copied + 1, others);
+      filled = each > 0;
+      if (filled) side = 1 - side;
+      if (next.delta != r.delta) break;
+      r = next;
     }
   }
 };
@@ -334,13 +389,13 @@ template <class Element>
 void forward(const PatchForwardCall<Element>& a, int threads, char* scratch) {
   const int64_t rows = a.B * a.T;
   const int64_t bytes = forward_bytes(a);
-#pragma omp parallel num_threads(threads)
-  {
-    const int64_t team = omp_get_num_threads();
-    const int64_t thread = omp_get_thread_num();
-    Scratch mine = {scratch + thread * bytes, 0};
+  const int64_t count = smaller(rows, threads * kPartsPerThread);
+  share(threads, count, [&](int member, Parts& parts) {
+    Scratch mine = {scratch + member * bytes, 0};
     PatchedRows<Element> patched(a, a.K, mine);
     const ForwardScratch<Element> pieces(a, patched.s, mine);
-    forward_rows(a, patched, pieces, rows * thread / team, rows * (thread + 1) / team);
-  }
+    for (int64_t part; parts.take(&part);) {
+      forward_rows(a, patched, pieces, rows * part / count, rows * (part + 1) / count);
+    }
+  });
 }

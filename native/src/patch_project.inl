@@ -131,29 +131,23 @@ void project(const PatchProjectCall<Element>& a, int threads, char* shared, char
   Scratch common = {shared, 0};
   Element* weights = common.take<Element>(a.P * layout.panels * layout.panel_size);
   Element* bias = common.take<Element>(a.P * layout.panels * C);
-#pragma omp parallel num_threads(threads)
-  {
-    const int64_t team = omp_get_num_threads();
-    const int64_t thread = omp_get_thread_num();
-#pragma omp for schedule(static)
-    for (int64_t p = 0; p < a.P; ++p) {
-      for (int64_t panel = 0; panel < layout.panels; ++panel) {
-        const int64_t at = p * layout.panels + panel;
-        const int64_t column = columns[p] * a.W + panel * C;
-        const int64_t stop = (columns[p] + 1) * a.W;
-        pack_panel(a.weight, a.weight_d, f.D, column, stop, weights + at * layout.panel_size);
-        pack_panel(a.bias, 0, 1, column, stop, bias + at * C);
-      }
+  share_parts(threads, a.P, [&](int64_t p) {
+    for (int64_t panel = 0; panel < layout.panels; ++panel) {
+      const int64_t at = p * layout.panels + panel;
+      const int64_t column = columns[p] * a.W + panel * C;
+      const int64_t stop = (columns[p] + 1) * a.W;
+      pack_panel(a.weight, a.weight_d, f.D, column, stop, weights + at * layout.panel_size);
+      pack_panel(a.bias, 0, 1, column, stop, bias + at * C);
     }
-    Scratch mine = {scratch + thread * bytes, 0};
+  });
+  share(threads, divide_up(rows, kTileRows), [&](int member, Parts& parts) {
+    Scratch mine = {scratch + member * bytes, 0};
     PatchedRows<Element> patched(f, f.K + (a.carry == nullptr ? 0 : 1), mine);
     const ProjectScratch<Element> pieces(a, patched.s, mine);
     for (int64_t d = 0; d < patched.s.padded; ++d) pieces.zeros[d] = 0;
-    const int64_t begin = rows * thread / team;
-    const int64_t end = rows * (thread + 1) / team;
-    for (int64_t row = begin; row < end; row += kTileRows) {
-      const int64_t stop = smaller(end, row + kTileRows);
-      project_tile(a, patched, pieces, weights, bias, row, stop, stop == end);
+    for (int64_t tile; parts.take(&tile);) {
+      const int64_t stop = smaller(rows, (tile + 1) * kTileRows);
+      project_tile(a, patched, pieces, weights, bias, tile * kTileRows, stop, stop == rows);
     }
-  }
+  });
 }

@@ -102,20 +102,18 @@ void project_backward(const PatchProjectBackwardCall<Element>& a, const Chunks& 
   const int64_t bytes = project_backward_bytes(a, chunks);
   const int64_t tile = project_backward_tile(chunks);
   Element* weights = reinterpret_cast<Element*>(shared);
-#pragma omp parallel num_threads(threads)
-  {
-    Scratch pieces = {scratch + omp_get_thread_num() * bytes, 0};
+  const int64_t padded = round_up(back.D, C);
+  share_parts(threads, a.P, [&](int64_t part) {
+    for (int64_t d = 0; d < padded; d += C) {
+      pack_transposed(a, part, d, weights + (part * padded + d) * a.W);
+    }
+  });
+  share(threads, chunks.groups * chunks.per_group, [&](int member, Parts& parts) {
+    Scratch pieces = {scratch + member * bytes, 0};
     BackwardRows<Element> rows{back,
                                BackwardScratch<Element>(back, a.carry != nullptr, tile, pieces)};
     const ProjectBackwardScratch<Element> mine(pieces);
-    const int64_t padded = rows.s.padded;
-#pragma omp for schedule(static)
-    for (int64_t part = 0; part < a.P; ++part) {
-      for (int64_t d = 0; d < padded; d += C) {
-        pack_transposed(a, part, d, weights + (part * padded + d) * a.W);
-      }
-    }
-    backward_chunks(rows, chunks, partials, [&](int64_t first, int64_t step, int64_t count) {
+    const auto produce = [&](int64_t first, int64_t step, int64_t count) {
       project_backward_rows(a, rows.s, mine, weights, first, step, count);
       for (int64_t k = 0; k < rows.s.gradients; ++k) {
         for (int64_t i = 0; i < count; ++i) {
@@ -129,6 +127,8 @@ void project_backward(const PatchProjectBackwardCall<Element>& a, const Chunks& 
           }
         }
       }
-    });
-  }
+    };
+    backward_chunks(rows, chunks, partials, parts, produce);
+  });
+  add_chunks(back, back.K + (a.carry == nullptr ? 0 : 1), chunks, threads, partials);
 }

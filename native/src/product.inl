@@ -4,28 +4,53 @@
 template <class Element>
 constexpr int64_t kProductColumns = 2 * kLanes<Element>;
 
-// Rows a later call will read: while computing, touch(j) brings the j-th one nearer.
-template <class Element>
+// Cache lines that a later call will read: a product brings them nearer, one after the other, evenly
+// over its time. Too many at once would keep its own loads waiting behind them.
 struct Upcoming {
-  const Element* first;  // null: nothing to bring
-  const int32_t* rows;   // row numbers
-  int64_t stride;
+  const void* const* lines;
+  int64_t count;
+};
 
-  AUTOCIRCUIT_INLINE void touch(int64_t j) const {
-    const char* p = reinterpret_cast<const char*>(first + rows[j] * stride);
-#pragma GCC unroll 4
-    for (int64_t line = 0; line < 2 * kVectorBytes; line += kCacheLine) {
-      __builtin_prefetch(p + line, 0, 2);
+constexpr Upcoming kNothing = {nullptr, 0};
+
+// Spreads the fetches of `upcoming` over n steps, one or more:
+//   do { steps = next(); ... } while (more());
+class Fetches {
+ public:
+  AUTOCIRCUIT_INLINE Fetches(const Upcoming& upcoming, int64_t n)
+      : line_(upcoming.lines),
+        end_(upcoming.lines + upcoming.count),
+        left_(n),
+        step_(upcoming.count < n ? n / (upcoming.count + 1) : 1) {}
+
+  AUTOCIRCUIT_INLINE int64_t next() {
+    int64_t steps = left_;
+    if (line_ != end_) {
+      __builtin_prefetch(*line_++, 0, 3);
+      steps = smaller(step_, left_);
     }
+    left_ -= steps;
+    return steps;
   }
+
+  // Whether there are steps; if not, whatever was not fetched is.
+  AUTOCIRCUIT_INLINE bool more() {
+    if (left_ > 0) return true;
+    while (line_ != end_) __builtin_prefetch(*line_++, 0, 3);
+    return false;
+  }
+
+ private:
+  const void* const* line_;
+  const void* const* end_;
+  int64_t left_, step_;
 };
 
 // to[i][0:C] = from[i][0:C] + sum_{j < n} weights[j*Rows + i] * b[j*stride + (0:C)], C columns, in
 // ascending j; n is positive. (A loop that may run zero times costs the compiler registers.)
-template <class Element, int Rows, bool Prefetch>
+template <class Element, int Rows>
 void product_block(int64_t n, const Element* weights, const Element* b, int64_t stride,
-                   const Element* const* from, Element* const* to,
-                   const Upcoming<Element>& upcoming) {
+                   const Element* const* from, Element* const* to, const Upcoming& upcoming) {
   constexpr int64_t L = kLanes<Element>;
   Vector<Element> sum[Rows][2];
 #pragma GCC unroll 16
@@ -33,20 +58,22 @@ void product_block(int64_t n, const Element* weights, const Element* b, int64_t 
     sum[i][0] = load(from[i]);
     sum[i][1] = load(from[i] + L);
   }
-  int64_t j = 0;
+  Fetches fetches(upcoming, n);
   do {
-    const Vector<Element> b0 = load(b);
-    const Vector<Element> b1 = load(b + L);
-    if (Prefetch) upcoming.touch(j);
+    int64_t j = fetches.next();
+    do {
+      const Vector<Element> b0 = load(b);
+      const Vector<Element> b1 = load(b + L);
 #pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-      const Vector<Element> w = broadcast(weights[i]);
-      sum[i][0] = fma(w, b0, sum[i][0]);
-      sum[i][1] = fma(w, b1, sum[i][1]);
-    }
-    weights += Rows;
-    b += stride;
-  } while (++j < n);
+      for (int i = 0; i < Rows; ++i) {
+        const Vector<Element> w = broadcast(weights[i]);
+        sum[i][0] = fma(w, b0, sum[i][0]);
+        sum[i][1] = fma(w, b1, sum[i][1]);
+      }
+      weights += Rows;
+      b += stride;
+    } while (--j > 0);
+  } while (fetches.more());
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
     store(to[i], sum[i][0]);
@@ -54,27 +81,23 @@ void product_block(int64_t n, const Element* weights, const Element* b, int64_t 
   }
 }
 
-template <class Element, int Rows, bool Prefetch>
+template <class Element, int Rows = kProductRows>
 AUTOCIRCUIT_INLINE void product_of_rows(int64_t rows, int64_t n, const Element* weights,
                                         const Element* b, int64_t stride,
                                         const Element* const* from, Element* const* to,
-                                        const Upcoming<Element>& upcoming) {
+                                        const Upcoming& upcoming) {
   if (rows == Rows) {
-    product_block<Element, Rows, Prefetch>(n, weights, b, stride, from, to, upcoming);
+    product_block<Element, Rows>(n, weights, b, stride, from, to, upcoming);
   } else if constexpr (Rows > 1) {
-    product_of_rows<Element, Rows - 1, Prefetch>(rows, n, weights, b, stride, from, to, upcoming);
+    product_of_rows<Element, Rows - 1>(rows, n, weights, b, stride, from, to, upcoming);
   }
 }
 
 // product_block for a number of rows known at run time, at most kProductRows.
 template <class Element>
 void product(int64_t rows, int64_t n, const Element* weights, const Element* b, int64_t stride,
-             const Element* const* from, Element* const* to, const Upcoming<Element>& upcoming) {
-  if (upcoming.first != nullptr) {
-    product_of_rows<Element, kProductRows, true>(rows, n, weights, b, stride, from, to, upcoming);
-  } else {
-    product_of_rows<Element, kProductRows, false>(rows, n, weights, b, stride, from, to, upcoming);
-  }
+             const Element* const* from, Element* const* to, const Upcoming& upcoming) {
+  product_of_rows<Element>(rows, n, weights, b, stride, from, to, upcoming);
 }
 
 // Cuts `rows` rows into as few blocks as kProductRows allows, of nearly equal size.

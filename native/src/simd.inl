@@ -89,6 +89,24 @@ AUTOCIRCUIT_INLINE Vector<double> fma(Vector<double> a, Vector<double> b, Vector
 }
 #endif
 
+// Lane i of the result is lane which[i] of a and b one after the other. (Clang has no instruction for
+// indices in a vector; where they are constants, its optimiser finds one for these moves.)
+template <class Element>
+AUTOCIRCUIT_INLINE Vector<Element> shuffle(Vector<Element> a, Vector<Element> b,
+                                           typename Simd<Element>::Indices which) {
+#if defined(__clang__)
+  Vector<Element> v = a;
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < kLanes<Element>; ++i) {
+    const int64_t from = which[i];
+    v[i] = from < kLanes<Element> ? a[from] : b[from - kLanes<Element>];
+  }
+  return v;
+#else
+  return __builtin_shuffle(a, b, which);
+#endif
+}
+
 // The sum of the lanes, by halving: lane i is added to lane i + lanes/2, and so on.
 template <class Element>
 AUTOCIRCUIT_INLINE Element sum_lanes(Vector<Element> v) {
@@ -97,15 +115,15 @@ AUTOCIRCUIT_INLINE Element sum_lanes(Vector<Element> v) {
     typename Simd<Element>::Indices swap;
 #pragma GCC unroll 16
     for (int64_t i = 0; i < kLanes<Element>; ++i) swap[i] = (i + half) % kLanes<Element>;
-    v += __builtin_shuffle(v, swap);
+    v += shuffle<Element>(v, v, swap);
   }
   return v[0];
 }
 
-AUTOCIRCUIT_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-AUTOCIRCUIT_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-AUTOCIRCUIT_INLINE int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-AUTOCIRCUIT_INLINE int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
+AUTOCIRCUIT_INLINE constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+AUTOCIRCUIT_INLINE constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+AUTOCIRCUIT_INLINE constexpr int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+AUTOCIRCUIT_INLINE constexpr int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
 
 // The lists behind a call.
 template <class Call>

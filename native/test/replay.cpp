@@ -8,10 +8,16 @@
 // Every call runs with each instruction set, with one thread and with three, and with the argument
 // "beside" at the same time as another call with three; what they leave in memory must be the same
 // bits. Prints "ok N" for N calls.
+//
+// "write FILE" puts what the baseline leaves in memory into a file. "expect FILE" compares it with the
+// file of another build, for another processor: up to rounding, which is all that may differ.
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -30,6 +36,7 @@
 #include "patch_forward.h"
 #include "patch_project.h"
 #include "patch_project_backward.h"
+#include "tolerance.h"
 
 namespace {
 
@@ -133,9 +140,63 @@ void check(const Call& call, int32_t set, const Copy& one, const Copy& more) {
   }
 }
 
+// The terms of the longest sums, about.
+constexpr double kTerms = 400;
+
+template <class Element>
+void compare(const Call& call, const Tensor& t, const char* expected, const char* actual,
+             double epsilon) {
+  std::vector<Element> e(t.elements), a(t.elements);
+  std::memcpy(e.data(), expected, call.bytes(t));
+  std::memcpy(a.data(), actual, call.bytes(t));
+  double largest = 1;
+  for (const Element x : e) largest = std::max(largest, std::fabs(static_cast<double>(x)));
+  for (std::size_t i = 0; i < t.elements; ++i) {
+    if (!(std::fabs(static_cast<double>(e[i]) - a[i]) <= tolerance(epsilon, kTerms) * largest)) {
+      std::cout << call.stem << ": field " << t.field << "[" << i << "] = " << a[i] << ", expected "
+                << e[i] << " (largest " << largest << ")\n";
+      std::exit(1);
+    }
+  }
+}
+
+void expect(const Call& call, const Copy& copy, std::istream& file) {
+  for (const Tensor& t : call.tensors) {
+    if (t.owner != t.field) continue;
+    std::vector<char> expected(call.bytes(t));
+    if (!file.read(expected.data(), static_cast<std::streamsize>(expected.size()))) {
+      std::cout << call.stem << ": the file is too short\n";
+      std::exit(1);
+    }
+    const char* actual = copy.memory[t.field].get();
+    if (call.words[0] == autocircuit::ELEMENT_FLOAT64) {
+      compare<double>(call, t, expected.data(), actual, kEpsilon64);
+    } else {
+      compare<float>(call, t, expected.data(), actual, kEpsilon32);
+    }
+  }
+}
+
+void write(const Call& call, const Copy& copy, std::ostream& file) {
+  for (const Tensor& t : call.tensors) {
+    if (t.owner != t.field) continue;
+    file.write(copy.memory[t.field].get(), static_cast<std::streamsize>(call.bytes(t)));
+  }
+}
+
 }  // namespace
 
-int main(int arguments, char**) {
+int main(int arguments, char** argument) {
+  const std::string mode = arguments > 1 ? argument[1] : "";
+  const char* name = arguments > 2 ? argument[2] : "";
+  std::ofstream written;
+  std::ifstream expected;
+  if (mode == "write") written.open(name, std::ios::binary);
+  if (mode == "expect") expected.open(name, std::ios::binary);
+  if (written.fail() || expected.fail()) {
+    std::cerr << "cannot open: " << name << "\n";
+    return 2;
+  }
   std::string line;
   int64_t calls = 0;
   while (std::getline(std::cin, line)) {
@@ -146,7 +207,7 @@ int main(int arguments, char**) {
       Copy one(call);
       Copy more(call);
       kernel(set, 1, one.words.data());
-      if (arguments > 1) {
+      if (mode == "beside") {
         Copy beside(call);
         std::thread other([&] { kernel(set, 3, beside.words.data()); });
         kernel(set, 3, more.words.data());
@@ -156,8 +217,14 @@ int main(int arguments, char**) {
         kernel(set, 3, more.words.data());
       }
       check(call, set, one, more);
+      if (set == INSTRUCTION_SET_BASELINE && mode == "write") write(call, one, written);
+      if (set == INSTRUCTION_SET_BASELINE && mode == "expect") expect(call, one, expected);
     }
     ++calls;
+  }
+  if (!written.flush()) {
+    std::cerr << "cannot write: " << name << "\n";
+    return 2;
   }
   std::cout << "ok " << calls << "\n";
   return 0;

@@ -152,7 +152,8 @@ record ArchitectureRules(String root) {
     return methods()
         .that()
         .areDeclaredInClassesThat()
-        .resideOutsideOfPackages(root + ".kernels.internal..", root + ".tensor.internal..")
+        .resideOutsideOfPackages(
+            root + ".kernels.internal..", root + ".tensor.internal..", root + ".cli.internal..")
         .should()
         .notHaveModifier(JavaModifier.NATIVE);
   }

@@ -237,6 +237,9 @@ class MicroBatchingTest {
     if (algorithm instanceof SubnetworkProbing sp) {
       return sp.maskFunction().samples() ? Work.PROMPT_GRADIENT : Work.GRADIENT;
     }
+    if (algorithm instanceof MaskGradient g && g.samples() == 0) {
+      return Work.ONE_UNIFORM_GRADIENT;
+    }
     return algorithm instanceof Acdc
         ? Work.CIRCUITS
         : algorithm instanceof ExactPatching ? Work.MASKS : Work.UNIFORM_GRADIENT;

@@ -150,6 +150,11 @@ class ReferenceParityTest {
     choice.close();
   }
 
+  /** Whether a case is run: here, all are. */
+  boolean wanted(Path folder, String kind) {
+    return true;
+  }
+
   @Test
   void everyCaseOfEveryModel() throws IOException {
     Path dir = Path.of(System.getProperty("reference.dir", "../shared/reference"));
@@ -222,6 +227,9 @@ class ReferenceParityTest {
       for (JsonNode c : expected.get("cases")) {
         String kind = c.get("kind").asText();
         String name = folder.getFileName() + "#" + i++ + " " + kind;
+        if (!wanted(folder, kind)) {
+          continue;
+        }
         if (LATER.contains(kind)) {
           later.merge(kind, 1, Integer::sum);
           continue;

@@ -31,6 +31,7 @@ import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -77,6 +78,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
    * @param liveShare operations that a circuit needs over those of the plain forward, by name
    * @param peakNativeMegabytes resident memory at its peak during a measurement, above that before
    *     it; empty for a model on a device, whose memory that is not
+   * @param beside the same figures beside busy processes; empty if there were none
    */
   public record Result(
       Timing plain,
@@ -85,7 +87,8 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
       Map<String, Double> ratios,
       Map<String, Double> spreads,
       Map<String, Double> liveShare,
-      Map<String, Double> peakNativeMegabytes) {}
+      Map<String, Double> peakNativeMegabytes,
+      Optional<BesideOthers> beside) {}
 
   /** Is told of every figure as soon as it is known. */
   @FunctionalInterface
@@ -109,15 +112,21 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     private final Map<String, Double> ratios = new LinkedHashMap<>();
     private final Map<String, Double> spreads = new LinkedHashMap<>();
     private final Map<String, Double> live = new LinkedHashMap<>();
+    private final BesideOthers.Collector beside;
 
-    Table(Listener listener) {
+    Table(Listener listener, BusyProcesses others) {
       this.listener = listener;
+      this.beside = new BesideOthers.Collector(others);
     }
 
     private double plain() {
-      double seconds = seconds(() -> scoped(() -> model.logits(batch.clean())));
+      double seconds = plainSeconds();
       plain.add(seconds);
       return seconds;
+    }
+
+    private double plainSeconds() {
+      return seconds(() -> scoped(() -> model.logits(batch.clean())));
     }
 
     /** Work of less than a plain forward: warmed up, then timed in turns with it. */
@@ -139,15 +148,17 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     private void measure(
         String name, double share, int times, int parts, Runnable prepare, Runnable work) {
       double[] t = new double[times];
-      double[] beside = new double[times + 1];
-      beside[0] = plain();
+      double[] around = new double[times + 1];
+      around[0] = plain();
       for (int i = 0; i < times; i++) {
         prepare.run();
         t[i] = seconds(work) / parts;
-        beside[i + 1] = plain();
+        around[i + 1] = plain();
+        beside.time(this::plainSeconds, prepare, () -> seconds(work) / parts);
       }
       Timing timing = Timing.of(t);
-      double ratio = timing.median() / Timing.of(beside).median();
+      double ratio = timing.median() / Timing.of(around).median();
+      beside.finish(name, timing, ratio);
       ratios.put(name, ratio);
       spreads.put(name, timing.spread());
       if (!Double.isNaN(share)) {
@@ -170,10 +181,29 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
    * @return all figures
    */
   public Result run(Listener listener) {
+    return run(listener, null);
+  }
+
+  /**
+   * As {@link #run(Listener)}, and beside busy processes: every figure is timed in turns without
+   * and with them.
+   *
+   * @param listener told each figure without them when it is there
+   * @param processes how many, at least 1
+   * @return all figures
+   * @throws IllegalArgumentException if the number of processes is out of range
+   */
+  public Result runBeside(Listener listener, int processes) {
+    try (BusyProcesses others = BusyProcesses.start(processes)) {
+      return run(listener, others);
+    }
+  }
+
+  private Result run(Listener listener, BusyProcesses others) {
     Map<String, Double> peak = new LinkedHashMap<>();
     ComputationGraph graph = model.graph();
     TokenBatch clean = batch.clean();
-    Table table = new Table(listener);
+    Table table = new Table(listener, others);
     for (int i = 0; i < 3; i++) {
       scoped(() -> model.logits(clean));
     }
@@ -220,11 +250,11 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
                   sweep,
                   List.of(Metric.KL_DIV, Metric.LOGIT_DIFF),
                   Progress.SILENT));
-      long before = resident();
-      resetPeak();
+      long before = ProcessMemory.resident();
+      ProcessMemory.resetPeak();
       MaskGradient.eap().score(model, List.of(batch));
       if (model.model().placement().device().equals(Device.CPU)) {
-        peak.put("eap", (peakResident() - before) / 1e6);
+        peak.put("eap", (ProcessMemory.peak() - before) / 1e6);
       }
       table.longWork("eap", 1, () -> MaskGradient.eap().score(model, List.of(batch)));
       table.longWork("ig5", 1, () -> MaskGradient.integrated(5).score(model, List.of(batch)));
@@ -240,7 +270,8 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
           table.ratios,
           table.spreads,
           table.live,
-          peak);
+          peak,
+          Optional.ofNullable(table.beside.result(plain)));
     }
   }
 
@@ -328,30 +359,18 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
   /** The mean time of an ACDC step, over edges drawn evenly from the canonical order. */
   private void acdcPerEdge(Table table) {
     ComputationGraph graph = model.graph();
-    int tried = Math.min(TRIALS, graph.edgeCount());
+    AcdcTrials trials = AcdcTrials.of(graph, TRIALS);
     try (AblationValues resampled =
             AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
         Evaluation run = Evaluation.of(model, batch.clean(), resampled, batch.corrupt())) {
-      BitSet kept = new BitSet(graph.edgeCount());
       table.longWork(
           "acdc_per_edge",
-          tried,
-          () -> {
-            kept.set(0, graph.edgeCount());
-            scoped(() -> run.logits(Circuit.of(graph, kept), PatchType.TREE_PATCH));
-          },
-          () -> {
-            int done = 0;
-            for (int i = 0; i < tried; i++) {
-              int e = (int) ((long) i * graph.edgeCount() / tried);
-              // what comes before has been decided: about nine tenths removed
-              for (; done < e; done++) {
-                kept.set(done, done % 10 == 0);
-              }
-              kept.clear(e);
-              scoped(() -> run.logits(Circuit.of(graph, kept), PatchType.TREE_PATCH));
-            }
-          });
+          trials.count(),
+          () -> scoped(() -> run.logits(Circuit.full(graph), PatchType.TREE_PATCH)),
+          () ->
+              trials.forEach(
+                  (e, kept) ->
+                      scoped(() -> run.logits(Circuit.of(graph, kept), PatchType.TREE_PATCH))));
     }
   }
 
@@ -402,35 +421,5 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
       }
     }
     return Circuit.of(graph, edges);
-  }
-
-  private static long resident() {
-    return status("VmRSS:");
-  }
-
-  private static long peakResident() {
-    return status("VmHWM:");
-  }
-
-  /** Linux: writing 5 resets the peak of resident memory to what is resident now. */
-  private static void resetPeak() {
-    try {
-      java.nio.file.Files.writeString(java.nio.file.Path.of("/proc/self/clear_refs"), "5");
-    } catch (java.io.IOException notLinux) {
-      // the peak then includes what came before, which the caller subtracts only in part
-    }
-  }
-
-  private static long status(String field) {
-    try (var lines = java.nio.file.Files.lines(java.nio.file.Path.of("/proc/self/status"))) {
-      return lines
-              .filter(l -> l.startsWith(field))
-              .mapToLong(l -> Long.parseLong(l.replaceAll("\\D", "")))
-              .findFirst()
-              .orElse(0)
-          * 1024;
-    } catch (java.io.IOException notLinux) {
-      return 0;
-    }
   }
 }

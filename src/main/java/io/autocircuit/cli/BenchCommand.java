@@ -3,8 +3,8 @@ package io.autocircuit.cli;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import io.autocircuit.benchmark.Benchmark;
+import io.autocircuit.benchmark.GrowthCell;
 import io.autocircuit.data.PromptBatch;
-import io.autocircuit.data.TokenBatch;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.KernelsProvider;
@@ -20,9 +20,9 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -47,6 +47,8 @@ final class BenchCommand implements Callable<Integer> {
 
   @Option(names = "--model", paramLabel = "DIR", description = "A model directory instead.")
   private Path model;
+
+  @CommandLine.Mixin private BenchDataset dataset;
 
   @Option(
       names = "--batch",
@@ -78,6 +80,15 @@ final class BenchCommand implements Callable<Integer> {
   private Integer threads;
 
   @Option(
+      names = "--busy",
+      defaultValue = "0",
+      paramLabel = "N",
+      description =
+          "Measure everything beside N busy processes too, which end with this one"
+              + " (default: ${DEFAULT-VALUE}, none).")
+  private int busy;
+
+  @Option(
       names = "--memory",
       paramLabel = "SIZE",
       description =
@@ -98,16 +109,58 @@ final class BenchCommand implements Callable<Integer> {
       description = "Write the figures to that file too.")
   private Path json;
 
+  @CommandLine.Mixin private GridOptions grid;
+
   @Option(names = "--verbose", description = "Print stack traces and what was chosen.")
   private boolean verbose;
 
   @Override
   public Integer call() throws Exception {
     try {
-      return measure();
+      return grid.wanted() ? measureGrid() : measure();
     } catch (IllegalArgumentException e) {
       throw new CommandLine.ParameterException(spec.commandLine(), e.getMessage(), e);
     }
+  }
+
+  /** How time and memory grow, with random weights. */
+  private int measureGrid() {
+    if (model != null) {
+      throw new IllegalArgumentException("--grid has shapes, not --model; leave that out");
+    }
+    int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
+    DeviceChoice on = device.choose();
+    boolean own = spec.commandLine().getParseResult().hasMatchedOption("--batch");
+    boolean ownLength = spec.commandLine().getParseResult().hasMatchedOption("--seq");
+    List<GrowthCell> places =
+        grid.places(shape, own ? (Integer) batch : null, ownLength ? (Integer) length : null);
+    try (NativeThreads used = NativeThreads.use(count);
+        KernelsProvider.Choice kernels = KernelsProvider.choose(on.device())) {
+      Map<String, Object> settings = new LinkedHashMap<>();
+      settings.put("machine", machine());
+      settings.put("device", on.device().toString());
+      settings.put("threads", count);
+      settings.put("idle_threads", NativeTuning.idleThreadsSleep() ? "sleep" : "spin");
+      settings.put("kernels", kernels.kernels().name());
+      settings.put("seed", seed);
+      GridRun run =
+          new GridRun(
+              spec.commandLine().getOut(),
+              new GridRun.Setup(
+                  s -> RandomModels.of(RandomModels.shape(s), seed).to(on.device()),
+                  Float.BYTES,
+                  kernels.kernels(),
+                  repeats,
+                  seed,
+                  settings),
+              json,
+              grid.seconds);
+      run.run(places);
+      if (grid.plot != null) {
+        run.plot(grid.plot);
+      }
+    }
+    return 0;
   }
 
   private int measure() throws Exception {
@@ -117,9 +170,12 @@ final class BenchCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
     }
+    if (busy < 0) {
+      throw new IllegalArgumentException("--busy=" + busy + " must be at least 0");
+    }
     DeviceChoice on = device.choose();
     MemoryBudget budget = memory == null ? MemoryBudget.UNLIMITED : MemoryBudget.parse(memory);
-    try (NativeThreads used = NativeThreads.use(count);
+    try (NativeThreads used = KernelsProvider.threads(count);
         Transformer transformer =
             (model == null
                     ? RandomModels.of(RandomModels.shape(shape), seed)
@@ -132,31 +188,17 @@ final class BenchCommand implements Callable<Integer> {
       PatchableModel patchable =
           PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels.kernels())
               .withMemory(budget);
-      Benchmark.Result r =
-          new Benchmark(patchable, prompts(transformer), repeats, seed)
-              .run(
-                  (name, t, ratio, live) -> {
-                    // above the first figure: before it, the prompts may turn out to be too long
-                    if (name.equals("plain")) {
-                      out.printf(
-                          "%-22s %12s %10s %8s %10s%n", "", "ms", "ratio", "spread", "live share");
-                    }
-                    out.printf(
-                        Locale.ROOT,
-                        "%-22s %12.2f %10.3f %8.2f %10s%n",
-                        name,
-                        t.median() * 1e3,
-                        ratio,
-                        t.spread(),
-                        Double.isNaN(live) ? "" : String.format(Locale.ROOT, "%.3f", live));
-                    out.flush();
-                  });
+      PromptBatch prompts =
+          dataset.given() ? dataset.read(model, transformer, batch) : prompts(transformer);
+      Benchmark benchmark = new Benchmark(patchable, prompts, repeats, seed);
+      Benchmark.Listener shown = (name, t, ratio, live) -> print(out, name, t, ratio, live);
+      Benchmark.Result r = busy == 0 ? benchmark.run(shown) : benchmark.runBeside(shown, busy);
       Map<String, Object> root = new LinkedHashMap<>();
       root.put("machine", machine());
       root.put("device", on.device().toString());
       root.put("shape", model == null ? shape : transformer.config().name());
-      root.put("batch", batch);
-      root.put("seq", length);
+      root.put("batch", prompts.clean().batchSize());
+      root.put("seq", prompts.clean().length());
       root.put("threads", count);
       root.put("idle_threads", NativeTuning.idleThreadsSleep() ? "sleep" : "spin");
       root.put("blas", NativeThreads.blas());
@@ -184,9 +226,32 @@ final class BenchCommand implements Callable<Integer> {
           r.plainGflops() / r.productGflops());
       r.peakNativeMegabytes()
           .forEach((k, v) -> out.printf(Locale.ROOT, "peak memory of %s: %.0f MB%n", k, v));
+      r.beside()
+          .ifPresent(
+              beside -> {
+                BusyTable.print(out, r.plain(), beside);
+                root.put("busy", BusyTable.json(beside));
+              });
       write(root);
     }
     return 0;
+  }
+
+  private static void print(
+      PrintWriter out, String name, Benchmark.Timing t, double ratio, double live) {
+    // above the first figure: before it, the prompts may turn out to be too long
+    if (name.equals("plain")) {
+      out.printf("%-22s %12s %10s %8s %10s%n", "", "ms", "ratio", "spread", "live share");
+    }
+    out.printf(
+        Locale.ROOT,
+        "%-22s %12.2f %10.3f %8.2f %10s%n",
+        name,
+        t.median() * 1e3,
+        ratio,
+        t.spread(),
+        Double.isNaN(live) ? "" : String.format(Locale.ROOT, "%.3f", live));
+    out.flush();
   }
 
   /** Writes the figures to the file that was asked for. */
@@ -200,23 +265,7 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private PromptBatch prompts(Transformer transformer) {
-    int vocabulary = transformer.config().vocabulary();
-    SplittableRandom random = new SplittableRandom(seed);
-    int[][][] answers = new int[batch][1][];
-    int[][][] wrong = new int[batch][1][];
-    int[] rows = new int[batch];
-    for (int i = 0; i < batch; i++) {
-      answers[i][0] = new int[] {random.nextInt(transformer.config().outputs())};
-      wrong[i][0] = new int[] {random.nextInt(transformer.config().outputs())};
-      rows[i] = i;
-    }
-    return new PromptBatch(
-        tokens(random, vocabulary), tokens(random, vocabulary), answers, wrong, rows);
-  }
-
-  private TokenBatch tokens(SplittableRandom random, int vocabulary) {
-    return new TokenBatch(
-        random.ints((long) batch * length, 0, vocabulary).toArray(), batch, length, new int[batch]);
+    return BenchPrompts.of(transformer.config(), batch, length, seed);
   }
 
   private static String machine() {
@@ -233,7 +282,7 @@ final class BenchCommand implements Callable<Integer> {
     return out;
   }
 
-  private static double round(double v) {
+  static double round(double v) {
     return Math.round(v * 1e4) / 1e4;
   }
 }

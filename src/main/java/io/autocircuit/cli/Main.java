@@ -11,12 +11,14 @@ import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.report.TableFormat;
-import io.autocircuit.tensor.NativeTuning;
+import io.autocircuit.tensor.NativeAhead;
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
-import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -69,45 +71,27 @@ public final class Main implements Runnable {
         "no command given; commands: discover, experiment, results, export, compare, dataset, list, reference, bench, bench-compare, selftest, train-induction");
   }
 
-  /** First words with which nothing native is needed. */
-  private static final Set<String> NATIVE_FREE =
-      Set.of(
-          "-h",
-          "--help",
-          "-V",
-          "--version",
-          "help",
-          "list",
-          "reference",
-          "results",
-          "bench-compare",
-          "export",
-          "compare");
-
   /**
    * Runs the command line and ends the process with its exit code.
    *
    * @param args the words of the command line
    */
   public static void main(String[] args) {
-    if (args.length > 0 && !NATIVE_FREE.contains(args[0])) {
-      try {
-        NativeTuning.apply();
-      } catch (IllegalStateException e) { // they cannot be unpacked
-        System.exit(
-            failure(
-                e,
-                args,
-                new PrintWriter(System.err, true, java.nio.charset.StandardCharsets.UTF_8)));
-      } catch (LinkageError withoutNatives) {
-        // the command that needs the native libraries says what is wrong with them
-      }
-    }
-    System.exit(
+    // libtorch takes as long to load as the command line to be read
+    CompletableFuture<Void> natives =
+        args.length > 0 && !Start.NATIVE_FREE.contains(args[0])
+            ? NativeAhead.begin()
+            : CompletableFuture.completedFuture(null);
+    int code =
         run(
             args,
-            new PrintWriter(System.out, true, java.nio.charset.StandardCharsets.UTF_8),
-            new PrintWriter(System.err, true, java.nio.charset.StandardCharsets.UTF_8)));
+            new PrintWriter(System.out, true, StandardCharsets.UTF_8),
+            new PrintWriter(System.err, true, StandardCharsets.UTF_8),
+            natives);
+    if (Start.MAKES.equals(System.getProperty(Start.STARTED))) {
+      ClassArchive.loadAll(System.getProperty("java.class.path"));
+    }
+    System.exit(code);
   }
 
   /**
@@ -116,10 +100,37 @@ public final class Main implements Runnable {
    * @return the exit code: 0 done, 1 bad data or no such device, 2 wrong usage
    */
   static int run(String[] args, PrintWriter out, PrintWriter err) {
+    return run(args, out, err, CompletableFuture.completedFuture(null));
+  }
+
+  private static int run(
+      String[] args, PrintWriter out, PrintWriter err, CompletableFuture<Void> natives) {
     try {
-      return line(args, out, err).execute(args);
-    } catch (CatalogueException | OutOfMemoryError | LinkageError | StackOverflowError e) {
+      CommandLine line = line(args, out, err);
+      line.setExecutionStrategy(
+          parsed -> {
+            requireUnpacked(natives);
+            return new CommandLine.RunLast().execute(parsed);
+          });
+      return line.execute(args);
+    } catch (IllegalStateException | OutOfMemoryError | LinkageError | StackOverflowError e) {
       return failure(e, args, err);
+    }
+  }
+
+  /**
+   * Waits for the native libraries to lie where they can be loaded from.
+   *
+   * @throws IllegalStateException if they cannot be unpacked
+   */
+  private static void requireUnpacked(CompletableFuture<Void> natives) {
+    try {
+      natives.join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof IllegalStateException unusable) {
+        throw unusable;
+      }
+      // the command that needs the native libraries says what is wrong with them
     }
   }
 

@@ -66,6 +66,7 @@ record SweepWorkers(int count, boolean helper, List<String> command, int threads
       words.addAll(
           ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
               .filter(a -> !a.startsWith("-agentlib") && !a.startsWith("-javaagent"))
+              .filter(a -> !a.startsWith(ClassArchive.MAKE)) // one process makes it
               .toList());
       words.add("-cp");
       words.add(System.getProperty("java.class.path"));

@@ -437,7 +437,7 @@ public final class Run implements AutoCloseable {
     Parallelism parallel =
         Parallelism.of(
             task.model().config(), discovery.train(), spec.machine().orElseThrow().threads());
-    return NativeThreads.use(parallel.nativeThreads());
+    return KernelsProvider.threads(parallel.nativeThreads());
   }
 
   private Discovery.Result result(Discovery.Result result) {

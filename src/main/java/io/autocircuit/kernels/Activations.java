@@ -7,9 +7,9 @@ import org.bytedeco.pytorch.global.torch;
 
 /**
  * Smooth activation functions: our own kernel for float32 and float64 in main memory, libtorch
- * elsewhere. Every element is computed alike; libtorch computes what is left over of a thread's
- * share in another way, so that its last bits depend on the number of threads. Safe to call from
- * several threads.
+ * elsewhere, as for {@link Products}. In our kernel every element is computed alike; libtorch
+ * computes what is left over of a thread's share in another way, so that its last bits depend on
+ * the number of threads. Safe to call from several threads.
  */
 public enum Activations {
   /** x · σ(x). */

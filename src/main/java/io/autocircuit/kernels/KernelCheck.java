@@ -13,8 +13,9 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * All kernels against {@link ReferenceKernels}, at awkward sizes and layouts, on random input. What
- * a kernel must write is NaN before, and so are the elements before and after it, which must stay.
+ * All kernels against {@link ReferenceKernels}, or the same in Java where there is no native
+ * library, at awkward sizes and layouts, on random input. What a kernel must write is NaN before,
+ * and so are the elements before and after it, which must stay.
  *
  * @param kernels those to check
  * @param device where they compute
@@ -69,7 +70,7 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
    */
   public List<Line> run(List<ScalarType> types, Consumer<Line> done) {
     List<Line> lines = new ArrayList<>();
-    ReferenceKernels reference = new ReferenceKernels();
+    Kernels reference = NativeLibrary.missing() ? new PlainKernels() : new ReferenceKernels();
     for (ScalarType type : types) {
       List<KernelCase> cases = KernelCase.every(type, seed);
       int above = 0;
@@ -94,7 +95,7 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
     return lines;
   }
 
-  private void run(ReferenceKernels reference, KernelCase c, Map<String, Worst> worst) {
+  private void run(Kernels reference, KernelCase c, Map<String, Worst> worst) {
     try (TensorScope scope = new TensorScope()) {
       Placed resid = c.stream(1);
       Placed delta = c.sources(2);
@@ -147,7 +148,7 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
   }
 
   private void backward(
-      ReferenceKernels reference,
+      Kernels reference,
       KernelCase c,
       Placed delta,
       Placed mask,

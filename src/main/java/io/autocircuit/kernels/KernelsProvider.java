@@ -6,10 +6,12 @@ import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.kernels.cuda.CudaRuntime;
 import io.autocircuit.kernels.cuda.CudaStatus;
 import io.autocircuit.tensor.Device;
+import io.autocircuit.tensor.NativeThreads;
 import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.bytedeco.javacpp.Loader;
 
 /** Chooses the kernels for this machine and says why. */
 public final class KernelsProvider {
@@ -20,6 +22,8 @@ public final class KernelsProvider {
   public static final String AUTO = "auto";
 
   private static final String REFERENCE = "reference";
+
+  private static final String LIBTORCH = "libtorch";
 
   private KernelsProvider() {}
 
@@ -69,15 +73,34 @@ public final class KernelsProvider {
   /**
    * Chooses kernels.
    *
-   * @param request {@value #AUTO} for the best instruction set of this machine; {@code baseline},
-   *     {@code avx2} or {@code avx512} for that one and no other; {@code reference} for the slow
-   *     definition
+   * @param request {@value #AUTO} for the best instruction set of this machine, or libtorch's
+   *     operations where there is no native library for the platform; {@code baseline}, {@code
+   *     avx2} or {@code avx512} for that one and no other; {@code libtorch} for libtorch's
+   *     operations; {@code reference} for the slow definition
    * @return kernels and why they were chosen
    * @throws IllegalArgumentException if the request is unknown, or the machine cannot run it
-   * @throws IllegalStateException if the native library is missing or cannot be loaded; there is no
-   *     fallback
+   * @throws IllegalStateException if the native library is there and cannot be loaded, or is asked
+   *     for and missing; neither falls back to anything
    */
   public static Choice choose(String request) {
+    if (request.toLowerCase(Locale.ROOT).equals(LIBTORCH)) {
+      return new Choice(new LibtorchKernels(), "libtorch's operations, as requested");
+    }
+    return choose(request, NativeLibrary.missing(), Loader.getPlatform());
+  }
+
+  /**
+   * As {@link #choose(String)}.
+   *
+   * @param missing whether there is no native library
+   * @param platform what it would be for
+   */
+  static Choice choose(String request, boolean missing, String platform) {
+    if (missing && request.equals(AUTO)) {
+      return new Choice(
+          new LibtorchKernels(),
+          "libtorch's operations, as there is no native library of ours for " + platform);
+    }
     Set<InstructionSet> available = InstructionSet.available();
     if (request.equals(REFERENCE)) {
       return new Choice(new ReferenceKernels(), "the naive kernels, as requested");
@@ -88,6 +111,28 @@ public final class KernelsProvider {
         request.equals(AUTO)
             ? "the best instruction set of this machine, which has " + labels(available)
             : "the instruction set requested");
+  }
+
+  /**
+   * Whether products and activations are our own kernels' too: unless {@link #choose()} takes
+   * libtorch's operations.
+   */
+  static boolean ours() {
+    String request = System.getProperty(PROPERTY, AUTO);
+    return !request.toLowerCase(Locale.ROOT).equals(LIBTORCH)
+        && !(request.equals(AUTO) && NativeLibrary.missing());
+  }
+
+  /**
+   * Sets how many threads native operations use, until closed. libtorch's products are OpenBLAS's,
+   * which gets as many where it computes them all, and else one ({@link NativeThreads}).
+   *
+   * @param count threads of an operation, at least 1
+   * @return what sets the counts back when it is closed
+   * @throws IllegalArgumentException if it is not positive
+   */
+  public static NativeThreads threads(int count) {
+    return ours() ? NativeThreads.use(count) : NativeThreads.withBlas(count);
   }
 
   /** The instruction set of {@link Products}: as {@link #choose()}, the best for the definition. */
@@ -120,6 +165,8 @@ public final class KernelsProvider {
             + request
             + " is unknown; use "
             + AUTO
+            + ", "
+            + LIBTORCH
             + ", "
             + REFERENCE
             + ", "

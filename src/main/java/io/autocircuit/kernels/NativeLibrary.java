@@ -24,6 +24,33 @@ final class NativeLibrary {
     }
   }
 
+  /**
+   * Whether there is none for this platform: it is neither beside its binding nor where the system
+   * looks for libraries. One that is there and does not load is not missing.
+   */
+  static boolean missing() {
+    return Missing.HERE;
+  }
+
+  /** Found out once: neither jars nor the platform change. */
+  private static final class Missing {
+    static final boolean HERE = find();
+
+    private Missing() {}
+
+    private static boolean find() {
+      if (library(NativeKernels.class, Loader.getPlatform()) != null) {
+        return false;
+      }
+      try {
+        require();
+        return false;
+      } catch (IllegalStateException e) {
+        return true;
+      }
+    }
+  }
+
   /** Where the library of {@code platform} lies beside {@code binding}, or null. */
   static URL library(Class<?> binding, String platform) {
     return binding.getResource(platform + "/" + System.mapLibraryName("jniautocircuit"));

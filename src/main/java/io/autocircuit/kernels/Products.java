@@ -10,9 +10,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Rows times a matrix of weights: our own kernel for float32 and float64 in main memory, libtorch
- * elsewhere. Our kernel sums each element on its own and in ascending order: its bits depend
- * neither on the number of threads nor on how many rows are computed together, both of which change
- * OpenBLAS's, and it needs no second thread pool beside libtorch's.
+ * elsewhere, and where {@link KernelsProvider#choose()} takes libtorch's operations. Our kernel
+ * sums each element on its own and in ascending order: its bits depend neither on the number of
+ * threads nor on how many rows are computed together, both of which change OpenBLAS's, and it needs
+ * no second thread pool beside libtorch's.
  *
  * <p>The instruction set is the one that {@link KernelsProvider#choose()} takes; as many threads
  * are used as libtorch uses at the time of the call. Safe to call from several threads.
@@ -106,7 +107,7 @@ public final class Products {
       return false;
     }
     ScalarType type = x.scalar_type().intern();
-    return type == ScalarType.Float || type == ScalarType.Double;
+    return (type == ScalarType.Float || type == ScalarType.Double) && KernelsProvider.ours();
   }
 
   private static Tensor empty(Tensor x, Tensor w) {

@@ -8,8 +8,8 @@
  *   <li>{@link io.autocircuit.kernels.ReferenceKernels}, plain loops with double accumulators: the
  *       definition, for tests;
  *   <li>{@link io.autocircuit.kernels.CpuKernels}, blocked for registers and caches, compiled once
- *       per {@link io.autocircuit.kernels.InstructionSet} and threaded with libtorch's own OpenMP
- *       runtime;
+ *       per {@link io.autocircuit.kernels.InstructionSet} and shared out among a pool of threads of
+ *       their own;
  *   <li>{@link io.autocircuit.kernels.CudaKernels}, the sources in {@code cuda/}, compiled for the
  *       device and the model's shape by {@link io.autocircuit.kernels.cuda} when they are first
  *       used; {@code PatchForwardPlan} and {@code PatchBackwardPlan} are the arithmetic of their

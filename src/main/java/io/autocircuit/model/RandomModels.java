@@ -39,8 +39,11 @@ public final class RandomModels {
   private static final List<TransformerConfig> SHAPES =
       List.of(
           layerNorm(GPT2_SMALL, 12, 12, 768, 3072, 50257, 1024, false),
+          layerNorm("gpt2-medium", 24, 16, 1024, 4096, 50257, 1024, false),
+          layerNorm("gpt2-large", 36, 20, 1280, 5120, 50257, 1024, false),
           layerNorm("pythia-70m", 6, 8, 512, 2048, 50304, 2048, true),
-          stories260k(),
+          llama("tinyllama", 22, 32, 2048, 5632, 32000, 2048),
+          llama("stories260k", 5, 8, 64, 172, 512, 512),
           layerNorm("tiny", 2, 4, 16, 32, 50, 24, false));
 
   private RandomModels() {}
@@ -78,26 +81,29 @@ public final class RandomModels {
         Math.sqrt(dHead));
   }
 
-  private static TransformerConfig stories260k() {
+  /** Llama's kind of model, with keys and values for every head. */
+  private static TransformerConfig llama(
+      String name, int blocks, int heads, int dModel, int dMlp, int vocabulary, int context) {
+    int dHead = dModel / heads;
     Normalization norm = new Normalization(Normalization.Kind.RMS_NORM, 1e-5);
     return new TransformerConfig(
-        "stories260k",
-        5,
-        8,
-        64,
-        8,
-        172,
-        512,
-        512,
-        512,
+        name,
+        blocks,
+        heads,
+        dModel,
+        dHead,
+        dMlp,
+        vocabulary,
+        vocabulary,
+        context,
         Activation.SILU,
         true,
         norm,
         norm,
         true,
         false,
-        Rotary.withBase(8, 10000, false),
-        Math.sqrt(8));
+        Rotary.withBase(dHead, 10000, false),
+        Math.sqrt(dHead));
   }
 
   /**
@@ -110,8 +116,9 @@ public final class RandomModels {
   }
 
   /**
-   * The shape of a known model: {@code gpt2-small}, {@code pythia-70m}, {@code stories260k} (with
-   * keys and values for every head), or {@code tiny} for tests.
+   * The shape of a known model: {@code gpt2-small}, {@code gpt2-medium}, {@code gpt2-large}, {@code
+   * pythia-70m}, {@code tinyllama} and {@code stories260k} (both with keys and values for every
+   * head), or {@code tiny} for tests.
    *
    * @param name one of {@link #names}
    * @return its shape
@@ -149,7 +156,8 @@ public final class RandomModels {
    * A model of that shape, initialised like GPT-2: near-normal numbers with standard deviation
    * {@code 0.02 · √(768 / d_model)}, what writes to the stream smaller by {@code √(2 · blocks)}.
    * Biases are random too, so that nothing rests on their being zero; models with RMSNorm have
-   * none, as Llama. The unembedding is not tied to the embedding.
+   * none, as Llama. The unembedding is not tied to the embedding. Beside what is finished there is
+   * never more than one part of the weights in memory.
    *
    * @param config the shape
    * @param seed any number
@@ -158,28 +166,31 @@ public final class RandomModels {
    */
   public static Transformer of(TransformerConfig config, long seed, ScalarType type) {
     try (TensorScope scope = new TensorScope()) {
-      return new Transformer(config, new Weights(config, seed).all(), type);
+      return new Transformer(config, new Weights(config, seed), type, List.of());
     }
   }
 
-  /** Fills tensors, one stream of random numbers each. */
-  private static final class Weights {
+  /** Fills tensors when they are asked for, one stream of random numbers each. */
+  private static final class Weights implements WeightSource {
     private final TransformerConfig c;
     private final long seed;
-    private final double deviation;
-    private final double writing;
     private final boolean biased;
-    private final Map<String, Tensor> weights = new LinkedHashMap<>();
+    private final Map<String, Weight> weights = new LinkedHashMap<>();
+
+    /**
+     * @param stream which stream of random numbers it has
+     */
+    private record Weight(int stream, double deviation, long[] shape) {}
 
     Weights(TransformerConfig c, long seed) {
       this.c = c;
       this.seed = seed;
-      this.deviation = GPT2_DEVIATION * Math.sqrt((double) GPT2_WIDTH / c.dModel());
-      this.writing = deviation / Math.sqrt(2.0 * c.blocks());
       this.biased = c.normalization().kind() != Normalization.Kind.RMS_NORM;
+      double deviation = GPT2_DEVIATION * Math.sqrt((double) GPT2_WIDTH / c.dModel());
+      plan(deviation, deviation / Math.sqrt(2.0 * c.blocks()));
     }
 
-    Map<String, Tensor> all() {
+    private void plan(double deviation, double writing) {
       int d = c.dModel();
       int h = c.heads();
       put("embed.W_E", deviation, c.vocabulary(), d);
@@ -207,7 +218,6 @@ public final class RandomModels {
       }
       put("unembed.W_U", deviation, d, c.outputs());
       bias("unembed.b_U", deviation, c.outputs());
-      return weights;
     }
 
     private void bias(String name, double deviation, long... shape) {
@@ -217,9 +227,21 @@ public final class RandomModels {
     }
 
     private void put(String name, double deviation, long... shape) {
-      Tensor t = Tensors.empty(ScalarType.Float, shape);
-      fill(t, mix(mix(seed + GOLDEN) + weights.size()), deviation);
-      weights.put(name, t);
+      weights.put(name, new Weight(weights.size(), deviation, shape));
+    }
+
+    @Override
+    public Map<String, Tensor> tensors(Part part) {
+      Map<String, Tensor> made = new LinkedHashMap<>();
+      weights.forEach(
+          (name, w) -> {
+            if (part.holds(name)) {
+              Tensor t = Tensors.empty(ScalarType.Float, w.shape());
+              fill(t, mix(mix(seed + GOLDEN) + w.stream()), w.deviation());
+              made.put(name, t);
+            }
+          });
+      return made;
     }
   }
 

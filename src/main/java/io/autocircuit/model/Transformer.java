@@ -417,29 +417,22 @@ public final class Transformer implements AutoCloseable {
   }
 
   /**
+   * What makes logits of the end of the stream.
+   *
+   * @return all outputs
+   */
+  public Unembedding unembedding() {
+    return new Unembedding(weights.unembedding, weights.unembeddingBias);
+  }
+
+  /**
    * The logits.
    *
    * @param x the normalised end of the stream, {@code […,D]}
    * @return {@code x W_U + b_U}, {@code […,outputs]}
    */
   public Tensor unembed(Tensor x) {
-    Tensor flat = x.reshape(-1, config.dModel());
-    long[] shape = x.shape();
-    shape[shape.length - 1] = config.outputs();
-    return Products.addmm(weights.unembeddingBias, flat, weights.unembedding).view(shape);
-  }
-
-  /**
-   * The gradient of {@link #unembed}.
-   *
-   * @param gradient ∂L/∂logits, {@code […,outputs]}
-   * @return {@code […,D]}
-   */
-  public Tensor unembedBackward(Tensor gradient) {
-    Tensor flat = gradient.reshape(-1, config.outputs());
-    long[] shape = gradient.shape();
-    shape[shape.length - 1] = config.dModel();
-    return Products.mm(flat, weights.unembedding.t()).view(shape);
+    return unembedding().logits(x);
   }
 
   /**

@@ -177,6 +177,19 @@ public record TransformerConfig(
   }
 
   /**
+   * How many numbers its weights are, with keys and values for every head and without scales,
+   * shifts and biases.
+   *
+   * @return embeddings, unembedding and the matrices of all blocks
+   */
+  public long parameters() {
+    long learned = positions instanceof Learned ? contextLength : 0;
+    long attention = 4L * heads * dHead;
+    long mlp = (gatedMlp ? 3L : 2L) * dMlp;
+    return dModel * ((long) vocabulary + outputs + learned + blocks * (attention + mlp));
+  }
+
+  /**
    * The factorized graph of such a model.
    *
    * @param separateQkv whether queries, keys and values have inputs of their own

@@ -19,6 +19,39 @@ public interface LossFunction {
   Tensor perPrompt(Tensor logits, PromptBatch batch, Tensor reference);
 
   /**
+   * Whether it reads no logits but those of the batch's answers and wrong answers, so that no
+   * others need be computed. It may then be given these logits alone, and those of the reference,
+   * as {@code V}, with a batch whose answers are places among them. False unless a function says
+   * otherwise; answers that are numbers are never made places.
+   *
+   * @return true if all other logits are of no effect
+   */
+  default boolean readsAnswersOnly() {
+    return false;
+  }
+
+  /**
+   * A function that says of itself that it {@linkplain #readsAnswersOnly reads the answers' logits
+   * only}.
+   *
+   * @param loss one that does so
+   * @return the same function
+   */
+  static LossFunction ofAnswers(LossFunction loss) {
+    return new LossFunction() {
+      @Override
+      public Tensor perPrompt(Tensor logits, PromptBatch batch, Tensor reference) {
+        return loss.perPrompt(logits, batch, reference);
+      }
+
+      @Override
+      public boolean readsAnswersOnly() {
+        return true;
+      }
+    };
+  }
+
+  /**
    * Losses with their gradient.
    *
    * @param losses {@code [B]}

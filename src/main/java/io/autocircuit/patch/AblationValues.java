@@ -170,6 +170,18 @@ public final class AblationValues implements AutoCloseable {
             });
   }
 
+  /**
+   * The values for one gradient, which reads those of the last block where logits are looked at and
+   * nowhere else.
+   *
+   * @param source prompts whose outputs are patched in, resampled; nobody else is given the values
+   * @return {@code [S,B,T,D]} in the current scope, of the last block whatever lies there before
+   *     the sliced positions
+   */
+  Tensor once(TokenBatch source) {
+    return SourceOutputs.of(model, source, model.slice().first(source.length()));
+  }
+
   private Tensor values(TokenBatch source) {
     long s = model.graph().sources().size();
     long d = model.model().config().dModel();

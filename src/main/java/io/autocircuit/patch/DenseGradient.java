@@ -82,12 +82,12 @@ final class DenseGradient {
   }
 
   /**
-   * Goes back from the logits to the first block.
+   * Goes back from the end of the stream to the first block.
    *
-   * @param logits ∂L/∂ the sliced logits, {@code [B,P,V]}
+   * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
    */
-  void from(Tensor logits) {
-    end(logits);
+  void from(Tensor unembedded) {
+    end(unembedded);
     Tensor mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
     Tensor head = place.empty(rows, d);
     for (int b = graph.blocks() - 1; b >= 0; b--) {
@@ -97,16 +97,12 @@ final class DenseGradient {
     }
   }
 
-  private void end(Tensor logits) {
+  private void end(Tensor unembedded) {
     Stage stage = graph.end();
     int first = in.firstSliced();
     int positions = length - first;
     Tensor g =
-        model
-            .affine(stage)
-            .backward(model.unembedBackward(logits))
-            .view(1, in.batch(), positions, d)
-            .contiguous();
+        model.affine(stage).backward(unembedded).view(1, in.batch(), positions, d).contiguous();
     input(stage, 0, first, positions, g);
   }
 
@@ -115,6 +111,7 @@ final class DenseGradient {
    * @param head working memory, {@code [B·T, D]}
    */
   private void block(List<Stage> stages, Tensor mixed, Tensor head) {
+    int first = in.firstRead(stages.get(0));
     // what stages of one layer write is added to one stream: its gradient is the same for both
     Tensor written = stages.get(0).streamReadAgain() ? stream.clone() : stream;
     Stage follower = null;
@@ -122,56 +119,55 @@ final class DenseGradient {
     for (int i = stages.size() - 1; i >= 0; i--) {
       Stage stage = stages.get(i);
       if (stage.kind() == Stage.Kind.MLP) {
-        follower = stage;
-        followerInput = mlp(stage, stages.get(0).sources());
+        // attention passes over the sources that both read, unless at other positions
+        Tensor input = mlp(stage, first, first == 0 ? stages.get(0).sources() : 0);
+        if (first == 0) {
+          follower = stage;
+          followerInput = input;
+        }
       } else {
-        attention(stage, written, mixed, head, follower, followerInput);
+        attention(stage, first, written, mixed, head, follower, followerInput);
       }
     }
   }
 
+  /** What lies behind a position along an axis of positions. */
+  private static Tensor behind(Tensor t, int axis, int first) {
+    return first == 0 ? t : t.narrow(axis, first, t.size(axis) - first);
+  }
+
   /**
+   * @param first the first position whose output is read
    * @param earlier how many of its sources are left to attention's pass over them, which reads them
    *     too
-   * @return the gradient of its patched input, {@code [1,B,T,D]}
+   * @return the gradient of its patched input, {@code [1,B,T − first,D]}
    */
-  private Tensor mlp(Stage stage, int earlier) {
-    Tensor written = stream.view(rows, d);
+  private Tensor mlp(Stage stage, int first, int earlier) {
+    Tensor written = behind(stream, 1, first);
     if (scaled) {
       written = written.mul(gain);
     }
     if (delta != null) {
-      written = written.sub(delta.select(0, stage.firstWritten()).view(rows, d));
+      written = written.sub(behind(delta.select(0, stage.firstWritten()), 1, first));
     }
-    Tensor g = place.empty(1, in.batch(), length, d);
-    rules.mlp(model, stage, kept[stage.index()].mlp(), written, g.view(rows, d));
+    int positions = length - first;
+    Tensor g = place.empty(1, in.batch(), positions, d);
+    rules.mlp(model, stage, kept[stage.index()].mlp(), written.reshape(-1, d), g.view(-1, d));
     Tensor input = model.affine(stage).backward(g);
-    input(stage, earlier, 0, length, input);
+    input(stage, earlier, first, positions, input);
     return input;
   }
 
   private void attention(
       Stage stage,
+      int first,
       Tensor written,
       Tensor mixed,
       Tensor head,
       Stage follower,
       Tensor followerInput) {
-    int heads = stage.written();
     int dHead = model.config().dHead();
-    Tensor flat = written.view(rows, d);
-    if (delta == null) {
-      Products.mmOut(mixed, flat, model.attentionOutput(stage).t());
-      if (scaled) {
-        mixed.mul_(gain);
-      }
-    } else {
-      for (int h = 0; h < heads; h++) {
-        torch.sub_out(head, flat, delta.select(0, stage.firstWritten() + h).view(rows, d));
-        Products.mmOut(
-            mixed.narrow(1, (long) h * dHead, dHead), head, model.headOutput(stage, h).t());
-      }
-    }
+    mixed(stage, first, written, mixed, head);
     Tensor qkv = place.empty(rows, (long) stage.parts() * dHead);
     rules.attention(
         kernels,
@@ -179,6 +175,39 @@ final class DenseGradient {
         new Kernels.AttentionBackward(
             kept[stage.index()].qkv(), in.batch(), in.pattern, mixed, qkv));
     attentionInputs(stage, qkv, follower, followerInput);
+  }
+
+  /**
+   * The gradient of the mixed values of all heads.
+   *
+   * @param first the first position whose output is read; before it the gradient is zero
+   * @param mixed written, {@code [B·T, H·dHead]}
+   */
+  private void mixed(Stage stage, int first, Tensor written, Tensor mixed, Tensor head) {
+    int dHead = model.config().dHead();
+    int few = in.batch() * (length - first);
+    Tensor flat = behind(written, 1, first).reshape(few, d);
+    Tensor some = first == 0 ? mixed : mixed.narrow(0, 0, few);
+    if (delta == null) {
+      Products.mmOut(some, flat, model.attentionOutput(stage).t());
+      if (scaled) {
+        some.mul_(gain);
+      }
+    } else {
+      Tensor one = head.narrow(0, 0, few);
+      for (int h = 0; h < stage.written(); h++) {
+        Tensor through = behind(delta.select(0, stage.firstWritten() + h), 1, first);
+        torch.sub_out(one, flat, through.reshape(few, d));
+        Products.mmOut(
+            some.narrow(1, (long) h * dHead, dHead), one, model.headOutput(stage, h).t());
+      }
+    }
+    if (first > 0) {
+      Tensor copy = some.clone();
+      mixed.zero_();
+      behind(mixed.view(in.batch(), length, mixed.size(1)), 1, first)
+          .copy_(copy.view(in.batch(), length - first, mixed.size(1)));
+    }
   }
 
   /** Mask gradients of queries, keys and values, and the follower's of what they read too. */

@@ -1,11 +1,11 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Products;
 import io.autocircuit.model.Transformer;
+import io.autocircuit.model.Unembedding;
 import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
@@ -55,55 +55,19 @@ final class DenseRun implements AutoCloseable {
    * @param qkv queries, keys and values; null unless of attention
    * @param mlp null unless of an MLP
    */
-  record Kept(MaskRows rows, Tensor inputs, Tensor rstd, Tensor qkv, Transformer.MlpState mlp) {}
+  record Kept(MaskRows rows, Tensor inputs, Tensor rstd, Tensor qkv, Transformer.MlpState mlp) {
 
-  /** A run on its way. */
-  private static final class Pass {
-    final PatchMask mask;
-    final Tensor stream;
-
-    /** Which sources' Δ are written; null for all. */
-    final boolean[] read;
-
-    /** The sum of all Δ so far, where all edges have one mask value other than 0; else null. */
-    final Tensor sum;
-
-    /** What stages keep, by their index; null if nothing follows. */
-    final Kept[] kept;
-
-    /** The stream as it was before the stage before this one wrote, if this one reads that. */
-    Tensor earlierStream;
-
-    Tensor earlierSum;
-
-    /** The mask of the stage that follows attention in its block. */
-    MaskRows follower;
-
-    /** What the follower reads of the sources that attention reads too; null if it is not known. */
-    Tensor carry;
-
-    Pass(PatchMask mask, Tensor stream, boolean[] read, Tensor sum, Kept[] kept) {
-      this.mask = mask;
-      this.stream = stream;
-      this.read = read;
-      this.sum = sum;
-      this.kept = kept;
-    }
-
-    boolean keeps() {
-      return kept != null;
-    }
-
-    Tensor takeEarlierStream() {
-      Tensor t = earlierStream == null ? stream : earlierStream;
-      earlierStream = null;
-      return t;
-    }
-
-    Tensor takeEarlierSum() {
-      Tensor t = earlierSum == null ? sum : earlierSum;
-      earlierSum = null;
-      return t;
+    /** Moves them out of a scope, so that nothing else of a block stays. */
+    void keep(TensorScope scope) {
+      scope.keep(rows.mask());
+      for (Tensor t : new Tensor[] {inputs, rstd, qkv, mlp == null ? null : mlp.hidden()}) {
+        if (t != null) {
+          scope.keep(t);
+        }
+      }
+      if (mlp != null && mlp.gate() != null) {
+        scope.keep(mlp.gate());
+      }
     }
   }
 
@@ -132,7 +96,7 @@ final class DenseRun implements AutoCloseable {
       return;
     }
     try (TensorScope scope = new TensorScope()) {
-      delta = own(place.empty(defined.length, batch, length, d));
+      delta = own(in.once ? in.ablations : place.empty(defined.length, batch, length, d));
       long width = (long) model.config().heads() * model.config().dHead();
       qkv = own(place.empty(rows, 3 * width));
       z = own(place.empty(rows, width));
@@ -168,12 +132,23 @@ final class DenseRun implements AutoCloseable {
    * @param stream before that block, {@code [B,T,D]}; overwritten
    * @param kept receives what gradients need, by the index of the stage; may be null
    * @param streams receives the stream before each block and at the end; may be null
+   * @param end makes the logits: of all outputs, or some
    * @return the sliced logits, {@code [B,P,V]}
    */
-  Tensor logits(PatchMask mask, int firstBlock, Tensor stream, Kept[] kept, Tensor[] streams) {
+  Tensor logits(
+      PatchMask mask,
+      int firstBlock,
+      Tensor stream,
+      Kept[] kept,
+      Tensor[] streams,
+      Unembedding end) {
     // Δ is written for every source when it may be needed beyond this mask.
+    if (in.once && (delta != null || kept == null)) {
+      throw new IllegalStateException(
+          "the evaluation was opened for one gradient; open another for what follows");
+    }
     prepare();
-    boolean[] read = kept != null || streams != null ? null : sourcesRead(mask);
+    boolean[] read = kept != null || streams != null ? null : mask.sourcesRead();
     define(read);
     // One mask value for all edges: destinations read the sum of all Δ, which is kept up to date.
     double uniform = mask.uniformValue();
@@ -181,33 +156,35 @@ final class DenseRun implements AutoCloseable {
         uniform != 0 && !Double.isNaN(uniform) && firstBlock == 0
             ? place.zeros(batch, length, d)
             : null;
-    Pass pass = new Pass(mask, stream, read, sum, kept);
+    DensePass pass = new DensePass(mask, stream, read, sum, kept, streams == null);
     if (firstBlock == 0) {
       Stage embedding = graph.stages().get(0);
-      writeDelta(embedding, stream, read);
-      addDelta(sum, embedding);
+      writeDelta(embedding, stream, pass);
+      addDelta(pass, embedding);
     }
     for (int b = firstBlock; b < graph.blocks(); b++) {
       if (streams != null) {
         streams[b] = stream.clone();
       }
-      if (kept == null) {
-        try (TensorScope scope = new TensorScope()) {
-          block(b, pass);
-        }
-      } else {
+      try (TensorScope scope = new TensorScope()) {
         block(b, pass);
+        if (kept != null) {
+          graph.stages(b).forEach(stage -> kept[stage.index()].keep(scope));
+        }
+        if (pass.first > 0) {
+          pass.keep(scope);
+        }
       }
     }
     if (streams != null) {
       streams[graph.blocks()] = stream.clone();
     }
-    Tensor logits = end(pass);
+    Tensor logits = end.logits(end(pass));
     Arrays.fill(defined, true);
     return logits;
   }
 
-  private void block(int b, Pass pass) {
+  private void block(int b, DensePass pass) {
     List<Stage> stages = graph.stages(b);
     for (int i = 0; i < stages.size(); i++) {
       Stage stage = stages.get(i);
@@ -221,7 +198,8 @@ final class DenseRun implements AutoCloseable {
     }
   }
 
-  private Tensor end(Pass pass) {
+  /** What is unembedded, {@code [B,P,D]}. */
+  private Tensor end(DensePass pass) {
     Stage stage = graph.end();
     int first = in.firstSliced();
     int positions = length - first;
@@ -230,8 +208,8 @@ final class DenseRun implements AutoCloseable {
     Tensor rstd = pass.keeps() ? place.empty(1, batch, positions) : null;
     patch(
         stage,
-        pass.stream.narrow(1, first, positions),
-        deltas(pass.sum, stage.sources()).narrow(2, first, positions),
+        pass.stream.narrow(1, first - pass.first, positions),
+        deltas(pass, pass.sum, 0, stage.sources()).narrow(2, first - pass.first, positions),
         mask,
         pass.sum,
         x,
@@ -239,15 +217,17 @@ final class DenseRun implements AutoCloseable {
     if (pass.keeps()) {
       pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null);
     }
-    return model.unembed(model.affine(stage).apply(x.select(0, 0)));
+    return model.affine(stage).apply(x.select(0, 0));
   }
 
   /**
    * @param next the stage that follows in the block, or null
    */
-  private void attention(Stage stage, Stage next, Pass pass) {
+  private void attention(Stage stage, Stage next, DensePass pass) {
+    int first = pass.cuts ? in.firstRead(stage) : 0;
     MaskRows mask = MaskRows.of(pass.mask, stage, 0, length, place);
-    MaskRows after = next == null ? null : MaskRows.of(pass.mask, next, 0, length, place);
+    MaskRows after =
+        next == null ? null : MaskRows.of(pass.mask, next, first, length - first, place);
     // Many different inputs are projected without being written to memory; the next stage's input
     // then takes its share of the sources that both read from the same pass over them.
     boolean fused =
@@ -255,28 +235,34 @@ final class DenseRun implements AutoCloseable {
     boolean carried =
         fused && next != null && !stage.streamReadAgain() && !mask.zero() && !after.zero();
     pass.follower = after;
-    pass.carry = carried ? place.empty(batch, length, d) : null;
+    pass.carry = carried ? place.empty(batch, length - first, d) : null;
     Tensor projected = pass.keeps() ? place.empty(qkv.shape()) : qkv;
     Tensor x = null;
     Tensor rstd = null;
     if (fused) {
-      project(stage, pass.stream, mask, carried ? after : null, pass.carry);
+      project(stage, pass, mask, first, carried ? after : null);
     } else {
       x = inputs(mask.unique(), pass.keeps());
       rstd = pass.keeps() ? place.empty(mask.unique(), batch, length) : null;
-      patch(stage, pass.stream, deltas(pass.sum, stage.sources()), mask, pass.sum, x, rstd);
-      projectInputs(stage, mask, x, projected);
+      Tensor deltas = deltas(pass, pass.sum, 0, stage.sources());
+      patch(stage, pass.stream, deltas, mask, pass.sum, x, rstd);
+      projectInputs(stage, mask, x, first, projected);
+    }
+    if (first > 0) {
+      // queries that nobody asks: any finite number will do
+      queries(projected).narrow(1, 0, first).zero_();
     }
     kernels.attention(new Kernels.Attention(projected, batch, in.pattern, z));
+    pass.cut(first);
     if (stage.streamReadAgain()) {
-      pass.earlierStream = pass.stream.clone();
-      pass.earlierSum = pass.sum == null ? null : pass.sum.clone();
+      pass.rememberStream();
     }
-    boolean everyHead = headOutputs(stage, pass.stream, pass.read);
-    addDelta(pass.sum, stage);
-    Tensor flat = pass.stream.view(rows, d);
+    boolean everyHead = headOutputs(stage, pass);
+    addDelta(pass, stage);
+    Tensor flat = pass.stream.view(-1, d);
     if (!everyHead) {
-      Products.addmmOut(flat, flat, z, model.attentionOutput(stage));
+      Tensor mixed = behind(z.view(batch, length, z.size(1)), 1, pass).reshape(-1, z.size(1));
+      Products.addmmOut(flat, flat, mixed, model.attentionOutput(stage));
     }
     flat.add_(model.attentionOutputBias(stage));
     if (pass.keeps()) {
@@ -284,47 +270,103 @@ final class DenseRun implements AutoCloseable {
     }
   }
 
-  /** Queries, keys and values from inputs in memory; equal neighbouring ones together. */
-  private void projectInputs(Stage stage, MaskRows mask, Tensor x, Tensor projected) {
-    Tensor affine = model.affine(stage).apply(x).view(mask.unique(), rows, d);
+  /** Of the joint matrix {@code [B·T, 3·H·dHead]}, {@code [B,T,H·dHead]}. */
+  private Tensor queries(Tensor projected) {
+    return projected.view(batch, length, projected.size(1)).narrow(2, 0, z.size(1));
+  }
+
+  /**
+   * Queries, keys and values from inputs in memory; equal neighbouring ones together.
+   *
+   * @param first the first position of queries
+   */
+  private void projectInputs(Stage stage, MaskRows mask, Tensor x, int first, Tensor projected) {
+    Tensor affine = model.affine(stage).apply(x);
     int[] input = mask.inputOfParts(stage);
+    int heads = stage.written();
+    Tensor few =
+        first == 0 ? null : place.empty((long) batch * (length - first), projected.size(1));
     for (int from = 0; from < input.length; ) {
       int to = from + 1;
-      while (to < input.length && input[to] == input[from]) {
+      while (to < input.length && input[to] == input[from] && (first == 0 || to != heads)) {
         to++;
       }
-      model.projectQkv(stage, affine.select(0, input[from]), projected, from, to - from);
+      Tensor whole = affine.select(0, input[from]);
+      if (first > 0 && from < heads) {
+        Tensor last = whole.narrow(1, first, length - first).reshape(-1, d);
+        model.projectQkv(stage, last, few, from, to - from);
+      } else {
+        model.projectQkv(stage, whole.view(rows, d), projected, from, to - from);
+      }
       from = to;
+    }
+    if (first > 0) {
+      queries(projected)
+          .narrow(1, first, length - first)
+          .copy_(few.view(batch, length - first, few.size(1)).narrow(2, 0, z.size(1)));
     }
   }
 
-  /** Queries, keys and values of a stage from Δ, and what the next stage reads of it. */
-  private void project(Stage stage, Tensor stream, MaskRows mask, MaskRows next, Tensor carry) {
+  /**
+   * Queries, keys and values of a stage from Δ, and what the next stage reads of it.
+   *
+   * @param first the first position of queries
+   * @param next the mask of the next stage from that position on; null if it is not to be computed
+   */
+  private void project(Stage stage, DensePass pass, MaskRows mask, int first, MaskRows next) {
+    int queries = first == 0 ? 0 : stage.written();
+    if (first > 0) {
+      project(stage, pass.stream, mask, IntStream.range(0, queries).toArray(), first, next, pass);
+    }
+    int[] rest = IntStream.range(queries, stage.parts()).toArray();
+    project(stage, pass.stream, mask, rest, 0, first == 0 ? next : null, pass);
+  }
+
+  /**
+   * @param columns which parts of the joint matrix
+   * @param first the first position at which they are computed
+   */
+  private void project(
+      Stage stage,
+      Tensor stream,
+      MaskRows mask,
+      int[] columns,
+      int first,
+      MaskRows next,
+      DensePass pass) {
     int sources = stage.sources();
-    Tensor all = mask.mask();
-    if (next != null) {
-      all = torch.cat(new TensorVector(all, next.mask().narrow(3, 0, sources)), 2);
+    int positions = length - first;
+    int[] inputs = mask.inputOfParts(stage);
+    int[] used = IntStream.of(columns).map(c -> inputs[c]).distinct().sorted().toArray();
+    Tensor all = null;
+    if (!mask.zero()) {
+      all = used.length == mask.unique() ? mask.mask() : Placement.slices(mask.mask(), 2, used);
+      all = all.size(1) == 1 ? all : all.narrow(1, first, positions);
+      if (next != null) {
+        all = torch.cat(new TensorVector(all, next.mask().narrow(3, 0, sources)), 2);
+      }
     }
     in.patchable.project(
         stage,
-        stream,
-        mask.zero() ? null : delta(0, sources),
-        mask.zero() ? null : all,
-        mask.unique(),
-        mask.inputOfParts(stage),
-        IntStream.range(0, stage.parts()).toArray(),
-        qkv.view(batch, length, qkv.size(1)),
-        carry);
+        stream.narrow(1, first, positions),
+        mask.zero() ? null : delta(0, sources).narrow(2, first, positions),
+        all,
+        used.length,
+        IntStream.of(columns).map(c -> Arrays.binarySearch(used, inputs[c])).toArray(),
+        columns,
+        qkv.view(batch, length, qkv.size(1)).narrow(1, first, positions),
+        next == null ? null : pass.carry);
   }
 
-  private void mlp(Stage stage, Pass pass) {
+  private void mlp(Stage stage, DensePass pass) {
     MaskRows mask = pass.follower;
-    Tensor x = place.empty(1, batch, length, d);
-    Tensor rstd = pass.keeps() ? place.empty(1, batch, length) : null;
+    int positions = length - pass.first;
+    Tensor x = place.empty(1, batch, positions, d);
+    Tensor rstd = pass.keeps() ? place.empty(1, batch, positions) : null;
     Tensor stream = pass.takeEarlierStream();
     Tensor sum = pass.takeEarlierSum();
     if (pass.carry == null) {
-      patch(stage, stream, deltas(sum, stage.sources()), mask, sum, x, rstd);
+      patch(stage, stream, deltas(pass, sum, 0, stage.sources()), mask, sum, x, rstd);
     } else {
       // the rest of its sources: those that attention has written since
       Stage before = graph.stages().get(stage.index() - 1);
@@ -332,17 +374,17 @@ final class DenseRun implements AutoCloseable {
       kernels.patchForward(
           new Kernels.PatchForward(
               pass.carry.add_(stream),
-              delta(own, before.written()),
+              deltas(pass, null, own, before.written()),
               mask.mask().narrow(3, own, before.written()),
               model.normalization(stage),
               x,
               null));
     }
-    Transformer.MlpState state =
-        model.mlp(stage, model.affine(stage).apply(x.view(rows, d)), mlpOut);
-    writeDelta(stage, mlpOut.view(batch, length, d), pass.read);
-    addDelta(pass.sum, stage);
-    pass.stream.view(rows, d).add_(mlpOut);
+    Tensor out = mlpOut.narrow(0, 0, (long) batch * positions);
+    Transformer.MlpState state = model.mlp(stage, model.affine(stage).apply(x.view(-1, d)), out);
+    writeDelta(stage, out.view(batch, positions, d), pass);
+    addDelta(pass, stage);
+    pass.stream.view(-1, d).add_(out);
     if (pass.keeps()) {
       pass.kept[stage.index()] = new Kept(mask, x, rstd, null, state);
     }
@@ -354,7 +396,8 @@ final class DenseRun implements AutoCloseable {
    *
    * @return whether they were added
    */
-  private boolean headOutputs(Stage stage, Tensor stream, boolean[] read) {
+  private boolean headOutputs(Stage stage, DensePass pass) {
+    boolean[] read = pass.read;
     int source = stage.firstWritten();
     int heads = stage.written();
     int[] some = IntStream.range(0, heads).filter(h -> read == null || read[source + h]).toArray();
@@ -364,7 +407,7 @@ final class DenseRun implements AutoCloseable {
     }
     if (some.length > 0) {
       int dHead = model.config().dHead();
-      Tensor mixed = z.view(batch, length, z.size(1));
+      Tensor mixed = behind(z.view(batch, length, z.size(1)), 1, pass);
       if (!every) {
         mixed =
             Placement.slices(mixed.unflatten(2, new long[] {heads, dHead}), 2, some).flatten(2, 3);
@@ -375,9 +418,9 @@ final class DenseRun implements AutoCloseable {
               model.attentionOutput(stage),
               dHead,
               some,
-              in.ablations.narrow(0, source, heads),
-              delta(source, heads),
-              every ? stream : null));
+              behind(in.ablations.narrow(0, source, heads), 2, pass),
+              behind(delta(source, heads), 2, pass),
+              every ? pass.stream : null));
     }
     return every;
   }
@@ -395,10 +438,13 @@ final class DenseRun implements AutoCloseable {
   }
 
   /** Δ of a stage that writes one source. */
-  private void writeDelta(Stage stage, Tensor output, boolean[] read) {
+  private void writeDelta(Stage stage, Tensor output, DensePass pass) {
     int source = stage.firstWritten();
-    if (read == null || read[source]) {
-      torch.sub_out(delta.select(0, source), in.ablations.select(0, source), output);
+    if (pass.read == null || pass.read[source]) {
+      torch.sub_out(
+          behind(delta.select(0, source), 1, pass),
+          behind(in.ablations.select(0, source), 1, pass),
+          output);
     }
   }
 
@@ -410,34 +456,21 @@ final class DenseRun implements AutoCloseable {
         new Kernels.PatchForward(stream, used, mask, model.normalization(stage), out, rstd));
   }
 
-  /** Δ of the first sources, or their sum as if it were one source. */
-  private Tensor deltas(Tensor sum, int sources) {
-    return sum == null ? delta(0, sources) : sum.unsqueeze(0);
+  /** The positions that a run still computes. */
+  private static Tensor behind(Tensor t, int axis, DensePass pass) {
+    return pass.first == 0 ? t : t.narrow(axis, pass.first, t.size(axis) - pass.first);
   }
 
-  private void addDelta(Tensor sum, Stage stage) {
-    if (sum != null) {
-      sum.add_(delta(stage.firstWritten(), stage.written()).sum(new long[] {0}, false, null));
-    }
+  /** Δ of some sources, or the sum of all as if it were one source, where it is computed. */
+  private Tensor deltas(DensePass pass, Tensor sum, int first, int sources) {
+    return sum == null ? behind(delta(first, sources), 2, pass) : sum.unsqueeze(0);
   }
 
-  /** Which sources some edge of the mask reads. */
-  private boolean[] sourcesRead(PatchMask mask) {
-    boolean[] read = new boolean[defined.length];
-    float[] values = mask.values();
-    int copies = graph.positionCopies();
-    for (int i = 0; i < Math.max(1, mask.instances()); i++) {
-      for (DestModule m : graph.modules()) {
-        int base = i * graph.edgeCount() + m.offset();
-        int count = m.nodes().size() * m.sources() * copies;
-        for (int e = 0; e < count; e++) {
-          if (values[base + e] != 0) {
-            read[e / copies % m.sources()] = true;
-          }
-        }
-      }
+  private void addDelta(DensePass pass, Stage stage) {
+    if (pass.sum != null) {
+      Tensor written = deltas(pass, null, stage.firstWritten(), stage.written());
+      pass.sum.add_(written.sum(new long[] {0}, false, null));
     }
-    return read;
   }
 
   @Override

@@ -4,6 +4,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.Unembedding;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
@@ -49,8 +50,9 @@ public final class Evaluation implements AutoCloseable {
       TokenBatch input,
       Tensor ablations,
       boolean constantsAreAblations,
-      int prefix) {
-    in = new RunInputs(patchable, input, ablations, constantsAreAblations, prefix);
+      int prefix,
+      boolean once) {
+    in = new RunInputs(patchable, input, ablations, constantsAreAblations, prefix, once);
     graph = patchable.graph();
     dense = new DenseRun(in);
     restarts = new Restarts(in, dense);
@@ -67,7 +69,7 @@ public final class Evaluation implements AutoCloseable {
    * @throws IllegalArgumentException if prompts or shapes do not fit model and graph
    */
   public static Evaluation of(PatchableModel model, TokenBatch input, Tensor ablations) {
-    return new Evaluation(model, input, ablations, false, 0);
+    return new Evaluation(model, input, ablations, false, 0, false);
   }
 
   /**
@@ -86,7 +88,7 @@ public final class Evaluation implements AutoCloseable {
   public static Evaluation of(
       PatchableModel model, TokenBatch input, AblationValues values, TokenBatch from) {
     try (TensorScope scope = new TensorScope()) {
-      return of(model, input, values.of(from), values.ablation(), from);
+      return of(model, input, values.of(from), values.ablation(), from, false);
     }
   }
 
@@ -95,14 +97,21 @@ public final class Evaluation implements AutoCloseable {
    *
    * @param ablations {@code [S, 1 or B, 1 or T, D]}, of that kind
    * @param from the prompts that they were taken from
+   * @param once whether Δ may be written over them, so that one dense run or gradient is all that
+   *     can be asked for
    */
   static Evaluation of(
-      PatchableModel model, TokenBatch input, Tensor ablations, Ablation kind, TokenBatch from) {
+      PatchableModel model,
+      TokenBatch input,
+      Tensor ablations,
+      Ablation kind,
+      TokenBatch from,
+      boolean once) {
     // A node with all inputs resampled repeats the run that its ablation value comes from.
     boolean constantsAreAblations =
         kind.valuesAreOutputs() && Arrays.equals(input.padding(), from.padding());
     int prefix = constantsAreAblations ? sharedPrefix(model, input, from) : 0;
-    return new Evaluation(model, input, ablations, constantsAreAblations, prefix);
+    return new Evaluation(model, input, ablations, constantsAreAblations, prefix, once);
   }
 
   /**
@@ -198,6 +207,7 @@ public final class Evaluation implements AutoCloseable {
     if (engine != null) {
       engine.close();
     }
+    requireValues();
     engine = new CircuitEngine(in, count);
   }
 
@@ -259,7 +269,16 @@ public final class Evaluation implements AutoCloseable {
     }
     try (TensorScope scope = new TensorScope()) {
       Tensor stream = restarts.before(firstBlock);
-      return scope.keep(dense.logits(mask, firstBlock, stream, null, null));
+      return scope.keep(
+          dense.logits(mask, firstBlock, stream, null, null, in.model().unembedding()));
+    }
+  }
+
+  private void requireValues() {
+    if (in.once) {
+      throw new IllegalStateException(
+          "the evaluation was opened for one gradient, which writes over its ablation values; open"
+              + " another");
     }
   }
 
@@ -329,10 +348,16 @@ public final class Evaluation implements AutoCloseable {
       BackwardRules rules) {
     check(mask);
     DenseRun.Kept[] kept = new DenseRun.Kept[graph.stages().size()];
-    Tensor logits = dense.logits(mask, 0, restarts.before(0), kept, null);
-    LossFunction.WithGradient l = loss.withGradient(logits, prompts, reference);
+    AnswerOutputs some = AnswerOutputs.of(loss, prompts, in.model().config().outputs());
+    Unembedding end = in.model().unembedding();
+    end = some == null ? end : end.of(some.outputs());
+    Tensor logits = dense.logits(mask, 0, restarts.before(0), kept, null, end);
+    LossFunction.WithGradient l =
+        some == null
+            ? loss.withGradient(logits, prompts, reference)
+            : loss.withGradient(logits, some.prompts(), some.of(reference));
     MaskGradients gradients = new MaskGradients(mask, in.place());
-    new DenseGradient(in, dense, rules, mask, kept, gradients).from(l.gradient());
+    new DenseGradient(in, dense, rules, mask, kept, gradients).from(end.backward(l.gradient()));
     return new Unread(l.losses(), gradients);
   }
 

@@ -68,6 +68,10 @@ public final class Evaluations implements AutoCloseable {
   private final Tensor[] shared;
 
   private final boolean keep;
+
+  /** Whether each micro-batch is run once, so that Δ may take its ablation values' place. */
+  private final boolean single;
+
   private final int circuitsAtOnce;
 
   /** Computes micro-batches at the same time; null where they are computed one after another. */
@@ -85,6 +89,8 @@ public final class Evaluations implements AutoCloseable {
     this.values = values;
     this.direction = direction;
     this.keep = keep;
+    this.single =
+        work == MemoryEstimate.Work.ONE_UNIFORM_GRADIENT && model.replacesValues(values.ablation());
     List<List<MicroBatch>> staying =
         keep ? stayingOpen(model, batches, values.ablation(), work) : null;
     stay = staying != null;
@@ -358,7 +364,7 @@ public final class Evaluations implements AutoCloseable {
       TokenBatch own = direction.patches(micro.prompts());
       Tensor patches;
       if (values.ablation() instanceof Ablation.Paired) {
-        patches = values.of(own);
+        patches = single ? values.once(own) : values.of(own);
       } else {
         if (shared[micro.batch()] == null) {
           Tensor made = values.of(direction.patches(batches.get(micro.batch())));
@@ -368,7 +374,8 @@ public final class Evaluations implements AutoCloseable {
         patches = shared[micro.batch()];
       }
       Evaluation run =
-          Evaluation.of(model, direction.input(micro.prompts()), patches, values.ablation(), own);
+          Evaluation.of(
+              model, direction.input(micro.prompts()), patches, values.ablation(), own, single);
       return new OpenMicroBatch(model, micro, run);
     }
   }

@@ -21,12 +21,13 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * <p>Several circuits at once take what circuits hold and need, and the ablation values and the
  * logits besides, once for each.
  *
- * <p>Held while an evaluation is open: the ablation values (one Δ when resampled), one Δ, the
- * embedding, the logits of the clean and corrupt runs, {@code 2·P·V}; for circuits {@code
- * (2L+1)·T·D + L·3·T·H·d}, for masks {@code (L+1)·T·D} for restarts. Transient during a call: one
- * block's inputs, attention and MLP; for gradients the inputs, queries, keys, values and MLP of all
- * blocks (with one mask value for all edges only one input for each block), with arbitrary masks
- * another Δ, and what one block's backward step takes.
+ * <p>Held while an evaluation is open: the ablation values (one Δ when resampled), one Δ (which
+ * takes the place of resampled values where only one gradient follows), the embedding, the logits
+ * of the clean and corrupt runs, {@code 2·P·V}; for circuits {@code (2L+1)·T·D + L·3·T·H·d}, for
+ * masks {@code (L+1)·T·D} for restarts. Transient during a call: one block's inputs, attention and
+ * MLP; for gradients the inputs, queries, keys, values and MLP of all blocks (with one mask value
+ * for all edges only one input for each block), with arbitrary masks another Δ, and what one
+ * block's backward step takes.
  *
  * @param length T
  * @param fixed bytes whatever the number of prompts
@@ -43,6 +44,8 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
     CIRCUITS,
     /** Any masks, with restarts, without gradients; circuits under edge patching. */
     MASKS,
+    /** One gradient where all edges have one mask value, and nothing after it. */
+    ONE_UNIFORM_GRADIENT,
     /** Gradients where all edges have one mask value. */
     UNIFORM_GRADIENT,
     /** Gradients at any masks that all prompts share. */
@@ -149,8 +152,9 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
         fixed += 2L * s.edges() * bytes;
       }
       default -> {
-        held += s.delta() + 2 * s.stream() + 4 * s.width();
-        moving = s.gradient(work == Work.UNIFORM_GRADIENT);
+        boolean replaced = work == Work.ONE_UNIFORM_GRADIENT && model.replacesValues(ablation);
+        held += (replaced ? 0 : s.delta()) + 2 * s.stream() + 4 * s.width();
+        moving = s.gradient(work == Work.ONE_UNIFORM_GRADIENT || work == Work.UNIFORM_GRADIENT);
         fixed += s.gradientScratch() * bytes;
         long rows = 3L * s.edges() * bytes;
         if (work == Work.PROMPT_GRADIENT) {

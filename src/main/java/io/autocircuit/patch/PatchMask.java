@@ -1,6 +1,7 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.DestModule;
 import java.util.Arrays;
 import java.util.Objects;
 
@@ -106,5 +107,23 @@ public record PatchMask(ComputationGraph graph, float[] values, int instances) {
       }
     }
     return true;
+  }
+
+  /** Which sources some edge of the mask reads, by index. */
+  boolean[] sourcesRead() {
+    boolean[] read = new boolean[graph.sources().size()];
+    int copies = graph.positionCopies();
+    for (int i = 0; i < Math.max(1, instances); i++) {
+      for (DestModule m : graph.modules()) {
+        int base = i * graph.edgeCount() + m.offset();
+        int count = m.nodes().size() * m.sources() * copies;
+        for (int e = 0; e < count; e++) {
+          if (values[base + e] != 0) {
+            read[e / copies % m.sources()] = true;
+          }
+        }
+      }
+    }
+    return read;
   }
 }

@@ -146,6 +146,14 @@ public record PatchableModel(
   }
 
   /**
+   * Whether an evaluation that ends with its first run may write Δ over its ablation values: they
+   * are of its own prompts, and nobody else has them (an ablation of another jar may keep its own).
+   */
+  boolean replacesValues(Ablation ablation) {
+    return ablation == Ablation.RESAMPLE && shared.none();
+  }
+
+  /**
    * Queries, keys and values of a block from its patched inputs; see {@link Kernels.PatchProject}.
    *
    * @param stage of attention

@@ -41,7 +41,13 @@ final class Restarts implements AutoCloseable {
     int blocks = in.graph().blocks();
     try (TensorScope scope = new TensorScope()) {
       Tensor[] made = new Tensor[blocks + 1];
-      run.logits(PatchMask.uniform(in.graph(), 0), 0, in.embedded.clone(), null, made);
+      run.logits(
+          PatchMask.uniform(in.graph(), 0),
+          0,
+          in.embedded.clone(),
+          null,
+          made,
+          in.model().unembedding());
       if (streams == null) {
         for (Tensor t : made) {
           t.retainReference();

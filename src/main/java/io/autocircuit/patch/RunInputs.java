@@ -2,6 +2,7 @@ package io.autocircuit.patch;
 
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.model.PromptContext;
 import io.autocircuit.model.Transformer;
@@ -35,12 +36,16 @@ final class RunInputs implements AutoCloseable {
   /** Leading positions at which every Δ is 0. */
   final int prefix;
 
+  /** Whether Δ is written over the ablation values, so that only one run can be made. */
+  final boolean once;
+
   private final List<Tensor> owned = new ArrayList<>();
 
   /**
    * Reads the prompts.
    *
    * @param ablations {@code [S, 1 or B, 1 or T, D]}
+   * @param once whether Δ may be written over them, so that only one run can be made
    * @throws IllegalArgumentException if lengths or shapes do not fit the graph
    */
   RunInputs(
@@ -48,10 +53,12 @@ final class RunInputs implements AutoCloseable {
       TokenBatch input,
       Tensor ablations,
       boolean constantsAreAblations,
-      int prefix) {
+      int prefix,
+      boolean once) {
     this.patchable = patchable;
     this.constantsAreAblations = constantsAreAblations;
     this.prefix = prefix;
+    this.once = once;
     int length = input.length();
     ComputationGraph graph = patchable.graph();
     if (graph.positions() > 0 && graph.positions() != length) {
@@ -129,6 +136,16 @@ final class RunInputs implements AutoCloseable {
   /** The first position whose logits are looked at. */
   int firstSliced() {
     return patchable.slice().first(length());
+  }
+
+  /**
+   * The first position at which somebody reads what a stage writes: of the last block only the end
+   * does, where logits are looked at.
+   */
+  int firstRead(Stage stage) {
+    return stage.block() == graph().blocks() - 1 && stage.kind() != Stage.Kind.EMBEDDING
+        ? firstSliced()
+        : 0;
   }
 
   @Override

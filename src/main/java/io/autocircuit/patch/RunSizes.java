@@ -147,6 +147,11 @@ record RunSizes(PatchableModel patchable, int length) {
                 + (1L + affine(Stage.Kind.MLP)) * stream());
   }
 
+  /** What an MLP keeps for its gradient. */
+  private long hidden() {
+    return (long) length * config().dMlp() * (config().gatedMlp() ? 2 : 1);
+  }
+
   /** What is kept for a stage that reads the stream as it was before the last. */
   private long streamsReadAgain() {
     return largest(Stage.Kind.ATTENTION, s -> s.streamReadAgain() ? 2 * stream() : 0);
@@ -206,7 +211,7 @@ record RunSizes(PatchableModel patchable, int length) {
   }
 
   /**
-   * A gradient: what all stages keep, and what one step takes.
+   * A gradient: what all stages keep, and what one step forwards or back takes.
    *
    * @param uniform whether all edges have one mask value, so that each stage keeps one input
    */
@@ -216,18 +221,18 @@ record RunSizes(PatchableModel patchable, int length) {
             Stage.Kind.ATTENTION,
             s -> {
               long rows = uniform ? 1 : s.rows();
-              return (1L + affine(Stage.Kind.ATTENTION)) * rows * stream()
-                  + rows * length
-                  + parts(s)
-                  + (s.streamReadAgain() ? 2 * stream() : 0)
-                  + 2 * stream();
+              return rows * stream() + rows * length + parts(s);
             });
-    kept += sum(Stage.Kind.MLP, s -> mlp());
+    kept += sum(Stage.Kind.MLP, s -> stream() + length + hidden());
+    long rows = uniform ? 1 : inputs();
+    long forward =
+        affine(Stage.Kind.ATTENTION) * rows * stream() + mlp() + streamsReadAgain() + 2 * stream();
     long back =
         6 * stream()
             + 9 * width()
             + (long) length * config().dMlp() * (config().gatedMlp() ? 5 : 2)
             + (fused() ? 0 : unfused());
-    return 2 * stream() + kept + products() + end() + (uniform ? 0 : delta()) + back;
+    long moving = Math.max(forward, products() + back + (uniform ? 0 : delta()));
+    return 2 * stream() + kept + end() + moving;
   }
 }

@@ -46,7 +46,7 @@ public final class SharedOutputs implements AutoCloseable {
    * @return in the current scope; not to be changed in place
    */
   Tensor get(Object what, List<TokenBatch> tokens, Supplier<Tensor> make) {
-    if (most == 0) {
+    if (none()) {
       return make.get();
     }
     Key key =
@@ -75,6 +75,11 @@ public final class SharedOutputs implements AutoCloseable {
       }
     }
     return made;
+  }
+
+  /** Whether it never holds anything. */
+  boolean none() {
+    return most == 0;
   }
 
   private static IntBuffer shape(TokenBatch tokens) {

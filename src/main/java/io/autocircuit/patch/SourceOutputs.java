@@ -23,6 +23,16 @@ public final class SourceOutputs {
    * @return {@code [S,B,T,D]} by source index, in the current scope
    */
   public static Tensor of(PatchableModel patchable, TokenBatch tokens) {
+    return of(patchable, tokens, 0);
+  }
+
+  /**
+   * As {@link #of(PatchableModel, TokenBatch)}, but of the last block from a position on.
+   *
+   * @param from the first position at which its outputs are recorded; before it they are whatever
+   *     lay there
+   */
+  static Tensor of(PatchableModel patchable, TokenBatch tokens, int from) {
     Transformer model = patchable.model();
     ComputationGraph graph = patchable.graph();
     Placement place = model.placement();
@@ -42,19 +52,31 @@ public final class SourceOutputs {
               place.empty(n, width));
       all.select(0, graph.stages().get(0).firstWritten()).copy_(stream);
       for (int b = 0; b < graph.blocks(); b++) {
+        int first = b == graph.blocks() - 1 ? from : 0;
         try (TensorScope inner = new TensorScope()) {
           Tensor earlier = null;
           for (Stage stage : graph.stages(b)) {
             Tensor read = earlier == null ? stream : earlier;
             Tensor input = model.read(stage, read);
+            if (stage.kind() == Stage.Kind.ATTENTION) {
+              // what reads its outputs does so from there on
+              stream = attention.behind(stream, first);
+            }
             earlier = stage.streamReadAgain() ? stream.clone() : null;
             Tensor written = all.narrow(0, stage.firstWritten(), stage.written());
             switch (stage.kind()) {
-              case ATTENTION -> attention.run(stage, input, written, stream);
+              case ATTENTION -> attention.run(stage, input, written, stream, first);
               case MLP -> {
-                Tensor out = written.select(0, 0);
-                model.mlp(stage, input, out);
-                stream.add_(out);
+                if (first == 0) {
+                  Tensor out = written.select(0, 0);
+                  model.mlp(stage, input, out);
+                  stream.add_(out);
+                } else {
+                  // the last stage: nothing reads the stream behind it
+                  Tensor out = place.empty(input.shape());
+                  model.mlp(stage, input, out);
+                  attention.write(written.select(0, 0), first, out);
+                }
               }
               case EMBEDDING, END ->
                   throw new IllegalStateException("stage " + stage.kind() + " is in no block");
@@ -79,16 +101,38 @@ public final class SourceOutputs {
       Tensor qkv,
       Tensor z) {
 
+    /** Writes the rows of the positions from one on. */
+    void write(Tensor rows, int first, Tensor values) {
+      long b = context.batchSize();
+      long t = context.length();
+      long d = rows.size(1);
+      rows.view(b, t, d).narrow(1, first, t - first).copy_(values.view(b, t - first, d));
+    }
+
+    /** Of {@code [B·T,D]} the rows of the positions from one on, {@code [B·(T − first),D]}. */
+    Tensor behind(Tensor rows, int first) {
+      if (first == 0) {
+        return rows;
+      }
+      long t = context.length();
+      return rows.view(context.batchSize(), t, rows.size(1))
+          .narrow(1, first, t - first)
+          .reshape(-1, rows.size(1))
+          .contiguous();
+    }
+
     /**
      * Runs a stage.
      *
      * @param written the outputs of its heads, {@code [H,B·T,D]}
-     * @param stream accumulated, {@code [B·T,D]}
+     * @param stream accumulated, {@code [B·(T − first),D]}
+     * @param first the first position whose outputs are recorded
      */
-    void run(Stage stage, Tensor input, Tensor written, Tensor stream) {
+    void run(Stage stage, Tensor input, Tensor written, Tensor stream, int first) {
       Transformer model = patchable.model();
       long b = context.batchSize();
       long t = context.length();
+      long positions = t - first;
       int heads = stage.written();
       model.projectQkv(stage, input, qkv, 0, stage.parts());
       patchable.kernels().attention(new Kernels.Attention(qkv, context.batchSize(), pattern, z));
@@ -96,13 +140,13 @@ public final class SourceOutputs {
           .kernels()
           .headOutputs(
               new Kernels.HeadOutputs(
-                  z.view(b, t, z.size(1)),
+                  z.view(b, t, z.size(1)).narrow(1, first, positions),
                   model.attentionOutput(stage),
                   model.config().dHead(),
                   IntStream.range(0, heads).toArray(),
                   null,
-                  written.view(heads, b, t, written.size(2)),
-                  stream.view(b, t, stream.size(1))));
+                  written.view(heads, b, t, written.size(2)).narrow(2, first, positions),
+                  stream.view(b, positions, stream.size(1))));
       stream.add_(model.attentionOutputBias(stage));
     }
   }

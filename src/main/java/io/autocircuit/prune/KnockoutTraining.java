@@ -242,21 +242,24 @@ public record KnockoutTraining(
 
   /** The loss as a function of the circuit's logits; its reference are the model's. */
   private LossFunction circuitLoss() {
-    return (logits, batch, reference) ->
-        switch (target) {
-          case KL_DIV -> Divergence.kl(logits, reference).neg();
-          case LOGIT_DIFF -> Answers.difference(logits, batch.answers(), batch.wrongAnswers());
-        };
+    return switch (target) {
+      case KL_DIV -> (logits, batch, reference) -> Divergence.kl(logits, reference).neg();
+      case LOGIT_DIFF ->
+          LossFunction.ofAnswers(
+              (logits, batch, reference) ->
+                  Answers.difference(logits, batch.answers(), batch.wrongAnswers()));
+    };
   }
 
   /** The loss as a function of the model's logits; its reference are the circuit's. */
   private LossFunction modelLoss() {
-    return (logits, batch, reference) ->
-        switch (target) {
-          case KL_DIV -> Divergence.kl(reference, logits).neg();
-          case LOGIT_DIFF ->
-              Answers.difference(logits, batch.answers(), batch.wrongAnswers()).neg();
-        };
+    return switch (target) {
+      case KL_DIV -> (logits, batch, reference) -> Divergence.kl(reference, logits).neg();
+      case LOGIT_DIFF ->
+          LossFunction.ofAnswers(
+              (logits, batch, reference) ->
+                  Answers.difference(logits, batch.answers(), batch.wrongAnswers()).neg());
+    };
   }
 
   /** Adds λ ∂R/∂θ. */

@@ -143,15 +143,20 @@ public record MaskGradient(
    * @return gives one number per prompt
    */
   public LossFunction loss() {
-    return (logits, batch, reference) -> {
-      Tensor v = logitFunction.apply(logits);
-      return switch (function(batch.numbers() != null)) {
-        case AUTO -> throw new IllegalStateException("was chosen");
-        case AVG_DIFF -> Answers.difference(v, batch.answers(), batch.wrongAnswers()).neg();
-        case AVG_VAL -> Answers.value(v, batch.answers()).neg();
-        case MSE -> Answers.squaredError(v, numbers(batch));
-      };
-    };
+    LossFunction loss =
+        (logits, batch, reference) -> {
+          Tensor v = logitFunction.apply(logits);
+          return switch (function(batch.numbers() != null)) {
+            case AUTO -> throw new IllegalStateException("was chosen");
+            case AVG_DIFF -> Answers.difference(v, batch.answers(), batch.wrongAnswers()).neg();
+            case AVG_VAL -> Answers.value(v, batch.answers()).neg();
+            case MSE -> Answers.squaredError(v, numbers(batch));
+          };
+        };
+    // of other functions of the logits every answer's value depends on all outputs
+    return logitFunction == LogitFunction.LOGIT && answerFunction != AnswerFunction.MSE
+        ? LossFunction.ofAnswers(loss)
+        : loss;
   }
 
   /** What is measured of answers that are numbers, or are not. */
@@ -214,7 +219,12 @@ public record MaskGradient(
     LossFunction loss = loss();
     try (AblationValues values = AblationValues.prepare(model, ablation, batches);
         Evaluations all =
-            Evaluations.once(model, batches, values, source.direction(), Work.UNIFORM_GRADIENT)) {
+            Evaluations.once(
+                model,
+                batches,
+                values,
+                source.direction(),
+                steps == 1 ? Work.ONE_UNIFORM_GRADIENT : Work.UNIFORM_GRADIENT)) {
       long total = (long) steps * all.count();
       all.forEach(
           part -> {

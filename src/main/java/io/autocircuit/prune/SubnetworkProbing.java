@@ -194,30 +194,36 @@ public record SubnetworkProbing(
    * @return its reference is the full model's clean logits
    */
   public LossFunction loss() {
-    return (logits, batch, reference) ->
-        switch (target == Target.AUTO
-            ? batch.numbers() != null ? Target.MSE : Target.KL_DIV
-            : target) {
-          case AUTO -> throw new IllegalStateException("was chosen");
-          case KL_DIV -> Divergence.kl(logits, reference);
-          case MSE ->
-              new MaskGradient(
-                      io.autocircuit.objective.LogitFunction.LOGIT,
-                      MaskGradient.AnswerFunction.MSE,
-                      0,
-                      0,
-                      Ablation.RESAMPLE,
-                      MaskGradient.PatchSource.CORRUPT)
-                  .loss()
-                  .perPrompt(logits, batch, null);
-          case ANSWER -> Answers.value(logits, batch.answers()).neg();
-          case WRONG_ANSWER -> Answers.value(logits, batch.wrongAnswers()).neg();
-          case LOGIT_DIFF_PERCENT -> {
-            Tensor full = Answers.difference(reference, batch.answers(), batch.wrongAnswers());
-            Tensor mine = Answers.difference(logits, batch.answers(), batch.wrongAnswers());
-            yield mine.div(full).mul(new Scalar(-100.0)).add(new Scalar(100.0)).abs();
-          }
-        };
+    return switch (target) {
+      case AUTO, KL_DIV, MSE -> this::losses;
+      case ANSWER, WRONG_ANSWER, LOGIT_DIFF_PERCENT -> LossFunction.ofAnswers(this::losses);
+    };
+  }
+
+  private Tensor losses(Tensor logits, PromptBatch batch, Tensor reference) {
+    return switch (target == Target.AUTO
+        ? batch.numbers() != null ? Target.MSE : Target.KL_DIV
+        : target) {
+      case AUTO -> throw new IllegalStateException("was chosen");
+      case KL_DIV -> Divergence.kl(logits, reference);
+      case MSE ->
+          new MaskGradient(
+                  io.autocircuit.objective.LogitFunction.LOGIT,
+                  MaskGradient.AnswerFunction.MSE,
+                  0,
+                  0,
+                  Ablation.RESAMPLE,
+                  MaskGradient.PatchSource.CORRUPT)
+              .loss()
+              .perPrompt(logits, batch, null);
+      case ANSWER -> Answers.value(logits, batch.answers()).neg();
+      case WRONG_ANSWER -> Answers.value(logits, batch.wrongAnswers()).neg();
+      case LOGIT_DIFF_PERCENT -> {
+        Tensor full = Answers.difference(reference, batch.answers(), batch.wrongAnswers());
+        Tensor mine = Answers.difference(logits, batch.answers(), batch.wrongAnswers());
+        yield mine.div(full).mul(new Scalar(-100.0)).add(new Scalar(100.0)).abs();
+      }
+    };
   }
 
   /** Whether a run has a mask of its own for each prompt. */

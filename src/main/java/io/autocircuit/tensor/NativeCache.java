@@ -32,7 +32,10 @@ public final class NativeCache {
 
   /** JavaCPP loads one library under two names. */
   private static final Map<String, String> SECOND_NAMES =
-      Map.of("libopenblas.so.0", "libopenblas_nolapack.so.0");
+      Map.of(
+          "libopenblas.so.0", "libopenblas_nolapack.so.0",
+          "libopenblas.0.dylib", "libopenblas_nolapack.0.dylib",
+          "libopenblas.dll", "libopenblas_nolapack.dll");
 
   /** What is wrong with the directory, or null; found out when this class is initialised. */
   private static final String PROBLEM = problem();
@@ -58,6 +61,7 @@ public final class NativeCache {
    * @throws IllegalStateException if they cannot be put there
    */
   public static void prepare() {
+    NativeAhead.await();
     unpack();
     NativeTuning.applyIfItLoads();
   }

@@ -7,10 +7,10 @@ import org.bytedeco.pytorch.global.torch;
  * Sets how many threads libtorch, our kernels and OpenBLAS use, until closed; then all have the
  * counts they had before. The counts are the process's.
  *
- * <p>Our kernels run on libtorch's threads. OpenBLAS has a thread pool of its own, whose callers
- * wait for each other, and the number of its threads changes the last bits of its products. Only
- * libtorch's attention over some 200 positions and more still calls it, so {@link #use} gives it
- * one thread.
+ * <p>Our kernels have a thread pool of their own, whose callers wait for no thread that has not
+ * begun, and use as many threads as libtorch. OpenBLAS has another, whose callers wait for each
+ * other, and the number of its threads changes the last bits of its products. Only libtorch's
+ * attention over some 200 positions and more still calls it, so {@link #use} gives it one thread.
  */
 public final class NativeThreads implements AutoCloseable {
   static {

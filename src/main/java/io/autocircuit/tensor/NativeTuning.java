@@ -100,4 +100,16 @@ public final class NativeTuning {
     NativeCache.unpack();
     return "passive".equalsIgnoreCase(NativeEnvironment.getenv(WAIT_POLICY));
   }
+
+  /**
+   * Gives memory that native code has freed back to the system, where the C library can. The next
+   * allocations are slower; measurements of memory begin with it.
+   *
+   * @throws IllegalStateException if the native libraries cannot be unpacked
+   * @throws LinkageError if the native library is missing or cannot be loaded
+   */
+  public static void returnFreedMemory() {
+    NativeCache.unpack();
+    NativeEnvironment.return_freed_memory();
+  }
 }

@@ -10,6 +10,7 @@ import io.autocircuit.benchmark.BenchmarkFigures;
 import io.autocircuit.files.JsonFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
@@ -39,10 +40,11 @@ class BenchCommandTest {
 
   @TempDir Path folder;
 
-  private JsonNode bench(Path file) throws Exception {
+  private JsonNode bench(Path file, String... options) throws Exception {
     Path log = folder.resolve("log");
-    ProcessBuilder builder =
-        new ProcessBuilder(
+    List<String> command =
+        new ArrayList<>(
+            List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-Xmx1g",
                 "-cp",
@@ -52,18 +54,13 @@ class BenchCommandTest {
                 "bench",
                 "--shape",
                 "stories260k",
-                "--batch",
-                "32",
-                "--seq",
-                "16",
                 "--threads",
                 "1",
-                "--repeats",
-                "3",
                 "--json",
-                file.toString())
-            .redirectErrorStream(true)
-            .redirectOutput(log.toFile());
+                file.toString()));
+    command.addAll(List.of(options));
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
     // as on a user's machine, where nothing says how threads wait
     builder.environment().keySet().removeIf(k -> k.startsWith("OMP_") || k.startsWith("OPENBLAS_"));
     Process child = builder.start();
@@ -82,7 +79,7 @@ class BenchCommandTest {
   @Test
   void theResultFileHasEveryFigure() throws Exception {
     Path file = folder.resolve("bench.json");
-    JsonNode r = bench(file);
+    JsonNode r = bench(file, "--batch", "32", "--seq", "16", "--repeats", "3");
     assertTrue(r.path("machine").asText().contains("core"), r::toString);
     assertEquals("stories260k", r.path("shape").textValue());
     assertEquals(32, r.path("batch").intValue());
@@ -108,6 +105,43 @@ class BenchCommandTest {
     BenchmarkFigures read = BenchmarkFigures.read(file);
     BenchmarkComparison same = BenchmarkComparison.of(read, read, 0);
     assertTrue(same.names(Verdict.SAME).containsAll(RATIOS), same::toString);
+  }
+
+  @Test
+  void everyFigureIsMeasuredBesideBusyProcesses() throws Exception {
+    String pair =
+        "{\"clean\":[1,2,3,4,5,6],\"corrupt\":[1,2,7,4,5,6],\"answers\":[8],\"wrong_answers\":[9]}";
+    Path prompts =
+        Files.writeString(
+            folder.resolve("prompts.json"),
+            "{\"prompts\":[" + String.join(",", List.of(pair, pair, pair, pair, pair)) + "]}");
+    JsonNode r =
+        bench(
+            folder.resolve("busy.json"),
+            "--dataset",
+            prompts.toString(),
+            "--batch",
+            "4",
+            "--repeats",
+            "1",
+            "--busy",
+            "2");
+    assertEquals(4, r.path("batch").intValue(), "the first prompts of the file");
+    assertEquals(6, r.path("seq").intValue());
+    JsonNode busy = r.path("busy");
+    assertEquals(2, busy.path("processes").intValue());
+    positive(busy.path("plain_ms"), "busy.plain_ms", r);
+    positive(busy.path("plain_over_idle"), "busy.plain_over_idle", r);
+    for (String name : RATIOS) {
+      positive(busy.path("ratios").path(name), "busy.ratios." + name, r);
+      double idle = r.path("ratios").path(name).doubleValue();
+      double both = busy.path("ratios").path(name).doubleValue();
+      double worse = busy.path("ratios_over_idle").path(name).doubleValue();
+      // each is written with four digits after the point
+      assertEquals(both / idle, worse, 1e-4 + worse * 1e-4 * (1 / idle + 1 / both), name);
+    }
+    assertTrue(
+        Files.readString(folder.resolve("log")).contains("beside 2 busy processes"), r::toString);
   }
 
   private static void ordered(JsonNode figures, String less, String more) {

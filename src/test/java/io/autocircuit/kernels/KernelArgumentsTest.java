@@ -40,7 +40,8 @@ class KernelArgumentsTest {
   }
 
   private static List<Kernels> implementations() {
-    return List.of(new ReferenceKernels(), new CpuKernels(InstructionSet.BASELINE));
+    return List.of(
+        new ReferenceKernels(), new LibtorchKernels(), new CpuKernels(InstructionSet.BASELINE));
   }
 
   private static void refused(String message, PatchForward args) {
@@ -117,19 +118,23 @@ class KernelArgumentsTest {
     refused(
         "out.strides=[0, 12, 4, 1]; it must be contiguous, shape=[6, 2, 3, 4]",
         forward(resid, delta, mask, zeros(1, 2, 3, 4).expand(6, 2, 3, 4), rstd));
-    refused(
-        "resid.device=meta; move it to the CPU",
-        forward(
-            resid.to(
-                new org.bytedeco.pytorch.Device("meta"),
-                ScalarType.Float,
-                false,
-                false,
-                new org.bytedeco.pytorch.MemoryFormatOptional()),
-            delta,
-            mask,
-            out,
-            rstd));
+    Tensor elsewhere =
+        resid.to(
+            new org.bytedeco.pytorch.Device("meta"),
+            ScalarType.Float,
+            false,
+            false,
+            new org.bytedeco.pytorch.MemoryFormatOptional());
+    for (Kernels kernels : implementations()) {
+      if (!(kernels instanceof LibtorchKernels)) { // these compute anywhere
+        assertEquals(
+            "resid.device=meta; move it to the CPU",
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> kernels.patchForward(forward(elsewhere, delta, mask, out, rstd)))
+                .getMessage());
+      }
+    }
   }
 
   @Test

@@ -71,6 +71,16 @@ class KernelCheckTest {
     assertTrue(lines.stream().allMatch(l -> l.worst() > 0 && l.worst() < 0.9), lines::toString);
   }
 
+  /** Which it compares with where there is no native library. */
+  @Test
+  void theDefinitionInJavaIsTheNativeOne() {
+    List<ScalarType> types = List.of(ScalarType.Double);
+    for (KernelCheck.Line l :
+        new KernelCheck(new PlainKernels(), Device.CPU, 7).run(types, x -> {})) {
+      assertTrue(l.right(), l::toString);
+    }
+  }
+
   /** Stores bfloat16 and computes in float32, as the CUDA kernels do. */
   private static final class Half implements Kernels {
     private static final Kernels SINGLE = KernelsProvider.choose("baseline").kernels();

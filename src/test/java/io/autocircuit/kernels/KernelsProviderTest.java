@@ -1,6 +1,7 @@
 package io.autocircuit.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
@@ -8,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.kernels.internal.NativeKernels;
+import io.autocircuit.tensor.NativeThreads;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
@@ -17,6 +19,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.openblas.global.openblas_full;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 
@@ -45,11 +48,48 @@ class KernelsProviderTest {
         assertThrows(IllegalArgumentException.class, () -> KernelsProvider.select("avx512", OLD))
             .getMessage());
     assertEquals(
-        "kernels=sse9 is unknown; use auto, reference, baseline, avx2, avx512",
+        "kernels=sse9 is unknown; use auto, libtorch, reference, baseline, avx2, avx512",
         assertThrows(IllegalArgumentException.class, () -> KernelsProvider.choose("sse9"))
             .getMessage());
     assertEquals("cpu-baseline", KernelsProvider.choose("baseline").kernels().name());
     assertEquals("cpu-reference", KernelsProvider.choose("reference").kernels().name());
+  }
+
+  @Test
+  void libtorchsOperationsServeWhereNoLibraryOfOursIs() {
+    KernelsProvider.Choice choice = KernelsProvider.choose("auto", true, "macosx-arm64");
+    assertEquals("libtorch", choice.kernels().name());
+    assertEquals(
+        "libtorch's operations, as there is no native library of ours for macosx-arm64",
+        choice.reason());
+    // what is asked for by name is never replaced, and nothing is where the library is there
+    assertEquals("cpu-baseline", KernelsProvider.choose("baseline", true, "-").kernels().name());
+    assertTrue(KernelsProvider.choose("auto", false, "-").kernels().name().startsWith("cpu-"));
+    assertFalse(NativeLibrary.missing());
+  }
+
+  @Test
+  void libtorchsOperationsCanBeAskedFor() {
+    KernelsProvider.Choice choice = KernelsProvider.choose("libtorch");
+    assertEquals("libtorch", choice.kernels().name());
+    assertEquals("libtorch's operations, as requested", choice.reason());
+    assertTrue(KernelsProvider.ours());
+    assertEquals(1, blasThreads());
+    WithKernels.run(
+        "libtorch",
+        () -> {
+          assertFalse(KernelsProvider.ours());
+          assertEquals("libtorch", KernelsProvider.choose().kernels().name());
+          assertEquals(2, blasThreads());
+        });
+    assertTrue(KernelsProvider.ours());
+  }
+
+  /** OpenBLAS's threads where native operations get two. */
+  private static int blasThreads() {
+    try (NativeThreads threads = KernelsProvider.threads(2)) {
+      return openblas_full.openblas_get_num_threads();
+    }
   }
 
   @Test

@@ -20,8 +20,8 @@ import org.junit.jupiter.api.Test;
  * native/test/replay.cpp}).
  *
  * <p>The address and undefined-behaviour sanitizers see every instruction set of the machine. The
- * thread sanitizer sees the baseline alone, whose parallel code is the same, on threads of {@code
- * native/test/threads.cpp} in place of libgomp: races inside a kernel and between calls at once.
+ * thread sanitizer sees the baseline alone, whose parallel code is the same, and the pool of
+ * threads: races inside a kernel and between calls at once.
  */
 @Tag("slow")
 class NativeSanitizersTest {
@@ -45,7 +45,7 @@ class NativeSanitizersTest {
    */
   private record Build(String name, List<String> compile, List<String> link, boolean baselineOnly) {
     /** Compiles what is older than any source, two files at a time, and links a program. */
-    Path program(String main, List<String> helpers) throws Exception {
+    Path program(String main) throws Exception {
       Path directory = Files.createDirectories(OUT.resolve(name));
       List<Path> sources = new ArrayList<>();
       long newest = 0;
@@ -54,7 +54,7 @@ class NativeSanitizersTest {
           for (Path file : files.toList()) {
             newest = Math.max(newest, Files.getLastModifiedTime(file).toMillis());
             String stem = file.getFileName().toString().replace(".cpp", "");
-            boolean wanted = folder.equals("src") || stem.equals(main) || helpers.contains(stem);
+            boolean wanted = folder.equals("src") || stem.equals(main);
             if (file.toString().endsWith(".cpp") && wanted && !skipped(stem)) {
               sources.add(file);
             }
@@ -98,7 +98,7 @@ class NativeSanitizersTest {
 
     private List<String> command(Path source, Path object) {
       List<String> command =
-          new ArrayList<>(List.of("g++", "-std=c++17", "-g1", "-fopenmp", "-ffp-contract=off"));
+          new ArrayList<>(List.of("g++", "-std=c++17", "-g1", "-pthread", "-ffp-contract=off"));
       command.addAll(compile);
       command.addAll(List.of("-I" + NATIVE.resolve("include"), "-I" + NATIVE.resolve("src")));
       switch (source.getFileName().toString()) {
@@ -118,7 +118,7 @@ class NativeSanitizersTest {
             : List.of();
     List<String> compile = new ArrayList<>(List.of("-O0", "-D" + WORTH_THREADS + "=0"));
     compile.addAll(sanitizers);
-    List<String> link = new ArrayList<>(List.of("-fopenmp"));
+    List<String> link = new ArrayList<>(List.of("-pthread"));
     link.addAll(sanitizers);
     return new Build("memory", compile, link, false);
   }
@@ -126,7 +126,7 @@ class NativeSanitizersTest {
   @Test
   void everyKernelIsRightAtEverySmallSize() throws Exception {
     assumeTrue(Programs.run("g++", "--version"), "no g++: the kernels are not called from C++");
-    String output = output(memory().program("zero_sizes", List.of()), List.of(), List.of());
+    String output = output(memory().program("zero_sizes"), List.of(), List.of());
     assertTrue(output.matches("ok \\d{4,}\\s*"), output);
   }
 
@@ -135,8 +135,7 @@ class NativeSanitizersTest {
     assumeTrue(Programs.run("g++", "--version"), "no g++: the kernels are not called from C++");
     List<String> calls = calls(ScalarType.Float, ScalarType.Double);
     assertEquals(
-        "ok " + calls.size(),
-        output(memory().program("replay", List.of()), List.of(), calls).strip());
+        "ok " + calls.size(), output(memory().program("replay"), List.of(), calls).strip());
   }
 
   @Test
@@ -152,20 +151,20 @@ class NativeSanitizersTest {
                 "-O1",
                 "-fsanitize=thread",
                 "-D" + WORTH_THREADS + "=0",
+                "-DAUTOCIRCUIT_WAIT_FOR_MEMBERS",
                 "-DAUTOCIRCUIT_BASELINE_ONLY"),
             List.of("-fsanitize=thread", "-pthread"),
             true);
     List<String> calls = calls(ScalarType.Float);
     assertEquals(
-        "ok " + calls.size(),
-        output(build.program("replay", List.of("threads")), List.of("beside"), calls).strip());
+        "ok " + calls.size(), output(build.program("replay"), List.of("beside"), calls).strip());
   }
 
   /**
    * The calls of the tests beside this one, without those of the largest tensors and some in
    * float64, whose code differs in the number of lanes alone.
    */
-  private static List<String> calls(ScalarType... types) {
+  static List<String> calls(ScalarType... types) {
     CallRecorder recorder = new CallRecorder();
     for (ScalarType type : types) {
       for (KernelCase c : KernelCase.all(type)) {
@@ -206,7 +205,6 @@ class NativeSanitizersTest {
     command.addAll(arguments);
     ProcessBuilder builder = new ProcessBuilder(command).redirectInput(lines.toFile());
     builder.environment().put("ASAN_OPTIONS", "detect_leaks=0");
-    builder.environment().put("OMP_WAIT_POLICY", "passive");
     assertEquals(0, run(builder, output), () -> Programs.printed(output));
     return Programs.printed(output);
   }

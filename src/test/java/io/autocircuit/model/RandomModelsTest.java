@@ -118,7 +118,16 @@ class RandomModelsTest {
 
   @Test
   void shapesAreThoseOfTheirModels() {
-    assertEquals(List.of("gpt2-small", "pythia-70m", "stories260k", "tiny"), RandomModels.names());
+    assertEquals(
+        List.of(
+            "gpt2-small",
+            "gpt2-medium",
+            "gpt2-large",
+            "pythia-70m",
+            "tinyllama",
+            "stories260k",
+            "tiny"),
+        RandomModels.names());
     TransformerConfig gpt2 = RandomModels.shape("gpt2-small");
     assertEquals(
         List.of(12, 12, 768, 64, 3072, 50257, 1024),
@@ -140,12 +149,25 @@ class RandomModelsTest {
     assertTrue(stories.gatedMlp());
     assertEquals(Normalization.Kind.RMS_NORM, stories.normalization().kind());
     assertEquals(8, ((TransformerConfig.Rotary) stories.positions()).dimensions());
+    TransformerConfig llama = RandomModels.shape("tinyllama");
+    assertEquals(
+        List.of(22, 32, 2048, 64, 5632, 32000, 2048),
+        List.of(
+            llama.blocks(),
+            llama.heads(),
+            llama.dModel(),
+            llama.dHead(),
+            llama.dMlp(),
+            llama.vocabulary(),
+            llama.contextLength()));
+    // 28 of 32 heads of keys and of values more than the 1.1 billion with grouped ones
+    assertEquals(1_100_048_384L - 2048 * 45, llama.parameters() - 22L * 2 * 28 * 64 * 2048);
   }
 
   @Test
   void everyShapeButTheLargestRuns() {
     for (String name : RandomModels.names()) {
-      if (!name.equals("gpt2-small")) {
+      if (RandomModels.shape(name).parameters() < 100_000_000) {
         float[] logits = logits(RandomModels.shape(name), 1);
         assertEquals(8 * RandomModels.shape(name).outputs(), logits.length, name);
         for (float x : logits) {
@@ -226,8 +248,8 @@ class RandomModelsTest {
         assertThrows(UnknownNameException.class, () -> RandomModels.shape("gpt3-smal"));
     assertEquals("unknown model shape \"gpt3-smal\": did you mean \"gpt2-small\"?", e.getMessage());
     assertEquals(
-        "unknown model shape \"bert\": known: \"gpt2-small\", \"pythia-70m\", \"stories260k\","
-            + " \"tiny\"",
+        "unknown model shape \"bert\": known: \"gpt2-small\", \"gpt2-medium\", \"gpt2-large\","
+            + " \"pythia-70m\", \"tinyllama\", \"stories260k\", \"tiny\"",
         assertThrows(UnknownNameException.class, () -> RandomModels.shape("bert")).getMessage());
   }
 

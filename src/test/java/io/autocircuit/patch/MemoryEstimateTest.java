@@ -228,7 +228,7 @@ class MemoryEstimateTest {
         values[i] = random.nextInt(1 << 10) / 1024f;
       }
       PatchMask mask =
-          work == Work.UNIFORM_GRADIENT
+          work == Work.UNIFORM_GRADIENT || work == Work.ONE_UNIFORM_GRADIENT
               ? PatchMask.uniform(model.graph(), 0.3)
               : new PatchMask(model.graph(), values, instances);
       try (AblationValues ablation = AblationValues.prepare(model, Ablation.RESAMPLE, batches);

@@ -23,9 +23,8 @@ import org.bytedeco.pytorch.global.torch;
       "matrix_product.h",
       "activation.h"
     },
-    // "openmp" (-fopenmp, set in pom.xml) rather than a link entry: JavaCPP would try to load the
-    // latter, and might find another copy of the OpenMP runtime than libtorch's.
-    compiler = {"cpp17", "openmp"},
+    // "threads" is -pthread, set in pom.xml
+    compiler = {"cpp17", "threads"},
     link = "autocircuit_kernels",
     library = "jniautocircuit")
 public final class NativeKernels {

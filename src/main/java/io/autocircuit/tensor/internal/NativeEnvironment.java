@@ -46,4 +46,7 @@ public final class NativeEnvironment {
 
   /** See {@code native/include/native_environment.h}. */
   public static native void keep_freed_memory();
+
+  /** See {@code native/include/native_environment.h}. */
+  public static native void return_freed_memory();
 }
