@@ -12,8 +12,8 @@ final class DeviceOption {
       paramLabel = "DEVICE",
       defaultValue = "auto",
       description =
-          "Where to compute: cpu, cuda, cuda:N, or auto, which is cuda where all it needs is there"
-              + " (default: ${DEFAULT-VALUE}).")
+          "Where to compute: cpu, cuda, cuda:N, mps (a Mac's graphics processor, float32 only), or"
+              + " auto, which is cuda where all it needs is there (default: ${DEFAULT-VALUE}).")
   private DeviceRequest request = DeviceRequest.AUTO;
 
   /** What was asked for, as it is typed. */

@@ -118,7 +118,9 @@ final class SelftestCommand implements Callable<Integer> {
     List<ScalarType> types =
         on.isCuda()
             ? List.of(ScalarType.Float, ScalarType.BFloat16, ScalarType.Double)
-            : List.of(ScalarType.Float, ScalarType.Double);
+            : on.hasFloat64()
+                ? List.of(ScalarType.Float, ScalarType.Double)
+                : List.of(ScalarType.Float);
     boolean right =
         new KernelCheck(kernels.kernels(), on, seed)
                 .run(

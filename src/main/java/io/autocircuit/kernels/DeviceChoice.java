@@ -4,7 +4,9 @@ import io.autocircuit.kernels.cuda.CudaDevice;
 import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.kernels.cuda.CudaStatus;
 import io.autocircuit.tensor.Device;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * The device that a request leads to on this machine.
@@ -24,9 +26,10 @@ public record DeviceChoice(Device device, String reason, long memoryBytes, boole
    * @param request what was asked for
    * @return the device and why it was chosen
    * @throws CudaException if a CUDA device is asked for and cannot be used
+   * @throws IllegalArgumentException if a Mac's graphics processor is asked for and is not there
    */
   public static DeviceChoice of(DeviceRequest request) {
-    return of(request, CudaStatus::probe, CudaStatus::forgoCuda);
+    return of(request, CudaStatus::probe, CudaStatus::forgoCuda, torch::hasMPS);
   }
 
   /**
@@ -34,10 +37,19 @@ public record DeviceChoice(Device device, String reason, long memoryBytes, boole
    *
    * @param probe finds out what CUDA can do here
    * @param forgo called when CUDA is not used
+   * @param metal whether libtorch can compute on a Mac's graphics processor here
    */
-  static DeviceChoice of(DeviceRequest request, Supplier<CudaStatus> probe, Runnable forgo) {
+  static DeviceChoice of(
+      DeviceRequest request, Supplier<CudaStatus> probe, Runnable forgo, BooleanSupplier metal) {
     if (!request.isAuto() && !request.device().isCuda()) {
       forgo.run();
+      if (request.device().kind() == Device.Kind.MPS) {
+        if (!metal.getAsBoolean()) {
+          throw new IllegalArgumentException(
+              "device=mps is not here: it is the graphics processor of a Mac; use cpu");
+        }
+        return new DeviceChoice(Device.MPS, "as requested; shares main memory", 0, false);
+      }
       return new DeviceChoice(Device.CPU, "as requested", 0, true);
     }
     CudaStatus status = probe.get();

@@ -17,9 +17,10 @@ public record DeviceRequest(Device device) {
   private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,3}))?");
 
   /**
-   * Reads {@code auto}, {@code cpu}, {@code cuda} (the first device) or {@code cuda:N}.
+   * Reads {@code auto}, {@code cpu}, {@code cuda} (the first device), {@code cuda:N} or {@code
+   * mps}.
    *
-   * @param text {@code auto}, {@code cpu}, {@code cuda} or {@code cuda:N}
+   * @param text {@code auto}, {@code cpu}, {@code cuda}, {@code cuda:N} or {@code mps}
    * @return the request
    * @throws IllegalArgumentException if it is none of them
    */
@@ -33,9 +34,10 @@ public record DeviceRequest(Device device) {
     return switch (name) {
       case "auto" -> AUTO;
       case "cpu" -> new DeviceRequest(Device.CPU);
+      case "mps" -> new DeviceRequest(Device.MPS);
       default ->
           throw new IllegalArgumentException(
-              "device=\"" + text + "\" is unknown; use auto, cpu, cuda or cuda:N");
+              "device=\"" + text + "\" is unknown; use auto, cpu, cuda, cuda:N or mps");
     };
   }
 

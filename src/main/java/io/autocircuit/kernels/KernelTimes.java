@@ -122,7 +122,7 @@ public record KernelTimes(Kernels kernels, Device device, int prompts, int posit
 
   private Tensor random(GeneratorOptional generator, long... shape) {
     Tensor values = Tensors.empty(ScalarType.Float, shape).normal_(0, 1, generator);
-    return device.isCuda() ? Tensors.copy(values, device) : values;
+    return device.equals(Device.CPU) ? values : Tensors.copy(values, device);
   }
 
   private double copyRate() {

@@ -45,13 +45,18 @@ public final class KernelsProvider {
 
   /**
    * Chooses kernels for a device: on the processor as {@link #choose()}, on a CUDA device {@link
-   * CudaKernels}, which are freed when the choice is closed.
+   * CudaKernels}, which are freed when the choice is closed, on a Mac's graphics processor {@link
+   * LibtorchKernels}.
    *
    * @param device where tensors will be
    * @return kernels and why they were chosen
    * @throws CudaException if the CUDA device cannot be used
    */
   public static Choice choose(Device device) {
+    if (device.kind() == Device.Kind.MPS) {
+      return new Choice(
+          new LibtorchKernels(), "libtorch's operations, as there are no others for mps");
+    }
     if (!device.isCuda()) {
       return choose();
     }

@@ -6,7 +6,6 @@ import io.autocircuit.tensor.TensorScope;
 import java.util.Arrays;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 
 /**
  * Means of every source's outputs over prompts, aligned at the end: position by position, or over
@@ -34,12 +33,7 @@ public final class MeanCollector implements Ablation.Collector {
     this.model = model;
     this.byPosition = byPosition;
     int d = model.model().config().dModel();
-    sums =
-        model
-            .model()
-            .placement()
-            .of(torch.ScalarType.Double)
-            .zeros(model.graph().sources().size(), longest, d);
+    sums = model.model().placement().exact().zeros(model.graph().sources().size(), longest, d);
     counts = new double[longest];
   }
 
@@ -48,16 +42,17 @@ public final class MeanCollector implements Ablation.Collector {
     int t = prompts.length();
     int longest = counts.length;
     boolean padded = Arrays.stream(prompts.padding()).anyMatch(p -> p > 0);
+    Placement place = model.model().placement();
     Tensor here = sums.narrow(1, (long) longest - t, t);
     if (!padded) {
-      here.add_(outputs.sum(new long[] {1}, false, null));
+      here.add_(place.besideExact(outputs.sum(new long[] {1}, false, null)));
     } else {
       Tensor present = present(prompts, model);
       // source by source: a copy of all would double the memory
       for (int s = 0; s < outputs.size(0); s++) {
         try (TensorScope inner = new TensorScope()) {
-          here.select(0, s)
-              .add_(outputs.select(0, s).mul(present).sum(new long[] {0}, false, null));
+          Tensor sum = outputs.select(0, s).mul(present).sum(new long[] {0}, false, null);
+          here.select(0, s).add_(place.besideExact(sum));
         }
       }
     }
@@ -85,7 +80,7 @@ public final class MeanCollector implements Ablation.Collector {
    */
   @Override
   public Tensor values() {
-    return (byPosition ? positions() : overall()).to(model.model().type());
+    return model.model().placement().rounded(byPosition ? positions() : overall());
   }
 
   private Tensor positions() {

@@ -94,11 +94,16 @@ public final class NativeTuning {
    *
    * @return what libtorch read, or will read, when it is loaded
    * @throws IllegalStateException if the native libraries cannot be unpacked
-   * @throws LinkageError if the native library is missing or cannot be loaded
    */
   public static boolean idleThreadsSleep() {
     NativeCache.unpack();
-    return "passive".equalsIgnoreCase(NativeEnvironment.getenv(WAIT_POLICY));
+    String policy;
+    try {
+      policy = NativeEnvironment.getenv(WAIT_POLICY);
+    } catch (LinkageError withoutNatives) { // then nothing was set
+      policy = System.getenv(WAIT_POLICY);
+    }
+    return "passive".equalsIgnoreCase(policy);
   }
 
   /**

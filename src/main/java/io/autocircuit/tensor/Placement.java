@@ -23,11 +23,36 @@ public record Placement(ScalarType type, Device device) {
    * @return that tensor's device and type
    */
   public static Placement of(Tensor tensor) {
-    Device device =
-        tensor.is_cuda()
-            ? Device.cuda(tensor.device().index())
-            : tensor.is_meta() ? Device.META : Device.CPU;
-    return new Placement(tensor.scalar_type().intern(), device);
+    return new Placement(tensor.scalar_type().intern(), device(tensor));
+  }
+
+  private static Device device(Tensor tensor) {
+    if (tensor.is_cpu()) {
+      return Device.CPU;
+    }
+    if (tensor.is_cuda()) {
+      return Device.cuda(tensor.device().index());
+    }
+    return tensor.is_meta() ? Device.META : Device.MPS;
+  }
+
+  /**
+   * For sums in float64: this device, or the processor if it has no such numbers.
+   *
+   * @return a placement of float64
+   */
+  public Placement exact() {
+    return new Placement(ScalarType.Double, device.hasFloat64() ? device : Device.CPU);
+  }
+
+  /**
+   * A tensor of this device where {@link #exact} is.
+   *
+   * @param tensor on this device
+   * @return the tensor itself, or a copy in main memory if the sums are there and it is not
+   */
+  public Tensor besideExact(Tensor tensor) {
+    return device.hasFloat64() ? tensor : tensor.cpu();
   }
 
   /**
@@ -38,6 +63,17 @@ public record Placement(ScalarType type, Device device) {
    */
   public Placement of(ScalarType other) {
     return new Placement(other, device);
+  }
+
+  /**
+   * What was computed where {@link #exact} is, rounded to this type and on this device.
+   *
+   * @param tensor in float64
+   * @return in the current scope
+   */
+  public Tensor rounded(Tensor tensor) {
+    Tensor values = tensor.to(type);
+    return device.hasFloat64() ? values : moved(values);
   }
 
   /**

@@ -55,7 +55,7 @@ class SelftestCommandTest {
       Ran wrong = Ran.command(command, "--device", "cuba");
       assertEquals(2, wrong.code());
       assertTrue(
-          wrong.err().contains("device=\"cuba\" is unknown; use auto, cpu, cuda or cuda:N"),
+          wrong.err().contains("device=\"cuba\" is unknown; use auto, cpu, cuda, cuda:N or mps"),
           wrong.err());
     }
   }

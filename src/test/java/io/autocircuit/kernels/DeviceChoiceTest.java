@@ -7,8 +7,10 @@ import io.autocircuit.kernels.cuda.CudaDevice;
 import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.kernels.cuda.CudaStatus;
 import io.autocircuit.tensor.Device;
+import io.autocircuit.tensor.Placement;
 import java.util.ArrayList;
 import java.util.List;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 
 class DeviceChoiceTest {
@@ -20,13 +22,21 @@ class DeviceChoiceTest {
   private final List<String> done = new ArrayList<>();
 
   private DeviceChoice choose(String request, CudaStatus status) {
+    return choose(request, status, false);
+  }
+
+  private DeviceChoice choose(String request, CudaStatus status, boolean metal) {
     return DeviceChoice.of(
         DeviceRequest.parse(request),
         () -> {
           done.add("probed");
           return status;
         },
-        () -> done.add("forgone"));
+        () -> done.add("forgone"),
+        () -> {
+          done.add("metal");
+          return metal;
+        });
   }
 
   @Test
@@ -35,15 +45,43 @@ class DeviceChoiceTest {
     assertEquals(new DeviceRequest(Device.CPU), DeviceRequest.parse("CPU"));
     assertEquals(Device.cuda(0), DeviceRequest.parse("cuda").device());
     assertEquals(Device.cuda(17), DeviceRequest.parse("CUDA:17").device());
-    for (String request : List.of("auto", "cpu", "cuda:0", "cuda:3")) {
+    for (String request : List.of("auto", "cpu", "cuda:0", "cuda:3", "mps")) {
       assertEquals(request, DeviceRequest.parse(request).toString());
     }
     for (String wrong : List.of("", "gpu", "cuda:", "cuda:-1", "cuda:1234", "cuda:x", "cpu:0")) {
       assertEquals(
-          "device=\"" + wrong + "\" is unknown; use auto, cpu, cuda or cuda:N",
+          "device=\"" + wrong + "\" is unknown; use auto, cpu, cuda, cuda:N or mps",
           assertThrows(IllegalArgumentException.class, () -> DeviceRequest.parse(wrong))
               .getMessage());
     }
+  }
+
+  @Test
+  void aMacsGraphicsProcessorIsTakenWhereItIsAskedFor() {
+    assertEquals(Device.MPS, choose("mps", NONE, true).device());
+    assertEquals(List.of("forgone", "metal"), done);
+    assertEquals(Device.CPU, choose("auto", NONE, true).device());
+    assertEquals(
+        "device=mps is not here: it is the graphics processor of a Mac; use cpu",
+        assertThrows(IllegalArgumentException.class, () -> choose("mps", NONE, false))
+            .getMessage());
+    assertEquals("mps", Device.MPS.toString());
+    assertEquals("libtorch", KernelsProvider.choose(Device.MPS).kernels().name());
+  }
+
+  @Test
+  void aMacsGraphicsProcessorRefusesFloat64() {
+    Device.MPS.require(ScalarType.Float);
+    assertEquals(
+        "device=mps has no float64; use float32 there, or device=cpu",
+        assertThrows(IllegalArgumentException.class, () -> Device.MPS.require(ScalarType.Double))
+            .getMessage());
+    assertEquals(
+        new Placement(ScalarType.Double, Device.CPU),
+        new Placement(ScalarType.Float, Device.MPS).exact());
+    assertEquals(
+        new Placement(ScalarType.Double, Device.META),
+        new Placement(ScalarType.Float, Device.META).exact());
   }
 
   @Test
