@@ -16,12 +16,16 @@ import io.autocircuit.tensor.NativeAhead;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.Collection;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Function;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -31,22 +35,7 @@ import picocli.CommandLine.Command;
     name = "autocircuit",
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
-    description = "Circuit discovery for transformer language models.",
-    subcommands = {
-      DiscoverCommand.class,
-      ExperimentCommand.class,
-      ResultsCommand.class,
-      DatasetCommand.class,
-      ExportCommand.class,
-      CompareCommand.class,
-      ListCommand.class,
-      ReferenceCommand.class,
-      BenchCommand.class,
-      BenchCompareCommand.class,
-      SelftestCommand.class,
-      TrainInductionCommand.class,
-      CommandLine.HelpCommand.class
-    })
+    description = "Circuit discovery for transformer language models.")
 public final class Main implements Runnable {
   /** What libtorch and JavaCPP say when native memory is used up. */
   private static final Pattern OUT_OF_MEMORY =
@@ -54,7 +43,28 @@ public final class Main implements Runnable {
 
   private static final int LONGEST_QUOTED = 120;
 
+  /** In the order of the help. */
+  private static final Map<String, Class<?>> COMMANDS = commands();
+
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+
+  private static Map<String, Class<?>> commands() {
+    Map<String, Class<?>> commands = new LinkedHashMap<>();
+    commands.put("discover", DiscoverCommand.class);
+    commands.put("experiment", ExperimentCommand.class);
+    commands.put("results", ResultsCommand.class);
+    commands.put("dataset", DatasetCommand.class);
+    commands.put("export", ExportCommand.class);
+    commands.put("compare", CompareCommand.class);
+    commands.put("list", ListCommand.class);
+    commands.put("reference", ReferenceCommand.class);
+    commands.put("bench", BenchCommand.class);
+    commands.put("bench-compare", BenchCompareCommand.class);
+    commands.put("selftest", SelftestCommand.class);
+    commands.put("train-induction", TrainInductionCommand.class);
+    commands.put("help", CommandLine.HelpCommand.class);
+    return Collections.unmodifiableMap(commands);
+  }
 
   /** The version from the jar's manifest. */
   static final class Version implements CommandLine.IVersionProvider {
@@ -69,7 +79,10 @@ public final class Main implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "no command given; commands: discover, experiment, results, export, compare, dataset, list, reference, bench, bench-compare, selftest, train-induction");
+        "no command given; commands: "
+            + COMMANDS.keySet().stream()
+                .filter(c -> !c.equals("help"))
+                .collect(Collectors.joining(", ")));
   }
 
   /**
@@ -137,6 +150,13 @@ public final class Main implements Runnable {
 
   private static CommandLine line(String[] args, PrintWriter out, PrintWriter err) {
     CommandLine line = new CommandLine(new Main());
+    // to learn what a command takes costs time, so only the one that is meant is asked, if it is
+    Class<?> meant = args.length == 0 ? null : COMMANDS.get(args[0]);
+    if (meant == null || meant == CommandLine.HelpCommand.class) {
+      COMMANDS.forEach((name, command) -> line.addSubcommand(name, new CommandLine(command)));
+    } else {
+      line.addSubcommand(args[0], new CommandLine(meant));
+    }
     line.setOut(out);
     line.setErr(err);
     line.setUsageHelpAutoWidth(true);

@@ -5,6 +5,8 @@ import java.io.File;
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 
 /**
@@ -43,6 +45,17 @@ public final class Start {
           "bench-compare",
           "export",
           "compare");
+
+  /**
+   * Ten times the calls that Java asks for before it compiles a method to its best: in runs of some
+   * seconds that costs more than it gives, and takes the cores from the work.
+   */
+  private static final String[] COMPILED_LATER = {
+    "-XX:Tier4InvocationThreshold=50000",
+    "-XX:Tier4MinInvocationThreshold=6000",
+    "-XX:Tier4CompileThreshold=150000",
+    "-XX:Tier4BackEdgeThreshold=400000"
+  };
 
   private Start() {}
 
@@ -142,20 +155,23 @@ public final class Start {
     for (int i = 1; i < jarAt - 1; i++) {
       collector |= begins(words[i], "-XX:") && contains(words[i], "GC");
     }
-    byte[][] options = new byte[collector ? 3 : 4][];
-    options[0] = bytes(archive);
+    List<byte[]> options = new ArrayList<>();
+    options.add(bytes(archive));
     // an archive that does not fit is no news for those who use the program
-    options[1] = bytes("-Xlog:cds*=off");
-    options[2] =
+    options.add(bytes("-Xlog:cds*=off"));
+    options.add(
         bytes(
             "-D"
                 .concat(STARTED)
                 .concat("=")
-                .concat(archive.startsWith(ClassArchive.READ) ? READS : MAKES));
+                .concat(archive.startsWith(ClassArchive.READ) ? READS : MAKES)));
     if (!collector) {
-      options[3] = bytes("-XX:+UseSerialGC"); // starts fastest; there is little to collect
+      options.add(bytes("-XX:+UseSerialGC")); // starts fastest; there is little to collect
     }
-    return options;
+    for (String threshold : COMPILED_LATER) {
+      options.add(bytes(threshold));
+    }
+    return options.toArray(new byte[0][]);
   }
 
   private static byte[][] with(byte[][] options, byte[][] words) {

@@ -1,10 +1,10 @@
 package io.autocircuit.kernels;
 
 import io.autocircuit.kernels.internal.NativeKernels;
+import io.autocircuit.tensor.Tensors;
 import java.lang.ref.Reference;
 import java.util.Set;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -127,8 +127,7 @@ public final class Products {
   }
 
   private static Tensor empty(Tensor x, Tensor w) {
-    TensorOptions options = x.options();
-    return torch.empty(new long[] {x.size(0), w.size(1)}, options, null);
+    return Tensors.empty(x.scalar_type(), x.size(0), w.size(1));
   }
 
   private static void run(Tensor out, Tensor start, Tensor x, Tensor w) {

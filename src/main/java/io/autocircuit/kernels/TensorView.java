@@ -2,7 +2,6 @@ package io.autocircuit.kernels;
 
 import io.autocircuit.tensor.Device;
 import java.util.Arrays;
-import java.util.stream.IntStream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -159,7 +158,12 @@ record TensorView(String name, long address, long[] shape, long[] strides) {
   }
 
   private boolean empty() {
-    return Arrays.stream(shape).anyMatch(size -> size == 0);
+    for (long size : shape) {
+      if (size == 0) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** This, if it lies in one piece. */
@@ -184,15 +188,21 @@ record TensorView(String name, long address, long[] shape, long[] strides) {
     if (empty()) {
       return this;
     }
-    int[] axes =
-        IntStream.range(0, shape.length)
-            .filter(axis -> shape[axis] > 1)
-            .boxed()
-            .sorted((x, y) -> Long.compare(strides[x], strides[y]))
-            .mapToInt(Integer::intValue)
-            .toArray();
+    // the axes of more than one element by their strides; few, so they are inserted one by one
+    int[] axes = new int[shape.length];
+    int count = 0;
+    for (int axis = 0; axis < shape.length; axis++) {
+      if (shape[axis] > 1) {
+        int at = count++;
+        for (; at > 0 && strides[axes[at - 1]] > strides[axis]; at--) {
+          axes[at] = axes[at - 1];
+        }
+        axes[at] = axis;
+      }
+    }
     long reach = 1;
-    for (int axis : axes) {
+    for (int i = 0; i < count; i++) {
+      int axis = axes[i];
       if (strides[axis] < reach) {
         throw invalid(
             name + ".strides=" + Arrays.toString(strides),

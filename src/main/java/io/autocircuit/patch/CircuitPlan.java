@@ -92,13 +92,32 @@ final class CircuitPlan {
       }
       int[][] rows = kept[stage.index()];
       for (int row = 0; row < rows.length; row++) {
-        rows[row] = Arrays.stream(rows[row]).filter(s -> varies[s]).toArray();
+        rows[row] = those(varies, rows[row]);
         if (rows[row].length > 0) {
           int first = stage.firstFed(row);
           Arrays.fill(varies, first, first + stage.fed(row), true);
         }
       }
     }
+  }
+
+  /** Those sources that vary; the same array if all do. */
+  private static int[] those(boolean[] varies, int[] sources) {
+    int n = 0;
+    for (int s : sources) {
+      n += varies[s] ? 1 : 0;
+    }
+    if (n == sources.length) {
+      return sources;
+    }
+    int[] some = new int[n];
+    n = 0;
+    for (int s : sources) {
+      if (varies[s]) {
+        some[n++] = s;
+      }
+    }
+    return some;
   }
 
   private void spreadNeed(byte end) {

@@ -25,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.ToIntFunction;
+import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -345,14 +346,18 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
       double[] largest = {1e-3};
       running.compute(
           part -> {
-            Tensor logits = part.run().logits(circuits, PatchType.TREE_PATCH);
-            double[] each =
-                Tensors.doubles(
-                    target == Target.KL_DIV
-                        ? Divergence.kl(logits, part.clean())
-                        : Divergence.mse(logits, part.clean()));
-            double most = alone ? 0 : Tensors.doubles(logits.abs().max())[0];
-            return new Distances(each, most);
+            // no gradient follows: without libtorch's account of views a trial is shorter;
+            // what the evaluation keeps for its next trial is seen by trials alone
+            try (InferenceMode mode = new InferenceMode()) {
+              Tensor logits = part.run().logits(circuits, PatchType.TREE_PATCH);
+              double[] each =
+                  Tensors.doubles(
+                      target == Target.KL_DIV
+                          ? Divergence.kl(logits, part.clean())
+                          : Divergence.mse(logits, part.clean()));
+              double most = alone ? 0 : Tensors.doubles(logits.abs().max())[0];
+              return new Distances(each, most);
+            }
           },
           (part, result) -> {
             int size = part.size();

@@ -1,7 +1,12 @@
 package io.autocircuit.tensor;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.openblas.global.openblas_full;
 import org.bytedeco.pytorch.global.torch;
@@ -18,7 +23,33 @@ public final class NativeAhead {
   /** In jars that hold libtorch twice, what loads first decides which one it is. */
   private static final String FOR_CUDA = "/org/bytedeco/pytorch/linux-x86_64-gpu/libtorch_cuda.so";
 
+  /**
+   * The resident memory at which JavaCPP refuses tensors; 0 for none. It is four times the heap's
+   * unless it is set, and asks the system for each tensor that is made, under one lock for all
+   * threads: a tenth of the time of small models. Where the heap has its usual size, a quarter of
+   * the memory, this limit is all the memory there is and keeps nobody from anything.
+   */
+  private static final String LIMIT = "org.bytedeco.javacpp.maxPhysicalBytes";
+
+  private static final double LIMIT_OF_HEAP = 4;
+
+  /** A part of the memory is not the heap's to count. */
+  private static final double NEAR_ALL = 0.95;
+
   private NativeAhead() {}
+
+  /** All memory of the machine, in bytes; more than there can be where the system does not tell. */
+  private static double memory() {
+    try (Stream<String> lines = Files.lines(Path.of("/proc/meminfo"))) {
+      return lines
+          .filter(l -> l.startsWith("MemTotal:"))
+          .mapToDouble(l -> 1024 * Double.parseDouble(l.replaceAll("\\D", "")))
+          .findFirst()
+          .orElse(Double.POSITIVE_INFINITY);
+    } catch (IOException | UncheckedIOException | NumberFormatException e) {
+      return Double.POSITIVE_INFINITY;
+    }
+  }
 
   /**
    * Begins; for a program's first statement, since it must come before any use of JavaCPP.
@@ -49,6 +80,10 @@ public final class NativeAhead {
     synchronized (LOADING) {
       held.countDown();
       try {
+        if (System.getProperty(LIMIT) == null
+            && LIMIT_OF_HEAP * Runtime.getRuntime().maxMemory() >= NEAR_ALL * memory()) {
+          System.setProperty(LIMIT, "0");
+        }
         NativeTuning.apply();
         tuned.complete(null);
         if (NativeAhead.class.getResource(FOR_CUDA) == null) {

@@ -1,5 +1,7 @@
 package io.autocircuit.tensor;
 
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.LongPointer;
@@ -16,7 +18,20 @@ public final class Tensors {
     NativeCache.prepare();
   }
 
+  /** By type, on the processor: made once, since each tensor that is made needs one. */
+  private static final Map<ScalarType, TensorOptions> OPTIONS = new ConcurrentHashMap<>();
+
   private Tensors() {}
+
+  private static TensorOptions options(ScalarType type) {
+    return OPTIONS.computeIfAbsent(
+        type.intern(),
+        t -> {
+          TensorOptions options = new TensorOptions(t);
+          options.retainReference(); // it outlives the scope in which it is first needed
+          return options;
+        });
+  }
 
   /**
    * An uninitialised contiguous CPU tensor.
@@ -26,7 +41,7 @@ public final class Tensors {
    * @return in the current scope; its elements are whatever lay there
    */
   public static Tensor empty(ScalarType type, long... shape) {
-    return torch.empty(shape, new TensorOptions(type), null);
+    return torch.empty(shape, options(type), null);
   }
 
   /**
@@ -56,7 +71,7 @@ public final class Tensors {
    * @return in the current scope
    */
   public static Tensor zeros(ScalarType type, long... shape) {
-    return torch.zeros(shape, new TensorOptions(type));
+    return torch.zeros(shape, options(type));
   }
 
   /**
