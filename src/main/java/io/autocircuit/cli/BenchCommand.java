@@ -153,13 +153,16 @@ final class BenchCommand implements Callable<Integer> {
       settings.put("threads", count);
       settings.put("idle_threads", NativeTuning.idleThreadsSleep() ? "sleep" : "spin");
       settings.put("kernels", kernels.kernels().name());
+      settings.put("weights", weights.key());
       settings.put("seed", seed);
       GridRun run =
           new GridRun(
               spec.commandLine().getOut(),
               new GridRun.Setup(
-                  s -> RandomModels.of(RandomModels.shape(s), seed).to(on.device()),
-                  Float.BYTES,
+                  s ->
+                      RandomModels.of(RandomModels.shape(s), seed, ScalarType.Float, weights)
+                          .to(on.device()),
+                  weights == WeightType.FLOAT32 ? Float.BYTES : Short.BYTES,
                   kernels.kernels(),
                   repeats,
                   seed,
