@@ -145,7 +145,7 @@ final class BenchCommand implements Callable<Integer> {
     boolean ownLength = spec.commandLine().getParseResult().hasMatchedOption("--seq");
     List<GrowthCell> places =
         grid.places(shape, own ? (Integer) batch : null, ownLength ? (Integer) length : null);
-    try (NativeThreads used = NativeThreads.use(count);
+    try (NativeThreads used = KernelsProvider.threads(count);
         KernelsProvider.Choice kernels = KernelsProvider.choose(on.device())) {
       Map<String, Object> settings = new LinkedHashMap<>();
       settings.put("machine", machine());
@@ -168,7 +168,8 @@ final class BenchCommand implements Callable<Integer> {
                   seed,
                   settings),
               json,
-              grid.seconds);
+              grid.seconds,
+              grid.figures());
       run.run(places);
       if (grid.plot != null) {
         run.plot(grid.plot);

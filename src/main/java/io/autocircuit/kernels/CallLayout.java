@@ -99,6 +99,9 @@ final class CallLayout {
           .tensor("grad_z")
           .tensor("grad_qkv");
 
+  static final CallLayout ATTENTION_LAUNCH =
+      new CallLayout("AttentionLaunch").part("", ATTENTION).tensor("scratch");
+
   static final CallLayout MATRIX_PRODUCT =
       new CallLayout("MatrixProductCall<void>")
           .integers("type", "M", "N", "K")
@@ -186,7 +189,8 @@ final class CallLayout {
         ACTIVATION,
         PATCH_FORWARD_LAUNCH,
         PATCH_BACKWARD_LAUNCH,
-        MASK_GRADIENT_LAUNCH);
+        MASK_GRADIENT_LAUNCH,
+        ATTENTION_LAUNCH);
   }
 
   /** The structure's name in C, in the namespace {@code autocircuit}. */

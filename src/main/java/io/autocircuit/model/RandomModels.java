@@ -179,7 +179,9 @@ public final class RandomModels {
    */
   public static Transformer of(
       TransformerConfig config, long seed, ScalarType type, WeightType stored) {
-    return new Transformer(config, new Weights(config, seed), type, stored, List.of());
+    try (TensorScope scope = new TensorScope()) {
+      return new Transformer(config, new Weights(config, seed), type, stored, List.of());
+    }
   }
 
   /** Fills tensors when they are asked for, one stream of random numbers each. */
