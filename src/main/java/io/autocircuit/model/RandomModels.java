@@ -179,9 +179,7 @@ public final class RandomModels {
    */
   public static Transformer of(
       TransformerConfig config, long seed, ScalarType type, WeightType stored) {
-    try (TensorScope scope = new TensorScope()) {
-      return new Transformer(config, new Weights(config, seed), type, stored, List.of());
-    }
+    return new Transformer(config, new Weights(config, seed), type, stored, List.of());
   }
 
   /** Fills tensors when they are asked for, one stream of random numbers each. */
