@@ -52,6 +52,13 @@ struct MaskGradientLaunch : PatchBackwardCall<void> {
 };
 static_assert(sizeof(MaskGradientLaunch) == 41 * 8, "CallLayout.MASK_GRADIENT_LAUNCH");
 
+// The entries of attention.cu and attention_naive.cu. `scratch`: 3 floats per query (b,h,t); in the
+// naive ones matrices [B,H,T,T], one or two.
+struct AttentionLaunch : AttentionCall<void> {
+  float* scratch;
+};
+static_assert(sizeof(AttentionLaunch) == 18 * 8, "CallLayout.ATTENTION_LAUNCH");
+
 // ---- element types: storage, and its conversion to and from float32 (round to nearest even) ----
 
 struct Float32 {

@@ -2,12 +2,13 @@
 // defined and judged. CudaEmulatorTest and CudaPack write them, one case per line, whose launches are
 // those of the plans. A line holds words separated by spaces:
 //
-//   kind (forward|backward) bfloat16 B T K S D normalization epsilon fill seed
+//   kind (forward|backward|attention|attention_backward) bfloat16 B T K S D normalization epsilon fill seed
 //   per_prompt per_position
 //   tensors, then for each: id elements offset 3 strides       (elements and strides in elements)
 //   scratch launches, then for each: kernel gridX gridY gridZ blockX blockY shared fields...
 //
-// Addresses are (id << 40) + byte offset.
+// Addresses are (id << 40) + byte offset. In attention's, K is H, S is R, D is W, epsilon is the scale,
+// normalization 2 means adjacent pairs, and fill is the mask's AttentionMask.
 #pragma once
 #include "emulator.h"
 
@@ -16,6 +17,7 @@
 #include "patch_forward.h"
 #include "tolerance.h"
 
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <random>
@@ -37,6 +39,12 @@ enum Id {
   RESID_GRAD,
   DELTA_GRAD,
   SCRATCH,
+  QKV,
+  Z,
+  GRAD_Z,
+  GRAD_QKV,
+  COSINES,
+  SINES,
   IDS
 };
 
@@ -68,6 +76,7 @@ struct Case {
   Tensor tensor[IDS];
   int64_t scratch;
   std::vector<Launch> launches;
+  bool attends() const { return kind == "attention" || kind == "attention_backward"; }
 };
 
 static double round_to(bool bfloat16, double x) {
@@ -110,9 +119,110 @@ static Case parse(const std::string& line) {
   return c;
 }
 
+enum AttentionMask { NONE, CAUSAL, PADDED, SCATTERED };
+
+// PADDED: causal, and the first b + 1 positions of prompt b are seen by nobody else; SCATTERED: random.
+static void fill_attention(Case& c) {
+  std::mt19937 random(c.seed);
+  std::normal_distribution<double> normal;
+  for (int id : {QKV, Z, GRAD_Z, GRAD_QKV, COSINES, SINES, MASK}) {
+    Tensor& t = c.tensor[id];
+    t.start.resize(t.elements);
+    for (double& x : t.start) {
+      x = round_to(c.bfloat16,
+                   id == COSINES || id == SINES ? std::cos(9 * normal(random)) : normal(random));
+      if (id == Z || id == GRAD_QKV) x = std::nan("");
+    }
+  }
+  Tensor& m = c.tensor[MASK];
+  for (int64_t i = 0; i < m.elements; ++i) {
+    const int64_t b = i / (c.T * c.T), q = i / c.T % c.T, k = i % c.T;
+    bool seen = k <= q;
+    if (c.fill == PADDED && k <= b) seen = false;
+    if (c.fill == SCATTERED) seen = random() % 3 == 0;
+    if (!seen && k != q) m.start[i] = -INFINITY;
+  }
+}
+
+// The definition of native/include/attention.h, in double precision.
+static void define_attention(Case& c) {
+  const int64_t H = c.K, R = c.S, W = c.D;
+  const double scale = c.epsilon;
+  const bool backward = c.kind == "attention_backward";
+  const std::vector<double>& qkv = c.tensor[QKV].start;
+  const auto joint = [&](int64_t b, int64_t t, int part, int64_t h) {
+    return (((b * c.T + t) * 3 + part) * H + h) * W;
+  };
+  const auto turn = [&](int64_t b, int64_t t, double sign, const double* x) {
+    std::vector<double> y(x, x + W);
+    for (int64_t e = 0; e < R; ++e) {
+      const int64_t at = b * c.tensor[COSINES].stride[0] + t * R + e;
+      const bool lower = c.normalization == 2 ? e % 2 == 0 : e < R / 2;
+      const int64_t step = c.normalization == 2 ? 1 : R / 2;
+      const double other = lower ? -x[e + step] : x[e - step];
+      y[e] = x[e] * c.tensor[COSINES].start[at] + sign * other * c.tensor[SINES].start[at];
+    }
+    return y;
+  };
+  for (int64_t b = 0; b < c.B; ++b) {
+    for (int64_t h = 0; h < H; ++h) {
+      std::vector<std::vector<double>> q, k, dq(c.T), dk(c.T), dv(c.T);
+      for (int64_t t = 0; t < c.T; ++t) {
+        q.push_back(turn(b, t, 1, &qkv[joint(b, t, 0, h)]));
+        k.push_back(turn(b, t, 1, &qkv[joint(b, t, 1, h)]));
+        for (auto* x : {&dq[t], &dk[t], &dv[t]}) x->assign(W, 0);
+      }
+      for (int64_t i = 0; i < c.T; ++i) {
+        std::vector<double> p(c.T), dp(c.T);
+        double most = -INFINITY, sum = 0, inner = 0;
+        for (int64_t j = 0; j < c.T; ++j) {
+          for (int64_t e = 0; e < W; ++e) p[j] += q[i][e] * k[j][e];
+          p[j] *= scale;
+          if (c.tensor[MASK].present()) {
+            p[j] += c.tensor[MASK].start[b * c.tensor[MASK].stride[0] + i * c.T + j];
+          }
+          most = std::max(most, p[j]);
+        }
+        for (double& x : p) sum += x = std::exp(x - most);
+        for (double& x : p) x /= sum;
+        const int64_t row = ((b * c.T + i) * H + h) * W;
+        for (int64_t j = 0; j < c.T; ++j) {
+          const double* v = &qkv[joint(b, j, 2, h)];
+          for (int64_t e = 0; e < W; ++e) {
+            if (backward) {
+              dp[j] += c.tensor[GRAD_Z].start[row + e] * v[e];
+              dv[j][e] += p[j] * c.tensor[GRAD_Z].start[row + e];
+            } else {
+              double& z = c.tensor[Z].wanted[row + e];
+              z = (j == 0 ? 0 : z) + p[j] * v[e];
+            }
+          }
+          inner += dp[j] * p[j];
+        }
+        for (int64_t j = 0; backward && j < c.T; ++j) {
+          const double ds = scale * p[j] * (dp[j] - inner);
+          for (int64_t e = 0; e < W; ++e) {
+            dq[i][e] += ds * k[j][e];
+            dk[j][e] += ds * q[i][e];
+          }
+        }
+      }
+      for (int64_t t = 0; backward && t < c.T; ++t) {
+        const std::vector<double> parts[] = {turn(b, t, -1, dq[t].data()),
+                                             turn(b, t, -1, dk[t].data()), dv[t]};
+        for (int part = 0; part < 3; ++part) {
+          std::copy(parts[part].begin(), parts[part].end(),
+                    c.tensor[GRAD_QKV].wanted.begin() + joint(b, t, part, h));
+        }
+      }
+    }
+  }
+}
+
 enum Fill { DENSE, SPARSE, WHOLE_ROWS, ZERO };
 
 static void fill_tensors(Case& c) {
+  if (c.attends()) return fill_attention(c);
   std::mt19937 random(c.seed);
   std::normal_distribution<double> normal;
   std::uniform_real_distribution<double> uniform;
@@ -179,6 +289,7 @@ static void place(Tensor& t, Pointer& address, Strides&... strides) {
 
 static void define(Case& c) {
   for (Tensor& t : c.tensor) t.wanted = t.start;
+  if (c.attends()) return define_attention(c);
   if (c.kind == "backward") {
     autocircuit::PatchBackwardCall<double> call = {
         autocircuit::ELEMENT_FLOAT64, c.B, c.T, c.K, c.S, c.D};
@@ -278,6 +389,19 @@ static bool compare(const Case& c, const Memory& memory, int id) {
     const double have = memory.get(id, i);
     if (std::isnan(want) && std::isnan(have)) continue;
     double bound;
+    if (c.attends()) {  // scores and their gradients are sums over W, the rest over T
+      bound = id == Z || id == GRAD_QKV ? stored * std::abs(want) + 8 * tolerance(single, D + c.T) *
+                                                                        (id == Z ? 1 : std::sqrt(D))
+                                        : (have == want ? 1 : 0);
+      const double excess = std::abs(have - want) / bound;
+      if (std::isinf(want) && have == want) continue;
+      if (!(excess <= worst)) {
+        worst = excess;
+        where = i;
+        if (std::isnan(excess)) break;
+      }
+      continue;
+    }
     const bool result = backward ? id == GRAD || id >= MASK_GRAD : id == OUT || id == RSTD;
     if (!result || i < t.offset) {
       bound = have == want ? 1 : 0;  // not written
@@ -315,9 +439,9 @@ static bool compare(const Case& c, const Memory& memory, int id) {
 // read must not change either; NaN in it is equal to itself.
 static bool judge(const Case& c, const Memory& first, const Memory& second) {
   bool good = true;
-  for (int id = 1; id < SCRATCH; ++id) {
+  for (int id = 1; id < IDS; ++id) {
     const Tensor& t = c.tensor[id];
-    if (!t.present()) continue;
+    if (id == SCRATCH || !t.present()) continue;
     if (std::memcmp(first.at[id], second.at[id],
                     static_cast<std::size_t>(t.elements) * first.bytes) != 0) {
       std::cout << "tensor " << id << ": two runs, different bits; ";

@@ -29,18 +29,46 @@ record AttentionArguments(
 
   /** For the CPU. */
   static AttentionArguments of(Kernels.Attention a) {
-    return of(a.qkv(), a.prompts(), a.pattern(), "z", a.z(), null);
+    return of(new Checked(Device.CPU, false), a);
   }
 
   /** For the CPU. */
   static AttentionArguments of(Kernels.AttentionBackward a) {
-    return of(a.qkv(), a.prompts(), a.pattern(), "gradZ", a.gradZ(), a.gradQkv());
+    return of(new Checked(Device.CPU, false), a);
+  }
+
+  /** For a CUDA device, whose kernels take bfloat16 too. */
+  static AttentionArguments of(Kernels.Attention a, Device device) {
+    return of(new Checked(device, true), a);
+  }
+
+  /** For a CUDA device, whose kernels take bfloat16 too. */
+  static AttentionArguments of(Kernels.AttentionBackward a, Device device) {
+    return of(new Checked(device, true), a);
+  }
+
+  /** Where the tensors must be, and whether they may be bfloat16. */
+  private record Checked(Device device, boolean bfloat16) {}
+
+  private static AttentionArguments of(Checked on, Kernels.Attention a) {
+    return of(on, a.qkv(), a.prompts(), a.pattern(), "z", a.z(), null);
+  }
+
+  private static AttentionArguments of(Checked on, Kernels.AttentionBackward a) {
+    return of(on, a.qkv(), a.prompts(), a.pattern(), "gradZ", a.gradZ(), a.gradQkv());
   }
 
   private static AttentionArguments of(
-      Tensor qkv, int prompts, Kernels.AttentionPattern p, String name, Tensor z, Tensor gradQkv) {
-    ScalarType type = TensorView.type("qkv", qkv, false);
-    TensorView joint = TensorView.of("qkv", qkv, type, 2, Device.CPU).contiguous().positive();
+      Checked on,
+      Tensor qkv,
+      int prompts,
+      Kernels.AttentionPattern p,
+      String name,
+      Tensor z,
+      Tensor gradQkv) {
+    Device device = on.device();
+    ScalarType type = TensorView.type("qkv", qkv, on.bfloat16());
+    TensorView joint = TensorView.of("qkv", qkv, type, 2, device).contiguous().positive();
     long rows = joint.shape()[0];
     if (prompts < 1 || p.heads() < 1 || p.width() < 1 || rows % prompts != 0) {
       throw TensorView.invalid(
@@ -50,23 +78,22 @@ record AttentionArguments(
     long t = rows / prompts;
     long width = (long) p.heads() * p.width();
     joint.shaped(rows, 3 * width);
-    TensorView mixed = TensorView.of(name, z, type, 2, Device.CPU).contiguous().shaped(rows, width);
+    TensorView mixed = TensorView.of(name, z, type, 2, device).contiguous().shaped(rows, width);
     TensorView grad = TensorView.NONE;
     if (gradQkv != null) {
-      grad =
-          TensorView.of("gradQkv", gradQkv, type, 2, Device.CPU).contiguous().shaped(joint.shape());
+      grad = TensorView.of("gradQkv", gradQkv, type, 2, device).contiguous().shaped(joint.shape());
     }
     TensorView mask = TensorView.NONE;
     if (p.mask() != null) {
-      mask = table("mask", p.mask(), type, prompts);
+      mask = table("mask", p.mask(), type, prompts, device);
       mask.shaped(mask.shape()[0], 1, t, t);
     }
     TensorView cosines = TensorView.NONE;
     TensorView sines = TensorView.NONE;
     long rotated = 0;
     if (p.rotation() != null) {
-      cosines = table("cosines", p.rotation().cosines(), type, prompts);
-      sines = table("sines", p.rotation().sines(), type, prompts);
+      cosines = table("cosines", p.rotation().cosines(), type, prompts, device);
+      sines = table("sines", p.rotation().sines(), type, prompts, device);
       rotated = cosines.shape()[3];
       cosines.shaped(cosines.shape()[0], 1, t, rotated);
       sines.shaped(cosines.shape());
@@ -92,17 +119,21 @@ record AttentionArguments(
         grad);
   }
 
-  private static TensorView table(String name, Tensor tensor, ScalarType type, int prompts) {
-    TensorView view = TensorView.of(name, tensor, type, 4, Device.CPU).contiguous();
+  private static TensorView table(
+      String name, Tensor tensor, ScalarType type, int prompts, Device device) {
+    TensorView view = TensorView.of(name, tensor, type, 4, device).contiguous();
     view.kept(0, prompts);
     return view;
   }
 
   /** The call. */
   long[] call() {
-    return CallLayout.ATTENTION
-        .writer()
-        .integers(type.code(), prompts, length, pattern.heads(), pattern.width())
+    return write(CallLayout.ATTENTION.writer()).words();
+  }
+
+  /** Writes the call's fields. */
+  CallLayout.Writer write(CallLayout.Writer to) {
+    return to.integers(type.code(), prompts, length, pattern.heads(), pattern.width())
         .tensor(qkv, 0)
         .real(pattern.scale())
         .tensor(mask, 1)
@@ -112,7 +143,6 @@ record AttentionArguments(
         .flag(pattern.rotation() != null && pattern.rotation().adjacentPairs())
         .tensor(z, 0)
         .tensor(gradZ, 0)
-        .tensor(gradQkv, 0)
-        .words();
+        .tensor(gradQkv, 0);
   }
 }

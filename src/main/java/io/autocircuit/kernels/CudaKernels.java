@@ -96,6 +96,26 @@ public final class CudaKernels implements Kernels, AutoCloseable {
   }
 
   @Override
+  public void attention(Attention args) {
+    AttentionArguments a = AttentionArguments.of(args, device);
+    if (a.type() == ElementType.FLOAT64) {
+      exact.attention(args);
+    } else {
+      run(AttentionPlan.of(limits, a), args);
+    }
+  }
+
+  @Override
+  public void attentionBackward(AttentionBackward args) {
+    AttentionArguments a = AttentionArguments.of(args, device);
+    if (a.type() == ElementType.FLOAT64) {
+      exact.attentionBackward(args);
+    } else {
+      run(AttentionPlan.of(limits, a), args);
+    }
+  }
+
+  @Override
   public void patchProject(PatchProject args) {
     BatchedProducts.patchProject(this, args);
   }

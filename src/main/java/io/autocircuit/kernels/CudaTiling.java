@@ -233,7 +233,12 @@ record CudaTiling(
 
   /** The option that says how numbers are stored. */
   static String typeOption(Shape shape) {
-    return option("BFLOAT16", shape.type() == ElementType.BFLOAT16 ? 1 : 0);
+    return typeOption(shape.type());
+  }
+
+  /** The option that says how numbers are stored. */
+  static String typeOption(ElementType type) {
+    return option("BFLOAT16", type == ElementType.BFLOAT16 ? 1 : 0);
   }
 
   /** An option of the compiler. */

@@ -30,6 +30,12 @@ final class CudaCases {
   private static final int RESID_GRAD = 9;
   private static final int DELTA_GRAD = 10;
   private static final int SCRATCH = 11;
+  private static final int QKV = 12;
+  private static final int Z = 13;
+  private static final int GRAD_Z = 14;
+  private static final int GRAD_QKV = 15;
+  private static final int COSINES = 16;
+  private static final int SINES = 17;
 
   /** The mask's axes that are not broadcast. */
   enum Axes {
@@ -307,6 +313,119 @@ final class CudaCases {
             + " "
             + tensors.count
             + tensors.text);
+  }
+
+  /** Which keys a query sees; the order is that of cases.h. */
+  enum AttentionMask {
+    NONE,
+    CAUSAL,
+    PADDED,
+    SCATTERED
+  }
+
+  /**
+   * Attention, or its gradient.
+   *
+   * @param shape destinations are heads, sources the rotated channels, channels those of a head
+   * @param adjacent whether adjacent channels are turned together
+   * @param own whether each prompt has a mask and angles of its own
+   */
+  static Case attention(
+      Device device,
+      Shape shape,
+      boolean adjacent,
+      AttentionMask mask,
+      boolean own,
+      boolean backward,
+      int seed) {
+    Tensors tensors = new Tensors(Layout.CONTIGUOUS, shape);
+    long t = shape.positions();
+    long b = shape.prompts();
+    long mixed = shape.rows() * shape.destinations() * shape.channels();
+    long rotated = shape.sources();
+    double scale = 1 / Math.sqrt(shape.channels());
+    TensorView qkv = tensors.put(QKV, 3 * mixed, 0);
+    TensorView seen =
+        mask == AttentionMask.NONE
+            ? TensorView.NONE
+            : tensors.put(MASK, (own ? b : 1) * t * t, 0, own ? t * t : 0);
+    boolean turns = rotated > 0;
+    long angles = (own ? b : 1) * t * rotated;
+    long prompt = own ? t * rotated : 0;
+    TensorView cosines = turns ? tensors.put(COSINES, angles, 0, prompt) : TensorView.NONE;
+    TensorView sines = turns ? tensors.put(SINES, angles, 0, prompt) : TensorView.NONE;
+    TensorView z = backward ? TensorView.NONE : tensors.put(Z, mixed, 0);
+    TensorView gradZ = backward ? tensors.put(GRAD_Z, mixed, 0) : TensorView.NONE;
+    TensorView gradQkv = backward ? tensors.put(GRAD_QKV, 3 * mixed, 0) : TensorView.NONE;
+    Plan plan =
+        AttentionPlan.of(
+            device,
+            new AttentionArguments(
+                shape.type(),
+                b,
+                t,
+                new Kernels.AttentionPattern(
+                    shape.destinations(),
+                    shape.channels(),
+                    scale,
+                    null,
+                    new Kernels.Rotation(null, null, adjacent)),
+                qkv,
+                seen,
+                rotated,
+                cosines,
+                sines,
+                z,
+                gradZ,
+                gradQkv));
+    return new Case(
+        backward ? "attention_backward" : "attention",
+        device,
+        shape,
+        new Normalization(
+            adjacent ? Normalization.Kind.RMS_NORM : Normalization.Kind.LAYER_NORM, scale),
+        Layout.CONTIGUOUS,
+        own ? Axes.PROMPTS : Axes.NONE,
+        Fill.values()[mask.ordinal()],
+        own,
+        seed,
+        plan,
+        " 0 0 " + tensors.count + tensors.text);
+  }
+
+  /** Attention at awkward sizes; few widths, since each is a list of options. */
+  static List<Case> attention() {
+    List<Case> cases = new ArrayList<>();
+    for (boolean half : new boolean[] {false, true}) {
+      // B, T, H, R, W
+      int[][] sizes = {
+        {1, 1, 1, 0, 7},
+        {2, 33, 1, 0, 7},
+        {1, 70, 2, 0, 64},
+        {2, 40, 1, 8, 20},
+        {2, 65, 1, 16, 64},
+        {1, 5, 3, 20, 20},
+        {2, 7, 1, 6, 300}
+      };
+      for (int[] size : sizes) {
+        if (half && size[4] == 20) {
+          continue;
+        }
+        for (boolean backward : new boolean[] {false, true}) {
+          int i = cases.size();
+          cases.add(
+              attention(
+                  DEVICE,
+                  shape(half, size[0], size[1], size[2], size[3], size[4]),
+                  i % 4 == 2,
+                  AttentionMask.values()[(i / 2 + (backward ? 1 : 0)) % 4],
+                  i % 3 == 0,
+                  backward,
+                  i));
+        }
+      }
+    }
+    return cases;
   }
 
   /** The line run_cases.cpp reads; kernels are called by the variants' names. */

@@ -94,6 +94,7 @@ final class CudaPack {
   static List<Case> checked() {
     List<Case> cases = new ArrayList<>(CudaCases.single());
     cases.addAll(CudaCases.all());
+    cases.addAll(CudaCases.attention());
     return cases;
   }
 
@@ -118,6 +119,12 @@ final class CudaPack {
                 7,
                 false,
                 1));
+      }
+      for (boolean backward : new boolean[] {false, true}) {
+        Shape heads = new Shape(type, 64, 64, 12, 0, 64);
+        cases.add(
+            CudaCases.attention(
+                H100, heads, false, CudaCases.AttentionMask.CAUSAL, false, backward, 1));
       }
     }
     return cases;

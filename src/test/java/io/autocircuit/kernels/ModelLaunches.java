@@ -41,6 +41,15 @@ public final class ModelLaunches {
         }
       }
     }
+    for (int width : new int[] {64, 512}) { // GPT-2, too wide for the fused kernels
+      for (boolean backward : new boolean[] {false, true}) {
+        Shape heads = new Shape(type, 64, 64, 12, width == 64 ? 0 : width, width);
+        CudaCases.attention(H100, heads, false, CudaCases.AttentionMask.CAUSAL, false, backward, 1)
+            .plan()
+            .launches()
+            .forEach(l -> launches.putIfAbsent(l.source() + l.options() + l.entry(), l));
+      }
+    }
     return List.copyOf(launches.values());
   }
 }
