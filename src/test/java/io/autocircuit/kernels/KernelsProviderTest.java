@@ -123,6 +123,7 @@ class KernelsProviderTest {
     Path maps = Path.of("/proc/self/maps");
     Assumptions.assumeTrue(Files.exists(maps), "skipped: no /proc/self/maps here");
     InstructionSet.available();
+    NativeThreads.one().close(); // loads libtorch and OpenBLAS too
     List<String> runtimes;
     try (Stream<String> lines = Files.lines(maps)) {
       runtimes =
