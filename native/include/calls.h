@@ -8,14 +8,20 @@
 // Includes nothing and holds no code: NVRTC takes it (it travels in the jar beside the sources of
 // cuda/), and translation units with different flags share it.
 //
-// Element is how numbers are stored, as `type` says: void where a call passes through.
+// Element is how numbers are stored, as `type` says: void where a call passes through. Weights have a
+// type of their own: that of the call, or one of 16 bits, whose values are computed with as they are.
 #pragma once
 
 namespace autocircuit {
 
 typedef long long Int;  // 64 bits everywhere
 
-enum ElementType { ELEMENT_FLOAT32 = 0, ELEMENT_FLOAT64 = 1, ELEMENT_BFLOAT16 = 2 };
+enum ElementType {
+  ELEMENT_FLOAT32 = 0,
+  ELEMENT_FLOAT64 = 1,
+  ELEMENT_BFLOAT16 = 2,
+  ELEMENT_FLOAT16 = 3
+};
 
 enum Normalization {
   NORMALIZATION_NONE = 0,
@@ -71,13 +77,13 @@ struct PatchProjectCall {
   const Element* affine_bias;
   Element* carry;
   Int P, W;
-  const Element* weight;
-  Int weight_d;
+  const void* weight;
+  Int weight_type, weight_d;
   const Element* bias;
   Element* out;
   Int out_b, out_t;
 };
-static_assert(sizeof(PatchProjectCall<void>) == 32 * 8, "CallLayout.PATCH_PROJECT");
+static_assert(sizeof(PatchProjectCall<void>) == 33 * 8, "CallLayout.PATCH_PROJECT");
 
 // A list behind it: inputs [P].
 template <class Element>
@@ -85,13 +91,13 @@ struct PatchProjectBackwardCall {
   PatchBackwardCall<Element> back;  // grad is null; mask and mask_grad have a row for the carry
   const Element* grad_out;
   Int P, W;
-  const Element* weight;
-  Int weight_d;
+  const void* weight;
+  Int weight_type, weight_d;
   const Element* scale;
   const Element* carry;
   Int carry_b, carry_t;
 };
-static_assert(sizeof(PatchProjectBackwardCall<void>) == 43 * 8,
+static_assert(sizeof(PatchProjectBackwardCall<void>) == 44 * 8,
               "CallLayout.PATCH_PROJECT_BACKWARD");
 
 // A list behind it: heads [N].
@@ -100,14 +106,15 @@ struct HeadOutputsCall {
   Int type, B, T, N, W, D;
   const Element* z;
   Int z_b, z_t;
-  const Element* weight;
+  const void* weight;
+  Int weight_type;
   const Element* ablation;
   Int ablation_h, ablation_b, ablation_t;
   Element* delta;
   Int delta_h, delta_b, delta_t;
   Element* stream;
 };
-static_assert(sizeof(HeadOutputsCall<void>) == 19 * 8, "CallLayout.HEAD_OUTPUTS");
+static_assert(sizeof(HeadOutputsCall<void>) == 20 * 8, "CallLayout.HEAD_OUTPUTS");
 
 // attention: z is written, grad_z and grad_qkv are null; attention_backward: z is null.
 template <class Element>
@@ -133,14 +140,14 @@ struct MatrixProductCall {
   Int type, M, N, K;
   const Element* x;
   Int x_m;
-  const Element* w;
-  Int w_row, transposed;
+  const void* w;
+  Int w_type, w_row, transposed;
   const Element* start;
   Int start_m;
   Element* out;
   Int out_m;
 };
-static_assert(sizeof(MatrixProductCall<void>) == 13 * 8, "CallLayout.MATRIX_PRODUCT");
+static_assert(sizeof(MatrixProductCall<void>) == 14 * 8, "CallLayout.MATRIX_PRODUCT");
 
 // activation: grad is null.
 template <class Element>

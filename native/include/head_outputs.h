@@ -9,7 +9,7 @@
 //
 // Shapes and strides (in elements, the last axis always contiguous):
 //   z        [B,T,N*W]  strides z_b, z_t
-//   weight   [H*W,D]    contiguous
+//   weight   [H*W,D]    contiguous; of weight_type (calls.h)
 //   ablation [H,B,T,D]  strides ablation_h, ablation_b, ablation_t; a stride of 0 broadcasts;
 //                       may be null, then delta[h] = c[i]
 //   delta    [H,B,T,D]  strides delta_h, delta_b, delta_t; only the heads named are written

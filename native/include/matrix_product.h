@@ -6,7 +6,8 @@
 //
 // Shapes and strides (in elements, the last axis always contiguous):
 //   x      [M,K]  row stride x_m
-//   w      [K,N]  row stride w_row; or, if transposed is not 0, [N,K], and w[n,k] stands for w[k,n]
+//   w      [K,N]  row stride w_row; or, if transposed is not 0, [N,K], and w[n,k] stands for w[k,n];
+//                 of w_type (calls.h)
 //   start  [M,N]  row stride start_m, 0 broadcasts; null: zeros; may be out itself, with its stride
 //   out    [M,N]  row stride out_m
 //

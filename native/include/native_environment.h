@@ -1,5 +1,5 @@
 // What the process sets before libtorch is loaded. Header only: the library that holds it links
-// nothing of ours, since our kernels need libtorch's OpenMP runtime.
+// nothing else of ours.
 #pragma once
 #include <climits>
 #include <cstdint>

@@ -19,7 +19,7 @@
 //   affine_weight, affine_bias [D]  either may be null
 //   carry  [B,T,D]   contiguous, written; may be null
 //   inputs, columns  [P]
-//   weight [D, ...]  row stride weight_d
+//   weight [D, ...]  row stride weight_d; of weight_type (calls.h)
 //   bias   [...]
 //   out    [B,T,...] strides out_b, out_t; only the columns named are written
 //

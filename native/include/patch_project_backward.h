@@ -17,7 +17,7 @@
 // Shapes and strides (in elements, the last axis always contiguous): as in patch_backward.h, and
 //   grad_out  [B,T,P*W]  contiguous
 //   inputs    [P]        each of 0 ... K-1 at least once
-//   weight    [D, P*W]   row stride weight_d
+//   weight    [D, P*W]   row stride weight_d; of weight_type (calls.h)
 //   scale     [D]        may be null: 1
 //   carry     [B,T,D]    strides carry_b, carry_t; may be null
 //   mask, mask_grad      have K + 1 rows with a carry

@@ -31,8 +31,10 @@ void heads(const HeadOutputsCall<Element>& a, int threads, char* shared, char* s
   const Int* numbers = lists_of(a);
   share_parts(threads, a.N, [&](int64_t i) {
     for (int64_t panel = 0; panel < panels; ++panel) {
-      pack_panel(a.weight + numbers[i] * a.W * a.D, a.D, a.W, panel * C, a.D,
-                 weights + (i * panels + panel) * panel_size);
+      with_weights<Element>(a.weight, a.weight_type, [&](const auto* weight) {
+        pack_panel(weight + numbers[i] * a.W * a.D, a.D, a.W, panel * C, a.D,
+                   weights + (i * panels + panel) * panel_size);
+      });
     }
   });
   share(threads, divide_up(rows, kHeadTileRows), [&](int member, Parts& parts) {

@@ -15,6 +15,7 @@ namespace AUTOCIRCUIT_INSTRUCTION_SET {
 
 namespace {
 #include "simd.inl"
+#include "weights.inl"
 #include "product.inl"
 #include "parts.inl"
 #include "patch_forward.inl"

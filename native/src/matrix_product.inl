@@ -89,16 +89,16 @@ AUTOCIRCUIT_INLINE void transpose(Vector<Element>* rows) {
 }
 
 // Packs columns [n0, n0 + columns) of channels [k0, k0 + n), zeros up to C.
-template <class Element>
-void pack_panel_of(const MatrixProductCall<Element>& a, int64_t k0, int64_t n, int64_t n0,
-                   int64_t columns, Element* panel) {
+template <class Element, class Stored>
+void pack_panel_of(const MatrixProductCall<Element>& a, const Stored* weights, int64_t k0,
+                   int64_t n, int64_t n0, int64_t columns, Element* panel) {
   constexpr int64_t C = kProductColumns<Element>;
   if (!a.transposed) {
-    const Element* w = a.w + k0 * a.w_row + n0;
+    const Stored* w = weights + k0 * a.w_row + n0;
     if (columns == C) {
       for (int64_t k = 0; k < n; ++k) {
-        store(panel + k * C, load(w + k * a.w_row));
-        store(panel + k * C + kLanes<Element>, load(w + k * a.w_row + kLanes<Element>));
+        store(panel + k * C, load_as<Element>(w + k * a.w_row));
+        store(panel + k * C + kLanes<Element>, load_as<Element>(w + k * a.w_row + kLanes<Element>));
       }
     } else {
       for (int64_t k = 0; k < n; ++k) copy_padded(w + k * a.w_row, columns, panel + k * C, C);
@@ -106,44 +106,46 @@ void pack_panel_of(const MatrixProductCall<Element>& a, int64_t k0, int64_t n, i
     return;
   }
   constexpr int64_t L = kLanes<Element>;
-  const Element* w = a.w + n0 * a.w_row + k0;
+  const Stored* w = weights + n0 * a.w_row + k0;
   int64_t k = 0;
   for (; columns == C && k + L <= n; k += L) {
     for (int64_t c = 0; c < C; c += L) {
       Vector<Element> square[L];
 #pragma GCC unroll 16
-      for (int64_t i = 0; i < L; ++i) square[i] = load(w + (c + i) * a.w_row + k);
+      for (int64_t i = 0; i < L; ++i) square[i] = load_as<Element>(w + (c + i) * a.w_row + k);
       transpose<Element>(square);
 #pragma GCC unroll 16
       for (int64_t i = 0; i < L; ++i) store(panel + (k + i) * C + c, square[i]);
     }
   }
   for (; k < n; ++k) {
-    for (int64_t c = 0; c < C; ++c) panel[k * C + c] = c < columns ? w[c * a.w_row + k] : 0;
+    for (int64_t c = 0; c < C; ++c) {
+      panel[k * C + c] = c < columns ? widened<Element>(w[c * a.w_row + k]) : 0;
+    }
   }
 }
 
 // Packs columns [n0, n1), a few panels at a time: what is read of a row then lies together.
-template <class Element>
-void pack_panels(const MatrixProductCall<Element>& a, const MatrixScratch<Element>& s, int64_t k0,
-                 int64_t n, int64_t n0, int64_t n1) {
+template <class Element, class Stored>
+void pack_panels(const MatrixProductCall<Element>& a, const Stored* weights,
+                 const MatrixScratch<Element>& s, int64_t k0, int64_t n, int64_t n0, int64_t n1) {
   constexpr int64_t C = kProductColumns<Element>;
   int64_t column = n0;
   Element* panel = s.panels;
   for (; !a.transposed && column + kPackedPanels * C <= n1; column += kPackedPanels * C) {
-    const Element* w = a.w + k0 * a.w_row + column;
+    const Stored* w = weights + k0 * a.w_row + column;
     for (int64_t k = 0; k < n; ++k) {
 #pragma GCC unroll 4
       for (int64_t p = 0; p < kPackedPanels; ++p) {
         Element* to = panel + p * s.panel_size + k * C;
-        store(to, load(w + k * a.w_row + p * C));
-        store(to + kLanes<Element>, load(w + k * a.w_row + p * C + kLanes<Element>));
+        store(to, load_as<Element>(w + k * a.w_row + p * C));
+        store(to + kLanes<Element>, load_as<Element>(w + k * a.w_row + p * C + kLanes<Element>));
       }
     }
     panel += kPackedPanels * s.panel_size;
   }
   for (; column < n1; column += C) {
-    pack_panel_of(a, k0, n, column, smaller(C, n1 - column), panel);
+    pack_panel_of(a, weights, k0, n, column, smaller(C, n1 - column), panel);
     panel += s.panel_size;
   }
 }
@@ -205,13 +207,14 @@ template <class Element>
 Upcoming next_panel(const MatrixProductCall<Element>& a, const MatrixScratch<Element>& s,
                     int64_t k0, int64_t depth, int64_t n, int64_t end) {
   if (a.transposed || n >= end) return kNothing;
-  const Element* w = a.w + k0 * a.w_row + n;
   int64_t count = 0;
-  for (int64_t k = 0; k < depth; ++k) {
-    for (int64_t p = 0; p < kPanelLines<Element>; ++p) {
-      s.lines[count++] = w + k * a.w_row + p * (kCacheLine / static_cast<int64_t>(sizeof(Element)));
+  with_weights<Element>(a.w, a.w_type, [&](const auto* weights) {
+    constexpr int64_t bytes = kProductColumns<Element> * static_cast<int64_t>(sizeof *weights);
+    for (int64_t k = k0; k < k0 + depth; ++k) {
+      const char* row = reinterpret_cast<const char*>(weights + k * a.w_row + n);
+      for (int64_t at = 0; at < bytes; at += kCacheLine) s.lines[count++] = row + at;
     }
-  }
+  });
   return {s.lines, count};
 }
 
@@ -221,7 +224,7 @@ void matrix_tile(const MatrixProductCall<Element>& a, const MatrixScratch<Elemen
                  int64_t m1, int64_t n0, int64_t n1) {
   constexpr int64_t C = kProductColumns<Element>;
   const bool few = m1 - m0 <= kMatrixRows;
-  const bool unpacked = !a.transposed && m1 - m0 <= kUnpackedRows;
+  const bool unpacked = a.w_type == a.type && !a.transposed && m1 - m0 <= kUnpackedRows;
   for (int64_t k0 = 0; k0 < a.K; k0 += kMatrixDepth) {
     const int64_t depth = smaller(kMatrixDepth, a.K - k0);
     if (few) {
@@ -230,10 +233,12 @@ void matrix_tile(const MatrixProductCall<Element>& a, const MatrixScratch<Elemen
         const int64_t columns = smaller(C, n1 - n);
         const Upcoming next = next_panel(a, s, k0, depth, n + C, n1);
         if (unpacked && columns == C) {
-          const Element* w = a.w + k0 * a.w_row + n;
+          const Element* w = static_cast<const Element*>(a.w) + k0 * a.w_row + n;
           matrix_panel(a, s, m0, m1, n, columns, k0, depth, w, a.w_row, next);
         } else {
-          pack_panel_of(a, k0, depth, n, columns, s.panels);
+          with_weights<Element>(a.w, a.w_type, [&](const auto* weights) {
+            pack_panel_of(a, weights, k0, depth, n, columns, s.panels);
+          });
           matrix_panel(a, s, m0, m1, n, columns, k0, depth, s.panels, C, next);
         }
       }
@@ -241,7 +246,9 @@ void matrix_tile(const MatrixProductCall<Element>& a, const MatrixScratch<Elemen
     }
     for (int64_t begin = n0; begin < n1; begin += s.panel_count * C) {
       const int64_t end = smaller(n1, begin + s.panel_count * C);
-      pack_panels(a, s, k0, depth, begin, end);
+      with_weights<Element>(a.w, a.w_type, [&](const auto* weights) {
+        pack_panels(a, weights, s, k0, depth, begin, end);
+      });
       for (int64_t m = m0; m < m1; m += kMatrixRows) {
         const int64_t stop = smaller(m1, m + kMatrixRows);
         pack_blocks(a, s, m, stop, k0, depth);

@@ -156,22 +156,23 @@ struct PatchedRows {
 
   // One round of `patch`: channels [d0, d0 + channels) of the used sources [c0, c0 + n) of a row.
   struct Round {
-    const Element* delta;  // of the row; null: there is no such round
-    int64_t d0, channels, c0, n;
+    int64_t row;
+    int64_t d0, channels;
+    int64_t c0, n;  // n is 0: there is no such round
   };
 
-  Round round_of(const Element* delta, int64_t d0, int64_t c0) const {
+  Round round_of(int64_t row, int64_t d0, int64_t c0) const {
     const int64_t width = smaller(s.padded, kForwardPanels * kProductColumns<Element>);
-    return {delta, d0, smaller(width, s.padded - d0), c0,
+    return {row, d0, smaller(width, s.padded - d0), c0,
             smaller(kForwardSources, used_sources - c0)};
   }
 
   // More sources, or more channels, or the next row, if it has the same mask.
-  Round next_of(const Round& r, int64_t row, bool last_row) const {
-    if (r.c0 + r.n < used_sources) return round_of(r.delta, r.d0, r.c0 + r.n);
-    if (r.d0 + r.channels < s.padded) return round_of(r.delta, r.d0 + r.channels, 0);
-    if (last_row || mask_row(row + 1) != packed) return {nullptr, 0, 0, 0, 0};
-    return round_of(delta_row(row + 1), 0, 0);
+  Round next_of(const Round& r, bool last_row) const {
+    if (r.c0 + r.n < used_sources) return round_of(r.row, r.d0, r.c0 + r.n);
+    if (r.d0 + r.channels < s.padded) return round_of(r.row, r.d0 + r.channels, 0);
+    if (last_row || mask_row(r.row + 1) != packed) return {r.row + 1, 0, 0, 0, 0};
+    return round_of(r.row + 1, 0, 0);
   }
 
   const Element* mask_row(int64_t row) const {
@@ -181,8 +182,9 @@ struct PatchedRows {
   // Copies some sources of a round into panels.
   void fill(const Round& r, int64_t begin, int64_t end, Element* panels) const {
     constexpr int64_t C = kProductColumns<Element>;
+    const Element* delta = delta_row(r.row);
     for (int64_t c = begin; c < end; ++c) {
-      const Element* source = r.delta + s.sources[r.c0 + c] * a.delta_s + r.d0;
+      const Element* source = delta + s.sources[r.c0 + c] * a.delta_s + r.d0;
       Element* to = panels + c * C;
       if (r.d0 + r.channels <= a.D) {
         for (int64_t d = 0; d < r.channels; d += C) {
@@ -201,9 +203,10 @@ struct PatchedRows {
   Upcoming fetch(const Round& r, int64_t begin, int64_t end) const {
     constexpr int64_t line = kCacheLine / static_cast<int64_t>(sizeof(Element));
     const int64_t lines = divide_up(r.channels, line);
+    const Element* delta = delta_row(r.row);
     int64_t count = 0;
     for (int64_t c = begin; c < end && count + lines <= kUpcomingLines; ++c) {
-      const Element* source = r.delta + s.sources[r.c0 + c] * a.delta_s + r.d0;
+      const Element* source = delta + s.sources[r.c0 + c] * a.delta_s + r.d0;
       for (int64_t d = 0; d < r.channels; d += line) s.lines[count++] = source + d;
     }
     return {s.lines, count};
@@ -222,16 +225,15 @@ struct PatchedRows {
     packed = mask;
     if (used_sources == 0) return;
     const Blocks blocks(blocked_count);
-    for (Round r = round_of(delta_row(row), 0, 0); r.delta != nullptr;) {
+    for (Round r = round_of(row, 0, 0); r.n > 0 && r.row == row;) {
       if (!filled) fill(r, 0, r.n, s.panels[side]);
       const Element* panels = s.panels[side];
       Element* others = s.panels[1 - side];
-      const Round next = next_of(r, row, last_row);
+      const Round next = next_of(r, last_row);
       // the next round's panels are filled a few sources at a time, between the products of this one
       const int64_t calls = r.channels / C * blocks.count;
       int64_t copied = 0;
-      const int64_t each =
-          calls == 0 || next.delta == nullptr ? 0 : divide_up(next.n, larger(1, calls - 1));
+      const int64_t each = calls == 0 || next.n == 0 ? 0 : divide_up(next.n, larger(1, calls - 1));
       Upcoming upcoming = each > 0 ? fetch(next, 0, smaller(each, next.n)) : kNothing;
       for (int64_t d = 0; d < r.channels; d += C) {
         for (int64_t block = 0; block < blocks.count; ++block) {
@@ -274,7 +276,6 @@ struct PatchedRows {
       for (; each > 0 && copied < next.n; ++copied) fill(next, copied, copied + 1, others);
       filled = each > 0;
       if (filled) side = 1 - side;
-      if (next.delta != r.delta) break;
       r = next;
     }
   }

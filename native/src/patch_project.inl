@@ -136,7 +136,9 @@ void project(const PatchProjectCall<Element>& a, int threads, char* shared, char
       const int64_t at = p * layout.panels + panel;
       const int64_t column = columns[p] * a.W + panel * C;
       const int64_t stop = (columns[p] + 1) * a.W;
-      pack_panel(a.weight, a.weight_d, f.D, column, stop, weights + at * layout.panel_size);
+      with_weights<Element>(a.weight, a.weight_type, [&](const auto* weight) {
+        pack_panel(weight, a.weight_d, f.D, column, stop, weights + at * layout.panel_size);
+      });
       pack_panel(a.bias, 0, 1, column, stop, bias + at * C);
     }
   });

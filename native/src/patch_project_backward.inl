@@ -39,18 +39,20 @@ int64_t project_backward_bytes(const PatchProjectBackwardCall<Element>& a, const
 }
 
 // panel[w][0:C] = weight[d:d+C][w] * scale[d:d+C] for w < W; channels from D on are zero.
-template <class Element>
-void pack_transposed(const PatchProjectBackwardCall<Element>& a, int64_t part, int64_t d,
-                     Element* panel) {
+template <class Element, class Stored>
+void pack_transposed(const PatchProjectBackwardCall<Element>& a, const Stored* weight, int64_t part,
+                     int64_t d, Element* panel) {
   constexpr int64_t C = kProductColumns<Element>;
   constexpr int64_t block = kCacheLine / static_cast<int64_t>(sizeof(Element));
   const int64_t columns = smaller(C, a.back.D - d);
   for (int64_t first = 0; first < a.W; first += block) {
     const int64_t end = smaller(a.W, first + block);
     for (int64_t c = 0; c < C; ++c) {
-      const Element* row = a.weight + (d + c) * a.weight_d + part * a.W;
+      const Stored* row = weight + (d + c) * a.weight_d + part * a.W;
       const Element scale = c >= columns ? 0 : a.scale == nullptr ? 1 : a.scale[d + c];
-      for (int64_t w = first; w < end; ++w) panel[w * C + c] = c < columns ? row[w] * scale : 0;
+      for (int64_t w = first; w < end; ++w) {
+        panel[w * C + c] = c < columns ? widened<Element>(row[w]) * scale : 0;
+      }
     }
   }
 }
@@ -105,7 +107,9 @@ void project_backward(const PatchProjectBackwardCall<Element>& a, const Chunks& 
   const int64_t padded = round_up(back.D, C);
   share_parts(threads, a.P, [&](int64_t part) {
     for (int64_t d = 0; d < padded; d += C) {
-      pack_transposed(a, part, d, weights + (part * padded + d) * a.W);
+      with_weights<Element>(a.weight, a.weight_type, [&](const auto* weight) {
+        pack_transposed(a, weight, part, d, weights + (part * padded + d) * a.W);
+      });
     }
   });
   share(threads, chunks.groups * chunks.per_group, [&](int member, Parts& parts) {

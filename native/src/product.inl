@@ -114,12 +114,12 @@ struct Blocks {
   AUTOCIRCUIT_INLINE int64_t size(int64_t block) const { return small + (block < extra ? 1 : 0); }
 };
 
-// Copies n elements and fills up to `padded` with zeros.
-template <class Element>
-AUTOCIRCUIT_INLINE void copy_padded(const Element* from, int64_t n, Element* to, int64_t padded) {
+// Copies n elements, widened where they are weights of 16 bits, and fills up to `padded` with zeros.
+template <class Element, class Stored>
+AUTOCIRCUIT_INLINE void copy_padded(const Stored* from, int64_t n, Element* to, int64_t padded) {
   int64_t d = 0;
-  for (; d + kLanes<Element> <= n; d += kLanes<Element>) store(to + d, load(from + d));
-  for (; d < n; ++d) to[d] = from[d];
+  for (; d + kLanes<Element> <= n; d += kLanes<Element>) store(to + d, load_as<Element>(from + d));
+  for (; d < n; ++d) to[d] = widened<Element>(from[d]);
   for (; d < padded; ++d) to[d] = 0;
 }
 
@@ -191,8 +191,8 @@ AUTOCIRCUIT_INLINE void project_rows(int64_t rows, int64_t n, const Element* x, 
 
 // Copies columns [column, column + C) of n rows of a matrix next to each other; columns from `end`
 // on are zero.
-template <class Element>
-AUTOCIRCUIT_INLINE void pack_panel(const Element* matrix, int64_t stride, int64_t n, int64_t column,
+template <class Element, class Stored>
+AUTOCIRCUIT_INLINE void pack_panel(const Stored* matrix, int64_t stride, int64_t n, int64_t column,
                                    int64_t end, Element* panel) {
   constexpr int64_t C = kProductColumns<Element>;
   for (int64_t j = 0; j < n; ++j) {

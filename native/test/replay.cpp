@@ -3,7 +3,7 @@
 // call, words separated by spaces:
 //
 //   stem, number of fields, the fields with the lists behind them (io.autocircuit.kernels.CallLayout)
-//   number of tensors, then for each: field, elements, field of the same tensor or its own, sparse
+//   number of tensors, then for each: field, elements, field of the same tensor or its own, sparse, type
 //
 // Every call runs with each instruction set, with one thread and with three, and with the argument
 // "beside" at the same time as another call with three; what they leave in memory must be the same
@@ -66,16 +66,17 @@ const std::map<std::string, Function> kernels = {
 struct Tensor {
   std::size_t field, elements, owner;
   bool sparse;
+  Int type;  // ElementType
+
+  std::size_t bytes() const {
+    return type == autocircuit::ELEMENT_FLOAT64 ? 8 : type == autocircuit::ELEMENT_FLOAT32 ? 4 : 2;
+  }
 };
 
 struct Call {
   std::string stem;
   std::vector<Int> words;
   std::vector<Tensor> tensors;
-
-  std::size_t bytes(const Tensor& t) const {
-    return t.elements * (words[0] == autocircuit::ELEMENT_FLOAT64 ? 8 : 4);
-  }
 };
 
 Call parse(const std::string& line) {
@@ -88,7 +89,7 @@ Call parse(const std::string& line) {
   for (Int& word : call.words) in >> word;
   in >> tensors;
   call.tensors.resize(tensors);
-  for (Tensor& t : call.tensors) in >> t.field >> t.elements >> t.owner >> t.sparse;
+  for (Tensor& t : call.tensors) in >> t.field >> t.elements >> t.owner >> t.sparse >> t.type;
   if (!in || kernels.count(call.stem) == 0) {
     std::cerr << "cannot read: " << line << "\n";
     std::exit(2);
@@ -105,8 +106,8 @@ struct Copy {
     std::mt19937 random(static_cast<unsigned>(call.tensors.size() + call.words.size()));
     for (const Tensor& t : call.tensors) {
       if (t.owner == t.field) {
-        memory[t.field].reset(new char[call.bytes(t)]);
-        fill(call, t, random);
+        memory[t.field].reset(new char[t.elements * t.bytes()]);
+        fill(t, random);
       }
       words[t.field] = reinterpret_cast<Int>(memory[t.owner].get());
     }
@@ -114,16 +115,19 @@ struct Copy {
   }
 
   // Numbers between -1 and 1; in sparse tensors, runs of zeros too.
-  void fill(const Call& call, const Tensor& t, std::mt19937& random) {
+  void fill(const Tensor& t, std::mt19937& random) {
     for (std::size_t i = 0; i < t.elements; ++i) {
       const double x = static_cast<double>(random() % 2001) / 1000 - 1;
       const double y = t.sparse && (i / 7 % 3 == 0 || random() % 2 == 0) ? 0 : x;
       const float f = static_cast<float>(y);
       char* to = memory[t.field].get();
-      if (call.words[0] == autocircuit::ELEMENT_FLOAT64) {
+      const uint16_t half = static_cast<uint16_t>(random() & 0xbfff);  // finite, of either type
+      if (t.type == autocircuit::ELEMENT_FLOAT64) {
         std::memcpy(to + 8 * i, &y, 8);
-      } else {
+      } else if (t.type == autocircuit::ELEMENT_FLOAT32) {
         std::memcpy(to + 4 * i, &f, 4);
+      } else {
+        std::memcpy(to + 2 * i, &half, 2);
       }
     }
   }
@@ -131,8 +135,8 @@ struct Copy {
 
 void check(const Call& call, int32_t set, const Copy& one, const Copy& more) {
   for (const Tensor& t : call.tensors) {
-    if (t.owner == t.field &&
-        std::memcmp(one.memory[t.field].get(), more.memory[t.field].get(), call.bytes(t)) != 0) {
+    if (t.owner == t.field && std::memcmp(one.memory[t.field].get(), more.memory[t.field].get(),
+                                          t.elements * t.bytes()) != 0) {
       std::cout << call.stem << " set=" << set << ": field " << t.field
                 << " has other bits with more threads\n";
       std::exit(1);

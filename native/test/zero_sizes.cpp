@@ -52,6 +52,33 @@ struct Array {
   Element* get() { return data.get(); }
 };
 
+// Weights as a call gets them; those of 16 bits replace the numbers of `wide`, which are of the call's
+// type.
+struct Stored {
+  Array<uint16_t> narrow;
+  const void* data;
+
+  template <class Element>
+  Stored(Array<Element>& wide, Int type) : narrow(type < ELEMENT_BFLOAT16 ? 0 : wide.size) {
+    for (int64_t i = 0; i < narrow.size; ++i) {
+      narrow[i] = static_cast<uint16_t>(std::rand() & 0xbfff);  // below 2
+      if (type == ELEMENT_BFLOAT16) {
+        const uint32_t bits = static_cast<uint32_t>(narrow[i]) << 16;
+        float upper;
+        std::memcpy(&upper, &bits, sizeof upper);
+        wide[i] = upper;
+      } else {
+        const int exponent = narrow[i] >> 10 & 31;
+        const int fraction = narrow[i] & 1023;
+        const double x =
+            exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
+        wide[i] = static_cast<Element>(narrow[i] >> 15 != 0 ? -x : x);
+      }
+    }
+    data = narrow.size > 0 ? static_cast<const void*>(narrow.get()) : wide.get();
+  }
+};
+
 // A call as kernels get it, with the lists behind it, in an array of its own.
 template <template <class> class Call>
 struct Passed {
@@ -85,7 +112,7 @@ void compare(const char* name, Array<Element>& expected, Array<Element>& actual)
 }
 
 struct Sizes {
-  int32_t set, type, normalization;
+  int32_t set, type, weights, normalization;
   int64_t B, T, K, S, D;
 
   int64_t rows() const { return B * T; }
@@ -93,6 +120,7 @@ struct Sizes {
 
 void describe(const char* kernel, const Sizes& n, const std::string& more) {
   what = std::string(kernel) + " set=" + std::to_string(n.set) + " type=" + std::to_string(n.type) +
+         " weights=" + std::to_string(n.weights) +
          " normalization=" + std::to_string(n.normalization) + " B=" + std::to_string(n.B) +
          " T=" + std::to_string(n.T) + " K=" + std::to_string(n.K) + " S=" + std::to_string(n.S) +
          " D=" + std::to_string(n.D) + more;
@@ -140,6 +168,7 @@ void project(const Sizes& n, int64_t W, bool carried) {
   Array<Element> scale = Array<Element>(n.D).random();
   Array<Element> shift = Array<Element>(n.D).random();
   Array<Element> weight = Array<Element>(n.D * P * W).random();
+  const Stored stored(weight, n.weights);
   Array<Element> bias = Array<Element>(P * W).random();
   Array<Element> out(n.rows() * P * W), expected(out);
   Array<Element> carry(carried ? n.rows() * n.D : 0), expected_carry(carry);
@@ -151,8 +180,8 @@ void project(const Sizes& n, int64_t W, bool carried) {
   PatchForwardCall<Element> patch = patched<Element>(n, resid, delta, mask, R, nullptr, nullptr);
   // clang-format off
   const PatchProjectCall<Element> call = {
-      patch, scale.get(), shift.get(), carried ? carry.get() : nullptr, P, W, weight.get(), P * W,
-      bias.get(), out.get(), n.T * P * W, P * W};
+      patch, scale.get(), shift.get(), carried ? carry.get() : nullptr, P, W, stored.data, n.weights,
+      P * W, bias.get(), out.get(), n.T * P * W, P * W};
   // clang-format on
   patch_project(n.set, 2, Passed<PatchProjectCall>(call, {inputs, columns}).get());
   Array<Element> y(n.K * n.rows() * n.D);
@@ -195,6 +224,7 @@ void backward(const Sizes& n, int64_t W, bool carried, int32_t per_prompt, int32
   const int64_t row_d = n.rows() * n.D;
   Array<Element> grad_out = Array<Element>(n.rows() * P * (projected ? W : 0)).random();
   Array<Element> weight = Array<Element>(n.D * P * (projected ? W : 0)).random();
+  const Stored stored(weight, n.weights);
   Array<Element> scale = Array<Element>(n.D).random();
   Array<Element> carry = Array<Element>(carried ? row_d : 0).random();
   Array<Element> grad = Array<Element>(n.K * row_d).random();
@@ -262,7 +292,7 @@ void backward(const Sizes& n, int64_t W, bool carried, int32_t per_prompt, int32
   if (projected) {
     // clang-format off
     const PatchProjectBackwardCall<Element> whole = {
-        call, grad_out.get(), P, W, weight.get(), P * W, scale.get(),
+        call, grad_out.get(), P, W, stored.data, n.weights, P * W, scale.get(),
         carried ? carry.get() : nullptr, n.T * n.D, n.D};
     // clang-format on
     patch_project_backward(n.set, 2, Passed<PatchProjectBackwardCall>(whole, {inputs}).get());
@@ -281,6 +311,7 @@ void heads(const Sizes& n, int64_t N, int64_t W, bool ablated) {
   describe("head_outputs", n, " N=" + std::to_string(N) + " W=" + std::to_string(W));
   Array<Element> z = Array<Element>(n.rows() * N * W).random();
   Array<Element> weight = Array<Element>(H * W * n.D).random();
+  const Stored stored(weight, n.weights);
   Array<Element> ablation = Array<Element>(ablated ? H * n.rows() * n.D : 0).random();
   Array<Element> delta(H * n.rows() * n.D), expected(delta);
   Array<Element> stream = Array<Element>(n.rows() * n.D).random();
@@ -289,8 +320,8 @@ void heads(const Sizes& n, int64_t N, int64_t W, bool ablated) {
   for (int64_t i = 0; i < N; ++i) numbers.push_back(i + 1);
   // clang-format off
   const HeadOutputsCall<Element> call = {
-      n.type, n.B, n.T, N, W, n.D, z.get(), n.T * N * W, N * W, weight.get(),
-      ablated ? ablation.get() : nullptr, n.rows() * n.D, n.T * n.D, n.D, delta.get(),
+      n.type, n.B, n.T, N, W, n.D, z.get(), n.T * N * W, N * W, stored.data,
+      n.weights, ablated ? ablation.get() : nullptr, n.rows() * n.D, n.T * n.D, n.D, delta.get(),
       n.rows() * n.D, n.T * n.D, n.D, stream.get()};
   // clang-format on
   head_outputs(n.set, 2, Passed<HeadOutputsCall>(call, {numbers}).get());
@@ -380,11 +411,12 @@ void matrix(const Sizes& n, int64_t M, int64_t N, int64_t K, int32_t transposed,
                " transposed=" + std::to_string(transposed) + " kind=" + std::to_string(kind));
   Array<Element> x = Array<Element>(M * K).random();
   Array<Element> w = Array<Element>(K * N).random();
+  const Stored stored(w, n.weights);
   Array<Element> start = Array<Element>(kind == 0 ? 0 : kind == 1 ? N : M * N).random();
   Array<Element> out(M * N), expected(out);
   // clang-format off
   MatrixProductCall<Element> call = {
-      n.type, M, N, K, x.get(), K, w.get(), transposed != 0 ? K : N, transposed,
+      n.type, M, N, K, x.get(), K, stored.data, n.weights, transposed != 0 ? K : N, transposed,
       kind == 0 ? nullptr : start.get(), kind == 2 ? N : 0, out.get(), N};
   // clang-format on
   matrix_product(n.set, 2, Passed<MatrixProductCall>(call).get());
@@ -429,7 +461,9 @@ void matrices(const Sizes& n) {
       for (int64_t K : {0, 1, 2, 17, 386}) {
         if (M * N * K > 2000000) continue;  // slow without optimisation
         for (int32_t transposed = 0; transposed <= 1; ++transposed) {
-          for (int kind = 0; kind <= 2; ++kind) matrix<Element>(n, M, N, K, transposed, kind);
+          for (int kind = 0; kind <= 2; ++kind) {
+            if (kind == 1 || n.weights == n.type) matrix<Element>(n, M, N, K, transposed, kind);
+          }
         }
       }
     }
@@ -438,24 +472,26 @@ void matrices(const Sizes& n) {
 
 template <class Element>
 void all(Sizes n) {
-  activations<Element>(n);
+  const bool narrow = n.weights != n.type;  // then only what has weights, without normalisation
+  const int32_t normalizations = narrow ? 0 : 2;
+  if (!narrow) activations<Element>(n);
   matrices<Element>(n);
   for (n.B = 0; n.B <= 2; ++n.B) {
     for (n.T = 0; n.T <= 2; ++n.T) {
       for (n.D = 0; n.D <= 5; n.D += n.D == 0 ? 1 : 4) {
         for (n.S = 0; n.S <= 3; n.S += n.S == 0 ? 1 : 2) {
           for (n.K = 0; n.K <= 2; ++n.K) {
-            for (n.normalization = 0; n.normalization <= 2; ++n.normalization) {
-              forward<Element>(n);
+            for (n.normalization = 0; n.normalization <= normalizations; ++n.normalization) {
+              if (!narrow) forward<Element>(n);
               for (int carried = 0; carried <= 1; ++carried) {
                 for (int64_t W = 0; W <= 3; W += 3) {
                   project<Element>(n, W, carried != 0);
-                  for (int32_t per = 0; per <= 3; ++per) {
+                  for (int32_t per = 0; per <= (narrow ? 0 : 3); ++per) {
                     backward<Element>(n, W, carried != 0, per & 1, per >> 1);
                   }
                 }
               }
-              for (int32_t per = 0; per <= 3; ++per) {
+              for (int32_t per = 0; per <= 3 && !narrow; ++per) {
                 backward<Element>(n, -1, false, per & 1, per >> 1);
               }
             }
@@ -468,7 +504,7 @@ void all(Sizes n) {
           }
         }
       }
-      for (int64_t H = 0; H <= 2; ++H) {
+      for (int64_t H = 0; H <= 2 && !narrow; ++H) {
         for (int64_t W = 0; W <= 3; W += 3) {
           for (int kind = 0; kind <= 3; ++kind) {
             attend<Element>(n, H, W, (kind & 1) != 0, (kind & 2) != 0);
@@ -484,8 +520,12 @@ void all(Sizes n) {
 int main() {
   for (int32_t set = 0; set <= INSTRUCTION_SET_AVX512; ++set) {
     if (!instruction_set_available(set)) continue;
-    all<float>({set, ELEMENT_FLOAT32, 0, 0, 0, 0, 0, 0});
-    all<double>({set, ELEMENT_FLOAT64, 0, 0, 0, 0, 0, 0});
+    for (int32_t weights : {ELEMENT_FLOAT32, ELEMENT_BFLOAT16, ELEMENT_FLOAT16}) {
+      all<float>({set, ELEMENT_FLOAT32, weights, 0, 0, 0, 0, 0, 0});
+    }
+    for (int32_t weights : {ELEMENT_FLOAT64, ELEMENT_BFLOAT16, ELEMENT_FLOAT16}) {
+      all<double>({set, ELEMENT_FLOAT64, weights, 0, 0, 0, 0, 0, 0});
+    }
   }
   std::printf("ok %lld\n", static_cast<long long>(calls));
   return 0;

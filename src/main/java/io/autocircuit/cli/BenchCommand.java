@@ -12,6 +12,7 @@ import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.Transformer;
+import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.tensor.NativeThreads;
@@ -24,6 +25,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -70,6 +72,15 @@ final class BenchCommand implements Callable<Integer> {
       paramLabel = "N",
       description = "Timed repetitions (default: ${DEFAULT-VALUE}).")
   private int repeats;
+
+  @Option(
+      names = "--weights",
+      paramLabel = "TYPE",
+      defaultValue = "float32",
+      description =
+          "How the model's matrices are stored: float32, bfloat16 or float16 (default:"
+              + " ${DEFAULT-VALUE}).")
+  private WeightType weights;
 
   @CommandLine.Mixin private DeviceOption device;
 
@@ -134,7 +145,7 @@ final class BenchCommand implements Callable<Integer> {
     boolean ownLength = spec.commandLine().getParseResult().hasMatchedOption("--seq");
     List<GrowthCell> places =
         grid.places(shape, own ? (Integer) batch : null, ownLength ? (Integer) length : null);
-    try (NativeThreads used = NativeThreads.use(count);
+    try (NativeThreads used = KernelsProvider.threads(count);
         KernelsProvider.Choice kernels = KernelsProvider.choose(on.device())) {
       Map<String, Object> settings = new LinkedHashMap<>();
       settings.put("machine", machine());
@@ -142,19 +153,23 @@ final class BenchCommand implements Callable<Integer> {
       settings.put("threads", count);
       settings.put("idle_threads", NativeTuning.idleThreadsSleep() ? "sleep" : "spin");
       settings.put("kernels", kernels.kernels().name());
+      settings.put("weights", weights.key());
       settings.put("seed", seed);
       GridRun run =
           new GridRun(
               spec.commandLine().getOut(),
               new GridRun.Setup(
-                  s -> RandomModels.of(RandomModels.shape(s), seed).to(on.device()),
-                  Float.BYTES,
+                  s ->
+                      RandomModels.of(RandomModels.shape(s), seed, ScalarType.Float, weights)
+                          .to(on.device()),
+                  weights == WeightType.FLOAT32 ? Float.BYTES : Short.BYTES,
                   kernels.kernels(),
                   repeats,
                   seed,
                   settings),
               json,
-              grid.seconds);
+              grid.seconds,
+              grid.figures());
       run.run(places);
       if (grid.plot != null) {
         run.plot(grid.plot);
@@ -178,8 +193,8 @@ final class BenchCommand implements Callable<Integer> {
     try (NativeThreads used = KernelsProvider.threads(count);
         Transformer transformer =
             (model == null
-                    ? RandomModels.of(RandomModels.shape(shape), seed)
-                    : ModelLoader.load(model))
+                    ? RandomModels.of(RandomModels.shape(shape), seed, ScalarType.Float, weights)
+                    : ModelLoader.load(model, null, ScalarType.Float, weights))
                 .to(on.device());
         KernelsProvider.Choice kernels = KernelsProvider.choose(on.device())) {
       if (verbose) {
@@ -197,6 +212,7 @@ final class BenchCommand implements Callable<Integer> {
       root.put("machine", machine());
       root.put("device", on.device().toString());
       root.put("shape", model == null ? shape : transformer.config().name());
+      root.put("weights", weights.key());
       root.put("batch", prompts.clean().batchSize());
       root.put("seq", prompts.clean().length());
       root.put("threads", count);

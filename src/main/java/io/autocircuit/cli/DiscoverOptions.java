@@ -4,6 +4,7 @@ import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.experiment.Precision;
 import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.PatchType;
 import java.nio.file.Path;
 import java.util.List;
@@ -164,6 +165,16 @@ final class DiscoverOptions {
         defaultValue = "float32",
         description = "Numbers are float32 or float64 (default: ${DEFAULT-VALUE}).")
     Precision precision;
+
+    @Option(
+        names = "--weights",
+        paramLabel = "TYPE",
+        defaultValue = "float32",
+        description =
+            "How the model's matrices are stored: float32, or rounded to bfloat16 or float16, which"
+                + " take half the memory; they are computed with in the precision (default:"
+                + " ${DEFAULT-VALUE}).")
+    WeightType weights;
 
     @Option(
         names = "--threads",

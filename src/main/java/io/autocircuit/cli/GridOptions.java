@@ -2,6 +2,8 @@ package io.autocircuit.cli;
 
 import io.autocircuit.benchmark.GrowthAxis;
 import io.autocircuit.benchmark.GrowthCell;
+import io.autocircuit.benchmark.GrowthFigure;
+import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.TransformerConfig;
 import java.nio.file.Path;
@@ -61,6 +63,14 @@ final class GridOptions {
   List<Integer> batches = List.of();
 
   @Option(
+      names = "--figures",
+      split = ",",
+      paramLabel = "NAME",
+      description =
+          "What the grid measures: plain, circuit_1pct, dense, eap, acdc_step. Default: all.")
+  private List<String> figures = List.of();
+
+  @Option(
       names = "--max-seconds",
       paramLabel = "N",
       description =
@@ -73,6 +83,18 @@ final class GridOptions {
 
   boolean wanted() {
     return !axes.isEmpty();
+  }
+
+  /** What is measured, in the order of measurement. */
+  List<String> figures() {
+    for (String name : figures) {
+      if (!GrowthFigure.NAMES.contains(name)) {
+        throw new UnknownNameException("figure of the grid", name, GrowthFigure.NAMES);
+      }
+    }
+    return figures.isEmpty()
+        ? GrowthFigure.NAMES
+        : GrowthFigure.NAMES.stream().filter(figures::contains).toList();
   }
 
   /** Where measurements shall be made, without figures. */

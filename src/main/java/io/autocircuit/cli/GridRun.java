@@ -34,6 +34,7 @@ final class GridRun {
   private final Setup setup;
   private final Path file;
   private final Double most;
+  private final List<String> names;
   private final long started = System.nanoTime();
 
   /** Seconds of a measurement for each operation of its run, by kind, in the last cell. */
@@ -59,12 +60,14 @@ final class GridRun {
   /**
    * @param file may be null, or there already
    * @param most seconds; null without a limit
+   * @param names of the figures that are wanted
    */
-  GridRun(PrintWriter out, Setup setup, Path file, Double most) {
+  GridRun(PrintWriter out, Setup setup, Path file, Double most, List<String> names) {
     this.out = out;
     this.setup = setup;
     this.file = file;
     this.most = most;
+    this.names = names;
     this.grid = new GrowthGrid(setup.settings(), List.of());
     if (file != null && Files.exists(file)) {
       GrowthGrid before = GrowthGrid.read(file);
@@ -107,7 +110,7 @@ final class GridRun {
           printHead(place);
         }
         GrowthCell cell = grid.known(place);
-        if (!GrowthFigure.NAMES.stream().allMatch(n -> measured(cell, n))) {
+        if (!names.stream().allMatch(n -> measured(cell, n))) {
           if (model != null && !model.config().name().equals(place.shape())) {
             model.close();
             model = null;
@@ -150,7 +153,7 @@ final class GridRun {
    */
   private void measure(GrowthCell cell, Transformer transformer, String no) {
     Map<String, GrowthFigure> figures = new LinkedHashMap<>(cell.figures());
-    for (String name : GrowthFigure.NAMES) {
+    for (String name : names) {
       if (!measured(cell, name)) {
         figures.put(name, GrowthFigure.leftOut(no == null ? "not begun" : no));
       }
@@ -164,7 +167,7 @@ final class GridRun {
               BenchPrompts.of(transformer.config(), cell.batch(), cell.length(), setup.seed()),
               setup.repeats(),
               setup.seed());
-      for (String name : GrowthFigure.NAMES) {
+      for (String name : names) {
         if (!measured(cell, name)) {
           String late = late(name, measurement);
           double before = elapsed();
@@ -223,7 +226,7 @@ final class GridRun {
 
   private void print(GrowthCell cell) {
     String at = cell.axis() == GrowthAxis.MODEL ? cell.shape() : String.valueOf((int) cell.at());
-    for (String name : GrowthFigure.NAMES) {
+    for (String name : names) {
       GrowthFigure f = cell.figures().get(name);
       if (f.measured()) {
         out.printf(
@@ -249,7 +252,7 @@ final class GridRun {
     out.printf(
         "%nexponents of %s  %24s  %24s%n", axis.unit(), "time (arithmetic)", "memory (arithmetic)");
     out.printf("%-16s %12s %14s %12s %14s%n", "", "all cells", "last two", "all cells", "last two");
-    for (String name : GrowthFigure.NAMES) {
+    for (String name : names) {
       GrowthExponent time = GrowthExponent.ofTime(grid.cells(axis), name);
       GrowthExponent memory = GrowthExponent.ofMemory(grid.cells(axis), name);
       out.printf(

@@ -9,6 +9,7 @@ import io.autocircuit.graph.Suggestions;
 import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.report.TableFormat;
 import io.autocircuit.tensor.NativeAhead;
@@ -143,6 +144,7 @@ public final class Main implements Runnable {
     register(line, MultiTokenAnswers.values(), Main::lower);
     register(line, PatchType.values(), PatchType::key);
     register(line, Precision.values(), Precision::key);
+    register(line, WeightType.values(), WeightType::key);
     register(line, OutputSlice.values(), OutputSlice::key);
     register(line, ExportCommand.Format.values(), ExportCommand.Format::key);
     register(line, TableFormat.values(), TableFormat::key);

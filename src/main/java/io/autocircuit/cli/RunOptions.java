@@ -10,6 +10,7 @@ import io.autocircuit.experiment.CatalogueTask;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Cells;
 import io.autocircuit.experiment.ModelSource;
+import io.autocircuit.experiment.NumberTypes;
 import io.autocircuit.experiment.OfficialSource;
 import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.PromptSplit;
@@ -196,7 +197,7 @@ record RunOptions(
         Optional.ofNullable(input.processing).map(WeightProcessing::parse);
     return RunSpec.of(model(), PromptSource.embedded(), scores())
         .withProcessing(processing)
-        .withPrecision(input.precision)
+        .withNumbers(new NumberTypes(input.precision, input.weights))
         .withPrompts(prompts())
         .withGraph(
             new RunSpec.Graph(

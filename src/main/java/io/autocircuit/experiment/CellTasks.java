@@ -10,6 +10,7 @@ import io.autocircuit.files.DataException;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightProcessing;
+import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.task.EmbeddedTask;
@@ -121,7 +122,10 @@ final class CellTasks {
     RunSpec base =
         RunSpec.of(model, prompts, new RunSpec.Algorithm(Cells.RANDOM, Settings.none()))
             .withProcessing(options.processing())
-            .withPrecision(options.choice("precision", Precision.class, Precision.FLOAT32))
+            .withNumbers(
+                new NumberTypes(
+                    options.choice("precision", Precision.class, Precision.FLOAT32),
+                    options.choice("weights", WeightType.class, WeightType.FLOAT32)))
             .withPrompts(
                 new RunPrompts(
                     prompts,

@@ -6,6 +6,7 @@ import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightProcessing;
+import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.PatchType;
 import java.util.Arrays;
 import java.util.List;
@@ -117,6 +118,10 @@ final class ExperimentFields {
               "precision",
               constants(Precision.values()),
               "the type of the model's numbers; without it float32"),
+          Setting.optional(
+              "weights",
+              constants(WeightType.values()),
+              "how the model's matrices are stored, as discover --weights; without it float32"),
           Setting.optional(
               "reverse_clean_corrupt",
               new SettingType.Flag(),

@@ -42,10 +42,12 @@ final class JsonFields {
    * @throws DataException if it is none, has another field, or lacks one
    */
   static JsonFields of(String source, JsonNode value, String... names) {
-    return new JsonFields(source, "", value).require(List.of(names));
+    return new JsonFields(source, "", value).require(List.of(names), List.of());
   }
 
-  private JsonFields require(List<String> names) {
+  private JsonFields require(List<String> names, List<String> optional) {
+    List<String> known = new ArrayList<>(names);
+    known.addAll(optional);
     if (!object.isObject()) {
       throw new DataException(
           "file="
@@ -60,14 +62,14 @@ final class JsonFields {
         .fieldNames()
         .forEachRemaining(
             name -> {
-              if (!names.contains(name)) {
+              if (!known.contains(name)) {
                 throw new DataException(
                     "file="
                         + source
                         + ": unknown field "
                         + DataException.quote(place + name)
                         + "; "
-                        + Suggestions.among(name, names));
+                        + Suggestions.among(name, known));
               }
             });
     for (String name : names) {
@@ -131,6 +133,11 @@ final class JsonFields {
     } catch (IllegalArgumentException e) {
       throw error("settings", "cannot be used: " + e.getMessage());
     }
+  }
+
+  /** Whether a field that need not be there is. */
+  boolean has(String name) {
+    return object.has(name);
   }
 
   boolean isNull(String name) {
@@ -217,11 +224,12 @@ final class JsonFields {
 
   /** An object in this one. */
   JsonFields object(String name, String... names) {
-    return inner(name).require(List.of(names));
+    return inner(name).require(List.of(names), List.of());
   }
 
-  /** An object that says by its kind which fields it has. */
-  JsonFields variant(String name, List<String> kinds, Function<String, List<String>> fields) {
+  /** An object that says by its kind which fields it has, beside those that need not be there. */
+  JsonFields variant(
+      String name, List<String> kinds, Function<String, List<String>> fields, String... optional) {
     JsonFields inner = inner(name);
     JsonNode kind = inner.object.path("kind");
     if (inner.object.isObject() && (!kind.isTextual() || !kinds.contains(kind.textValue()))) {
@@ -237,7 +245,7 @@ final class JsonFields {
     }
     List<String> names = new ArrayList<>(List.of("kind"));
     names.addAll(fields.apply(kind.asText()));
-    return inner.require(names);
+    return inner.require(names, List.of(optional));
   }
 
   private JsonFields inner(String name) {

@@ -12,7 +12,6 @@ import io.autocircuit.task.WantedModel;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Where a run's model comes from. */
 public sealed interface ModelSource {
@@ -23,12 +22,12 @@ public sealed interface ModelSource {
    * Loads it.
    *
    * @param processing weight processing; null for the layout's default
-   * @param type float32 or float64
+   * @param numbers the types of its numbers
    * @param seed of random weights
    * @return a model that the caller closes
    * @throws io.autocircuit.files.DataException if it cannot be loaded
    */
-  Transformer load(WeightProcessing processing, ScalarType type, long seed);
+  Transformer load(WeightProcessing processing, NumberTypes numbers, long seed);
 
   /**
    * The model as it is now.
@@ -92,8 +91,8 @@ public sealed interface ModelSource {
    */
   record Directory(Path path, Optional<Contents> contents) implements ModelSource {
     @Override
-    public Transformer load(WeightProcessing processing, ScalarType type, long seed) {
-      return ModelLoader.load(path, processing, type);
+    public Transformer load(WeightProcessing processing, NumberTypes numbers, long seed) {
+      return ModelLoader.load(path, processing, numbers.precision().type(), numbers.weights());
     }
 
     @Override
@@ -115,8 +114,9 @@ public sealed interface ModelSource {
    */
   record Embedded(String name, Optional<Contents> contents) implements ModelSource {
     @Override
-    public Transformer load(WeightProcessing processing, ScalarType type, long seed) {
-      return EmbeddedTask.model(processing, type);
+    public Transformer load(WeightProcessing processing, NumberTypes numbers, long seed) {
+      return EmbeddedTask.model(processing, numbers.precision().type())
+          .withWeights(numbers.weights());
     }
 
     @Override
@@ -132,8 +132,9 @@ public sealed interface ModelSource {
    */
   record Random(String shape) implements ModelSource {
     @Override
-    public Transformer load(WeightProcessing processing, ScalarType type, long seed) {
-      return RandomModels.of(RandomModels.shape(shape), seed, type);
+    public Transformer load(WeightProcessing processing, NumberTypes numbers, long seed) {
+      return RandomModels.of(
+          RandomModels.shape(shape), seed, numbers.precision().type(), numbers.weights());
     }
 
     @Override
@@ -149,8 +150,10 @@ public sealed interface ModelSource {
    */
   record OfTask(CatalogueTask task) implements ModelSource {
     @Override
-    public Transformer load(WeightProcessing processing, ScalarType type, long seed) {
-      return task.entry().model(task.settings(), processing, type, seed);
+    public Transformer load(WeightProcessing processing, NumberTypes numbers, long seed) {
+      return task.entry()
+          .model(task.settings(), processing, numbers.precision().type(), seed)
+          .withWeights(numbers.weights());
     }
 
     @Override

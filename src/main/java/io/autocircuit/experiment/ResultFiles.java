@@ -144,6 +144,7 @@ public final class ResultFiles {
     root.put("reverse_clean_corrupt", d.runs().reverseCleanCorrupt());
     root.put("ties", d.ties());
     root.put("precision", Precision.of(d.model().model().type()).key());
+    root.put("weights", d.model().model().weightType().key());
     root.put("kernels", d.model().kernels().name());
     root.put("device", d.model().model().placement().device().toString());
     root.put("version", RunSpec.libraryVersion());

@@ -260,7 +260,7 @@ public final class Run implements AutoCloseable {
 
   private static Task task(RunSpec spec, DeviceChoice on) {
     Transformer loaded =
-        spec.model().load(spec.processing().orElse(null), spec.precision().type(), spec.seed());
+        spec.model().load(spec.processing().orElse(null), spec.numbers(), spec.seed());
     Transformer model = loaded.to(on.device());
     try {
       RunPrompts prompts = spec.prompts();

@@ -55,7 +55,7 @@ public final class RunEstimate implements AutoCloseable {
             spec.prompts(),
             spec.graph(),
             spec.seed(),
-            spec.precision(),
+            spec.numbers(),
             spec.judging().sizes(),
             spec.judging().slice(),
             spec.official());

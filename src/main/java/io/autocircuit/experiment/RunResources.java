@@ -53,7 +53,7 @@ public final class RunResources implements AutoCloseable {
         known.version(),
         known.model(),
         spec.processing(),
-        spec.precision(),
+        spec.numbers(),
         prompts.withTokenizer(known.prompts().tokenizer()),
         spec.graph(),
         spec.scoring() instanceof RunSpec.Saved s
@@ -80,7 +80,7 @@ public final class RunResources implements AutoCloseable {
         List.of(
             spec.model(),
             spec.processing(),
-            spec.precision(),
+            spec.numbers(),
             spec.prompts().withSplit(PromptSplit.ALL).withBatchSize(RunPrompts.BATCH_SIZE),
             seeded(spec) ? spec.seed() : "any",
             on.device());

@@ -29,7 +29,7 @@ import java.util.Optional;
  * @param version the version of the library
  * @param model the model
  * @param processing weight processing; empty for the default of the model's layout
- * @param precision the type that the model computes in
+ * @param numbers the types of the model's numbers
  * @param prompts the prompts
  * @param graph how the model is seen as a graph
  * @param scoring what scores the edges
@@ -43,7 +43,7 @@ public record RunSpec(
     String version,
     ModelSource model,
     Optional<WeightProcessing> processing,
-    Precision precision,
+    NumberTypes numbers,
     RunPrompts prompts,
     Graph graph,
     Scoring scoring,
@@ -64,7 +64,7 @@ public record RunSpec(
    * @param version the version of the library
    * @param model the model
    * @param processing weight processing; empty for the default of the model's layout
-   * @param precision the type that the model computes in
+   * @param numbers the types of the model's numbers
    * @param prompts the prompts
    * @param graph how the model is seen as a graph
    * @param scoring what scores the edges
@@ -78,7 +78,7 @@ public record RunSpec(
     Objects.requireNonNull(version, "version");
     Objects.requireNonNull(model, "model");
     Objects.requireNonNull(processing, "processing");
-    Objects.requireNonNull(precision, "precision");
+    Objects.requireNonNull(numbers, "numbers");
     Objects.requireNonNull(prompts, "prompts");
     Objects.requireNonNull(graph, "graph");
     Objects.requireNonNull(scoring, "scoring");
@@ -158,7 +158,7 @@ public record RunSpec(
         libraryVersion(),
         model,
         Optional.empty(),
-        Precision.FLOAT32,
+        NumberTypes.USUAL,
         RunPrompts.of(prompts),
         Graph.USUAL,
         scoring,
@@ -267,7 +267,7 @@ public record RunSpec(
         libraryVersion(),
         model.pinned(),
         processing,
-        precision,
+        numbers,
         prompts.pinned(model.tokenizer()),
         graph,
         scores,
@@ -301,7 +301,7 @@ public record RunSpec(
         version,
         other,
         processing,
-        precision,
+        numbers,
         prompts,
         graph,
         scoring,
@@ -319,22 +319,21 @@ public record RunSpec(
    */
   public RunSpec withProcessing(Optional<WeightProcessing> steps) {
     return new RunSpec(
-        version, model, steps, precision, prompts, graph, scoring, judging, official, seed,
-        machine);
+        version, model, steps, numbers, prompts, graph, scoring, judging, official, seed, machine);
   }
 
   /**
-   * In another precision.
+   * With other numbers.
    *
-   * @param type of the model's numbers
+   * @param types of the model's numbers
    * @return the spec
    */
-  public RunSpec withPrecision(Precision type) {
+  public RunSpec withNumbers(NumberTypes types) {
     return new RunSpec(
         version,
         model,
         processing,
-        type,
+        types,
         prompts,
         graph,
         scoring,
@@ -355,7 +354,7 @@ public record RunSpec(
         version,
         model,
         processing,
-        precision,
+        numbers,
         other,
         graph,
         scoring,
@@ -376,7 +375,7 @@ public record RunSpec(
         version,
         model,
         processing,
-        precision,
+        numbers,
         prompts,
         other,
         scoring,
@@ -397,7 +396,7 @@ public record RunSpec(
         version,
         model,
         processing,
-        precision,
+        numbers,
         prompts,
         graph,
         other,
@@ -418,7 +417,7 @@ public record RunSpec(
         version,
         model,
         processing,
-        precision,
+        numbers,
         prompts,
         graph,
         scoring,
@@ -439,7 +438,7 @@ public record RunSpec(
         version,
         model,
         processing,
-        precision,
+        numbers,
         prompts,
         graph,
         scoring,
@@ -460,7 +459,7 @@ public record RunSpec(
         version,
         model,
         processing,
-        precision,
+        numbers,
         prompts,
         graph,
         scoring,
@@ -481,7 +480,7 @@ public record RunSpec(
         version,
         model,
         processing,
-        precision,
+        numbers,
         prompts,
         graph,
         scoring,

@@ -19,6 +19,7 @@ import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.model.WeightProcessing;
+import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.PatchType;
@@ -86,7 +87,10 @@ final class RunSpecJson {
     } else if (spec.model() instanceof ModelSource.OfTask t) {
       t.task().write(node.put("kind", "task"));
     }
-    node.put("precision", spec.precision().key());
+    node.put("precision", spec.numbers().precision().key());
+    if (spec.numbers().weights() != WeightType.FLOAT32) {
+      node.put("weights", spec.numbers().weights().key());
+    }
     node.set(
         "processing",
         spec.processing().map(p -> (JsonNode) texts(p.steps())).orElse(NODES.nullNode()));
@@ -242,13 +246,20 @@ final class RunSpecJson {
     root.whole("format", FORMAT);
     JsonFields model =
         root.variant(
-            "model", List.of("directory", "embedded", "random", "task"), RunSpecJson::modelFields);
+            "model",
+            List.of("directory", "embedded", "random", "task"),
+            RunSpecJson::modelFields,
+            "weights");
     JsonFields graph = root.object("graph", "separate_qkv", "token_positions");
     return new RunSpec(
         root.text("version"),
         reader.model(model),
         model.isNull("processing") ? Optional.empty() : Optional.of(reader.processing(model)),
-        model.constant("precision", Precision.values()),
+        new NumberTypes(
+            model.constant("precision", Precision.values()),
+            model.has("weights")
+                ? model.constant("weights", WeightType.values())
+                : WeightType.FLOAT32),
         reader.prompts(
             root.variant(
                 "prompts",

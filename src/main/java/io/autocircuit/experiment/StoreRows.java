@@ -5,6 +5,7 @@ import io.autocircuit.files.Fingerprint;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
+import io.autocircuit.model.WeightType;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
@@ -174,7 +175,10 @@ final class StoreRows {
     all.put("run.ties", String.valueOf(judging.ties()));
     all.put("run.slice", judging.slice().key());
     all.put("run.reverse_clean_corrupt", String.valueOf(judging.runs().reverseCleanCorrupt()));
-    all.put("run.precision", spec.precision().key());
+    all.put("run.precision", spec.numbers().precision().key());
+    if (spec.numbers().weights() != WeightType.FLOAT32) { // as in a spec's JSON
+      all.put("run.weights", spec.numbers().weights().key());
+    }
     all.put("run.processing", spec.processing().map(p -> String.join(", ", p.steps())).orElse(""));
     RunPrompts prompts = spec.prompts();
     all.put("run.batch_size", String.valueOf(prompts.batchSize()));

@@ -68,7 +68,7 @@ final class BatchedProducts {
       if (a.carry() != null) {
         carry(kernels, a);
       }
-      Tensor weight = a.weight();
+      Tensor weight = Products.widened(a.weight(), a.resid());
       Tensor bias = a.bias();
       // scale and shift go where there is less to write: into the weights, or into the inputs
       boolean intoWeights = y.numel() > weight.numel();
@@ -141,12 +141,13 @@ final class BatchedProducts {
       long b = a.z().size(0);
       long t = a.z().size(1);
       long d = a.weight().size(1);
+      Tensor all = Products.widened(a.weight(), a.z());
       Tensor z = a.z().reshape(b * t, a.z().size(2)); // a view wherever the rows are evenly spaced
       for (Run run : neighbours(a.heads())) {
         int head = a.heads()[run.from()];
         long count = run.count();
         Tensor rows = z.narrow(1, run.from() * w, count * w);
-        Tensor weight = a.weight().narrow(0, head * w, count * w);
+        Tensor weight = all.narrow(0, head * w, count * w);
         Tensor some = rows.unflatten(1, new long[] {count, w}).transpose(0, 1);
         Tensor by = weight.view(count, w, d);
         Tensor delta = a.delta().narrow(0, head, count);
@@ -186,7 +187,7 @@ final class BatchedProducts {
       Tensor gradOut =
           a.gradOut().view(rows, shape[2]).unflatten(1, new long[] {parts, w}).transpose(0, 1);
       Tensor g = torch.empty(new long[] {a.count(), rows, d}, a.gradOut().options(), null);
-      Tensor weight = a.weight();
+      Tensor weight = Products.widened(a.weight(), a.gradOut());
       boolean intoWeights = a.scale() != null && g.numel() > weight.numel();
       if (intoWeights) {
         weight = weight.mul(a.scale().unsqueeze(1));

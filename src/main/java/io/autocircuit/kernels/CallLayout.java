@@ -61,7 +61,7 @@ final class CallLayout {
           .tensor("affine_bias")
           .tensor("carry")
           .integers("P", "W")
-          .tensor("weight", "weight_d")
+          .tensor("weight", "weight_type", "weight_d")
           .tensor("bias")
           .tensor("out", "out_b", "out_t");
 
@@ -71,7 +71,7 @@ final class CallLayout {
           .part("back.", PATCH_BACKWARD)
           .tensor("grad_out")
           .integers("P", "W")
-          .tensor("weight", "weight_d")
+          .tensor("weight", "weight_type", "weight_d")
           .tensor("scale")
           .tensor("carry", "carry_b", "carry_t");
 
@@ -80,7 +80,7 @@ final class CallLayout {
       new CallLayout("HeadOutputsCall<void>")
           .integers("type", "B", "T", "N", "W", "D")
           .tensor("z", "z_b", "z_t")
-          .tensor("weight")
+          .tensor("weight", "weight_type")
           .tensor("ablation", "ablation_h", "ablation_b", "ablation_t")
           .tensor("delta", "delta_h", "delta_b", "delta_t")
           .tensor("stream");
@@ -106,7 +106,7 @@ final class CallLayout {
       new CallLayout("MatrixProductCall<void>")
           .integers("type", "M", "N", "K")
           .tensor("x", "x_m")
-          .tensor("w", "w_row")
+          .tensor("w", "w_type", "w_row")
           .integers("transposed")
           .tensor("start", "start_m")
           .tensor("out", "out_m");

@@ -153,9 +153,10 @@ final class Compositions {
   static void headOutputs(Kernels.HeadOutputs a) {
     try (TensorScope scope = new TensorScope()) {
       long w = a.width();
+      Tensor weight = Products.widened(a.weight(), a.z());
       for (int i = 0; i < a.heads().length; i++) {
         int h = a.heads()[i];
-        Tensor c = torch.matmul(a.z().narrow(2, i * w, w), a.weight().narrow(0, h * w, w));
+        Tensor c = torch.matmul(a.z().narrow(2, i * w, w), weight.narrow(0, h * w, w));
         if (a.ablation() == null) {
           a.delta().select(0, h).copy_(c);
         } else {

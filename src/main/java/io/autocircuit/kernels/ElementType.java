@@ -9,8 +9,10 @@ enum ElementType {
   FLOAT32(0, 4),
   /** IEEE binary64. */
   FLOAT64(1, 8),
-  /** The upper half of a binary32; of CUDA kernels only. */
-  BFLOAT16(2, 2);
+  /** The upper half of a binary32; of weights, and of CUDA kernels. */
+  BFLOAT16(2, 2),
+  /** IEEE binary16; of weights only. */
+  FLOAT16(3, 2);
 
   private final int code;
   private final int bytes;
@@ -40,6 +42,7 @@ enum ElementType {
     return switch (type) {
       case Double -> FLOAT64;
       case BFloat16 -> BFLOAT16;
+      case Half -> FLOAT16;
       default -> FLOAT32;
     };
   }

@@ -8,6 +8,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * The checked arguments of {@code head_outputs}.
  *
  * @param width columns of a head
+ * @param weightType how {@code weight} is stored
  * @param heads which heads
  */
 record HeadOutputsArguments(
@@ -19,6 +20,7 @@ record HeadOutputsArguments(
     int[] heads,
     TensorView z,
     TensorView weight,
+    ElementType weightType,
     TensorView ablation,
     TensorView delta,
     TensorView stream) {
@@ -29,7 +31,7 @@ record HeadOutputsArguments(
     TensorView z = TensorView.of("z", args.z(), type, 3, Device.CPU).positive();
     long b = z.shape()[0];
     long t = z.shape()[1];
-    TensorView weight = TensorView.of("weight", args.weight(), type, 2, Device.CPU).contiguous();
+    TensorView weight = TensorView.weights("weight", args.weight(), type).contiguous();
     long d = weight.shape()[1];
     long w = args.width();
     if (w < 1 || weight.shape()[0] % w != 0) {
@@ -55,7 +57,18 @@ record HeadOutputsArguments(
           TensorView.of("stream", args.stream(), type, 3, Device.CPU).contiguous().shaped(b, t, d);
     }
     return new HeadOutputsArguments(
-        ElementType.of(type), b, t, w, d, args.heads(), z, weight, ablation, delta, stream);
+        ElementType.of(type),
+        b,
+        t,
+        w,
+        d,
+        args.heads(),
+        z,
+        weight,
+        ElementType.of(args.weight()),
+        ablation,
+        delta,
+        stream);
   }
 
   /** The call. */
@@ -65,6 +78,7 @@ record HeadOutputsArguments(
         .integers(type.code(), prompts, positions, heads.length, width, channels)
         .tensor(z, 2)
         .tensor(weight, 0)
+        .integers(weightType.code())
         .tensor(ablation, 3)
         .tensor(delta, 3)
         .tensor(stream, 0)

@@ -6,7 +6,8 @@ import org.bytedeco.pytorch.Tensor;
  * The patch operation and its gradient. Implementations give the same numbers up to rounding;
  * {@link ReferenceKernels} defines them. All tensors of one call have one dtype (float32 or
  * float64; {@link CudaKernels} take bfloat16 too) and live on one device; their last axis is
- * contiguous.
+ * contiguous. Weights may also be bfloat16 or float16, of which the same numbers in the call's
+ * dtype are computed with.
  */
 public interface Kernels {
 

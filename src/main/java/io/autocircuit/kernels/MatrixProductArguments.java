@@ -8,6 +8,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 /**
  * The checked arguments of {@code matrix_product}.
  *
+ * @param weightType how {@code w} is stored
  * @param transposed whether {@code w} lies in memory as {@code [N,K]}
  */
 record MatrixProductArguments(
@@ -17,6 +18,7 @@ record MatrixProductArguments(
     long k,
     TensorView x,
     TensorView w,
+    ElementType weightType,
     boolean transposed,
     TensorView start,
     TensorView out) {
@@ -25,7 +27,7 @@ record MatrixProductArguments(
   static MatrixProductArguments of(Tensor out, Tensor start, Tensor x, Tensor w) {
     ScalarType type = TensorView.type("x", x, false);
     TensorView rows = TensorView.of("x", x, type, 2, Device.CPU);
-    TensorView weights = TensorView.anyStrides("w", w, type, 2, Device.CPU);
+    TensorView weights = TensorView.weights("w", w, type);
     long m = rows.shape()[0];
     long k = rows.shape()[1];
     long n = weights.shape()[1];
@@ -47,7 +49,7 @@ record MatrixProductArguments(
       }
     }
     return new MatrixProductArguments(
-        ElementType.of(type), m, n, k, rows, weights, transposed, from, to);
+        ElementType.of(type), m, n, k, rows, weights, ElementType.of(w), transposed, from, to);
   }
 
   /** Whether there is nothing to write. */
@@ -62,7 +64,7 @@ record MatrixProductArguments(
         .integers(type.code(), m, n, k)
         .tensor(x, 1)
         .address(w.address())
-        .integers(w.stride(transposed ? 1 : 0))
+        .integers(weightType.code(), w.stride(transposed ? 1 : 0))
         .flag(transposed)
         .tensor(start, 1)
         .tensor(out, 1)

@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * @param patch what is projected; it writes nothing
  * @param width columns of a part
+ * @param weightType how {@code weight} is stored
  * @param inputs the input of each part
  * @param columns the place of each part, in units of {@code width} columns
  */
@@ -21,6 +22,7 @@ record PatchProjectArguments(
     int[] inputs,
     int[] columns,
     TensorView weight,
+    ElementType weightType,
     TensorView bias,
     TensorView out) {
 
@@ -52,7 +54,7 @@ record PatchProjectArguments(
       long rows = carry.present() ? k + 1 : k;
       mask = TensorView.mask(args.mask(), type, b, t, rows, s, Device.CPU);
     }
-    TensorView weight = TensorView.of("weight", args.weight(), type, 2, Device.CPU);
+    TensorView weight = TensorView.weights("weight", args.weight(), type).rows();
     long columns = weight.shape()[1];
     weight.shaped(d, columns);
     TensorView bias =
@@ -81,6 +83,7 @@ record PatchProjectArguments(
         args.inputs(),
         args.columns(),
         weight,
+        ElementType.of(args.weight()),
         bias,
         out);
   }
@@ -106,7 +109,8 @@ record PatchProjectArguments(
         .tensor(shift, 0)
         .tensor(carry, 0)
         .integers(inputs.length, width)
-        .tensor(weight, 1)
+        .address(weight.address())
+        .integers(weightType.code(), weight.stride(0))
         .tensor(bias, 0)
         .tensor(out, 2)
         .words(inputs, columns);

@@ -10,6 +10,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * @param back what follows the projections' gradients; it has no gradient of its own
  * @param width columns of a part
+ * @param weightType how {@code weight} is stored
  * @param inputs the input of each part
  */
 record PatchProjectBackwardArguments(
@@ -18,6 +19,7 @@ record PatchProjectBackwardArguments(
     long width,
     int[] inputs,
     TensorView weight,
+    ElementType weightType,
     TensorView scale,
     TensorView carry) {
 
@@ -27,7 +29,7 @@ record PatchProjectBackwardArguments(
     ScalarType type = TensorView.type("gradOut", args.gradOut(), false);
     TensorView grad =
         TensorView.of("gradOut", args.gradOut(), type, 3, Device.CPU).contiguous().positive();
-    TensorView weight = TensorView.of("weight", args.weight(), type, 2, Device.CPU).positive();
+    TensorView weight = TensorView.weights("weight", args.weight(), type).rows().positive();
     long parts = args.inputs().length;
     long k = args.count();
     if (k < 1 || args.width() < 1) {
@@ -66,6 +68,7 @@ record PatchProjectBackwardArguments(
         args.width(),
         args.inputs(),
         weight,
+        ElementType.of(args.weight()),
         TensorView.channels("scale", args.scale(), type, d),
         carry);
   }
@@ -75,7 +78,8 @@ record PatchProjectBackwardArguments(
     return back.write(CallLayout.PATCH_PROJECT_BACKWARD.writer())
         .tensor(gradOut, 0)
         .integers(inputs.length, width)
-        .tensor(weight, 1)
+        .address(weight.address())
+        .integers(weightType.code(), weight.stride(0))
         .tensor(scale, 0)
         .tensor(carry, 2)
         .words(inputs);

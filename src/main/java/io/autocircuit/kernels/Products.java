@@ -15,6 +15,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * threads nor on how many rows are computed together, both of which change OpenBLAS's, and it needs
  * no second thread pool beside libtorch's.
  *
+ * <p>Matrices may be of 16 bits (bfloat16, float16) where rows have more: the products are those of
+ * the same numbers in the rows' type. Our kernel widens them while it packs them, libtorch gets a
+ * widened copy.
+ *
  * <p>The instruction set is the one that {@link KernelsProvider#choose()} takes; as many threads
  * are used as libtorch uses at the time of the call. Safe to call from several threads.
  */
@@ -39,7 +43,7 @@ public final class Products {
    */
   public static Tensor addmm(Tensor start, Tensor x, Tensor w) {
     if (!ours(x)) {
-      return torch.addmm(start, x, w);
+      return torch.addmm(start, x, widened(w, x));
     }
     Tensor out = empty(x, w);
     run(out, start, x, w);
@@ -59,7 +63,7 @@ public final class Products {
     if (ours(x)) {
       run(out, start, x, w);
     } else {
-      torch.addmm_out(out, start, x, w);
+      torch.addmm_out(out, start, x, widened(w, x));
     }
   }
 
@@ -73,7 +77,7 @@ public final class Products {
    */
   public static Tensor mm(Tensor x, Tensor w) {
     if (!ours(x)) {
-      return torch.mm(x, w);
+      return torch.mm(x, widened(w, x));
     }
     Tensor out = empty(x, w);
     run(out, null, x, w);
@@ -92,8 +96,20 @@ public final class Products {
     if (ours(x)) {
       run(out, null, x, w);
     } else {
-      torch.mm_out(out, x, w);
+      torch.mm_out(out, x, widened(w, x));
     }
+  }
+
+  /**
+   * Weights as libtorch's operations need them.
+   *
+   * @param w of 16 bits, or of the type of {@code x}
+   * @param x what they are multiplied with
+   * @return {@code w} in the type of {@code x}: itself, or a copy in the current scope
+   */
+  public static Tensor widened(Tensor w, Tensor x) {
+    ScalarType type = x.scalar_type().intern();
+    return w.scalar_type().intern() == type ? w : w.to(type);
   }
 
   /** The number of the instruction set. */

@@ -23,13 +23,7 @@ record TensorView(String name, long address, long[] shape, long[] strides) {
 
   /** A tensor of this dtype, number of axes and device, whose last axis is contiguous. */
   static TensorView of(String name, Tensor tensor, ScalarType type, int axes, Device device) {
-    TensorView view = anyStrides(name, tensor, type, axes, device);
-    if (view.shape[axes - 1] > 1 && view.strides[axes - 1] != 1) {
-      throw invalid(
-          name + ".strides=" + Arrays.toString(view.strides),
-          "the last axis must be contiguous; call contiguous()");
-    }
-    return view;
+    return anyStrides(name, tensor, type, axes, device).rows();
   }
 
   /** A tensor of this dtype, number of axes and device. */
@@ -60,6 +54,28 @@ record TensorView(String name, long address, long[] shape, long[] strides) {
       strides[axis] = shape[axis] == 1 ? 0 : tensor.stride(axis);
     }
     return new TensorView(name, address(tensor), shape, strides);
+  }
+
+  /**
+   * Weights with two axes, on the CPU: of the call's dtype, or of 16 bits.
+   *
+   * @param type the call's dtype
+   */
+  static TensorView weights(String name, Tensor tensor, ScalarType type) {
+    defined(name, tensor);
+    ScalarType actual = tensor.scalar_type().intern();
+    boolean narrow = actual == ScalarType.BFloat16 || actual == ScalarType.Half;
+    return anyStrides(name, tensor, narrow ? actual : type, 2, Device.CPU);
+  }
+
+  /** This, if its last axis is contiguous. */
+  TensorView rows() {
+    if (shape[shape.length - 1] > 1 && strides[shape.length - 1] != 1) {
+      throw invalid(
+          name + ".strides=" + Arrays.toString(strides),
+          "the last axis must be contiguous; call contiguous()");
+    }
+    return this;
   }
 
   /** Where a tensor's first element lies; 0 where it has none. */

@@ -51,6 +51,24 @@ public final class ModelLoader {
    * @throws DataException if the directory does not hold a supported, complete, finite model
    */
   public static Transformer load(Path directory, WeightProcessing processing, ScalarType type) {
+    return load(directory, processing, type, WeightType.FLOAT32);
+  }
+
+  /**
+   * Reads a model, whose matrices may be stored in 16 bits: they are rounded part by part, so that
+   * no more than one part is in memory in more bits.
+   *
+   * @param directory the model directory
+   * @param processing the weight processing; null for the layout's default (all steps for Hugging
+   *     Face, none for HookedTransformer)
+   * @param type float32 or float64, the type it computes in
+   * @param stored how matrices are stored
+   * @return the model, on the processor; the caller closes it
+   * @throws DataException if the directory does not hold a supported, complete, finite model, or a
+   *     weight is too large for {@code stored}
+   */
+  public static Transformer load(
+      Path directory, WeightProcessing processing, ScalarType type, WeightType stored) {
     Path place = ModelDirectory.resolve(directory);
     Path configFile = place.resolve("config.json");
     ConfigReader reader =
@@ -83,7 +101,7 @@ public final class ModelLoader {
       TransformerConfig config = architecture.read(checkpoint);
       WeightSource weights = checkpoint.finished(architecture.key(), config);
       WeightProcessing steps = processing != null ? processing : architecture.processing();
-      return new Transformer(config, steps.apply(config, weights), type, reader.notices());
+      return new Transformer(config, steps.apply(config, weights), type, stored, reader.notices());
     }
   }
 

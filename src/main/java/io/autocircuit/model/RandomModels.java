@@ -6,7 +6,6 @@ import io.autocircuit.model.TransformerConfig.Activation;
 import io.autocircuit.model.TransformerConfig.Learned;
 import io.autocircuit.model.TransformerConfig.Positions;
 import io.autocircuit.model.TransformerConfig.Rotary;
-import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -165,8 +164,23 @@ public final class RandomModels {
    * @return a model that the caller closes
    */
   public static Transformer of(TransformerConfig config, long seed, ScalarType type) {
+    return of(config, seed, type, WeightType.FLOAT32);
+  }
+
+  /**
+   * As {@link #of(TransformerConfig, long, ScalarType)}; matrices may be stored in 16 bits: no more
+   * than one part of the model is in memory in more bits.
+   *
+   * @param config the shape
+   * @param seed any number
+   * @param type float32 or float64
+   * @param stored how matrices are stored
+   * @return a model that the caller closes
+   */
+  public static Transformer of(
+      TransformerConfig config, long seed, ScalarType type, WeightType stored) {
     try (TensorScope scope = new TensorScope()) {
-      return new Transformer(config, new Weights(config, seed), type, List.of());
+      return new Transformer(config, new Weights(config, seed), type, stored, List.of());
     }
   }
 

@@ -2,7 +2,6 @@ package io.autocircuit.model;
 
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.Stage;
-import io.autocircuit.kernels.Activations;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.LibtorchAttention;
 import io.autocircuit.kernels.Normalization;
@@ -52,7 +51,7 @@ public final class Transformer implements AutoCloseable {
    * @throws io.autocircuit.files.DataException if a tensor is missing or has another shape
    */
   public Transformer(TransformerConfig config, Map<String, Tensor> weights, ScalarType type) {
-    this(config, new TransformerWeights(config, checked(config, weights), type), List.of());
+    this(config, checked(config, weights), type, WeightType.FLOAT32, List.of());
   }
 
   private static WeightSource checked(TransformerConfig config, Map<String, Tensor> weights) {
@@ -65,8 +64,12 @@ public final class Transformer implements AutoCloseable {
    * is made of it. The tensors have the shapes that {@link WeightCheck} requires.
    */
   Transformer(
-      TransformerConfig config, WeightSource weights, ScalarType type, List<String> notices) {
-    this(config, new TransformerWeights(config, weights, type), notices);
+      TransformerConfig config,
+      WeightSource weights,
+      ScalarType type,
+      WeightType stored,
+      List<String> notices) {
+    this(config, new TransformerWeights(config, weights, type, stored), notices);
   }
 
   private Transformer(TransformerConfig config, TransformerWeights weights, List<String> notices) {
@@ -96,12 +99,40 @@ public final class Transformer implements AutoCloseable {
   }
 
   /**
-   * The type of its weights and of all that is computed.
+   * The type of all that is computed.
    *
    * @return float32 or float64
    */
   public ScalarType type() {
     return place.type();
+  }
+
+  /**
+   * How the matrices of its weights are stored.
+   *
+   * @return {@link WeightType#FLOAT32} where they have the type that is computed in
+   */
+  public WeightType weightType() {
+    return weights.stored();
+  }
+
+  /**
+   * Stores the weights in another type. Those of 16 bits can be had as float32 again: the rounded
+   * numbers.
+   *
+   * @param type of the matrices
+   * @return this model if it is so already; else the model with such weights, and this one is
+   *     closed
+   * @throws io.autocircuit.files.DataException if a weight is too large for {@code type}; this
+   *     model is closed then too
+   */
+  public Transformer withWeights(WeightType type) {
+    if (type == weights.stored()) {
+      return this;
+    }
+    try (this) {
+      return new Transformer(config, weights.copyAs(type), notices);
+    }
   }
 
   /**
@@ -206,34 +237,7 @@ public final class Transformer implements AutoCloseable {
    * @throws IllegalArgumentException if a token id or the length does not fit the model
    */
   public Tensor embed(TokenBatch tokens) {
-    if (tokens.length() > config.contextLength()) {
-      throw new IllegalArgumentException(
-          "prompt length="
-              + tokens.length()
-              + " exceeds the context length="
-              + config.contextLength());
-    }
-    long[] ids = new long[tokens.ids().length];
-    for (int i = 0; i < ids.length; i++) {
-      ids[i] = tokens.ids()[i];
-      if (ids[i] < 0 || ids[i] >= config.vocabulary()) {
-        throw new IllegalArgumentException(
-            "token id=" + ids[i] + " outside the vocabulary of size=" + config.vocabulary());
-      }
-    }
-    Tensor flat = PromptContext.rows(weights.embedding, place.indices(ids, ids.length));
-    Tensor x = flat.reshape(tokens.batchSize(), tokens.length(), config.dModel());
-    if (weights.positionEmbedding == null) {
-      return x;
-    }
-    if (!PromptContext.padded(tokens)) {
-      return x.add(weights.positionEmbedding.narrow(0, 0, tokens.length()));
-    }
-    Tensor p =
-        PromptContext.rows(
-            weights.positionEmbedding,
-            place.indices(PromptContext.positionIds(tokens), ids.length));
-    return x.add(p.reshape(tokens.batchSize(), tokens.length(), config.dModel()));
+    return new Embedding(config, weights).embed(tokens);
   }
 
   /**
@@ -324,7 +328,8 @@ public final class Transformer implements AutoCloseable {
    * A block's joint query, key and value matrix.
    *
    * @param stage of attention
-   * @return {@code [D, 3·H·dHead]}: queries of all heads, then keys, then values
+   * @return {@code [D, 3·H·dHead]}: queries of all heads, then keys, then values; of the {@link
+   *     #weightType}
    */
   public Tensor qkvWeight(Stage stage) {
     return attention(stage).wQkv();
@@ -345,7 +350,7 @@ public final class Transformer implements AutoCloseable {
    *
    * @param stage of attention
    * @param head 0 to H − 1
-   * @return {@code [dHead, D]}
+   * @return {@code [dHead, D]}, of the {@link #weightType}
    */
   public Tensor headOutput(Stage stage, int head) {
     return attention(stage).wO().narrow(0, (long) head * config.dHead(), config.dHead());
@@ -355,7 +360,7 @@ public final class Transformer implements AutoCloseable {
    * A block's output matrix for all heads.
    *
    * @param stage of attention
-   * @return {@code [H·dHead, D]}
+   * @return {@code [H·dHead, D]}, of the {@link #weightType}
    */
   public Tensor attentionOutput(Stage stage) {
     return attention(stage).wO();
@@ -373,7 +378,10 @@ public final class Transformer implements AutoCloseable {
     TransformerWeights.Mlp w = weights.blocks.get(stage.block()).mlp();
     Tensor hidden = Products.addmm(w.bIn(), x, w.wIn());
     Tensor gate = w.wGate() == null ? null : Products.addmm(w.bGate(), x, w.wGate());
-    Tensor active = gate == null ? activate(hidden) : activate(gate).mul_(hidden);
+    Tensor active =
+        gate == null
+            ? ActivationFunctions.apply(config.activation(), hidden)
+            : ActivationFunctions.apply(config.activation(), gate).mul_(hidden);
     Products.addmmOut(out, w.bOut(), active, w.wOut());
     return new MlpState(hidden, gate);
   }
@@ -390,30 +398,15 @@ public final class Transformer implements AutoCloseable {
     TransformerWeights.Mlp w = weights.blocks.get(stage.block()).mlp();
     Tensor ga = Products.mm(gradient, w.wOut().t());
     if (state.gate() == null) {
-      Products.mmOut(out, activateBackward(ga, state.hidden()), w.wIn().t());
+      Products.mmOut(
+          out, ActivationFunctions.backward(config.activation(), ga, state.hidden()), w.wIn().t());
     } else {
-      Products.mmOut(out, ga.mul(activate(state.gate())), w.wIn().t());
-      Tensor gg = activateBackward(ga.mul(state.hidden()), state.gate());
+      Products.mmOut(
+          out, ga.mul(ActivationFunctions.apply(config.activation(), state.gate())), w.wIn().t());
+      Tensor gg =
+          ActivationFunctions.backward(config.activation(), ga.mul(state.hidden()), state.gate());
       Products.addmmOut(out, out, gg, w.wGate().t());
     }
-  }
-
-  private Tensor activate(Tensor x) {
-    return switch (config.activation()) {
-      case GELU -> torch.gelu(x, "none");
-      case GELU_TANH -> Activations.GELU_TANH.apply(x);
-      case RELU -> x.clamp_min(new Scalar(0.0));
-      case SILU -> Activations.SILU.apply(x);
-    };
-  }
-
-  private Tensor activateBackward(Tensor gradient, Tensor x) {
-    return switch (config.activation()) {
-      case GELU -> torch.gelu_backward(gradient, x, "none");
-      case GELU_TANH -> Activations.GELU_TANH.backward(gradient, x);
-      case RELU -> gradient.mul(x.gt(new Scalar(0.0)));
-      case SILU -> Activations.SILU.backward(gradient, x);
-    };
   }
 
   /**

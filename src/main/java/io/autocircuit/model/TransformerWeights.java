@@ -1,5 +1,6 @@
 package io.autocircuit.model;
 
+import io.autocircuit.files.DataException;
 import io.autocircuit.model.TransformerConfig.Rotary;
 import io.autocircuit.model.WeightSource.Part;
 import io.autocircuit.tensor.Device;
@@ -17,11 +18,13 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * The tensors of a transformer, in the shapes in which its functions use them, and who frees them.
- * Grouped keys and values are repeated for every query head.
+ * Grouped keys and values are repeated for every query head. Matrices are of the type that they are
+ * stored in, vectors and tables of the one that is computed in.
  */
 final class TransformerWeights implements AutoCloseable {
   private final TransformerConfig config;
   private final Placement place;
+  private final WeightType stored;
   private final List<Tensor> owned = new ArrayList<>();
 
   /** {@code [vocabulary, D]}. */
@@ -83,23 +86,28 @@ final class TransformerWeights implements AutoCloseable {
    *
    * @param weights gives tensors of the shapes that {@link WeightCheck} requires
    * @param type float32 or float64
+   * @param stored of matrices
+   * @throws DataException if a weight is too large for {@code stored}
    */
-  TransformerWeights(TransformerConfig config, WeightSource weights, ScalarType type) {
+  TransformerWeights(
+      TransformerConfig config, WeightSource weights, ScalarType type, WeightType stored) {
     this.config = config;
     this.place = new Placement(type, Device.CPU);
+    this.stored = stored;
     try {
       // the largest tensors first, while little else is in memory
       try (TensorScope scope = new TensorScope()) {
         Map<String, Tensor> w = weights.tensors(Part.END);
         finalAffine = affine(w, "ln_final");
-        unembedding = own(w.get("unembed.W_U"));
+        unembedding = matrix("unembed.W_U", w.get("unembed.W_U"));
         unembeddingBias = own(orZero(w.get("unembed.b_U"), config.outputs()));
       }
       try (TensorScope scope = new TensorScope()) {
-        embedding = own(weights.tensors(Part.EMBEDDING).get("embed.W_E"));
+        embedding = matrix("embed.W_E", weights.tensors(Part.EMBEDDING).get("embed.W_E"));
       }
       try (TensorScope scope = new TensorScope()) {
-        positionEmbedding = own(weights.tensors(Part.POSITIONS).get("pos_embed.W_pos"));
+        positionEmbedding =
+            matrix("pos_embed.W_pos", weights.tensors(Part.POSITIONS).get("pos_embed.W_pos"));
       }
       List<Block> list = new ArrayList<>();
       for (int b = 0; b < config.blocks(); b++) {
@@ -136,9 +144,9 @@ final class TransformerWeights implements AutoCloseable {
       long width = (long) config.heads() * config.dHead();
       return new Attention(
           affine(w, p + "ln1"),
-          own(wQkv),
+          matrix(p + "attn.W_Q, W_K, W_V", wQkv),
           own(bQkv),
-          own(w.get(p + "attn.W_O").reshape(width, config.dModel())),
+          matrix(p + "attn.W_O", w.get(p + "attn.W_O").reshape(width, config.dModel())),
           own(orZero(w.get(p + "attn.b_O"), config.dModel())));
     }
   }
@@ -150,11 +158,11 @@ final class TransformerWeights implements AutoCloseable {
       boolean none = config.attentionOnly();
       return new Mlp(
           affine(w, p + "ln2"),
-          own(w.get(p + "mlp.W_in")),
+          matrix(p + "mlp.W_in", w.get(p + "mlp.W_in")),
           none ? null : own(orZero(w.get(p + "mlp.b_in"), config.dMlp())),
-          own(w.get(p + "mlp.W_gate")),
+          matrix(p + "mlp.W_gate", w.get(p + "mlp.W_gate")),
           config.gatedMlp() ? own(orZero(w.get(p + "mlp.b_gate"), config.dMlp())) : null,
-          own(w.get(p + "mlp.W_out")),
+          matrix(p + "mlp.W_out", w.get(p + "mlp.W_out")),
           none ? null : own(orZero(w.get(p + "mlp.b_out"), config.dModel())));
     }
   }
@@ -181,19 +189,20 @@ final class TransformerWeights implements AutoCloseable {
     };
   }
 
-  /** A copy of weights on another device. */
-  private TransformerWeights(TransformerWeights from, Device device) {
+  /** A copy of weights on another device, or stored otherwise. */
+  private TransformerWeights(TransformerWeights from, Device device, WeightType type) {
     config = from.config;
     place = new Placement(from.place.type(), device);
+    stored = type;
     try (TensorScope scope = new TensorScope()) {
-      embedding = copy(from.embedding);
-      positionEmbedding = copy(from.positionEmbedding);
+      embedding = copy("embed.W_E", from.embedding);
+      positionEmbedding = copy("pos_embed.W_pos", from.positionEmbedding);
       cosines = copy(from.cosines);
       sines = copy(from.sines);
       blocks =
           from.blocks.stream().map(b -> new Block(copy(b.attention()), copy(b.mlp()))).toList();
       finalAffine = copy(from.finalAffine);
-      unembedding = copy(from.unembedding);
+      unembedding = copy("unembed.W_U", from.unembedding);
       unembeddingBias = copy(from.unembeddingBias);
     } catch (RuntimeException e) {
       close();
@@ -203,22 +212,31 @@ final class TransformerWeights implements AutoCloseable {
 
   /** The same weights on a device; these are kept. */
   TransformerWeights copyTo(Device device) {
-    return new TransformerWeights(this, device);
+    return new TransformerWeights(this, device, stored);
+  }
+
+  /** The same weights, stored otherwise; these are kept. */
+  TransformerWeights copyAs(WeightType type) {
+    return new TransformerWeights(this, place.device(), type);
   }
 
   private Attention copy(Attention a) {
     return new Attention(
-        copy(a.affine()), copy(a.wQkv()), copy(a.bQkv()), copy(a.wO()), copy(a.bO()));
+        copy(a.affine()),
+        copy("attention's W_Q, W_K, W_V", a.wQkv()),
+        copy(a.bQkv()),
+        copy("attention's W_O", a.wO()),
+        copy(a.bO()));
   }
 
   private Mlp copy(Mlp m) {
     return new Mlp(
         copy(m.affine()),
-        copy(m.wIn()),
+        copy("an MLP's W_in", m.wIn()),
         copy(m.bIn()),
-        copy(m.wGate()),
+        copy("an MLP's W_gate", m.wGate()),
         copy(m.bGate()),
-        copy(m.wOut()),
+        copy("an MLP's W_out", m.wOut()),
         copy(m.bOut()));
   }
 
@@ -230,20 +248,49 @@ final class TransformerWeights implements AutoCloseable {
     return t == null ? null : own(Tensors.copy(t, place.device()));
   }
 
+  private Tensor copy(String name, Tensor t) {
+    if (t == null) {
+      return null;
+    }
+    ScalarType type = stored.stored(place.type());
+    return type == t.scalar_type().intern() ? copy(t) : matrix(name, t);
+  }
+
   private Tensor own(Tensor t) {
+    return own(t, place.type());
+  }
+
+  private Tensor own(Tensor t, ScalarType type) {
     if (t == null) {
       return null;
     }
     Tensor mine;
-    if (t.scalar_type() == place.type()) {
+    if (t.scalar_type().intern() == type) {
       mine = t.contiguous();
     } else {
       // one copy does both: the type, and elements that lie row by row
-      mine = place.empty(t.shape());
+      mine = place.of(type).empty(t.shape());
       mine.copy_(t);
     }
     mine.retainReference();
     owned.add(mine);
+    return mine;
+  }
+
+  /** A matrix in the type that they are stored in, rounded to nearest even. */
+  private Tensor matrix(String name, Tensor t) {
+    Tensor mine = own(t, stored.stored(place.type()));
+    if (stored == WeightType.FLOAT16 && mine != null && !mine.is_meta() && mine.numel() > 0) {
+      try (TensorScope scope = new TensorScope()) {
+        float largest = mine.abs().max().item_float();
+        if (!Float.isFinite(largest)) {
+          throw new DataException(
+              "weights=float16: a number of "
+                  + name
+                  + " is beyond 65504; store them in bfloat16 or float32");
+        }
+      }
+    }
     return mine;
   }
 
@@ -277,6 +324,11 @@ final class TransformerWeights implements AutoCloseable {
   /** Where they are. */
   Placement place() {
     return place;
+  }
+
+  /** How matrices are stored. */
+  WeightType stored() {
+    return stored;
   }
 
   /** Bytes of native memory that they take. */

@@ -81,7 +81,8 @@ final class RunSettings {
     put(
         "processing",
         spec.processing().map(RunSettings::steps).orElse("default of the model's layout"));
-    put("precision", spec.precision().key());
+    put("precision", spec.numbers().precision().key());
+    put("weights", spec.numbers().weights().key());
   }
 
   private void contents(ModelSource.Contents contents) {

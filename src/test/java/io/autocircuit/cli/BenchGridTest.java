@@ -83,6 +83,10 @@ class BenchGridTest {
     Ran again = grid("--json", file);
     assertEquals(0, again.code(), again.err());
     assertEquals(full, JsonFiles.read(file));
+    Path some = folder.resolve("some.json");
+    assertEquals(0, grid("--json", some, "--figures", "eap").code());
+    assertEquals(1, JsonFiles.read(some).at("/cells/0/figures").size());
+    assertEquals(4, JsonFiles.read(some).path("cells").size());
     Ran other = grid("--json", file, "--seed", "2");
     assertEquals(1, other.code());
     assertTrue(other.err().contains("seed=1"), other.err());
@@ -96,6 +100,11 @@ class BenchGridTest {
     Ran length = Ran.command("bench", "--grid", "length", "--shape", "tiny", "--lengths", "4,25");
     assertEquals(2, length.code());
     assertTrue(length.err().contains("context length=24"), length.err());
+    Ran figure =
+        Ran.command(
+            "bench", "--grid", "length", "--lengths", "4", "--shape", "tiny", "--figures", "eep");
+    assertEquals(2, figure.code());
+    assertTrue(figure.err().contains("\"eap\""), figure.err());
     Ran model = Ran.command("bench", "--grid", "length", "--model", folder);
     assertEquals(2, model.code());
     assertFalse(model.err().isEmpty());

@@ -15,6 +15,7 @@ import io.autocircuit.data.BosPolicy;
 import io.autocircuit.experiment.Precision;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.WeightType;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchType;
@@ -429,6 +430,19 @@ class DiscoverCommandTest {
         1e-4);
   }
 
+  @Test
+  void weightsOf16BitsComeClose() throws IOException {
+    Results full = Results.discover(folder.resolve("w32"), "--edges", "0,9,all");
+    Results half =
+        Results.discover(folder.resolve("w16"), "--edges", "0,9,all", "--weights", "float16");
+    assertAgree(full, half, 4e-3);
+    assertEquals("float32", full.measurements().get("weights").asText());
+    assertEquals("float16", half.measurements().get("weights").asText());
+    Ran wrong = Ran.command("discover", "--weights", "bfloat61");
+    assertEquals(2, wrong.code());
+    assertTrue(wrong.err().contains("bfloat16"), wrong::err);
+  }
+
   private static void assertAgree(Results a, Results b, double tolerance) {
     Map<String, Double> scores = b.scores();
     a.scores()
@@ -582,6 +596,7 @@ class DiscoverCommandTest {
     }
     Stream.of(PatchType.values()).map(PatchType::key).forEach(values::add);
     Stream.of(Precision.values()).map(Precision::key).forEach(values::add);
+    Stream.of(WeightType.values()).map(WeightType::key).forEach(values::add);
     Stream.of(OutputSlice.values()).map(OutputSlice::key).forEach(values::add);
     for (String value : values) {
       assertTrue(text.contains(value), value);

@@ -92,7 +92,15 @@ class RepeatedRunTest {
   static Stream<Arguments> everyAlgorithm() {
     Map<String, List<Object>> settings =
         Map.of(
-            "eap", List.of("--mask-value", "0.25", "--score-ablation", "zero", "--sum"),
+            "eap",
+                List.of(
+                    "--mask-value",
+                    "0.25",
+                    "--score-ablation",
+                    "zero",
+                    "--sum",
+                    "--weights",
+                    "bfloat16"),
             "ig", List.of("--samples", "2", "--grad-function", "logprob"),
             "exact", List.of("--answer-function", "avg_val", "--precision", "float64"),
             "acdc", List.of("--tau", "0.01,0.1", "--target", "mse"),

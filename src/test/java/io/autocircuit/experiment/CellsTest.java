@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.files.DataException;
 import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchType;
 import java.nio.file.Path;
@@ -211,6 +212,7 @@ class CellsTest {
             "slice: not_first",
             "batch_size: 7",
             "precision: float64",
+            "weights: float16",
             "processing: [fold_ln]",
             "ties: true",
             "random_baseline: false");
@@ -220,7 +222,7 @@ class CellsTest {
     assertEquals(new PromptSplit(5, 4, true), all.prompts().split());
     assertTrue(all.prompts().padded());
     assertEquals(7, all.prompts().batchSize());
-    assertEquals(Precision.FLOAT64, all.precision());
+    assertEquals(new NumberTypes(Precision.FLOAT64, WeightType.FLOAT16), all.numbers());
     assertEquals(List.of("fold_ln"), all.processing().orElseThrow().steps());
     assertTrue(all.judging().ties());
     assertEquals(OutputSlice.NOT_FIRST_SEQ, cells.get(1).spec().get().judging().slice());

@@ -59,6 +59,7 @@ class RunSpecFilesTest {
     ObjectNode in = objects.get(r.nextInt(objects.size()));
     List<String> names = new ArrayList<>();
     in.fieldNames().forEachRemaining(names::add);
+    names.remove("weights"); // need not be there
     String gone = names.get(r.nextInt(names.size()));
     in.remove(gone);
     String message = refused(root.toString());
@@ -155,6 +156,8 @@ class RunSpecFilesTest {
         "/scoring/settings/mask_value|\"x\"|mask_value",
         "/model/kind|\"dirctory\"|did you mean \"directory\"",
         "/model/precision|\"float16\"|did you mean \"float32\"",
+        "/model/weights|\"bfloat61\"|did you mean \"bfloat16\"",
+        "/model/weights|null|is no text",
         "/model/weights_sha256|\"abc\"|is no SHA-256; give 64 hexadecimal digits",
         "/model/config_sha256|null|only one of weights and config",
         "/prompts/batch_size|0|whole number from 1",

@@ -10,10 +10,12 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.Columns;
 import io.autocircuit.data.MultiTokenAnswers;
+import io.autocircuit.files.DataException;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightProcessing;
+import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.PatchType;
@@ -129,7 +131,7 @@ class RunSpecTest {
             : Optional.of(
                 new WeightProcessing(
                     r.nextBoolean(), r.nextBoolean(), r.nextBoolean(), r.nextBoolean())),
-        one(r, List.of(Precision.values())),
+        new NumberTypes(one(r, List.of(Precision.values())), one(r, List.of(WeightType.values()))),
         new RunPrompts(
             prompts,
             r.nextBoolean() ? Optional.of("none") : hash(r),
@@ -215,7 +217,7 @@ class RunSpecTest {
             Path.of("/models/gpt2"),
             Optional.of(new ModelSource.Contents("a".repeat(64), "b".repeat(64)))),
         Optional.of(WeightProcessing.DEFAULT),
-        Precision.FLOAT32,
+        NumberTypes.USUAL,
         new RunPrompts(
             new PromptSource.File(new StoredFile(Path.of("/p/ioi.json"), Optional.of(zeros))),
             Optional.of("c".repeat(64)),
@@ -235,6 +237,22 @@ class RunSpecTest {
         Optional.empty(),
         7,
         Optional.of(new RunSpec.Machine("cpu", "cpu-avx2", 2, 1000)));
+  }
+
+  @Test
+  void weightsOf16BitsAreSaidAndOthersAreNot() {
+    RunSpec full = fixed();
+    RunSpec half = full.withNumbers(new NumberTypes(Precision.FLOAT32, WeightType.BFLOAT16));
+    assertFalse(full.json().contains("\"weights\""));
+    assertTrue(half.json().contains("\"weights\":\"bfloat16\""), half::json);
+    assertNotEquals(full.hash(), half.hash());
+    assertEquals(half, RunSpec.parse(half.json(), "test"));
+    String said = half.json().replace("\"bfloat16\"", "\"float32\"");
+    assertEquals(full.hash(), RunSpec.parse(said, "test").hash());
+    String wrong = half.json().replace("\"weights\"", "\"wieghts\"");
+    String message =
+        assertThrows(DataException.class, () -> RunSpec.parse(wrong, "test")).getMessage();
+    assertTrue(message.contains("did you mean \"weights\""), message);
   }
 
   /**

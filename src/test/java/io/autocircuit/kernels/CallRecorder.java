@@ -79,9 +79,18 @@ final class CallRecorder implements Kernels {
     for (int i = 0; i < fields.size(); i++) {
       if (fields.get(i).kind() == CallLayout.Kind.ADDRESS && call[i] != 0) {
         Integer owner = owners.putIfAbsent(call[i], i);
+        boolean typed = i + 1 < fields.size() && fields.get(i + 1).name().endsWith("_type");
         int sparse = fields.get(i).name().endsWith("mask") ? 1 : 0;
         tensors.add(
-            i + " " + extents.get(call[i]) + " " + (owner == null ? i : owner) + " " + sparse);
+            i
+                + " "
+                + extents.get(call[i])
+                + " "
+                + (owner == null ? i : owner)
+                + " "
+                + sparse
+                + " "
+                + (typed ? call[i + 1] : call[0]));
         call[i] = 0;
       }
     }

@@ -180,6 +180,9 @@ class NativeSanitizersTest {
           if (c.k() <= 2) {
             recorder.headOutputs(HeadOutputsTest.call(c).args());
           }
+          if (c.index() % 5 < 2) {
+            NarrowWeightsTest.record(recorder, c);
+          }
         }
       }
       if (type == ScalarType.Float) {

@@ -59,13 +59,17 @@ class ProductsTest {
           Operands o = Operands.of(type, size, form);
           Tensor out = Tensors.empty(type, size[0], size[1]);
           recorder.matrixProduct(MatrixProductArguments.of(out, o.start, o.x, o.w));
+          // weights of 16 bits in turn
+          ScalarType narrow = form / 2 % 2 == 0 ? ScalarType.BFloat16 : ScalarType.Half;
+          Tensor w = o.w.to(narrow);
+          recorder.matrixProduct(MatrixProductArguments.of(out, o.start, o.x, w));
         }
       }
     }
   }
 
   /** What is multiplied: rows that lie apart, in memory that the call must leave alone. */
-  private record Operands(Tensor start, Tensor x, Tensor w) {
+  record Operands(Tensor start, Tensor x, Tensor w) {
     static Operands of(ScalarType type, int[] size, int form) {
       long m = size[0];
       long n = size[1];

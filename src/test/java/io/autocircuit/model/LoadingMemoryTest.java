@@ -85,10 +85,12 @@ class LoadingMemoryTest {
   @Test
   void theMostThatLoadingTakes() throws IOException, InterruptedException {
     Path model = gpt2().write(directory.resolve("model"));
-    for (ScalarType type : List.of(ScalarType.Float, ScalarType.Double)) {
+    for (String kind : List.of("Float FLOAT32", "Double FLOAT32", "Float BFLOAT16")) {
+      String type = kind.split(" ")[0];
+      String stored = kind.split(" ")[1];
       String line =
           Forked.run(
-                  directory.resolve(type + ".txt"),
+                  directory.resolve(type + stored + ".txt"),
                   List.of(
                       "-Xmx1g",
                       "-Xmn8m",
@@ -98,7 +100,8 @@ class LoadingMemoryTest {
                   Map.of("OMP_NUM_THREADS", "1"),
                   Child.class,
                   model.toString(),
-                  type.name())
+                  type,
+                  stored)
               .stream()
               .filter(l -> l.startsWith("LOADED "))
               .findFirst()
@@ -107,12 +110,16 @@ class LoadingMemoryTest {
       long finished = Long.parseLong(words[1]);
       long peak = Long.parseLong(words[2]);
       System.out.printf(
-          "LoadingMemoryTest: %s, finished %d MB, peak %d MB%n", type, finished >> 20, peak >> 20);
+          "LoadingMemoryTest: %s, finished %d MB, peak %d MB%n", kind, finished >> 20, peak >> 20);
       long largest = 4L * VOCABULARY * D;
       assertTrue(
           peak <= finished + 2 * largest + ELSE,
           "peak=" + peak + " of a model of " + finished + ", largest tensor=" + largest);
       assertTrue(peak >= finished, "nothing was measured: " + peak);
+      long all = 4L * (VOCABULARY * 2L + 64) * D + BLOCKS * 48L * D * D;
+      double share = (double) finished / all;
+      double expected = type.equals("Double") ? 2 : stored.equals("FLOAT32") ? 1 : 0.5;
+      assertTrue(Math.abs(share - expected) < 0.02, kind + ": " + share);
     }
   }
 
@@ -126,7 +133,11 @@ class LoadingMemoryTest {
       long before = Forked.field("VmRSS");
       Forked.resetPeak();
       try (Transformer t =
-          ModelLoader.load(Path.of(words[0]), null, ScalarType.valueOf(words[1]))) {
+          ModelLoader.load(
+              Path.of(words[0]),
+              null,
+              ScalarType.valueOf(words[1]),
+              WeightType.valueOf(words[2]))) {
         System.out.println("LOADED " + t.bytes() + " " + (Forked.field("VmHWM") - before));
       }
     }

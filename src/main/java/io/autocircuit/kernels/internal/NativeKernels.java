@@ -4,7 +4,6 @@ import io.autocircuit.tensor.NativeCache;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.annotation.Cast;
 import org.bytedeco.javacpp.annotation.Platform;
-import org.bytedeco.pytorch.global.torch;
 
 /**
  * JavaCPP binding of the hand-written CPU kernels in {@code native/}. Every function is documented
@@ -30,8 +29,6 @@ import org.bytedeco.pytorch.global.torch;
 public final class NativeKernels {
   static {
     NativeCache.prepare();
-    // libtorch first: it brings the one OpenMP runtime (libgomp) of the process.
-    Loader.load(torch.class);
     Loader.load(NativeKernels.class);
   }
 

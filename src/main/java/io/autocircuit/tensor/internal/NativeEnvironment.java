@@ -5,8 +5,8 @@ import org.bytedeco.javacpp.annotation.Platform;
 
 /**
  * The process's environment, as native libraries read it when they are loaded. A library of its
- * own: it must be loaded before libtorch, whose OpenMP runtime the kernels need. It lies unpacked
- * before this class is used; {@link io.autocircuit.tensor.NativeTuning} sees to that.
+ * own: it must be loaded before libtorch, which reads the environment then. It lies unpacked before
+ * this class is used; {@link io.autocircuit.tensor.NativeTuning} sees to that.
  */
 @Platform(
     include = {"<cstdlib>", "native_environment.h"},
