@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -28,9 +29,10 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
   /**
    * What came out of one kernel at sizes of one kind.
    *
-   * @param kernel {@code patch_forward} or {@code patch_backward}
+   * @param kernel {@code patch_forward}, {@code patch_backward}, {@code attention} or {@code
+   *     attn_backward}
    * @param type the dtype, as libtorch writes it
-   * @param channels which channels, as {@code smallest-largest}
+   * @param channels which channels (of a head in attention's), as {@code smallest-largest}
    * @param cases how many cases
    * @param worst the largest error of an element over its tolerance: 1 or less is right
    * @param worstCase the case and tensor of {@code worst}
@@ -48,7 +50,7 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
   }
 
   /** The largest error over tolerance so far. */
-  private static final class Worst {
+  static final class Worst {
     private double value;
     private String where = "";
     private int cases;
@@ -58,6 +60,16 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
         value = error;
         where = case1;
       }
+    }
+
+    /** One more case: all elements of a tensor. */
+    void compare(Tolerance tolerance, Tensor reference, Tensor actual, String where) {
+      cases++;
+      add(tolerance.worst(Tensors.doubles(reference), Tensors.doubles(actual)), where);
+    }
+
+    Line line(String kernel, ScalarType type, String channels) {
+      return new Line(kernel, type.toString(), channels, cases, value, where);
     }
   }
 
@@ -86,10 +98,14 @@ public record KernelCheck(Kernels kernels, Device device, long seed) {
         String range = group.get(0).d() + "-" + group.get(group.size() - 1).d();
         worst.forEach(
             (kernel, w) -> {
-              Line line = new Line(kernel, type.toString(), range, w.cases, w.value, w.where);
+              Line line = w.line(kernel, type, range);
               lines.add(line);
               done.accept(line);
             });
+      }
+      for (Line line : new AttentionCheck(kernels, device, type, seed).run()) {
+        lines.add(line);
+        done.accept(line);
       }
     }
     return lines;

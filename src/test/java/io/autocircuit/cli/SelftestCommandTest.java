@@ -29,7 +29,7 @@ class SelftestCommandTest {
     JsonNode root = JsonFiles.read(json);
     assertTrue(root.get("passed").asBoolean());
     assertEquals("cpu", root.get("device").asText());
-    assertEquals(12, root.get("checks").size());
+    assertEquals(16, root.get("checks").size());
     for (JsonNode check : root.get("checks")) {
       assertTrue(check.get("error_over_tolerance").asDouble() <= 1, check::toString);
     }

@@ -53,22 +53,63 @@ class KernelCheckTest {
 
   private static void findsForward(java.util.function.Consumer<Kernels.PatchForward> spoil) {
     for (KernelCheck.Line line : run(new Spoilt(spoil, a -> {}))) {
-      assertEquals(line.kernel().equals("patch_backward"), line.right(), line::toString);
+      assertEquals(!line.kernel().equals("patch_forward"), line.right(), line::toString);
     }
   }
 
   private static void findsBackward(java.util.function.Consumer<Kernels.PatchBackward> spoil) {
     for (KernelCheck.Line line : run(new Spoilt(a -> {}, spoil))) {
-      assertEquals(line.kernel().equals("patch_forward"), line.right(), line::toString);
+      assertEquals(!line.kernel().equals("patch_backward"), line.right(), line::toString);
     }
   }
 
   @Test
   void rightKernelsAreRight() {
     List<KernelCheck.Line> lines = run(new Spoilt(a -> {}, a -> {}));
-    assertEquals(6, lines.size());
+    assertEquals(8, lines.size());
     assertTrue(lines.stream().allMatch(KernelCheck.Line::right), lines::toString);
     assertTrue(lines.stream().allMatch(l -> l.worst() > 0 && l.worst() < 0.9), lines::toString);
+  }
+
+  /** Attention with an error in one element of what it or its gradient writes. */
+  private record SpoiltAttention(double forward, double backward) implements Kernels {
+    @Override
+    public String name() {
+      return "spoilt attention";
+    }
+
+    @Override
+    public void patchForward(PatchForward args) {
+      Spoilt.RIGHT.patchForward(args);
+    }
+
+    @Override
+    public void patchBackward(PatchBackward args) {
+      Spoilt.RIGHT.patchBackward(args);
+    }
+
+    @Override
+    public void attention(Attention args) {
+      LibtorchAttention.forward(args);
+      args.z().view(-1).narrow(0, 0, 1).add_(new Scalar(forward));
+    }
+
+    @Override
+    public void attentionBackward(AttentionBackward args) {
+      LibtorchAttention.backward(args);
+      args.gradQkv().view(-1).narrow(0, 1, 1).add_(new Scalar(backward));
+    }
+  }
+
+  @Test
+  void aSmallErrorOfAttentionIsFound() {
+    List<KernelCheck.Line> lines =
+        new AttentionCheck(new SpoiltAttention(1e-3, 0), Device.CPU, ScalarType.Float, 5).run();
+    assertEquals(List.of(false, true), lines.stream().map(KernelCheck.Line::right).toList());
+    lines = new AttentionCheck(new SpoiltAttention(0, 1e-3), Device.CPU, ScalarType.Float, 5).run();
+    assertEquals(List.of(true, false), lines.stream().map(KernelCheck.Line::right).toList());
+    lines = new AttentionCheck(new SpoiltAttention(0, 0), Device.CPU, ScalarType.Float, 5).run();
+    assertEquals(List.of(true, true), lines.stream().map(KernelCheck.Line::right).toList());
   }
 
   /** Which it compares with where there is no native library. */
