@@ -183,7 +183,7 @@ public final class Start {
   }
 
   private static byte[] bytes(String text) {
-    return text.getBytes(); // as the system names files
+    return text.getBytes(Charset.defaultCharset()); // as the system names files
   }
 
   private static boolean is(byte[] word, String text) {

@@ -68,7 +68,10 @@ final class AttentionPlan {
     int matrices = backward ? 7 : 4; // of queries, keys, values or mixed values
     int products = backward ? 5 : 2;
     return new Plan(
-        launches, scratch, (long) call.type().bytes() * matrices * rows * w, 2L * products * rows * t * w);
+        launches,
+        scratch,
+        (long) call.type().bytes() * matrices * rows * w,
+        2L * products * rows * t * w);
   }
 
   /** The shared memory of attention.cu: so many tiles of rows, and so many of scores. */

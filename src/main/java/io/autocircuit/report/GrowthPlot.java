@@ -10,7 +10,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.function.ToDoubleFunction;
 
 /**
  * The picture of a grid: time and memory over what grows, on logarithmic axes. Beside each measured
@@ -69,22 +68,23 @@ public final class GrowthPlot {
   private final GrowthGrid grid;
   private final StringBuilder out = new StringBuilder();
 
-  /** A measured quantity. */
+  /** A measured quantity, in its unit, and the arithmetic beside it. */
   private enum Kind {
-    TIME("ms", f -> f.seconds() * 1e3, GrowthFigure::operations),
-    MEMORY("MB", f -> f.peakBytes() / 1e6, GrowthFigure::neededBytes);
+    TIME("ms"),
+    MEMORY("MB");
 
     private final String unit;
-    private final ToDoubleFunction<GrowthFigure> measured;
-    private final ToDoubleFunction<GrowthFigure> arithmetic;
 
-    Kind(
-        String unit,
-        ToDoubleFunction<GrowthFigure> measured,
-        ToDoubleFunction<GrowthFigure> arithmetic) {
+    Kind(String unit) {
       this.unit = unit;
-      this.measured = measured;
-      this.arithmetic = arithmetic;
+    }
+
+    double measured(GrowthFigure f) {
+      return this == TIME ? f.seconds() * 1e3 : f.peakBytes() / 1e6;
+    }
+
+    double arithmetic(GrowthFigure f) {
+      return this == TIME ? f.operations() : f.neededBytes();
     }
 
     GrowthExponent exponent(List<GrowthCell> cells, String name) {
@@ -142,9 +142,8 @@ public final class GrowthPlot {
     put("<rect class=\"paper\" width=\"100%%\" height=\"100%%\"/>%n");
     legend();
     for (int i = 0; i < axes.size(); i++) {
-      for (Kind kind : Kind.values()) {
-        panel(axes.get(i), kind, LEFT + PANEL_X * i, TOP + PANEL_Y * kind.ordinal());
-      }
+      panel(axes.get(i), Kind.TIME, LEFT + PANEL_X * i, TOP);
+      panel(axes.get(i), Kind.MEMORY, LEFT + PANEL_X * i, TOP + PANEL_Y);
     }
     return out.append("</svg>\n").toString();
   }
@@ -175,13 +174,8 @@ public final class GrowthPlot {
       List<Point> points = new ArrayList<>();
       for (GrowthCell cell : cells) {
         GrowthFigure f = cell.figures().get(name);
-        if (f != null
-            && f.measured()
-            && kind.measured.applyAsDouble(f) > 0
-            && kind.arithmetic.applyAsDouble(f) > 0) {
-          points.add(
-              new Point(
-                  cell.at(), kind.measured.applyAsDouble(f), kind.arithmetic.applyAsDouble(f)));
+        if (f != null && f.measured() && kind.measured(f) > 0 && kind.arithmetic(f) > 0) {
+          points.add(new Point(cell.at(), kind.measured(f), kind.arithmetic(f)));
         }
       }
       points.sort(Comparator.comparingDouble(Point::x));
