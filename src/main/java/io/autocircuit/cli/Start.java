@@ -5,7 +5,9 @@ import java.io.File;
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.Charset;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 
@@ -183,11 +185,11 @@ public final class Start {
   }
 
   private static byte[] bytes(String text) {
-    return text.getBytes(); // as the system names files
+    return text.getBytes(Charset.defaultCharset()); // as the system names files
   }
 
   private static boolean is(byte[] word, String text) {
-    return java.util.Arrays.equals(word, bytes(text));
+    return Arrays.equals(word, bytes(text));
   }
 
   private static boolean begins(byte[] word, String ascii) {
