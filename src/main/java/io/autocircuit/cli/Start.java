@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.Charset;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 
@@ -188,7 +189,7 @@ public final class Start {
   }
 
   private static boolean is(byte[] word, String text) {
-    return java.util.Arrays.equals(word, bytes(text));
+    return Arrays.equals(word, bytes(text));
   }
 
   private static boolean begins(byte[] word, String ascii) {
