@@ -142,14 +142,20 @@ void project(const PatchProjectCall<Element>& a, int threads, char* shared, char
       pack_panel(a.bias, 0, 1, column, stop, bias + at * C);
     }
   });
-  share(threads, divide_up(rows, kTileRows), [&](int member, Parts& parts) {
+  const int64_t tiles = divide_up(rows, kTileRows);
+  const int64_t count = smaller(tiles, threads * kPartsPerThread);
+  share(threads, count, [&](int member, Parts& parts) {
     Scratch mine = {scratch + member * bytes, 0};
     PatchedRows<Element> patched(f, f.K + (a.carry == nullptr ? 0 : 1), mine);
     const ProjectScratch<Element> pieces(a, patched.s, mine);
     for (int64_t d = 0; d < patched.s.padded; ++d) pieces.zeros[d] = 0;
-    for (int64_t tile; parts.take(&tile);) {
-      const int64_t stop = smaller(rows, (tile + 1) * kTileRows);
-      project_tile(a, patched, pieces, weights, bias, tile * kTileRows, stop, stop == rows);
+    for (int64_t part; parts.take(&part);) {
+      const int64_t end = smaller(rows, tiles * (part + 1) / count * kTileRows);
+      for (int64_t row = tiles * part / count * kTileRows; row < end; row += kTileRows) {
+        const int64_t stop = smaller(end, row + kTileRows);
+        // the row after a part's last is not this thread's next: nothing is prepared for it
+        project_tile(a, patched, pieces, weights, bias, row, stop, stop == end);
+      }
     }
   });
 }
