@@ -6,7 +6,6 @@ import io.autocircuit.model.TransformerConfig.Activation;
 import io.autocircuit.model.TransformerConfig.Learned;
 import io.autocircuit.model.TransformerConfig.Positions;
 import io.autocircuit.model.TransformerConfig.Rotary;
-import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.LinkedHashMap;
 import java.util.List;
