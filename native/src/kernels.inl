@@ -7,6 +7,7 @@
 #include <immintrin.h>
 #endif
 
+#include "cache_sizes.h"
 #include "implementation.h"
 #include "team.h"
 

@@ -7,7 +7,6 @@
 
 constexpr int64_t kMatrixPartsPerThread = 4;
 constexpr int64_t kMatrixDepth = 384;                // channels at a time
-constexpr int64_t kMatrixRows = 24 * kProductRows;   // rows at a time
 constexpr int64_t kMatrixPanels = 64;                // panels at a time, if there are more rows
 constexpr int64_t kPackedPanels = 4;                 // panels that are packed together
 constexpr int64_t kUnpackedRows = 2 * kProductRows;  // up to so many rows panels are not packed
@@ -17,8 +16,16 @@ template <class Element>
 constexpr int64_t kPanelLines =
     divide_up(kProductColumns<Element>* static_cast<int64_t>(sizeof(Element)), kCacheLine);
 
+// Rows at a time: packed, they take some 0.42 of the second-level cache.
+template <class Element>
+int64_t matrix_rows(int64_t depth) {
+  const int64_t row = larger(1, depth) * static_cast<int64_t>(sizeof(Element));
+  return larger(1, second_level_bytes() * 27 / 64 / row / kProductRows) * kProductRows;
+}
+
 template <class Element>
 struct MatrixScratch {
+  int64_t rows;        // at a time
   int64_t panel_size;  // with a cache line more, so that panels do not fall on the same sets
   int64_t panel_count;
   Element* x;          // blocks of rows, each [depth][rows of the block]
@@ -31,8 +38,9 @@ struct MatrixScratch {
     constexpr int64_t C = kProductColumns<Element>;
     const int64_t depth = smaller(a.K, kMatrixDepth);
     panel_size = depth * C + kCacheLine / static_cast<int64_t>(sizeof(Element));
-    panel_count = a.M <= kMatrixRows ? 1 : smaller(kMatrixPanels, divide_up(a.N, C));
-    x = scratch.take<Element>(smaller(a.M, kMatrixRows) * depth);
+    rows = matrix_rows<Element>(depth);
+    panel_count = a.M <= rows ? 1 : smaller(kMatrixPanels, divide_up(a.N, C));
+    x = scratch.take<Element>(smaller(a.M, rows) * depth);
     panels = scratch.take<Element>(panel_count * panel_size);
     edge = scratch.take<Element>(kProductRows * C);
     start = scratch.take<Element>(C);
@@ -223,7 +231,7 @@ template <class Element>
 void matrix_tile(const MatrixProductCall<Element>& a, const MatrixScratch<Element>& s, int64_t m0,
                  int64_t m1, int64_t n0, int64_t n1) {
   constexpr int64_t C = kProductColumns<Element>;
-  const bool few = m1 - m0 <= kMatrixRows;
+  const bool few = m1 - m0 <= s.rows;
   const bool unpacked = a.w_type == a.type && !a.transposed && m1 - m0 <= kUnpackedRows;
   for (int64_t k0 = 0; k0 < a.K; k0 += kMatrixDepth) {
     const int64_t depth = smaller(kMatrixDepth, a.K - k0);
@@ -249,8 +257,8 @@ void matrix_tile(const MatrixProductCall<Element>& a, const MatrixScratch<Elemen
       with_weights<Element>(a.w, a.w_type, [&](const auto* weights) {
         pack_panels(a, weights, s, k0, depth, begin, end);
       });
-      for (int64_t m = m0; m < m1; m += kMatrixRows) {
-        const int64_t stop = smaller(m1, m + kMatrixRows);
+      for (int64_t m = m0; m < m1; m += s.rows) {
+        const int64_t stop = smaller(m1, m + s.rows);
         pack_blocks(a, s, m, stop, k0, depth);
         const Element* panel = s.panels;
         for (int64_t n = begin; n < end; n += C) {

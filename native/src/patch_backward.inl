@@ -10,8 +10,8 @@
 
 constexpr int64_t kEntriesOfPart = 1024;  // of mask_grad, added up together
 constexpr int64_t kBackwardTileRows = 2 * kProductRows;
-constexpr int64_t kGradientPanels = 8;  // panels of channels that are added at a time
-constexpr int64_t kTogetherBytes = 256 * 1024;
+constexpr int64_t kGradientPanels = 8;          // panels of channels that are added at a time
+constexpr int64_t kTogetherBytes = 256 * 1024;  // at most, and half the second-level cache
 
 template <class Element>
 struct BackwardScratch {
@@ -35,7 +35,8 @@ struct BackwardScratch {
         padded(round_up(a.D, kProductColumns<Element>)),
         stride(staggered<Element>(padded)),
         row_size(round_up(gradients, kDotRows) * stride),
-        together(kTogetherBytes / larger(1, row_size * static_cast<int64_t>(sizeof(Element)))) {
+        together(smaller(kTogetherBytes, second_level_bytes() / 2) /
+                 larger(1, row_size * static_cast<int64_t>(sizeof(Element)))) {
     together = larger(1, smaller(together, most == 0 ? kBackwardTileRows : most));
     rows = most == 0 ? together : most;
     g = scratch.take<Element>(rows * row_size);

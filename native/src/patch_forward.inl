@@ -6,8 +6,7 @@
 // them. The next chunk is fetched meanwhile. The sums of a row stay in scratch memory until they are
 // normalised and written, once.
 
-constexpr int64_t kForwardPanels = 8;     // panels of a chunk
-constexpr int64_t kForwardSources = 256;  // sources of a chunk
+constexpr int64_t kForwardPanels = 8;  // panels of a chunk
 
 // A destination of which less than this share of the used sources is not zero gathers them one by
 // one; the others are computed in blocks that take all sources.
@@ -21,8 +20,9 @@ constexpr int kGatheredPanels = 4;  // panels that one gathering pass fills
 // the call has a carry.
 template <class Element>
 struct PatchScratch {
-  int64_t padded;      // D, up to a whole number of panels
-  int64_t stride;      // between destinations of x
+  int64_t padded;   // D, up to a whole number of panels
+  int64_t stride;   // between destinations of x
+  int64_t at_once;  // sources of a round: they and the next ones take half the second-level cache
   Element* panels[2];  // [panels][sources][kProductColumns], of this round and of the next
   Element* weights;    // packed mask: blocks of destinations, each [sources][destinations]
   Element* values;     // gathered destinations: their weights ...
@@ -36,10 +36,10 @@ struct PatchScratch {
 
   PatchScratch(const PatchForwardCall<Element>& a, int64_t rows, Scratch& scratch)
       : padded(round_up(a.D, kProductColumns<Element>)), stride(staggered<Element>(padded)) {
-    for (Element*& side : panels) {
-      side = scratch.take<Element>(smaller(a.S, kForwardSources) *
-                                   smaller(padded, kForwardPanels * kProductColumns<Element>));
-    }
+    const int64_t width = smaller(padded, kForwardPanels * kProductColumns<Element>);
+    const int64_t source = larger(1, width) * static_cast<int64_t>(sizeof(Element));
+    at_once = larger(8, second_level_bytes() / 4 / source);
+    for (Element*& side : panels) side = scratch.take<Element>(smaller(a.S, at_once) * width);
     weights = scratch.take<Element>(rows * a.S);
     values = scratch.take<Element>(rows * a.S);
     entries = scratch.take<int32_t>(rows * a.S);
@@ -163,8 +163,7 @@ struct PatchedRows {
 
   Round round_of(int64_t row, int64_t d0, int64_t c0) const {
     const int64_t width = smaller(s.padded, kForwardPanels * kProductColumns<Element>);
-    return {row, d0, smaller(width, s.padded - d0), c0,
-            smaller(kForwardSources, used_sources - c0)};
+    return {row, d0, smaller(width, s.padded - d0), c0, smaller(s.at_once, used_sources - c0)};
   }
 
   // More sources, or more channels, or the next row, if it has the same mask.

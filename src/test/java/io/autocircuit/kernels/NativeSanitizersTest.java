@@ -116,7 +116,10 @@ class NativeSanitizersTest {
         supported("-fsanitize=address,undefined")
             ? List.of("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
             : List.of();
-    List<String> compile = new ArrayList<>(List.of("-O0", "-D" + WORTH_THREADS + "=0"));
+    List<String> compile =
+        new ArrayList<>(
+            // a small cache: every loop over blocks goes round more than once
+            List.of("-O0", "-D" + WORTH_THREADS + "=0", "-DAUTOCIRCUIT_SECOND_LEVEL_BYTES=16384"));
     compile.addAll(sanitizers);
     List<String> link = new ArrayList<>(List.of("-pthread"));
     link.addAll(sanitizers);
