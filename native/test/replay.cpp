@@ -151,8 +151,8 @@ template <class Element>
 void compare(const Call& call, const Tensor& t, const char* expected, const char* actual,
              double epsilon) {
   std::vector<Element> e(t.elements), a(t.elements);
-  std::memcpy(e.data(), expected, call.bytes(t));
-  std::memcpy(a.data(), actual, call.bytes(t));
+  std::memcpy(e.data(), expected, t.elements * t.bytes());
+  std::memcpy(a.data(), actual, t.elements * t.bytes());
   double largest = 1;
   for (const Element x : e) largest = std::max(largest, std::fabs(static_cast<double>(x)));
   for (std::size_t i = 0; i < t.elements; ++i) {
@@ -167,16 +167,19 @@ void compare(const Call& call, const Tensor& t, const char* expected, const char
 void expect(const Call& call, const Copy& copy, std::istream& file) {
   for (const Tensor& t : call.tensors) {
     if (t.owner != t.field) continue;
-    std::vector<char> expected(call.bytes(t));
+    std::vector<char> expected(t.elements * t.bytes());
     if (!file.read(expected.data(), static_cast<std::streamsize>(expected.size()))) {
       std::cout << call.stem << ": the file is too short\n";
       std::exit(1);
     }
     const char* actual = copy.memory[t.field].get();
-    if (call.words[0] == autocircuit::ELEMENT_FLOAT64) {
+    if (t.type == autocircuit::ELEMENT_FLOAT64) {
       compare<double>(call, t, expected.data(), actual, kEpsilon64);
-    } else {
+    } else if (t.type == autocircuit::ELEMENT_FLOAT32) {
       compare<float>(call, t, expected.data(), actual, kEpsilon32);
+    } else if (std::memcmp(expected.data(), actual, expected.size()) != 0) {
+      std::cout << call.stem << ": field " << t.field << ", weights of 16 bits, was written\n";
+      std::exit(1);
     }
   }
 }
@@ -184,7 +187,7 @@ void expect(const Call& call, const Copy& copy, std::istream& file) {
 void write(const Call& call, const Copy& copy, std::ostream& file) {
   for (const Tensor& t : call.tensors) {
     if (t.owner != t.field) continue;
-    file.write(copy.memory[t.field].get(), static_cast<std::streamsize>(call.bytes(t)));
+    file.write(copy.memory[t.field].get(), static_cast<std::streamsize>(t.elements * t.bytes()));
   }
 }
 
