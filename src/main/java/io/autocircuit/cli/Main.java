@@ -123,7 +123,11 @@ public final class Main implements Runnable {
       CommandLine line = line(args, out, err);
       line.setExecutionStrategy(
           parsed -> {
-            requireUnpacked(natives);
+            try {
+              requireUnpacked(natives);
+            } catch (IllegalStateException e) {
+              return failure(e, args, err); // as one line, which the parser would not print
+            }
             return new CommandLine.RunLast().execute(parsed);
           });
       return line.execute(args);
