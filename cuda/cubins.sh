@@ -22,9 +22,9 @@ compile() { # number source options...
   key="$sources $source $* $arch"
   if [ -s "$to" ] && [ "$(cat "$to.key" 2>/dev/null)" = "$key" ]; then return 0; fi
   nvcc -std=c++17 -I"$include" -I"$here" -arch="$arch" -cubin -Xptxas --register-usage-level=0 \
-    -o "$to.part" "$@" "$here/$source.cu"
-  printf '%s' "$key" >"$to.key"
-  mv "$to.part" "$to"
+    -o "$to.part" "$@" "$here/$source.cu" || return 1
+  rm -f "$to.key" # the key comes last: what has one is whole
+  mv "$to.part" "$to" && printf '%s' "$key" >"$to.key"
 }
 export -f compile
 export here folder arch include sources

@@ -16,7 +16,7 @@
 #
 # Compile first (mvn test-compile, or package). Then bring the files of DIR to one folder of the other
 # machine, together or one after another, and run start.sh there; cuda/README.md says how.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
 
 out=target/cuda-pack
@@ -44,12 +44,13 @@ fail() { echo "cuda/pack.sh: $1" >&2; exit 1; }
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 
+if [ -z "$class_path" ]; then
+  class_path=$out/class-path.txt
+  mvn -q -B -Pcuda dependency:build-classpath -Dmdep.includeScope=runtime "-Dmdep.outputFile=$class_path" >&2 ||
+    fail "Maven does not resolve the class path; give it with --class-path"
+fi
+
 jars() { # the run-time class path, one jar a line
-  if [ -z "$class_path" ]; then
-    class_path=$out/class-path.txt
-    mvn -q -B -Pcuda dependency:build-classpath -Dmdep.includeScope=runtime "-Dmdep.outputFile=$class_path" >&2 ||
-      fail "Maven does not resolve the class path; give it with --class-path"
-  fi
   tr ':' '\n' <"$class_path" | grep '\.jar$'
 }
 
@@ -96,7 +97,7 @@ if [ "$stage" != kernels ]; then
   # the manifest of the jar is not needed: start.sh names the class
   (cd target/classes && jar cf "$e/jars/autocircuit-classes.jar" .)
   cp -r target/test-classes "$e/test-classes"
-  console=$(find "${MAVEN_REPOSITORY:-$HOME/.m2/repository}/org/junit/platform/junit-platform-console-standalone" -name '*.jar' 2>/dev/null | sort | tail -n 1)
+  console=$(find "${MAVEN_REPOSITORY:-$HOME/.m2/repository}/org/junit/platform/junit-platform-console-standalone" -name '*.jar' 2>/dev/null | sort | tail -n 1 || true)
   if [ -n "$console" ]; then
     cp "$console" "$e/junit.jar"
   else
@@ -120,4 +121,4 @@ fi
 cp cuda/start.sh "$out/start.sh"
 (cd "$out" && sha256sum kernels.tgz.* engine.tar.* 2>/dev/null >parts.sha256 || true)
 [ -s "$out/parts.sha256" ] || fail "no parts were made"
-(cd "$out" && ls -l start.sh parts.sha256 kernels.tgz.* engine.tar.* 2>/dev/null | awk '{print $5, $9}')
+(cd "$out" && ls -l start.sh parts.sha256 kernels.tgz.* engine.tar.* 2>/dev/null || true) | awk '{print $5, $9}'

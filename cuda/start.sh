@@ -9,10 +9,10 @@
 #   start.sh run ARGUMENTS     the command line itself
 #
 # Results go to $OUT, or to the folder results. What is unpacked goes to $PACKED (default: the folder
-# autocircuit-cuda of $TMPDIR or /tmp) and stays for the next call.
+# autocircuit-cuda-USER of $TMPDIR or /tmp, USER being a number) and stays for the next call.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-packed=${PACKED:-${TMPDIR:-/tmp}/autocircuit-cuda}
+packed=${PACKED:-${TMPDIR:-/tmp}/autocircuit-cuda-$(id -u)}
 results=${OUT:-results}
 
 die() { echo "start.sh: $1" >&2; exit "${2:-1}"; }
@@ -34,12 +34,16 @@ parts() { # name: checks the parts of kernels.tgz or engine.tar; fails if one is
 }
 
 unpack() { # name folder
-  local stamp=$packed/$2.sha256
+  local stamp
   [ -f "$here/parts.sha256" ] || die "there is no parts.sha256 beside start.sh; bring it too"
+  # programs are run from there: nobody else's
+  mkdir -p -m 700 "$packed" || die "PACKED=$packed cannot be made; set PACKED to a folder of yours"
+  [ -O "$packed" ] || die "PACKED=$packed belongs to another user; set PACKED to a folder of yours"
+  packed=$(cd "$packed" && pwd)
+  stamp=$packed/$2.sha256
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(grep " $1\." "$here/parts.sha256")" ]; then return 0; fi
   parts "$1" || die "parts of $1 are missing or damaged; see the lines above"
-  rm -rf "${packed:?}/$2"
-  mkdir -p "$packed"
+  rm -rf "${packed:?}/$2" "$stamp"
   case "$1" in
     *.tgz) cat "$here/$1".[0-9]* | tar -C "$packed" -xzf - ;;
     *) cat "$here/$1".[0-9]* | tar -C "$packed" -xf - ;;
@@ -112,13 +116,15 @@ prepare() {
   engine=$packed/engine
   libraries || exit 2
   # libtorch's own folder of PyTorch must not be among them: it is another release
-  export LD_LIBRARY_PATH=$library_path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  local others=${LD_LIBRARY_PATH:-}
+  export LD_LIBRARY_PATH=$library_path${library_path:+${others:+:}}$others
   # javacpp.cachedir: the home folder may be small or absent; platform.extension: one libtorch, for
   # the CPU's part too
-  options="-Dorg.bytedeco.javacpp.cachedir=$packed/javacpp -Dorg.bytedeco.javacpp.pathsFirst=true
-    -Dorg.bytedeco.javacpp.platform.extension=-gpu -Dautocircuit.cuda.cache=$packed/cubins"
+  options=("-Dorg.bytedeco.javacpp.cachedir=$packed/javacpp" -Dorg.bytedeco.javacpp.pathsFirst=true
+    -Dorg.bytedeco.javacpp.platform.extension=-gpu "-Dautocircuit.cuda.cache=$packed/cubins")
   java=$engine/java/bin/java
   class_path=$(printf '%s:' "$engine"/jars/*.jar)
+  class_path=${class_path%:} # an empty entry is the current folder
 }
 
 what=${1:-}
@@ -136,15 +142,14 @@ case "$what" in
     exec "$packed/kernels/cuda/kernels.sh" "${1:-$results}" ;;
   run)
     prepare
-    # shellcheck disable=SC2086 # the options are several words
-    exec "$java" $options -cp "$class_path" io.autocircuit.cli.Main "$@" ;;
+    exec "$java" "${options[@]}" -cp "$class_path" io.autocircuit.cli.Main "$@" ;;
   check)
     prepare
-    # shellcheck disable=SC2086
-    printf '#!/bin/sh\nexec "%s" %s -cp "%s" io.autocircuit.cli.Main "$@"\n' "$java" "$(echo $options)" "$class_path" >"$packed/autocircuit"
-    # shellcheck disable=SC2086
-    printf '#!/bin/sh\nexec "%s" %s "-Dreference.dir=%s" "-Dautocircuit.device=$1" -cp "%s" org.junit.platform.console.ConsoleLauncher execute --disable-banner --disable-ansi-colors --details=tree --select-class io.autocircuit.ReferenceParityTest\n' \
-      "$java" "$(echo $options)" "$engine/references" "$engine/junit.jar:$engine/test-classes:$class_path" >"$packed/parity"
+    printf '#!/usr/bin/env bash\nexec %s-cp %q io.autocircuit.cli.Main "$@"\n' \
+      "$(printf '%q ' "$java" "${options[@]}")" "$class_path" >"$packed/autocircuit"
+    printf '#!/usr/bin/env bash\nexec %s"-Dautocircuit.device=$1" -cp %q org.junit.platform.console.ConsoleLauncher execute --disable-banner --disable-ansi-colors --details=tree --select-class io.autocircuit.ReferenceParityTest\n' \
+      "$(printf '%q ' "$java" "${options[@]}" "-Dreference.dir=$engine/references")" \
+      "$engine/junit.jar:$engine/test-classes:$class_path" >"$packed/parity"
     chmod +x "$packed/autocircuit" "$packed/parity"
     mkdir -p "$results"
     export AUTOCIRCUIT_COMMIT

@@ -5,8 +5,8 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
 namespace autocircuit {
@@ -83,8 +83,8 @@ class Pool {
     while (free_ < wanted && threads_ < most) {
       try {
         std::thread([this] { work(); }).detach();
-      } catch (const std::system_error&) {
-        return;  // the system has no more: those who are there do it
+      } catch (const std::exception&) {
+        return;  // the system has no more, or no memory: those who are there do it
       }
       ++threads_;
       ++free_;
@@ -119,6 +119,9 @@ class Pool {
       const int member = job->joined++;
       job->working.fetch_add(1, std::memory_order_relaxed);
       lock.unlock();
+#ifdef AUTOCIRCUIT_WAIT_FOR_MEMBERS
+      comes_soon([&] { return job->joined == job->members; }, std::chrono::milliseconds(2));
+#endif
       job->body(job->work, member);
       lock.lock();
       ++free_;

@@ -20,8 +20,6 @@ program() { # COMPILER NAME ARCHIVE PROGRAM [FLAGS]
     ${5:-} -o "$4" 2>"$4.log" || { cat "$4.log" >&2; exit 1; }
 }
 
-# idle threads must not spin: an emulated machine has no core to spare
-export OMP_WAIT_POLICY=passive
 archive=$out/libautocircuit_kernels.a
 program "$cross" zero_sizes "$archive" "$out/zero_sizes" -static
 echo "small sizes: $("$qemu" "$out/zero_sizes")"

@@ -251,9 +251,9 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
                   List.of(Metric.KL_DIV, Metric.LOGIT_DIFF),
                   Progress.SILENT));
       long before = ProcessMemory.resident();
-      ProcessMemory.resetPeak();
+      boolean reset = ProcessMemory.resetPeak();
       MaskGradient.eap().score(model, List.of(batch));
-      if (model.model().placement().device().equals(Device.CPU)) {
+      if (reset && model.model().placement().device().equals(Device.CPU)) {
         peak.put("eap", (ProcessMemory.peak() - before) / 1e6);
       }
       table.longWork("eap", 1, () -> MaskGradient.eap().score(model, List.of(batch)));

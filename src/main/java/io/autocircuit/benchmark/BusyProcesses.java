@@ -41,11 +41,16 @@ public final class BusyProcesses implements AutoCloseable {
       for (int i = 0; i < count; i++) {
         all.processes.add(command().start());
       }
+      all.compute(); // their own start is over then
+      all.rest();
       return all;
     } catch (IOException e) {
       all.close();
       throw new UncheckedIOException(
           "busy=" + count + ": a process did not start; is java at " + java() + "?", e);
+    } catch (UncheckedIOException e) {
+      all.close();
+      throw e;
     }
   }
 
@@ -82,7 +87,7 @@ public final class BusyProcesses implements AutoCloseable {
       }
     } catch (IOException e) {
       throw new UncheckedIOException(
-          "a busy process has ended or was stopped (" + e.getMessage() + "); measure again", e);
+          "a busy process has ended (" + e.getMessage() + "); measure again", e);
     }
   }
 

@@ -22,10 +22,10 @@ final class ProcessMemory {
   static long peakOf(Runnable work) {
     System.gc(); // else what Java holds now and not later is taken off
     NativeTuning.returnFreedMemory();
-    resetPeak();
+    boolean reset = resetPeak();
     long before = resident();
     work.run();
-    return Math.max(0, peak() - before);
+    return reset ? Math.max(0, peak() - before) : 0;
   }
 
   /** Bytes that are resident now. */
@@ -38,12 +38,17 @@ final class ProcessMemory {
     return status("VmHWM:");
   }
 
-  /** Writing 5 resets the peak of resident memory to what is resident now. */
-  static void resetPeak() {
+  /**
+   * Writing 5 resets the peak of resident memory to what is resident now.
+   *
+   * @return whether it could be; else the peak is that of all that came before
+   */
+  static boolean resetPeak() {
     try {
       Files.writeString(Path.of("/proc/self/clear_refs"), "5");
-    } catch (IOException notLinux) {
-      // the peak then includes what came before, which the caller subtracts only in part
+      return true;
+    } catch (IOException notLinuxOrNotAllowed) {
+      return false;
     }
   }
 

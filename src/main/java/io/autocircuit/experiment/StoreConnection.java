@@ -159,18 +159,30 @@ final class StoreConnection implements AutoCloseable {
       try {
         work.with(connection);
         connection.commit();
-      } catch (SQLException | RuntimeException e) {
-        try {
-          connection.rollback();
-        } catch (SQLException alreadyRolledBack) { // a full disk, say: SQLite has done it itself
-          e.addSuppressed(alreadyRolledBack);
-        }
+      } catch (SQLException | RuntimeException | Error e) {
+        undo(e);
         throw e;
-      } finally {
-        connection.setAutoCommit(true);
       }
+      connection.setAutoCommit(true);
     } catch (SQLException e) {
       throw unusable(file, e);
+    }
+  }
+
+  /**
+   * Rolls back; {@code e} is what is told, also where SQLite has done it itself (on a full disk,
+   * say).
+   */
+  private void undo(Throwable e) {
+    try {
+      connection.rollback();
+    } catch (SQLException alreadyRolledBack) {
+      e.addSuppressed(alreadyRolledBack);
+    }
+    try {
+      connection.setAutoCommit(true); // commits, so only after the rollback
+    } catch (SQLException nothingToCommit) {
+      e.addSuppressed(nothingToCommit);
     }
   }
 

@@ -25,8 +25,19 @@ public final class LibtorchKernels implements Kernels {
   /** Elements of a pass of several operations, which should stay in a cache. */
   private static final long CACHED = 1L << 17;
 
+  private final long part;
+
   /** Kernels of this kind; they hold nothing. */
-  public LibtorchKernels() {}
+  public LibtorchKernels() {
+    this(PART);
+  }
+
+  /**
+   * @param part elements of a part; tests choose few
+   */
+  LibtorchKernels(long part) {
+    this.part = part;
+  }
 
   @Override
   public String name() {
@@ -127,31 +138,34 @@ public final class LibtorchKernels implements Kernels {
     if (a.resid() == null || a.resid().is_cpu()) {
       PatchProjectArguments.of(a);
     }
-    Rows.each(
-        a.resid().size(0),
-        a.resid().size(1),
-        Math.max(1, PART / (a.count() * a.resid().size(2))),
-        rows -> {
-          try (TensorScope scope = new TensorScope()) {
-            BatchedProducts.patchProject(
-                this,
-                new PatchProject(
-                    rows.of(a.resid(), 0),
-                    rows.of(a.delta(), 1),
-                    rows.where(a.mask(), 0),
-                    a.count(),
-                    a.norm(),
-                    a.scale(),
-                    a.shift(),
-                    a.weight(),
-                    a.bias(),
-                    a.width(),
-                    a.inputs(),
-                    a.columns(),
-                    rows.of(a.out(), 0),
-                    rows.of(a.carry(), 0)));
-          }
-        });
+    try (TensorScope whole = new TensorScope()) {
+      Tensor weight = Products.widened(a.weight(), a.resid()); // once, not for each part
+      Rows.each(
+          a.resid().size(0),
+          a.resid().size(1),
+          Math.max(1, part / (a.count() * a.resid().size(2))),
+          rows -> {
+            try (TensorScope scope = new TensorScope()) {
+              BatchedProducts.patchProject(
+                  this,
+                  new PatchProject(
+                      rows.of(a.resid(), 0),
+                      rows.of(a.delta(), 1),
+                      rows.where(a.mask(), 0),
+                      a.count(),
+                      a.norm(),
+                      a.scale(),
+                      a.shift(),
+                      weight,
+                      a.bias(),
+                      a.width(),
+                      a.inputs(),
+                      a.columns(),
+                      rows.of(a.out(), 0),
+                      rows.of(a.carry(), 0)));
+            }
+          });
+    }
   }
 
   @Override
@@ -159,38 +173,41 @@ public final class LibtorchKernels implements Kernels {
     if (a.gradOut() == null || a.gradOut().is_cpu()) {
       PatchProjectBackwardArguments.of(a);
     }
-    Rows.each(
-        a.gradOut().size(0),
-        a.gradOut().size(1),
-        Math.max(1, PART / (a.count() * a.weight().size(0))),
-        rows -> {
-          try (TensorScope scope = new TensorScope()) {
-            Tensor sums = rows.where(a.maskGrad(), 0);
-            boolean add = sums != null && rows.follow(a.maskGrad());
-            Tensor maskGrad = add ? torch.empty_like(sums) : sums;
-            BatchedProducts.patchProjectBackward(
-                this,
-                new PatchProjectBackward(
-                    rows.of(a.gradOut(), 0),
-                    a.count(),
-                    a.weight(),
-                    a.scale(),
-                    a.width(),
-                    a.inputs(),
-                    rows.of(a.normalized(), 1),
-                    rows.of(a.rstd(), 1),
-                    rows.of(a.delta(), 1),
-                    rows.where(a.mask(), 0),
-                    a.norm(),
-                    rows.of(a.carry(), 0),
-                    maskGrad,
-                    rows.of(a.residGrad(), 0),
-                    rows.of(a.deltaGrad(), 1)));
-            if (add) {
-              sums.add_(maskGrad);
+    try (TensorScope whole = new TensorScope()) {
+      Tensor weight = Products.widened(a.weight(), a.gradOut());
+      Rows.each(
+          a.gradOut().size(0),
+          a.gradOut().size(1),
+          Math.max(1, part / (a.count() * a.weight().size(0))),
+          rows -> {
+            try (TensorScope scope = new TensorScope()) {
+              Tensor sums = rows.where(a.maskGrad(), 0);
+              boolean add = sums != null && rows.follow(a.maskGrad());
+              Tensor maskGrad = add ? torch.empty_like(sums) : sums;
+              BatchedProducts.patchProjectBackward(
+                  this,
+                  new PatchProjectBackward(
+                      rows.of(a.gradOut(), 0),
+                      a.count(),
+                      weight,
+                      a.scale(),
+                      a.width(),
+                      a.inputs(),
+                      rows.of(a.normalized(), 1),
+                      rows.of(a.rstd(), 1),
+                      rows.of(a.delta(), 1),
+                      rows.where(a.mask(), 0),
+                      a.norm(),
+                      rows.of(a.carry(), 0),
+                      maskGrad,
+                      rows.of(a.residGrad(), 0),
+                      rows.of(a.deltaGrad(), 1)));
+              if (add) {
+                sums.add_(maskGrad);
+              }
             }
-          }
-        });
+          });
+    }
   }
 
   @Override
@@ -219,15 +236,15 @@ public final class LibtorchKernels implements Kernels {
     // the scores of all heads are written
     Rows.parts(
         a.prompts(),
-        PART / Math.max(1, p.heads() * t * t),
-        part -> {
+        part / Math.max(1, p.heads() * t * t),
+        prompts -> {
           try (TensorScope scope = new TensorScope()) {
-            Rows rows = new Rows(part[0], part[1], 0, 1);
+            Rows rows = new Rows(prompts[0], prompts[1], 0, 1);
             Rotation r = p.rotation();
             LibtorchAttention.backward(
                 new AttentionBackward(
-                    a.qkv().narrow(0, part[0] * t, part[1] * t),
-                    (int) part[1],
+                    a.qkv().narrow(0, prompts[0] * t, prompts[1] * t),
+                    (int) prompts[1],
                     new AttentionPattern(
                         p.heads(),
                         p.width(),
@@ -239,8 +256,8 @@ public final class LibtorchKernels implements Kernels {
                                 rows.where(r.cosines(), 0),
                                 rows.where(r.sines(), 0),
                                 r.adjacentPairs())),
-                    a.gradZ().narrow(0, part[0] * t, part[1] * t),
-                    a.gradQkv().narrow(0, part[0] * t, part[1] * t)));
+                    a.gradZ().narrow(0, prompts[0] * t, prompts[1] * t),
+                    a.gradQkv().narrow(0, prompts[0] * t, prompts[1] * t)));
           }
         });
   }

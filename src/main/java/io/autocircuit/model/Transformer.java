@@ -149,15 +149,15 @@ public final class Transformer implements AutoCloseable {
    *
    * @param device where they shall be
    * @return this model if it is there already; else the model there, and this one is closed, also
-   *     where the device has no room
+   *     where the device has no room or does not compute in its type
    * @throws IllegalArgumentException if the device does not compute in the weights' type
    */
   public Transformer to(Device device) {
     if (device.equals(place.device())) {
       return this;
     }
-    device.require(place.type());
     try (this) {
+      device.require(place.type());
       return new Transformer(config, weights.copyTo(device), notices);
     }
   }

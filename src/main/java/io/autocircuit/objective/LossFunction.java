@@ -45,6 +45,11 @@ public interface LossFunction {
       }
 
       @Override
+      public WithGradient withGradient(Tensor logits, PromptBatch batch, Tensor reference) {
+        return loss.withGradient(logits, batch, reference);
+      }
+
+      @Override
       public boolean readsAnswersOnly() {
         return true;
       }

@@ -346,6 +346,8 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
       double[] largest = {1e-3};
       running.compute(
           part -> {
+            // made outside: other runs may share it and take gradients beside it
+            Tensor clean = part.clean();
             // no gradient follows: without libtorch's account of views a trial is shorter;
             // what the evaluation keeps for its next trial is seen by trials alone
             try (InferenceMode mode = new InferenceMode()) {
@@ -353,8 +355,8 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
               double[] each =
                   Tensors.doubles(
                       target == Target.KL_DIV
-                          ? Divergence.kl(logits, part.clean())
-                          : Divergence.mse(logits, part.clean()));
+                          ? Divergence.kl(logits, clean)
+                          : Divergence.mse(logits, clean));
               double most = alone ? 0 : Tensors.doubles(logits.abs().max())[0];
               return new Distances(each, most);
             }

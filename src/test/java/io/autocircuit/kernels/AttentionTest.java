@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 class AttentionTest {
   /** The definition: libtorch's operations. */
-  private static final Kernels LIBTORCH = new LibtorchKernels();
+  private static final Kernels LIBTORCH = new LibtorchKernels(300); // in parts
 
   private record Shape(int prompts, int length, int heads, int width, Mask mask, int rotated) {}
 

@@ -494,6 +494,9 @@ final class CudaCases {
     int[][] rows = {{1, 1}, {1, 7}, {3, 5}, {2, 16}, {5, 3}};
     for (boolean half : new boolean[] {false, true}) {
       for (int[] size : sizes) {
+        if (half && (size[1] == 33 || size[1] == 1)) {
+          continue; // an odd number of channels is 31 too
+        }
         for (int i = 0; i < (half ? 5 : 8); i++) {
           boolean large = size[1] > 500 || size[0] * size[1] > 4000;
           int s = sources[i % sources.length];

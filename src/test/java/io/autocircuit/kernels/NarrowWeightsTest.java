@@ -11,6 +11,7 @@ import io.autocircuit.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.ShortPointer;
 import org.bytedeco.pytorch.Tensor;
@@ -38,8 +39,12 @@ class NarrowWeightsTest {
     heads(recorder, c, w -> w.to(narrow));
   }
 
-  private static double[] bits(Tensor t) {
-    return t == null ? new double[0] : Tensors.doubles(t);
+  /** What some tensors hold, one after the other; of those that are null, nothing. */
+  private static double[] bits(Tensor... tensors) {
+    return Arrays.stream(tensors)
+        .filter(Objects::nonNull)
+        .flatMapToDouble(t -> Arrays.stream(Tensors.doubles(t)))
+        .toArray();
   }
 
   /** All 65536 patterns but NaN. */
@@ -181,7 +186,7 @@ class NarrowWeightsTest {
               a.columns(),
               a.out(),
               a.carry()));
-      return bits(call.out().base());
+      return bits(call.out().base(), a.carry());
     }
   }
 
@@ -206,13 +211,7 @@ class NarrowWeightsTest {
               a.maskGrad(),
               a.residGrad(),
               a.deltaGrad()));
-      List<Double> all = new ArrayList<>();
-      for (Tensor t : new Tensor[] {a.maskGrad(), a.residGrad(), a.deltaGrad()}) {
-        for (double x : bits(t)) {
-          all.add(x);
-        }
-      }
-      return all.stream().mapToDouble(x -> x).toArray();
+      return bits(a.maskGrad(), a.residGrad(), a.deltaGrad());
     }
   }
 
@@ -229,7 +228,7 @@ class NarrowWeightsTest {
               a.ablation(),
               a.delta(),
               a.stream()));
-      return bits(call.delta().base());
+      return bits(call.delta().base(), a.stream());
     }
   }
 

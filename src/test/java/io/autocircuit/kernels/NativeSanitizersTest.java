@@ -46,7 +46,10 @@ class NativeSanitizersTest {
   private record Build(String name, List<String> compile, List<String> link, boolean baselineOnly) {
     /** Compiles what is older than any source, two files at a time, and links a program. */
     Path program(String main) throws Exception {
-      Path directory = Files.createDirectories(OUT.resolve(name));
+      // other flags, other objects
+      Path directory =
+          Files.createDirectories(
+              OUT.resolve(name + "-" + Integer.toHexString(compile.hashCode())));
       List<Path> sources = new ArrayList<>();
       long newest = 0;
       for (String folder : List.of("src", "include", "test")) {
@@ -119,7 +122,11 @@ class NativeSanitizersTest {
     List<String> compile =
         new ArrayList<>(
             // a small cache: every loop over blocks goes round more than once
-            List.of("-O0", "-D" + WORTH_THREADS + "=0", "-DAUTOCIRCUIT_SECOND_LEVEL_BYTES=16384"));
+            List.of(
+                "-O0",
+                "-D" + WORTH_THREADS + "=0",
+                "-DAUTOCIRCUIT_SECOND_LEVEL_BYTES=16384",
+                "-DAUTOCIRCUIT_WAIT_FOR_MEMBERS"));
     compile.addAll(sanitizers);
     List<String> link = new ArrayList<>(List.of("-pthread"));
     link.addAll(sanitizers);

@@ -104,9 +104,12 @@ class PatchProjectTest {
     }
   }
 
-  /** Every instruction set with one thread and two, and the batched products of devices. */
+  /** Every instruction set with one thread and two, and libtorch's operations in parts. */
   static List<Kernels> kernels() {
-    List<Kernels> kernels = new ArrayList<>(List.of(new LibtorchKernels()));
+    List<Kernels> kernels =
+        new ArrayList<>(
+            // all rows at once, one at a time, and a few
+            List.of(new LibtorchKernels(), new LibtorchKernels(1), new LibtorchKernels(3000)));
     for (InstructionSet set : InstructionSet.available()) {
       kernels.add(new CpuKernels(set, 1));
       kernels.add(new CpuKernels(set, 2));

@@ -37,8 +37,11 @@ class AnswerOutputsTest {
 
   /** Every prompt has the answer 7 and the wrong answer 2. */
   private static PromptBatch batch() {
-    PromptBatch b = RandomModels.batch(PROMPTS, LENGTH, 3);
-    return new PromptBatch(b.clean(), b.corrupt(), all(7), all(2), b.rows());
+    return of(RandomModels.batch(PROMPTS, LENGTH, 3), 7, 2);
+  }
+
+  private static PromptBatch of(PromptBatch b, int answer, int wrong) {
+    return new PromptBatch(b.clean(), b.corrupt(), all(answer), all(wrong), b.rows());
   }
 
   private static int[][][] all(int token) {
@@ -105,8 +108,11 @@ class AnswerOutputsTest {
     assertArrayEquals(new int[] {1}, few.prompts().answers()[2][0]);
     assertArrayEquals(new int[] {0}, few.prompts().wrongAnswers()[0][0]);
     assertNull(AnswerOutputs.of(silent(loss), batch, 11), "a function that does not say");
-    assertNull(AnswerOutputs.of(loss, batch, 7), "an answer that does not exist");
-    assertNull(AnswerOutputs.of(loss, batch, 4), "half of all outputs");
+    assertNotNull(AnswerOutputs.of(loss, of(batch, 7, 7), 8));
+    assertNull(AnswerOutputs.of(loss, of(batch, 7, 7), 7), "an answer that does not exist");
+    assertNull(AnswerOutputs.of(loss, of(batch, -1, -1), 11), "nor does this one");
+    assertNotNull(AnswerOutputs.of(loss, of(batch, 1, 2), 8));
+    assertNull(AnswerOutputs.of(loss, of(batch, 1, 2), 7), "more than a quarter of all outputs");
     MaskGradient eap = MaskGradient.eap();
     for (LogitFunction f : LogitFunction.values()) {
       assertEquals(
