@@ -128,17 +128,31 @@ final class BenchCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     try {
+      if (batch < 1 || length < 2 || repeats < 1) {
+        throw new IllegalArgumentException(
+            "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
+      }
+      (grid.wanted() ? GridOptions.NOT_WITH : GridOptions.ONLY_WITH)
+          .stream()
+              .filter(spec.commandLine().getParseResult()::hasMatchedOption)
+              .findFirst()
+              .ifPresent(this::misplaced);
       return grid.wanted() ? measureGrid() : measure();
     } catch (IllegalArgumentException e) {
       throw new CommandLine.ParameterException(spec.commandLine(), e.getMessage(), e);
     }
   }
 
+  private void misplaced(String option) {
+    throw new IllegalArgumentException(
+        option
+            + (grid.wanted()
+                ? " has no effect on --grid; leave one of them out"
+                : " is for --grid; give that too"));
+  }
+
   /** How time and memory grow, with random weights. */
   private int measureGrid() {
-    if (model != null) {
-      throw new IllegalArgumentException("--grid has shapes, not --model; leave that out");
-    }
     int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
     DeviceChoice on = device.choose();
     boolean own = spec.commandLine().getParseResult().hasMatchedOption("--batch");
@@ -181,10 +195,6 @@ final class BenchCommand implements Callable<Integer> {
   private int measure() throws Exception {
     PrintWriter out = spec.commandLine().getOut();
     int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
-    if (batch < 1 || length < 2 || repeats < 1) {
-      throw new IllegalArgumentException(
-          "--batch=" + batch + ", --seq=" + length + ", --repeats=" + repeats + " out of range");
-    }
     if (busy < 0) {
       throw new IllegalArgumentException("--busy=" + busy + " must be at least 0");
     }

@@ -8,6 +8,11 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Enumeration;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
@@ -88,7 +93,25 @@ final class ClassArchive {
       return null; // the virtual machine has no archive of its own classes to build on
     }
     File folder = folder();
-    return folder == null ? null : new ClassArchive(folder, new File(jar), java);
+    // the option takes a colon for the end of a first archive's name
+    return folder == null || folder.getPath().indexOf(':') >= 0 || !safe(folder)
+        ? null
+        : new ClassArchive(folder, new File(jar), java);
+  }
+
+  /** Whether nobody but this user can put something there, which would be run. */
+  static boolean safe(File folder) {
+    if (!folder.exists()) {
+      return true; // it is made so
+    }
+    try {
+      PosixFileAttributes is = Files.readAttributes(folder.toPath(), PosixFileAttributes.class);
+      return is.owner().equals(Files.getOwner(Path.of("/proc/self")))
+          && !is.permissions().contains(PosixFilePermission.GROUP_WRITE)
+          && !is.permissions().contains(PosixFilePermission.OTHERS_WRITE);
+    } catch (IOException | UnsupportedOperationException e) {
+      return false; // starts are slower, and that is all
+    }
   }
 
   private static File folder() {
@@ -180,7 +203,8 @@ final class ClassArchive {
         continue;
       }
       String process = file.substring(begin.length(), file.length() - NEW.length());
-      if (new File("/proc", process).exists()) {
+      // this one has not begun: in a container the number may be that of an earlier one
+      if (!process.equals(self()) && new File("/proc", process).exists()) {
         continue; // it may be writing
       }
       File made = new File(folder, file);
@@ -220,7 +244,9 @@ final class ClassArchive {
   }
 
   private String make() throws IOException {
-    folder.mkdirs();
+    Files.createDirectories(
+        folder.toPath(),
+        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
     removeOthers();
     File count = new File(folder, name.concat(COUNT));
     if (count.length() >= TRIES) {
@@ -232,10 +258,14 @@ final class ClassArchive {
     if (!library().exists()) {
       unpackLibrary();
     }
-    String process = new File("/proc/self").getCanonicalFile().getName();
     StringBuilder option = new StringBuilder(MAKE);
-    option.append(folder.getPath()).append('/').append(begin()).append(process);
+    option.append(folder.getPath()).append('/').append(begin()).append(self());
     return option.append(NEW).toString();
+  }
+
+  /** The number of this process. */
+  private static String self() throws IOException {
+    return new File("/proc/self").getCanonicalFile().getName();
   }
 
   /**

@@ -10,6 +10,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Option;
 
 /** Options of {@code bench --grid}. */
@@ -81,6 +84,13 @@ final class GridOptions {
   @Option(names = "--plot", paramLabel = "FILE", description = "Draw the grid as an SVG picture.")
   Path plot;
 
+  /** Options of the other figures. */
+  static final List<String> NOT_WITH = List.of("--model", "--busy", "--memory", "--dataset");
+
+  /** Options of the grid alone. */
+  static final List<String> ONLY_WITH =
+      List.of("--shapes", "--lengths", "--batches", "--figures", "--max-seconds", "--plot");
+
   boolean wanted() {
     return !axes.isEmpty();
   }
@@ -99,10 +109,15 @@ final class GridOptions {
 
   /** Where measurements shall be made, without figures. */
   List<GrowthCell> places(String shape, Integer batch, Integer length) {
+    boolean all = axes.stream().anyMatch(a -> a.equalsIgnoreCase(ALL));
+    Set<GrowthAxis> wanted =
+        axes.stream()
+            .filter(a -> !a.equalsIgnoreCase(ALL))
+            .map(GrowthAxis::of)
+            .collect(Collectors.toSet());
     List<GrowthCell> places = new ArrayList<>();
     for (GrowthAxis axis : GrowthAxis.values()) {
-      if (axes.stream().anyMatch(a -> a.equalsIgnoreCase(ALL))
-          || axes.stream().map(GrowthAxis::of).anyMatch(a -> a == axis)) {
+      if (all || wanted.contains(axis)) {
         places.addAll(places(axis, shape, batch, length));
       }
     }
@@ -113,16 +128,19 @@ final class GridOptions {
     return switch (axis) {
       case MODEL ->
           shapes.stream()
+              .distinct()
               .map(s -> place(axis, s, or(batch, MODEL_BATCH), or(length, MODEL_LENGTH)))
               .sorted(Comparator.comparingDouble(GrowthCell::at))
               .toList();
       case LENGTH ->
           lengths.stream()
+              .distinct()
               .sorted()
               .map(t -> place(axis, shape, or(batch, LENGTH_BATCH), t))
               .toList();
       case BATCH ->
           batches.stream()
+              .distinct()
               .sorted()
               .map(b -> place(axis, shape, b, or(length, BATCH_LENGTH)))
               .toList();
@@ -145,7 +163,6 @@ final class GridOptions {
               + config.name()
               + "; give shorter --lengths or --seq");
     }
-    return new GrowthCell(
-        axis, config.name(), config.parameters(), batch, length, java.util.Map.of());
+    return new GrowthCell(axis, config.name(), config.parameters(), batch, length, Map.of());
   }
 }

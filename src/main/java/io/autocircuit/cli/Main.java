@@ -93,7 +93,7 @@ public final class Main implements Runnable {
   public static void main(String[] args) {
     // libtorch takes as long to load as the command line to be read
     CompletableFuture<Void> natives =
-        args.length > 0 && !Start.NATIVE_FREE.contains(args[0])
+        args.length > 0 && !Start.NATIVE_FREE.contains(args[0]) && !List.of(args).contains("--help")
             ? NativeAhead.begin()
             : CompletableFuture.completedFuture(null);
     int code =
@@ -105,6 +105,7 @@ public final class Main implements Runnable {
     if (Start.MAKES.equals(System.getProperty(Start.STARTED))) {
       ClassArchive.loadAll(System.getProperty("java.class.path"));
     }
+    NativeAhead.await(); // a process that ends while a library is linked may crash
     System.exit(code);
   }
 
@@ -147,6 +148,9 @@ public final class Main implements Runnable {
     } catch (CompletionException e) {
       if (e.getCause() instanceof IllegalStateException unusable) {
         throw unusable;
+      }
+      if (!(e.getCause() instanceof LinkageError)) {
+        throw e;
       }
       // the command that needs the native libraries says what is wrong with them
     }

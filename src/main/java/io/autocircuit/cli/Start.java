@@ -142,6 +142,14 @@ public final class Start {
           || begins(words[i], "-javaagent")
           || begins(words[i], "-Xrun")
           || begins(words[i], "-Xdebug")
+          || begins(words[i], "--patch-module")
+          || begins(words[i], "--limit-modules")
+          || begins(words[i], "--upgrade-module-path")
+          || begins(words[i], "-XX:VMOptionsFile")
+          || begins(words[i], "-XX:Flags")
+          || begins(words[i], "-XX:StartFlightRecording")
+          || begins(words[i], "-XX:+RecordDynamicDumpInfo")
+          || begins(words[i], "-Dcom.sun.management")
           || begins(words[i], "@")) {
         return false;
       }
@@ -158,6 +166,8 @@ public final class Start {
       collector |= begins(words[i], "-XX:") && contains(words[i], "GC");
     }
     List<byte[]> options = new ArrayList<>();
+    // the first virtual machine has judged the options that were given
+    options.add(bytes("-XX:+IgnoreUnrecognizedVMOptions"));
     options.add(bytes(archive));
     // an archive that does not fit is no news for those who use the program
     options.add(bytes("-Xlog:cds*=off"));

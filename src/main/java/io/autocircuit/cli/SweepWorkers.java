@@ -67,6 +67,7 @@ record SweepWorkers(int count, boolean helper, List<String> command, int threads
           ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
               .filter(a -> !a.startsWith("-agentlib") && !a.startsWith("-javaagent"))
               .filter(a -> !a.startsWith(ClassArchive.MAKE)) // one process makes it
+              .filter(a -> !a.equals("-D" + Start.STARTED + "=" + Start.MAKES))
               .toList());
       words.add("-cp");
       words.add(System.getProperty("java.class.path"));

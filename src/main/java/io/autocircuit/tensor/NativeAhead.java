@@ -91,14 +91,14 @@ public final class NativeAhead {
           Loader.load(torch.class);
           Loader.load(openblas_full.class);
         }
-      } catch (IllegalStateException | LinkageError e) {
+      } catch (Throwable e) { // whoever waits must hear of it
         tuned.completeExceptionally(e); // or, if that is done: who uses it, meets it again
       }
     }
   }
 
   /** Waits for the thread that loads, if there is one. */
-  static void await() {
+  public static void await() {
     synchronized (LOADING) {
       // nobody loads
     }

@@ -46,6 +46,21 @@ class BenchGridTest {
   }
 
   @Test
+  void optionsThatWouldHaveNoEffectAreRefused() {
+    Ran busy = grid("--busy", "2", "--max-seconds", "0");
+    assertEquals(2, busy.code(), busy.out());
+    assertTrue(busy.err().contains("--busy has no effect on --grid"), busy.err());
+    Ran alone = Ran.command("bench", "--shape", "tiny", "--figures", "plain");
+    assertEquals(2, alone.code(), alone.out());
+    assertTrue(alone.err().contains("--figures is for --grid"), alone.err());
+    Ran axis = Ran.command("bench", "--grid", "all,depth", "--max-seconds", "0");
+    assertEquals(2, axis.code(), axis.out());
+    assertTrue(axis.err().contains("depth"), axis.err());
+    Ran none = Ran.command("bench", "--grid", "length", "--shape", "tiny", "--repeats", "0");
+    assertEquals(2, none.code(), none.out());
+  }
+
+  @Test
   void whatIsLeftOutIsMeasuredTheNextTime() throws Exception {
     Path file = folder.resolve("grid.json");
     Ran none = grid("--json", file, "--max-seconds", "0");

@@ -11,6 +11,7 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -88,7 +89,7 @@ class ClassArchiveTest {
 
   @Test
   void whatIsBeingWrittenOrWasNotWrittenToItsEndIsNotRead() throws IOException {
-    Path mine = whole("" + ProcessHandle.current().pid());
+    Path mine = whole("1");
     Path part = Files.write(of(mine, GONE), PART);
     Path before =
         of(Path.of(mine.toString().replaceFirst("[0-9a-f]+\\.([0-9]+\\.new)$", "0.$1")), GONE);
@@ -98,6 +99,25 @@ class ClassArchiveTest {
     assertFalse(Files.exists(part), "a part that nobody writes any more");
     assertTrue(archive().option("discover").startsWith(ClassArchive.MAKE));
     assertFalse(Files.exists(before), "nobody knows what of it is on the disk");
+  }
+
+  @Test
+  void whatAnEarlierProcessOfOurNumberMadeIsTaken() throws IOException {
+    Path ours = whole("" + ProcessHandle.current().pid());
+    assertTrue(archive().option("bench").startsWith(ClassArchive.READ), "as in a container");
+    assertFalse(Files.exists(ours));
+  }
+
+  @Test
+  void onlyADirectoryThatNobodyElseWritesToIsUsed() throws IOException {
+    assertTrue(ClassArchive.safe(cache.toFile()), "not there yet");
+    archive().option("discover");
+    assertEquals("rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(cache)));
+    assertTrue(ClassArchive.safe(cache.toFile()));
+    Files.setPosixFilePermissions(cache, PosixFilePermissions.fromString("rwxrwx---"));
+    assertFalse(ClassArchive.safe(cache.toFile()));
+    Files.setPosixFilePermissions(cache, PosixFilePermissions.fromString("rwxr-xrwx"));
+    assertFalse(ClassArchive.safe(cache.toFile()));
   }
 
   @Test

@@ -18,6 +18,7 @@ import io.autocircuit.patch.Evaluation;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
+import io.autocircuit.patch.SharedOutputs;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;
@@ -25,6 +26,7 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -33,6 +35,25 @@ import org.junit.jupiter.api.Test;
 @Tag("slow")
 class AcdcBatchTest {
   private static final double[] TAUS = {1e-5, 1e-3, 0.02, 0.3};
+
+  @Test
+  void whatAcdcSharesMayBePartOfALaterGradient() {
+    PromptBatch batch = RandomModels.batch(2, 4, 1);
+    RandomModels.Architecture a = RandomModels.architectures().findFirst().orElseThrow();
+    try (Transformer transformer = RandomModels.model(a, ScalarType.Float, 1);
+        SharedOutputs shared = new SharedOutputs(1L << 20);
+        TensorScope scope = new TensorScope()) {
+      PatchableModel model =
+          PatchableModel.of(
+                  transformer, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels())
+              .sharing(shared);
+      new Acdc(List.of(0.01), Acdc.Target.KL_DIV, Ablation.RESAMPLE).score(model, List.of(batch));
+      Tensor clean = model.logits(batch.clean());
+      Tensor x = torch.ones_like(clean).set_requires_grad(true);
+      x.mul(clean).sum().backward();
+      assertArrayEquals(Tensors.floats(clean), Tensors.floats(x.grad()));
+    }
+  }
 
   @Test
   void severalEdgesAtOnceAreDecidedAsOneAfterAnother() {
