@@ -26,7 +26,7 @@ final class NativeLibrary {
 
   /**
    * Whether there is none for this platform: it is neither beside its binding nor where the system
-   * looks for libraries. One that is there and does not load is not missing.
+   * looks for libraries and loads. One beside its binding that does not load is not missing.
    */
   static boolean missing() {
     return Missing.HERE;
