@@ -184,7 +184,7 @@ public final class Transformer implements AutoCloseable {
   /**
    * Scale and shift after the normalisation of what a stage reads.
    *
-   * @param stage any but the embedding
+   * @param stage of attention, an MLP or the end
    * @return both may be null, where they are folded or absent
    */
   public Affine affine(Stage stage) {
@@ -192,7 +192,8 @@ public final class Transformer implements AutoCloseable {
       case ATTENTION -> attention(stage).affine();
       case MLP -> weights.blocks.get(stage.block()).mlp().affine();
       case END -> weights.finalAffine;
-      case EMBEDDING -> throw new IllegalArgumentException("the embedding reads no stream");
+      case EMBEDDING, RESIDUAL ->
+          throw new IllegalArgumentException("stage " + stage.kind() + " has no function");
     };
   }
 
@@ -465,8 +466,8 @@ public final class Transformer implements AutoCloseable {
               mlp(stage, read(stage, read), out);
               stream.add_(out);
             }
-            case EMBEDDING, END -> {
-              // the one is done, the other follows
+            case EMBEDDING, RESIDUAL, END -> {
+              // the first is done, the last follows, a sum is the stream
             }
           }
         }

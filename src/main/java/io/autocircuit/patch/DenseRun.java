@@ -192,7 +192,7 @@ final class DenseRun implements AutoCloseable {
       switch (stage.kind()) {
         case ATTENTION -> attention(stage, next, pass);
         case MLP -> mlp(stage, pass);
-        case EMBEDDING, END ->
+        case EMBEDDING, RESIDUAL, END ->
             throw new IllegalStateException("stage " + stage.kind() + " is in no block");
       }
     }

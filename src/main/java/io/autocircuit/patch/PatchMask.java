@@ -119,7 +119,7 @@ public record PatchMask(ComputationGraph graph, float[] values, int instances) {
         int count = m.nodes().size() * m.sources() * copies;
         for (int e = 0; e < count; e++) {
           if (values[base + e] != 0) {
-            read[e / copies % m.sources()] = true;
+            read[m.firstSource() + e / copies % m.sources()] = true;
           }
         }
       }

@@ -78,7 +78,7 @@ public final class SourceOutputs {
                   attention.write(written.select(0, 0), first, out);
                 }
               }
-              case EMBEDDING, END ->
+              case EMBEDDING, RESIDUAL, END ->
                   throw new IllegalStateException("stage " + stage.kind() + " is in no block");
             }
           }
