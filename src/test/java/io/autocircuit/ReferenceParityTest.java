@@ -122,12 +122,7 @@ class ReferenceParityTest {
           "subnetwork_probing_avoid",
           "tail_divergence",
           "tail_divergence_own_prefix",
-          "tail_divergence_src_ablations",
-          "unfactorized_graph",
-          "unfactorized_mask_gradient",
-          "unfactorized_patched_logits",
-          "unfactorized_run_circuits",
-          "unfactorized_src_ablations");
+          "tail_divergence_src_ablations");
 
   private static final double ROUNDING = 4;
   private static final double HF_TOLERANCE = 2e-4;
@@ -434,14 +429,12 @@ class ReferenceParityTest {
             case "not_first_seq" -> OutputSlice.NOT_FIRST_SEQ;
             default -> OutputSlice.ALL;
           };
-      this.model =
-          PatchableModel.of(
-              transformer,
-              c.path("separate_qkv").asBoolean(true),
-              positions ? batches.get(0).clean().length() : 0,
-              slice,
-              kernels);
-      this.graph = model.graph();
+      int length = positions ? batches.get(0).clean().length() : 0;
+      this.graph =
+          c.path("factorized").asBoolean(true)
+              ? transformer.config().graph(c.path("separate_qkv").asBoolean(true), length)
+              : transformer.config().unfactorizedGraph(length);
+      this.model = new PatchableModel(transformer, graph, slice, kernels);
     }
 
     /** Measures; {@code allowed} is how many tolerances a figure may be off. */
@@ -456,11 +449,12 @@ class ReferenceParityTest {
       switch (c.get("kind").asText()) {
         case "logits" -> logits();
         case "graph" -> graph();
-        case "src_ablations" -> srcAblations();
-        case "patched_logits" -> patchedLogits();
-        case "mask_gradient" -> maskGradient();
+        case "unfactorized_graph" -> wrong.addAll(ReferenceUnfactorized.graph(name, graph, c));
+        case "src_ablations", "unfactorized_src_ablations" -> srcAblations();
+        case "patched_logits", "unfactorized_patched_logits" -> patchedLogits();
+        case "mask_gradient", "unfactorized_mask_gradient" -> maskGradient();
         case "subnetwork_probing" -> subnetworkProbing();
-        case "run_circuits" -> runCircuits();
+        case "run_circuits", "unfactorized_run_circuits" -> runCircuits();
         case "roc" -> roc();
         case "acdc" -> acdc();
         case "similarity" -> similarity();

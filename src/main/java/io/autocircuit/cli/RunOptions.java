@@ -18,6 +18,7 @@ import io.autocircuit.experiment.RunJudging;
 import io.autocircuit.experiment.RunPrompts;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.StoredFile;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.Metric;
@@ -199,13 +200,24 @@ record RunOptions(
         .withProcessing(processing)
         .withNumbers(new NumberTypes(input.precision, input.weights))
         .withPrompts(prompts())
-        .withGraph(
-            new RunSpec.Graph(
-                given("--separate-qkv") ? scoring.separateQkv : usual().separateQkv(),
-                given("--token-positions") ? scoring.tokenPositions : usual().tokenPositions()))
+        .withGraph(graph())
         .withJudging(judged())
         .withOfficial(official())
         .withSeed(input.seed);
+  }
+
+  private RunSpec.Graph graph() {
+    boolean factorized = scoring.graph == Form.FACTORIZED;
+    if (given("--separate-qkv") && !factorized) {
+      throw new IllegalArgumentException(
+          "--separate-qkv is given, but in the graph of --graph=unfactorized heads have no edges"
+              + " into them; leave it away");
+    }
+    return new RunSpec.Graph(
+        given("--separate-qkv") ? scoring.separateQkv : !factorized || usual().separateQkv(),
+        given("--token-positions") ? scoring.tokenPositions : usual().tokenPositions(),
+        scoring.graph,
+        scoring.level);
   }
 
   private ModelSource model() {

@@ -323,6 +323,12 @@ public final class Cells {
     if (task.graphs().stream().map(RunSpec.Graph::tokenPositions).distinct().count() > 1) {
       all.put("token_positions", Boolean.toString(spec.graph().tokenPositions()));
     }
+    if (task.graphs().stream().map(RunSpec.Graph::form).distinct().count() > 1) {
+      all.put("form", spec.graph().form().key());
+    }
+    if (task.graphs().stream().map(RunSpec.Graph::level).distinct().count() > 1) {
+      all.put("level", spec.graph().level().key());
+    }
     all.putAll(task.coordinates());
     a.coordinates()
         .forEach(

@@ -1,8 +1,10 @@
 package io.autocircuit.experiment;
 
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.task.TaskDefaults;
-import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Which graphs an experiment sees a model as: every combination.
@@ -11,8 +13,11 @@ import java.util.List;
  *     task says
  * @param tokenPositions whether there is one edge for each token position; empty for what the task
  *     says
+ * @param forms what their edges are; empty for factorized ones
+ * @param levels what is scored; empty for edges
  */
-public record ExperimentGraphs(List<Boolean> separateQkv, List<Boolean> tokenPositions) {
+public record ExperimentGraphs(
+    List<Boolean> separateQkv, List<Boolean> tokenPositions, List<Form> forms, List<Level> levels) {
   /** What the task says. */
   public static final ExperimentGraphs USUAL = new ExperimentGraphs(List.of(), List.of());
 
@@ -21,28 +26,50 @@ public record ExperimentGraphs(List<Boolean> separateQkv, List<Boolean> tokenPos
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
    * @param tokenPositions whether there is one edge for each token position
+   * @param forms what their edges are
+   * @param levels what is scored
    */
   public ExperimentGraphs {
     separateQkv = List.copyOf(separateQkv);
     tokenPositions = List.copyOf(tokenPositions);
+    forms = List.copyOf(forms);
+    levels = List.copyOf(levels);
+  }
+
+  /**
+   * Factorized graphs, whose edges are scored.
+   *
+   * @param separateQkv whether queries, keys and values have inputs of their own
+   * @param tokenPositions whether there is one edge for each token position
+   */
+  public ExperimentGraphs(List<Boolean> separateQkv, List<Boolean> tokenPositions) {
+    this(separateQkv, tokenPositions, List.of(), List.of());
   }
 
   /** With what others say where these say nothing. */
   ExperimentGraphs or(ExperimentGraphs others) {
     return new ExperimentGraphs(
         separateQkv.isEmpty() ? others.separateQkv : separateQkv,
-        tokenPositions.isEmpty() ? others.tokenPositions : tokenPositions);
+        tokenPositions.isEmpty() ? others.tokenPositions : tokenPositions,
+        forms.isEmpty() ? others.forms : forms,
+        levels.isEmpty() ? others.levels : levels);
   }
 
-  /** The graphs, separate inputs first counted. */
+  /** The graphs, forms first counted, then levels, then separate inputs; each once. */
   List<RunSpec.Graph> graphs(TaskDefaults task) {
-    List<RunSpec.Graph> graphs = new ArrayList<>();
-    for (boolean separate : separateQkv.isEmpty() ? List.of(task.separateQkv()) : separateQkv) {
-      for (boolean positions :
-          tokenPositions.isEmpty() ? List.of(task.tokenPositions()) : tokenPositions) {
-        graphs.add(new RunSpec.Graph(separate, positions));
+    Set<RunSpec.Graph> graphs = new LinkedHashSet<>();
+    for (Form form : forms.isEmpty() ? List.of(Form.FACTORIZED) : forms) {
+      for (Level level : levels.isEmpty() ? List.of(Level.EDGE) : levels) {
+        for (boolean separate : separateQkv.isEmpty() ? List.of(task.separateQkv()) : separateQkv) {
+          for (boolean positions :
+              tokenPositions.isEmpty() ? List.of(task.tokenPositions()) : tokenPositions) {
+            // heads of an unfactorized graph have no edges into them
+            boolean own = separate || form != Form.FACTORIZED;
+            graphs.add(new RunSpec.Graph(own, positions, form, level));
+          }
+        }
       }
     }
-    return graphs;
+    return List.copyOf(graphs);
   }
 }

@@ -2,7 +2,6 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.RunSpec.Algorithm;
-import io.autocircuit.experiment.RunSpec.Machine;
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.DeviceChoice;
@@ -208,6 +207,8 @@ public final class Run implements AutoCloseable {
     DiscoveryBuilder builder =
         Discovery.builder(task)
             .kernels(kernels.kernels())
+            .graph(spec.graph().form())
+            .level(spec.graph().level())
             .separateQkv(spec.graph().separateQkv())
             .tokenPositions(spec.graph().tokenPositions())
             .slice(spec.judging().slice())

@@ -9,11 +9,11 @@ import io.autocircuit.data.Columns;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Graph;
-import io.autocircuit.experiment.RunSpec.Machine;
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.experiment.RunSpec.Scoring;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.Fingerprint;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
@@ -58,9 +58,7 @@ final class RunSpecJson {
     root.put("version", spec.version());
     root.set("model", model(spec, places));
     root.set("prompts", prompts(spec.prompts(), places));
-    root.putObject("graph")
-        .put("separate_qkv", spec.graph().separateQkv())
-        .put("token_positions", spec.graph().tokenPositions());
+    root.set("graph", graph(spec.graph()));
     root.set("scoring", scoring(spec.scoring(), places));
     root.set("judging", judging(spec.judging()));
     root.set("official", spec.official().map(c -> official(c, places)).orElse(NODES.nullNode()));
@@ -69,6 +67,29 @@ final class RunSpecJson {
       root.set("machine", spec.machine().map(m -> (JsonNode) machine(m)).orElse(NODES.nullNode()));
     }
     return root;
+  }
+
+  private static ObjectNode graph(Graph graph) {
+    ObjectNode node =
+        NODES
+            .objectNode()
+            .put("separate_qkv", graph.separateQkv())
+            .put("token_positions", graph.tokenPositions());
+    if (graph.form() != Form.FACTORIZED) {
+      node.put("form", graph.form().key());
+    }
+    if (graph.level() != Level.EDGE) {
+      node.put("level", graph.level().key());
+    }
+    return node;
+  }
+
+  private static Graph graph(JsonFields graph) {
+    return new Graph(
+        graph.flag("separate_qkv"),
+        graph.flag("token_positions"),
+        graph.has("form") ? graph.constant("form", Form.values()) : Form.FACTORIZED,
+        graph.has("level") ? graph.constant("level", Level.values()) : Level.EDGE);
   }
 
   private static ObjectNode model(RunSpec spec, boolean places) {
@@ -250,7 +271,8 @@ final class RunSpecJson {
             List.of("directory", "embedded", "random", "task"),
             RunSpecJson::modelFields,
             "weights");
-    JsonFields graph = root.object("graph", "separate_qkv", "token_positions");
+    JsonFields graph =
+        root.object("graph", List.of("separate_qkv", "token_positions"), List.of("form", "level"));
     return new RunSpec(
         root.text("version"),
         reader.model(model),
@@ -265,7 +287,7 @@ final class RunSpecJson {
                 "prompts",
                 List.of("file", "columns", "embedded", "random", "task"),
                 RunSpecJson::promptFields)),
-        new Graph(graph.flag("separate_qkv"), graph.flag("token_positions")),
+        graph(graph),
         reader.scoring(
             root.variant("scoring", List.of("algorithm", "saved"), RunSpecJson::scoringFields)),
         reader.judging(

@@ -11,11 +11,12 @@ import java.util.stream.IntStream;
  * {@link Stage}s in which a run computes them.
  *
  * <p>In a {@linkplain Form#FACTORIZED factorized} graph an edge leads from each source to each
- * destination of a strictly greater layer. That each part reads the sum of what all earlier parts wrote, so that this sum has an edge for
- * each of them, is the view of Elhage et al. 2021, "A mathematical framework for transformer
- * circuits". In an {@linkplain Form#UNFACTORIZED unfactorized} graph the residual stream is kept, and
- * only its sums are destinations: a node's edge carries all that it does. Names, layers and source indices are those of AutoCircuit (Miller et al. 2024,
- * "Transformer circuit faithfulness metrics are not robust", arXiv:2407.08734).
+ * destination of a strictly greater layer. That each part reads the sum of what all earlier parts
+ * wrote, so that this sum has an edge for each of them, is the view of Elhage et al. 2021, "A
+ * mathematical framework for transformer circuits". In an {@linkplain Form#UNFACTORIZED
+ * unfactorized} graph the residual stream is kept, and only its sums are destinations: a node's
+ * edge carries all that it does. Names, layers and source indices are those of AutoCircuit (Miller
+ * et al. 2024, "Transformer circuit faithfulness metrics are not robust", arXiv:2407.08734).
  *
  * <p>Edges are not materialised: a graph of GPT-2 small at 15 positions has half a million. They
  * are addressed by their canonical index, and {@link #edge(int)} makes the object when one is
@@ -41,10 +42,19 @@ public final class ComputationGraph {
      * From every source to the next sum of the residual stream, which is a source in turn: patching
      * an edge patches a node ("node patching").
      */
-    UNFACTORIZED
+    UNFACTORIZED;
+
+    /**
+     * Its name in files and on the command line.
+     *
+     * @return {@code factorized} or {@code unfactorized}
+     */
+    public String key() {
+      return name().toLowerCase(java.util.Locale.ROOT);
+    }
   }
 
-  private final Shape shape;
+  private final GraphShape shape;
   private final List<SrcNode> sources;
   private final List<DestModule> modules;
   private final List<Stage> stages;
@@ -57,25 +67,7 @@ public final class ComputationGraph {
 
   private final int edgeCount;
 
-  /** What a graph follows from. */
-  record Shape(
-      Form form,
-      int blocks,
-      int heads,
-      int keyValueHeads,
-      Wiring wiring,
-      boolean separateQkv,
-      int positions) {
-    int positionCopies() {
-      return Math.max(1, positions);
-    }
-
-    Shape withPositions(int count) {
-      return new Shape(form, blocks, heads, keyValueHeads, wiring, separateQkv, count);
-    }
-  }
-
-  private ComputationGraph(Shape shape) {
+  private ComputationGraph(GraphShape shape) {
     this.shape = shape;
     GraphLayout made = GraphLayout.of(shape);
     this.stages = made.stages();
@@ -136,22 +128,8 @@ public final class ComputationGraph {
    */
   public static ComputationGraph factorized(
       int blocks, int heads, int keyValueHeads, Wiring wiring, boolean separateQkv, int positions) {
-    requireSizes(blocks, heads, positions);
-    if (keyValueHeads < 1
-        || heads % keyValueHeads != 0
-        || (!separateQkv && keyValueHeads != heads)) {
-      throw new IllegalArgumentException(
-          "keyValueHeads="
-              + keyValueHeads
-              + " does not fit heads="
-              + heads
-              + ", separateQkv="
-              + separateQkv
-              + "; give a divisor of heads, and heads itself where inputs are not separate");
-    }
     return new ComputationGraph(
-        new Shape(
-            Form.FACTORIZED, blocks, heads, keyValueHeads, wiring, separateQkv, positions));
+        GraphShape.factorized(blocks, heads, keyValueHeads, wiring, separateQkv, positions));
   }
 
   /**
@@ -172,23 +150,8 @@ public final class ComputationGraph {
    * @throws IllegalArgumentException if an argument is out of range, the wiring is parallel or
    *     there are too many edges
    */
-  public static ComputationGraph unfactorized(
-      int blocks, int heads, Wiring wiring, int positions) {
-    requireSizes(blocks, heads, positions);
-    if (wiring == Wiring.PARALLEL) {
-      throw new IllegalArgumentException(
-          "graph=unfactorized does not fit wiring=PARALLEL: attention and MLP of a block read the"
-              + " same stream, which has no sum between them; use graph=factorized");
-    }
-    return new ComputationGraph(
-        new Shape(Form.UNFACTORIZED, blocks, heads, heads, wiring, false, positions));
-  }
-
-  private static void requireSizes(int blocks, int heads, int positions) {
-    if (blocks < 1 || heads < 1 || positions < 0) {
-      throw new IllegalArgumentException(
-          "blocks=" + blocks + ", heads=" + heads + ", positions=" + positions + " out of range");
-    }
+  public static ComputationGraph unfactorized(int blocks, int heads, Wiring wiring, int positions) {
+    return new ComputationGraph(GraphShape.unfactorized(blocks, heads, wiring, positions));
   }
 
   /**
@@ -502,7 +465,6 @@ public final class ComputationGraph {
    * @return the graph
    */
   public ComputationGraph withPositions(int newPositions) {
-    requireSizes(blocks(), heads(), newPositions);
     return new ComputationGraph(shape.withPositions(newPositions));
   }
 

@@ -1,6 +1,5 @@
 package io.autocircuit.graph;
 
-import io.autocircuit.graph.ComputationGraph.Shape;
 import io.autocircuit.graph.ComputationGraph.Wiring;
 import io.autocircuit.graph.DestNode.Input;
 import io.autocircuit.graph.Stage.Kind;
@@ -16,7 +15,7 @@ final class FactorizedGraph {
   private FactorizedGraph() {}
 
   /** The stages, whose modules have no offsets yet. */
-  static List<Stage> stages(Shape shape) {
+  static List<Stage> stages(GraphShape shape) {
     List<Stage> stages = new ArrayList<>();
     boolean parallel = shape.wiring() == Wiring.PARALLEL;
     int layer = 0;
@@ -48,15 +47,7 @@ final class FactorizedGraph {
                 0,
                 parallel ? before : sources,
                 b);
-        stages.add(
-            new Stage(
-                stages.size(),
-                Kind.MLP,
-                b,
-                layer,
-                List.of(input),
-                mlp,
-                false));
+        stages.add(new Stage(stages.size(), Kind.MLP, b, layer, List.of(input), mlp, false));
         sources++;
         layer++;
       }
@@ -90,7 +81,7 @@ final class FactorizedGraph {
   }
 
   /** What the heads of a block write. */
-  static SrcModule heads(Shape shape, int block, int layer, int first) {
+  static SrcModule heads(GraphShape shape, int block, int layer, int first) {
     String module = "blocks." + block + ".attn.hook_result";
     return new SrcModule(
         module,
@@ -99,7 +90,7 @@ final class FactorizedGraph {
             .toList());
   }
 
-  private static List<DestModule> attention(Shape shape, int block, int layer, int sources) {
+  private static List<DestModule> attention(GraphShape shape, int block, int layer, int sources) {
     if (!shape.separateQkv()) {
       return List.of(
           perHead(Input.ATTENTION, "hook_attn_in", "", shape.heads(), block, layer, sources));
@@ -126,13 +117,7 @@ final class FactorizedGraph {
 
   /** A destination alone in its module. */
   static DestModule single(
-      String name,
-      String module,
-      Input input,
-      int layer,
-      int firstSource,
-      int sources,
-      int block) {
+      String name, String module, Input input, int layer, int firstSource, int sources, int block) {
     DestNode node = new DestNode(name, module, input, layer, firstSource, sources, block, -1);
     return new DestModule(module, List.of(node), firstSource, sources, 0, false);
   }

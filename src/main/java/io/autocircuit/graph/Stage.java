@@ -9,11 +9,12 @@ import java.util.List;
  * whole computation; every way to run it walks them.
  *
  * <p>The destinations of a stage are its <em>rows</em>: those of its modules one after another.
- * They all read the same range of the sources, a prefix in a factorized graph. What the function takes are its <em>parts</em>: of
- * attention with H heads the H queries, then the H keys, then the H values; of any other stage its
- * one input. Each part is fed by one row ({@link #row}); keys and values may have fewer rows than
- * heads, each of which then feeds the parts of a group of neighbouring heads. In an unfactorized
- * graph attention and MLPs have no rows: their parts are fed by the stream as it is.
+ * They all read the same range of the sources, a prefix in a factorized graph. What the function
+ * takes are its <em>parts</em>: of attention with H heads the H queries, then the H keys, then the
+ * H values; of any other stage its one input. Each part is fed by one row ({@link #row}); keys and
+ * values may have fewer rows than heads, each of which then feeds the parts of a group of
+ * neighbouring heads. In an unfactorized graph attention and MLPs have no rows: their parts are fed
+ * by the stream as it is.
  *
  * @param index its place in the list of stages
  * @param kind what it computes
@@ -225,6 +226,16 @@ public record Stage(
       rows[p] = row(p);
     }
     return rows;
+  }
+
+  /**
+   * Whether it reads the stream as it is: it has a function, and no destination where what it reads
+   * could be patched.
+   *
+   * @return true for attention and MLPs of an unfactorized graph
+   */
+  public boolean readsStream() {
+    return reads.isEmpty() && parts() > 0;
   }
 
   /**

@@ -20,7 +20,7 @@ import org.bytedeco.pytorch.global.torch;
  * Runs with any mask, stage by stage. Owns the working memory of such runs: Δ of every source, and
  * the inputs of one stage.
  */
-final class DenseRun implements AutoCloseable {
+final class DenseRun implements MaskedRun {
   /** From how many parts to an input on they are projected by one product of libtorch's. */
   private static final int SHARED_INPUT = 4;
 
@@ -49,9 +49,9 @@ final class DenseRun implements AutoCloseable {
   /**
    * What a stage keeps for its gradient.
    *
-   * @param rows its mask
-   * @param inputs its normalised inputs, {@code [unique,B,T,D]}
-   * @param rstd the reciprocal root of each of their rows, {@code [unique,B,T]}
+   * @param rows its mask; null where it has no destinations
+   * @param inputs its normalised inputs, {@code [unique,B,T,D]}; null of a sum of the stream
+   * @param rstd the reciprocal root of each of their rows, {@code [unique,B,T]}; null likewise
    * @param qkv queries, keys and values; null unless of attention
    * @param mlp null unless of an MLP
    */
@@ -59,8 +59,9 @@ final class DenseRun implements AutoCloseable {
 
     /** Moves them out of a scope, so that nothing else of a block stays. */
     void keep(TensorScope scope) {
-      scope.keep(rows.mask());
-      for (Tensor t : new Tensor[] {inputs, rstd, qkv, mlp == null ? null : mlp.hidden()}) {
+      Tensor mask = rows == null ? null : rows.mask();
+      Tensor hidden = mlp == null ? null : mlp.hidden();
+      for (Tensor t : new Tensor[] {mask, inputs, rstd, qkv, hidden}) {
         if (t != null) {
           scope.keep(t);
         }
@@ -125,17 +126,9 @@ final class DenseRun implements AutoCloseable {
     return delta.narrow(0, first, count);
   }
 
-  /**
-   * The forward pass.
-   *
-   * @param firstBlock the first block that is computed; Δ of the sources before it are there
-   * @param stream before that block, {@code [B,T,D]}; overwritten
-   * @param kept receives what gradients need, by the index of the stage; may be null
-   * @param streams receives the stream before each block and at the end; may be null
-   * @param end makes the logits: of all outputs, or some
-   * @return the sliced logits, {@code [B,P,V]}
-   */
-  Tensor logits(
+  /** The Δ of the sources before the first block must be there. */
+  @Override
+  public Tensor logits(
       PatchMask mask,
       int firstBlock,
       Tensor stream,
@@ -182,6 +175,12 @@ final class DenseRun implements AutoCloseable {
     Tensor logits = end.logits(end(pass));
     Arrays.fill(defined, true);
     return logits;
+  }
+
+  @Override
+  public void backward(
+      BackwardRules rules, PatchMask mask, Kept[] kept, MaskGradients out, Tensor unembedded) {
+    new DenseGradient(in, this, rules, mask, kept, out).from(unembedded);
   }
 
   private void block(int b, DensePass pass) {

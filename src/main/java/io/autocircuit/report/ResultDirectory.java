@@ -22,7 +22,7 @@ import java.util.stream.Stream;
 /**
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
  * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
- * repeats it.
+ * repeats it; where nodes were scored also {@code nodes.json}.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -33,6 +33,11 @@ public final class ResultDirectory {
 
   /** Written for a run that can be repeated; one of an earlier run goes. */
   private static final String RUN = "run.json";
+
+  /** Written where nodes were scored; one of an earlier run goes. */
+  private static final String NODES = "nodes.json";
+
+  private static final List<String> SOMETIMES = List.of(RUN, NODES);
 
   private static final int MOST_TRIES = 100;
 
@@ -111,6 +116,9 @@ public final class ResultDirectory {
                   ResultFiles.writeEdges(fresh.resolve(EDGES), result.scores());
                   ResultFiles.writeMeasurements(fresh.resolve(MEASUREMENTS), result, run);
                   run.ifPresent(spec -> spec.write(fresh.resolve(RUN)));
+                  result
+                      .nodes()
+                      .ifPresent(nodes -> ResultFiles.writeNodes(fresh.resolve(NODES), nodes));
                   HtmlReport.write(fresh.resolve(REPORT), report);
                 }),
         true);
@@ -124,7 +132,7 @@ public final class ResultDirectory {
         try {
           Files.createDirectories(directory);
           requireFiles(directory);
-          action.with(new FileSet(directory, FILES, List.of(RUN)));
+          action.with(new FileSet(directory, FILES, SOMETIMES));
           done = true;
         } catch (NoSuchFileException e) {
           // another process has removed the empty directory that it had made, before ours was in it
@@ -143,7 +151,7 @@ public final class ResultDirectory {
   }
 
   private static void requireFiles(Path directory) {
-    for (String file : Stream.concat(FILES.stream(), Stream.of(RUN)).toList()) {
+    for (String file : Stream.concat(FILES.stream(), SOMETIMES.stream()).toList()) {
       if (Files.isDirectory(directory.resolve(file))) {
         throw new DataException(
             "file=" + directory.resolve(file) + " is a directory; remove it, or write elsewhere");

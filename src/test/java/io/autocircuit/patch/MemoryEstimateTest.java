@@ -71,6 +71,7 @@ class MemoryEstimateTest {
         new Case("sequential", List.of(Work.CIRCUITS), 4, prompt),
         new Case("parallel", List.of(Work.CIRCUITS), 3, prompt),
         new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), 1, prompt),
+        new Case("unfactorized", List.of(Work.values()), 1, prompt),
         new Case("sequential", List.of(Work.UNIFORM_GRADIENT), 1, Map.of()));
   }
 
@@ -191,8 +192,13 @@ class MemoryEstimateTest {
           Transformer transformer =
               RandomModels.model(architecture(words[0].equals("parallel")), ScalarType.Float, 2)) {
         PatchableModel model =
-            PatchableModel.of(
-                transformer, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
+            new PatchableModel(
+                transformer,
+                words[0].equals("unfactorized")
+                    ? transformer.config().unfactorizedGraph(0)
+                    : transformer.config().graph(true, 0),
+                OutputSlice.LAST_SEQ,
+                KernelsProvider.choose().kernels());
         // what libraries take once, whatever they are used for
         run(model, Work.UNIFORM_GRADIENT, 1, List.of(batch.slice(0, 1)));
         int circuits = Integer.parseInt(words[1]);

@@ -1,0 +1,64 @@
+package io.autocircuit.graph;
+
+import io.autocircuit.graph.ComputationGraph.Form;
+import io.autocircuit.graph.ComputationGraph.Wiring;
+
+/** What a graph follows from. */
+record GraphShape(
+    Form form,
+    int blocks,
+    int heads,
+    int keyValueHeads,
+    Wiring wiring,
+    boolean separateQkv,
+    int positions) {
+
+  /**
+   * Checks the sizes.
+   *
+   * @throws IllegalArgumentException if one is out of range
+   */
+  GraphShape {
+    if (blocks < 1 || heads < 1 || positions < 0) {
+      throw new IllegalArgumentException(
+          "blocks=" + blocks + ", heads=" + heads + ", positions=" + positions + " out of range");
+    }
+  }
+
+  static GraphShape factorized(
+      int blocks, int heads, int keyValueHeads, Wiring wiring, boolean separateQkv, int positions) {
+    GraphShape shape =
+        new GraphShape(
+            Form.FACTORIZED, blocks, heads, keyValueHeads, wiring, separateQkv, positions);
+    if (keyValueHeads < 1
+        || heads % keyValueHeads != 0
+        || (!separateQkv && keyValueHeads != heads)) {
+      throw new IllegalArgumentException(
+          "keyValueHeads="
+              + keyValueHeads
+              + " does not fit heads="
+              + heads
+              + ", separateQkv="
+              + separateQkv
+              + "; give a divisor of heads, and heads itself where inputs are not separate");
+    }
+    return shape;
+  }
+
+  static GraphShape unfactorized(int blocks, int heads, Wiring wiring, int positions) {
+    if (wiring == Wiring.PARALLEL) {
+      throw new IllegalArgumentException(
+          "graph=unfactorized does not fit wiring=PARALLEL: attention and MLP of a block read the"
+              + " same stream, which has no sum between them; use graph=factorized");
+    }
+    return new GraphShape(Form.UNFACTORIZED, blocks, heads, heads, wiring, false, positions);
+  }
+
+  int positionCopies() {
+    return Math.max(1, positions);
+  }
+
+  GraphShape withPositions(int count) {
+    return new GraphShape(form, blocks, heads, keyValueHeads, wiring, separateQkv, count);
+  }
+}
