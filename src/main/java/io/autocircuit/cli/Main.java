@@ -11,6 +11,8 @@ import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.PatchType;
+import io.autocircuit.prune.KnockoutTraining;
+import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.report.TableFormat;
 import io.autocircuit.tensor.NativeAhead;
 import java.io.PrintWriter;
@@ -53,6 +55,8 @@ public final class Main implements Runnable {
     commands.put("discover", DiscoverCommand.class);
     commands.put("experiment", ExperimentCommand.class);
     commands.put("results", ResultsCommand.class);
+    commands.put("another", AnotherCommand.class);
+    commands.put("completeness", CompletenessCommand.class);
     commands.put("dataset", DatasetCommand.class);
     commands.put("export", ExportCommand.class);
     commands.put("compare", CompareCommand.class);
@@ -176,6 +180,8 @@ public final class Main implements Runnable {
     register(line, OutputSlice.values(), OutputSlice::key);
     register(line, ExportCommand.Format.values(), ExportCommand.Format::key);
     register(line, TableFormat.values(), TableFormat::key);
+    register(line, MaskFunction.values(), Main::lower);
+    register(line, KnockoutTraining.Target.values(), Main::lower);
     line.registerConverter(
         ListCommand.What.class,
         text -> new ListCommand.What(known(text, ListCommand.What.names())));

@@ -50,7 +50,7 @@ final class ExperimentValues {
         Map.of(
             "tasks", tasks.keys(),
             "algorithms", algorithms.keys(),
-            "presets", algorithms.presetKeys(),
+            "presets", algorithms.presetNames(),
             "ablations", Ablation.catalogue().keys(),
             "metrics", Metric.catalogue().keys());
   }
@@ -188,9 +188,14 @@ final class ExperimentValues {
     return WRONG;
   }
 
+  /** A path of the file, which begins at its directory. */
+  String place(String path) {
+    return folder.resolve(path).toString();
+  }
+
   private void requireKey(SettingType.Key type, String key) {
     List<String> known = keys.get(type.catalogue());
-    if (known != null && !known.contains(key)) {
+    if (known != null && known.stream().noneMatch(k -> k.equalsIgnoreCase(key))) {
       throw new UnknownNameException(name(type.catalogue()), key, known);
     }
   }

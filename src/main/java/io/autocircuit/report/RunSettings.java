@@ -1,6 +1,7 @@
 package io.autocircuit.report;
 
 import io.autocircuit.catalogue.Setting;
+import io.autocircuit.experiment.AvoidedEdges;
 import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.OfficialSource;
 import io.autocircuit.experiment.PromptSource;
@@ -130,6 +131,7 @@ final class RunSettings {
       a.settings()
           .values()
           .forEach((name, value) -> put(name.replace('_', '-'), Setting.text(value)));
+      a.avoid().ifPresent(this::avoid);
     } else if (spec.scoring() instanceof RunSpec.Saved s) {
       put("scores", last(s.file().path()));
       s.file().sha256().ifPresent(hash -> put("scores sha256", hash));
@@ -146,6 +148,13 @@ final class RunSettings {
                 put("circuit", k.circuit());
               }
             });
+  }
+
+  private void avoid(AvoidedEdges avoid) {
+    put("avoid", avoid.text());
+    if (avoid instanceof AvoidedEdges.Stored s) {
+      s.file().sha256().ifPresent(hash -> put("avoid sha256", hash));
+    }
   }
 
   private void judging(RunJudging judging) {
