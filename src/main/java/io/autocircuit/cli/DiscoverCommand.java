@@ -61,6 +61,8 @@ final class DiscoverCommand implements Callable<Integer> {
 
   @CommandLine.Mixin private DeviceOption device;
 
+  @CommandLine.Mixin private HubOption hub;
+
   /** Set when the options are added. */
   EntryOptions<PruneAlgorithmProvider> algorithms;
 
@@ -73,11 +75,13 @@ final class DiscoverCommand implements Callable<Integer> {
       return sweep();
     }
     RunSpec wanted =
-        usage(
-            () -> {
-              check();
-              return options().spec();
-            });
+        hub.located(
+            usage(
+                () -> {
+                  check();
+                  return options().spec();
+                }),
+            spec.commandLine().getErr());
     DeviceChoice on = device(wanted);
     ResultDirectory.requireWritable(output.out);
     Run.Means means =
@@ -94,11 +98,13 @@ final class DiscoverCommand implements Callable<Integer> {
   /** Several algorithms or ablations: an experiment. */
   private int sweep() {
     List<Cell> cells =
-        usage(
-            () -> {
-              check();
-              return options().each().stream().map(RunOptions::cell).toList();
-            });
+        hub.located(
+            usage(
+                () -> {
+                  check();
+                  return options().each().stream().map(RunOptions::cell).toList();
+                }),
+            spec.commandLine().getErr());
     Run.Means means =
         new Run.Means(
             Optional.of(device.choose()),

@@ -44,10 +44,12 @@ final class DiscoverOptions {
 
     @Option(
         names = "--model",
-        paramLabel = "DIR",
+        paramLabel = "MODEL",
         description =
             "Model directory: config.json and model.safetensors (Hugging Face gpt2, gpt_neox, llama;"
-                + " or HookedTransformer). Default: the embedded model.")
+                + " or HookedTransformer). Or a name on the Hugging Face hub, perhaps with"
+                + " @REVISION: read from its cache, else downloaded; see 'models --help'. Default:"
+                + " the embedded model.")
     Path model;
 
     @Option(

@@ -32,6 +32,10 @@ final class ExperimentFields {
           + " one";
   static final String ALGORITHMS_MEANING =
       "what scores the edges: keys of algorithms and presets, or names with values; at least one";
+
+  /** The field that names a task's model. */
+  static final String MODEL = "model";
+
   static final String GRAPH_MEANING = "how models are seen as graphs; lists span a grid";
   static final String COMPLETENESS_MEANING =
       "asks for the completeness of circuits: how they behave under learned knockouts";
@@ -155,7 +159,9 @@ final class ExperimentFields {
               new SettingType.Text(),
               "what reports call it; without it the task's key, else the name of the prompt file"),
           Setting.optional(
-              "model", new SettingType.File(), "a model directory, in place of the task's own"),
+              MODEL,
+              new SettingType.File(),
+              "a model directory, or a name on the Hugging Face hub, in place of the task's own"),
           Setting.optional(
               "dataset",
               new SettingType.File(),

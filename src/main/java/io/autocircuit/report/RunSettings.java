@@ -9,6 +9,7 @@ import io.autocircuit.experiment.PromptSplit;
 import io.autocircuit.experiment.RunJudging;
 import io.autocircuit.experiment.RunPrompts;
 import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.hub.HubId;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.WeightProcessing;
 import java.nio.file.Path;
@@ -65,7 +66,7 @@ final class RunSettings {
 
   private void model(RunSpec spec) {
     if (spec.model() instanceof ModelSource.Directory d) {
-      put("model", last(d.path()));
+      put("model", HubId.ofSnapshot(d.path()).map(HubId::toString).orElse(last(d.path())));
       d.contents().ifPresent(this::contents);
     } else if (spec.model() instanceof ModelSource.Embedded e) {
       put("model", "embedded " + e.name());
