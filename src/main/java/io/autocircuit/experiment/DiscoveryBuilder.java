@@ -345,7 +345,11 @@ public final class DiscoveryBuilder {
       algorithm.requireFit(nodes.groups(), data);
     }
     try {
-      sizes.requireWithin(nodes == null ? model.graph().edgeCount() : nodes.size());
+      if (nodes == null) {
+        sizes.requireWithin(model.graph().edgeCount());
+      } else {
+        sizes.requireWithin(nodes.size(), "nodes");
+      }
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("--edges: " + e.getMessage(), e);
     }
