@@ -1,6 +1,5 @@
 package io.autocircuit.experiment;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.CanonicalJson;
@@ -92,10 +91,22 @@ public record RunSpec(
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
    * @param tokenPositions whether there is one edge for each token position
+   * @param autoencoders whose latents are sources in the place of MLPs; empty without
    */
-  public record Graph(boolean separateQkv, boolean tokenPositions) {
+  public record Graph(
+      boolean separateQkv, boolean tokenPositions, Optional<AutoencoderSource> autoencoders) {
     /** Separate inputs, one edge for all positions. */
     public static final Graph USUAL = new Graph(true, false);
+
+    /**
+     * Without autoencoders.
+     *
+     * @param separateQkv whether queries, keys and values have inputs of their own
+     * @param tokenPositions whether there is one edge for each token position
+     */
+    public Graph(boolean separateQkv, boolean tokenPositions) {
+      this(separateQkv, tokenPositions, Optional.empty());
+    }
   }
 
   /** What scores the edges. */
@@ -210,8 +221,8 @@ public record RunSpec(
    * @throws io.autocircuit.files.DataException if it cannot be written
    */
   public void write(Path file) {
-    byte[] text = (CanonicalJson.text(tree(), true) + "\n").getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(file, out -> out.write(text));
+    String json = CanonicalJson.text(RunSpecJson.tree(this, true), true) + "\n";
+    AtomicFile.write(file, out -> out.write(json.getBytes(StandardCharsets.UTF_8)));
   }
 
   /**
@@ -220,11 +231,7 @@ public record RunSpec(
    * @return one line
    */
   public String json() {
-    return CanonicalJson.text(tree(), false);
-  }
-
-  private ObjectNode tree() {
-    return RunSpecJson.tree(this, true);
+    return CanonicalJson.text(RunSpecJson.tree(this, true), false);
   }
 
   /**
@@ -269,7 +276,7 @@ public record RunSpec(
         processing,
         numbers,
         prompts.pinned(model.tokenizer()),
-        graph,
+        AutoencoderSource.pinned(graph),
         scores,
         judging,
         official.map(OfficialSource::pinned),

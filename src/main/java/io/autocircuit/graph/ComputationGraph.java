@@ -11,11 +11,12 @@ import java.util.stream.IntStream;
  * {@link Stage}s in which a run computes them.
  *
  * <p>In a {@linkplain Form#FACTORIZED factorized} graph an edge leads from each source to each
- * destination of a strictly greater layer. That each part reads the sum of what all earlier parts wrote, so that this sum has an edge for
- * each of them, is the view of Elhage et al. 2021, "A mathematical framework for transformer
- * circuits". In an {@linkplain Form#UNFACTORIZED unfactorized} graph the residual stream is kept, and
- * only its sums are destinations: a node's edge carries all that it does. Names, layers and source indices are those of AutoCircuit (Miller et al. 2024,
- * "Transformer circuit faithfulness metrics are not robust", arXiv:2407.08734).
+ * destination of a strictly greater layer. That each part reads the sum of what all earlier parts
+ * wrote, so that this sum has an edge for each of them, is the view of Elhage et al. 2021, "A
+ * mathematical framework for transformer circuits". In an {@linkplain Form#UNFACTORIZED
+ * unfactorized} graph the residual stream is kept, and only its sums are destinations: a node's
+ * edge carries all that it does. Names, layers and source indices are those of AutoCircuit (Miller
+ * et al. 2024, "Transformer circuit faithfulness metrics are not robust", arXiv:2407.08734).
  *
  * <p>Edges are not materialised: a graph of GPT-2 small at 15 positions has half a million. They
  * are addressed by their canonical index, and {@link #edge(int)} makes the object when one is
@@ -65,13 +66,23 @@ public final class ComputationGraph {
       int keyValueHeads,
       Wiring wiring,
       boolean separateQkv,
-      int positions) {
+      int positions,
+      LatentSources latents) {
     int positionCopies() {
       return Math.max(1, positions);
     }
 
     Shape withPositions(int count) {
-      return new Shape(form, blocks, heads, keyValueHeads, wiring, separateQkv, count);
+      return new Shape(form, blocks, heads, keyValueHeads, wiring, separateQkv, count, latents);
+    }
+
+    Shape withLatents(LatentSources some) {
+      return new Shape(form, blocks, heads, keyValueHeads, wiring, separateQkv, positions, some);
+    }
+
+    /** Whether latents take the place of a block's MLP. */
+    boolean latent(int block) {
+      return latents != null && latents.replaces(block);
     }
   }
 
@@ -151,7 +162,7 @@ public final class ComputationGraph {
     }
     return new ComputationGraph(
         new Shape(
-            Form.FACTORIZED, blocks, heads, keyValueHeads, wiring, separateQkv, positions));
+            Form.FACTORIZED, blocks, heads, keyValueHeads, wiring, separateQkv, positions, null));
   }
 
   /**
@@ -172,8 +183,7 @@ public final class ComputationGraph {
    * @throws IllegalArgumentException if an argument is out of range, the wiring is parallel or
    *     there are too many edges
    */
-  public static ComputationGraph unfactorized(
-      int blocks, int heads, Wiring wiring, int positions) {
+  public static ComputationGraph unfactorized(int blocks, int heads, Wiring wiring, int positions) {
     requireSizes(blocks, heads, positions);
     if (wiring == Wiring.PARALLEL) {
       throw new IllegalArgumentException(
@@ -181,7 +191,7 @@ public final class ComputationGraph {
               + " same stream, which has no sum between them; use graph=factorized");
     }
     return new ComputationGraph(
-        new Shape(Form.UNFACTORIZED, blocks, heads, heads, wiring, false, positions));
+        new Shape(Form.UNFACTORIZED, blocks, heads, heads, wiring, false, positions, null));
   }
 
   private static void requireSizes(int blocks, int heads, int positions) {
@@ -506,6 +516,39 @@ public final class ComputationGraph {
     return new ComputationGraph(shape.withPositions(newPositions));
   }
 
+  /**
+   * The same graph with latents of sparse autoencoders as sources, {@code MLP b Latent k}, in the
+   * place of the MLPs that they stand for; with the error term {@code MLP b Error} follows them.
+   * Destinations are the same.
+   *
+   * @param latents by block
+   * @return the graph
+   * @throws IllegalArgumentException if this graph is not factorized, has no MLPs or another number
+   *     of blocks, or there are too many edges
+   */
+  public ComputationGraph withLatents(LatentSources latents) {
+    if (!factorized() || wiring() == Wiring.ATTENTION_ONLY || latents.blocks() != blocks()) {
+      throw new IllegalArgumentException(
+          "autoencoders of blocks="
+              + latents.blocks()
+              + " do not fit "
+              + this
+              + (factorized()
+                  ? "; they take the place of the MLPs of a model of as many blocks"
+                  : "; use graph=factorized, where an MLP is a source among others"));
+    }
+    return new ComputationGraph(shape.withLatents(latents));
+  }
+
+  /**
+   * The latents that are sources in the place of MLPs.
+   *
+   * @return null if every MLP is a source
+   */
+  public LatentSources latents() {
+    return shape.latents();
+  }
+
   @Override
   public boolean equals(Object o) {
     return o instanceof ComputationGraph g && g.shape.equals(shape);
@@ -531,6 +574,7 @@ public final class ComputationGraph {
         + separateQkv()
         + ", positions="
         + positions()
+        + (latents() == null ? "" : ", latents=" + latents().total())
         + ", edges="
         + edgeCount
         + "]";

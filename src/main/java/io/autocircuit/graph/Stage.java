@@ -9,11 +9,12 @@ import java.util.List;
  * whole computation; every way to run it walks them.
  *
  * <p>The destinations of a stage are its <em>rows</em>: those of its modules one after another.
- * They all read the same range of the sources, a prefix in a factorized graph. What the function takes are its <em>parts</em>: of
- * attention with H heads the H queries, then the H keys, then the H values; of any other stage its
- * one input. Each part is fed by one row ({@link #row}); keys and values may have fewer rows than
- * heads, each of which then feeds the parts of a group of neighbouring heads. In an unfactorized
- * graph attention and MLPs have no rows: their parts are fed by the stream as it is.
+ * They all read the same range of the sources, a prefix in a factorized graph. What the function
+ * takes are its <em>parts</em>: of attention with H heads the H queries, then the H keys, then the
+ * H values; of any other stage its one input. Each part is fed by one row ({@link #row}); keys and
+ * values may have fewer rows than heads, each of which then feeds the parts of a group of
+ * neighbouring heads. In an unfactorized graph attention and MLPs have no rows: their parts are fed
+ * by the stream as it is.
  *
  * @param index its place in the list of stages
  * @param kind what it computes
@@ -44,6 +45,12 @@ public record Stage(
     ATTENTION,
     /** A function of each position; one source. */
     MLP,
+    /**
+     * A function of each position whose output an autoencoder takes apart; each latent is a source,
+     * and the last what the latents leave over, if the graph has that ({@link
+     * LatentSources#errorTerm}).
+     */
+    LATENTS,
     /**
      * A sum of the residual stream, in an unfactorized graph: what follows reads it, patched, in
      * place of the stream; one source.
@@ -187,7 +194,7 @@ public record Stage(
     return switch (kind) {
       case EMBEDDING -> 0;
       case ATTENTION -> ATTENTION_INPUTS * written();
-      case MLP, RESIDUAL, END -> 1;
+      case MLP, LATENTS, RESIDUAL, END -> 1;
     };
   }
 

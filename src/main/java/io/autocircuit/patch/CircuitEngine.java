@@ -97,7 +97,7 @@ final class CircuitEngine implements AutoCloseable {
           case EMBEDDING, END -> {
             // the one is there, the other follows
           }
-          case RESIDUAL -> {
+          case LATENTS, RESIDUAL -> {
             throw new IllegalStateException("stage " + stage.kind() + " is of another engine");
           }
         }

@@ -181,9 +181,9 @@ final class CircuitPlan {
     for (Stage stage : graph.stages()) {
       for (int row = 0; row < stage.rows(); row++) {
         if (read(stage, row)) {
-          int start = graph.index(stage.module(row), stage.node(row), 0, 0);
           for (int s : kept(stage, row)) {
-            live.set(start + s * copies, start + (within + 1) * copies);
+            int start = graph.index(stage.module(row), stage.node(row), s, 0);
+            live.set(start, start + copies);
           }
         }
       }

@@ -93,7 +93,7 @@ final class PromptCopies implements AutoCloseable {
           p.add_(in.model().attentionOutputBias(stage));
         }
         case MLP -> p = p.add(in.ablations.select(0, first));
-        case RESIDUAL, END -> {
+        case LATENTS, RESIDUAL, END -> {
           // adds nothing to the stream
         }
       }
