@@ -5,16 +5,19 @@ import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.Stage;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PruneScores;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 
 /** Makes the report's plain values from a discovery. */
 public final class DiscoveryReport {
@@ -78,13 +81,11 @@ public final class DiscoveryReport {
       Map<String, String> settings) {
     PruneScores scores = result.scores();
     ComputationGraph graph = scores.graph();
-    List<NodeInfo> nodes = new ArrayList<>();
-    graph.sources().forEach(s -> nodes.add(new NodeInfo(s.name(), s.layer())));
-    int end = graph.modules().get(0).nodes().get(0).layer();
-    nodes.add(new NodeInfo("Resid End", end));
     List<ScoredEdge> edges = new ArrayList<>();
+    Set<String> written = new HashSet<>();
     for (PruneScores.Scored s : scores.best(HtmlReport.MAX_EDGES)) {
       Edge e = s.edge();
+      written.add(e.source().name());
       edges.add(
           new ScoredEdge(
               e.name(),
@@ -114,7 +115,7 @@ public final class DiscoveryReport {
       curves.add(live(result));
     }
     ReportData data =
-        ReportData.of(title, nodes, edges)
+        ReportData.of(title, nodes(graph, written), edges)
             .withSummary(all)
             .withSettings(settings)
             .withCurves(curves)
@@ -123,6 +124,27 @@ public final class DiscoveryReport {
       data = data.withFirstDrawn(result.found().get(0).size());
     }
     return result.verdict().map(data::withVerdict).orElse(data);
+  }
+
+  /**
+   * The nodes that are drawn: all of a graph, but of an autoencoder's latents, of which there may
+   * be thousands, those that an edge in the report comes from.
+   *
+   * @param written the sources of edges in the report
+   */
+  private static List<NodeInfo> nodes(ComputationGraph graph, Set<String> written) {
+    List<NodeInfo> nodes = new ArrayList<>();
+    for (Stage stage : graph.stages()) {
+      if (stage.kind() == Stage.Kind.LATENTS || stage.kind() == Stage.Kind.END) {
+        stage.reads().get(0).nodes().forEach(d -> nodes.add(new NodeInfo(d.name(), d.layer())));
+      }
+      if (stage.writes() != null) {
+        stage.writes().nodes().stream()
+            .filter(s -> stage.kind() != Stage.Kind.LATENTS || written.contains(s.name()))
+            .forEach(s -> nodes.add(new NodeInfo(s.name(), s.layer())));
+      }
+    }
+    return nodes;
   }
 
   private static int rank(Metric metric) {

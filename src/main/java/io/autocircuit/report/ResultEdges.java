@@ -140,6 +140,14 @@ public record ResultEdges(List<NodeInfo> nodes, List<ScoredEdge> edges) {
     if (!open.add(name)) {
       throw bad(file, "has a path from node=" + name + " to itself");
     }
+    // what an autoencoder writes stands where the MLP does that it takes apart
+    String mlp = name.replaceFirst(" (Latent \\d+|Error)$", "");
+    if (!mlp.equals(name)) {
+      int same = layer(mlp, sources, layers, open, file);
+      open.remove(name);
+      layers.put(name, same);
+      return same;
+    }
     int layer = 0;
     for (String source : sources.getOrDefault(name, Set.of())) {
       layer = Math.max(layer, 1 + layer(source, sources, layers, open, file));
