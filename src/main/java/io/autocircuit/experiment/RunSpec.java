@@ -9,7 +9,6 @@ import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.patch.Progress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 
@@ -117,8 +116,20 @@ public record RunSpec(
    *
    * @param key its key
    * @param settings all of its settings
+   * @param avoid edges that it keeps out of its circuits; empty for none
    */
-  public record Algorithm(String key, Settings settings) implements Scoring {}
+  public record Algorithm(String key, Settings settings, Optional<AvoidedEdges> avoid)
+      implements Scoring {
+    /**
+     * An algorithm that avoids nothing.
+     *
+     * @param key its key
+     * @param settings all of its settings
+     */
+    public Algorithm(String key, Settings settings) {
+      this(key, settings, Optional.empty());
+    }
+  }
 
   /**
    * Scores that were saved before.
@@ -252,13 +263,7 @@ public record RunSpec(
    *     known; see {@link #pinned()}
    */
   public String hash() {
-    List<String> missing = RunChanges.unknown(this);
-    if (!missing.isEmpty()) {
-      throw new IllegalStateException(
-          "the SHA-256 of "
-              + String.join(", ", missing)
-              + " is not known yet; use pinned(), which reads the files");
-    }
+    RunChanges.requireKnown(this);
     return Fingerprint.of(identity().getBytes(StandardCharsets.UTF_8));
   }
 
@@ -269,7 +274,6 @@ public record RunSpec(
    * @throws io.autocircuit.files.DataException if a file cannot be read
    */
   public RunSpec pinned() {
-    Scoring scores = scoring instanceof Saved s ? new Saved(s.file().pinned()) : scoring;
     return new RunSpec(
         libraryVersion(),
         model.pinned(),
@@ -277,7 +281,7 @@ public record RunSpec(
         numbers,
         prompts.pinned(model.tokenizer()),
         AutoencoderSource.pinned(graph),
-        scores,
+        RunAlgorithms.pinned(scoring),
         judging,
         official.map(OfficialSource::pinned),
         seed,
@@ -300,13 +304,13 @@ public record RunSpec(
   /**
    * With another model.
    *
-   * @param other the model
+   * @param to the model
    * @return the spec
    */
-  public RunSpec withModel(ModelSource other) {
+  public RunSpec withModel(ModelSource to) {
     return new RunSpec(
         version,
-        other,
+        to,
         processing,
         numbers,
         prompts,
@@ -332,59 +336,39 @@ public record RunSpec(
   /**
    * With other numbers.
    *
-   * @param types of the model's numbers
+   * @param to of the model's numbers
    * @return the spec
    */
-  public RunSpec withNumbers(NumberTypes types) {
+  public RunSpec withNumbers(NumberTypes to) {
     return new RunSpec(
-        version,
-        model,
-        processing,
-        types,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        official,
-        seed,
-        machine);
+        version, model, processing, to, prompts, graph, scoring, judging, official, seed, machine);
   }
 
   /**
    * With other prompts, or read otherwise.
    *
-   * @param other the prompts
+   * @param to the prompts
    * @return the spec
    */
-  public RunSpec withPrompts(RunPrompts other) {
+  public RunSpec withPrompts(RunPrompts to) {
     return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        other,
-        graph,
-        scoring,
-        judging,
-        official,
-        seed,
-        machine);
+        version, model, processing, numbers, to, graph, scoring, judging, official, seed, machine);
   }
 
   /**
    * With another graph.
    *
-   * @param other how the model is seen as a graph
+   * @param to how the model is seen as a graph
    * @return the spec
    */
-  public RunSpec withGraph(Graph other) {
+  public RunSpec withGraph(Graph to) {
     return new RunSpec(
         version,
         model,
         processing,
         numbers,
         prompts,
-        other,
+        to,
         scoring,
         judging,
         official,
@@ -395,64 +379,34 @@ public record RunSpec(
   /**
    * With other scores.
    *
-   * @param other what scores the edges
+   * @param to what scores the edges
    * @return the spec
    */
-  public RunSpec withScoring(Scoring other) {
+  public RunSpec withScoring(Scoring to) {
     return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        other,
-        judging,
-        official,
-        seed,
-        machine);
+        version, model, processing, numbers, prompts, graph, to, judging, official, seed, machine);
   }
 
   /**
    * Judged otherwise.
    *
-   * @param other how circuits are judged
+   * @param to how circuits are judged
    * @return the spec
    */
-  public RunSpec withJudging(RunJudging other) {
+  public RunSpec withJudging(RunJudging to) {
     return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        other,
-        official,
-        seed,
-        machine);
+        version, model, processing, numbers, prompts, graph, scoring, to, official, seed, machine);
   }
 
   /**
    * With a known circuit.
    *
-   * @param circuit its file; empty for none
+   * @param to its file; empty for none
    * @return the spec
    */
-  public RunSpec withOfficial(Optional<OfficialSource> circuit) {
+  public RunSpec withOfficial(Optional<OfficialSource> to) {
     return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        circuit,
-        seed,
-        machine);
+        version, model, processing, numbers, prompts, graph, scoring, judging, to, seed, machine);
   }
 
   /**
@@ -479,21 +433,11 @@ public record RunSpec(
   /**
    * With a machine.
    *
-   * @param where empty for whatever there is
+   * @param to empty for whatever there is
    * @return the spec
    */
-  public RunSpec withMachine(Optional<Machine> where) {
+  public RunSpec withMachine(Optional<Machine> to) {
     return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        official,
-        seed,
-        where);
+        version, model, processing, numbers, prompts, graph, scoring, judging, official, seed, to);
   }
 }
