@@ -27,8 +27,8 @@ final class DiscoverOptions {
         paramLabel = "FILE",
         description =
             "Repeat a run: the run.json that lies beside its results. Beside it only --out,"
-                + " --verbose, how to compute (--device, --threads, --memory), and new places of its"
-                + " files (--model, --dataset, --official, --scores).")
+                + " --activations, --verbose, how to compute (--device, --threads, --memory), and new"
+                + " places of its files (--model, --dataset, --official, --scores).")
     Path run;
 
     @Option(
@@ -386,6 +386,16 @@ final class DiscoverOptions {
         defaultValue = "circuit",
         description = "Where results are written (default: ${DEFAULT-VALUE}).")
     Path out;
+
+    @Option(
+        names = "--activations",
+        paramLabel = "N",
+        defaultValue = "4",
+        description =
+            "The report says of the best edges what their sources write on the first N prompts that"
+                + " judge, and what they are ablated to (default: ${DEFAULT-VALUE}); 0 for no such"
+                + " look.")
+    int activations;
 
     @Option(
         names = "--verbose",

@@ -73,7 +73,7 @@ record RunOptions(
 
   /** What may be given beside {@code --run}: where to write and how to compute. */
   private static final Set<String> BESIDE_RUN =
-      Set.of("--run", "--out", "--verbose", "--device", "--threads", "--memory");
+      Set.of("--run", "--out", "--verbose", "--activations", "--device", "--threads", "--memory");
 
   /** Of what is given beside {@code --run}, the new places of its files. */
   private static final Set<String> PLACES =

@@ -454,6 +454,25 @@ public final class Run implements AutoCloseable {
     return seconds;
   }
 
+  /**
+   * What the sources of the best edges write on prompts that judge, and what they are ablated to.
+   *
+   * @param result what {@link #run} returned
+   * @param prompts how many prompts are looked at, 1 or more
+   * @param edges sources of so many of the best edges
+   * @return plain values
+   */
+  public Activations activations(Discovery.Result result, int prompts, int edges) {
+    try (NativeThreads used = nativeThreads()) {
+      return Activations.of(
+          discovery,
+          result.scores(),
+          prompts,
+          edges,
+          ids -> Task.texts(ids, spec.model().directory().orElse(null)));
+    }
+  }
+
   private NativeThreads nativeThreads() {
     Parallelism parallel =
         Parallelism.of(
