@@ -12,6 +12,8 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * Patched runs of one model on one batch with one set of ablation values, one after another. This
@@ -194,9 +196,28 @@ public final class Evaluation implements AutoCloseable {
       }
     }
     try (TensorScope scope = new TensorScope()) {
+      if (in.model().config().features().couplesHeads()) {
+        return scope.keep(dense(circuits.stream().map(c -> notAblated(c, type)).toList()));
+      }
       prepareCircuits(circuits.size());
       return scope.keep(engine.logits(circuits.stream().map(c -> notAblated(c, type)).toList()));
     }
+  }
+
+  /**
+   * Circuits of a model whose heads depend on each other's inputs: every node is computed, one
+   * circuit after another.
+   */
+  private Tensor dense(List<Circuit> circuits) {
+    requireValues();
+    Tensor[] logits = new Tensor[circuits.size()];
+    for (int i = 0; i < logits.length; i++) {
+      float[] mask = new float[graph.edgeCount()];
+      Arrays.fill(mask, 1);
+      circuits.get(i).edgeSet().stream().forEach(e -> mask[e] = 0);
+      logits[i] = logitsFrom(PatchMask.of(graph, mask), 0);
+    }
+    return torch.stack(new TensorVector(logits), 0);
   }
 
   /** The working memory of so many circuits at once, made when first needed. */
@@ -241,6 +262,9 @@ public final class Evaluation implements AutoCloseable {
    *     work too
    */
   public double liveShare(Circuit circuit, PatchType type) {
+    if (in.model().config().features().couplesHeads()) {
+      return 1;
+    }
     boolean last = in.patchable.slice() == OutputSlice.LAST_SEQ;
     return CircuitPlan.of(notAblated(circuit, type), in.constantsAreAblations, last)
         .share(
@@ -357,7 +381,8 @@ public final class Evaluation implements AutoCloseable {
             ? loss.withGradient(logits, prompts, reference)
             : loss.withGradient(logits, some.prompts(), some.of(reference));
     MaskGradients gradients = new MaskGradients(mask, in.place());
-    new DenseGradient(in, dense, rules, mask, kept, gradients).from(end.backward(l.gradient()));
+    new DenseGradient(in, dense, rules, mask, kept, gradients)
+        .from(end.backward(l.gradient(), logits));
     return new Unread(l.losses(), gradients);
   }
 
