@@ -318,7 +318,8 @@ public record Discovery(
             ? List.of()
             : Roc.curve(scores, official, Arrays.stream(sizes).filter(k -> k <= edges).toArray());
     TreeMap<Integer, Integer> live = new TreeMap<>();
-    circuits.forEach((size, circuit) -> live.put(size, runs.live(circuit).size()));
+    boolean coupled = model.model().config().features().couplesHeads();
+    circuits.forEach((size, circuit) -> live.put(size, runs.live(circuit, coupled).size()));
     Optional<String> verdict =
         preference.filter(AnswerPreference::shown).flatMap(p -> Verdict.of(measurements, edges));
     return new Result(this, scores, measurements, live, found, verdict, roc, notices);

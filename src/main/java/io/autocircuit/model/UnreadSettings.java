@@ -64,16 +64,6 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
    */
   private static final Map<String, Double> VARIANTS = refused();
 
-  static final UnreadSettings GPT2 =
-      of(
-          COMMON,
-          "n_ctx n_special predict_special_tokens reorder_and_upcast_attn summary_activation"
-              + " summary_first_dropout summary_proj_to_labels summary_type summary_use_proj");
-
-  static final UnreadSettings NEOX = of(COMMON);
-
-  static final UnreadSettings LLAMA = of(COMMON);
-
   static final UnreadSettings HOOKED =
       new UnreadSettings(
           words(
@@ -103,10 +93,6 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
     Set<String> all = words(COMMON);
     all.addAll(neutral);
     return new UnreadSettings(all, VARIANTS);
-  }
-
-  private static UnreadSettings of(String... words) {
-    return new UnreadSettings(words(words), VARIANTS);
   }
 
   private static Set<String> words(String... lists) {

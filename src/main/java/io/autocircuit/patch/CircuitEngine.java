@@ -284,7 +284,8 @@ final class CircuitEngine implements AutoCloseable {
     Tensor v = pick(all.narrow(2, 2 * width, width), some, heads, dHead);
     Tensor z =
         model
-            .mix(q, k, v, copies.context(r))
+            .attentionStep(stage)
+            .mix(q, k, v, some, copies.context(r))
             .reshape((long) r.size() * prompts, positions, (long) some.length * dHead);
     int source = stage.firstWritten();
     kernels.headOutputs(

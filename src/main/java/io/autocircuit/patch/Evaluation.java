@@ -195,7 +195,7 @@ public final class Evaluation implements AutoCloseable {
         throw new IllegalArgumentException("the circuit is for another graph: " + c.graph());
       }
     }
-    if (graph.latents() != null) {
+    if (graph.latents() != null || in.model().config().features().couplesHeads()) {
       return masked(circuits, type);
     }
     try (TensorScope scope = new TensorScope()) {
@@ -204,8 +204,12 @@ public final class Evaluation implements AutoCloseable {
     }
   }
 
-  /** One circuit after another as masks, each from the first block that it ablates edges into. */
+  /**
+   * One circuit after another as masks, each from the first block that it ablates edges into: where
+   * there are latents, or heads depend on each other's inputs.
+   */
   private Tensor masked(List<Circuit> circuits, PatchType type) {
+    requireValues();
     try (TensorScope scope = new TensorScope()) {
       TensorVector each = new TensorVector();
       for (Circuit c : circuits) {
@@ -258,6 +262,9 @@ public final class Evaluation implements AutoCloseable {
    *     work too
    */
   public double liveShare(Circuit circuit, PatchType type) {
+    if (in.model().config().features().couplesHeads()) {
+      return 1;
+    }
     boolean last = in.patchable.slice() == OutputSlice.LAST_SEQ;
     return CircuitPlan.of(notAblated(circuit, type), in.constantsAreAblations, last)
         .share(
@@ -374,7 +381,7 @@ public final class Evaluation implements AutoCloseable {
             ? loss.withGradient(logits, prompts, reference)
             : loss.withGradient(logits, some.prompts(), some.of(reference));
     MaskGradients gradients = new MaskGradients(mask, in.place());
-    dense.backward(rules, mask, kept, gradients, end.backward(l.gradient()));
+    dense.backward(rules, mask, kept, gradients, end.backward(l.gradient(), logits));
     return new Unread(l.losses(), gradients);
   }
 
