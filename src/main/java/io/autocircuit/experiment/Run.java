@@ -27,6 +27,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
+import java.util.function.Supplier;
 
 /**
  * A {@link RunSpec} with its model loaded and its files compared with what it says of them.
@@ -149,6 +150,10 @@ public final class Run implements AutoCloseable {
     if (spec.scoring() instanceof Saved s) {
       s.file().requireRegular();
     }
+    if (spec.scoring() instanceof Algorithm a
+        && a.avoid().orElse(null) instanceof AvoidedEdges.Stored s) {
+      s.file().requireRegular();
+    }
     if (spec.official().orElse(null) instanceof OfficialSource.Stored s) {
       s.file().requireRegular();
     }
@@ -230,7 +235,7 @@ public final class Run implements AutoCloseable {
       PruneAlgorithm algorithm =
           spec.scoring() instanceof Saved s
               ? SavedScores.read(s.file().path(), builder.graph())
-              : RunAlgorithms.make((Algorithm) spec.scoring(), spec, official);
+              : RunAlgorithms.make((Algorithm) spec.scoring(), spec, builder.graph(), official);
       discovery = builder.algorithm(algorithm).official(official).build();
     } catch (IllegalArgumentException e) {
       throw new UnfitSettingException(e);
@@ -400,6 +405,19 @@ public final class Run implements AutoCloseable {
       return new Timed(
           result,
           new CellResult.Cost((scored - start) / 1e9, (System.nanoTime() - scored) / 1e9, plain));
+    }
+  }
+
+  /**
+   * Computes something with as many native threads as this run is computed with.
+   *
+   * @param <T> what it gives
+   * @param work what is computed
+   * @return what it gave
+   */
+  public <T> T with(Supplier<T> work) {
+    try (NativeThreads used = nativeThreads()) {
+      return work.get();
     }
   }
 

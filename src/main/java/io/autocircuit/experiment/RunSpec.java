@@ -10,7 +10,6 @@ import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.patch.Progress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 
@@ -106,8 +105,20 @@ public record RunSpec(
    *
    * @param key its key
    * @param settings all of its settings
+   * @param avoid edges that it keeps out of its circuits; empty for none
    */
-  public record Algorithm(String key, Settings settings) implements Scoring {}
+  public record Algorithm(String key, Settings settings, Optional<AvoidedEdges> avoid)
+      implements Scoring {
+    /**
+     * An algorithm that avoids nothing.
+     *
+     * @param key its key
+     * @param settings all of its settings
+     */
+    public Algorithm(String key, Settings settings) {
+      this(key, settings, Optional.empty());
+    }
+  }
 
   /**
    * Scores that were saved before.
@@ -245,13 +256,7 @@ public record RunSpec(
    *     known; see {@link #pinned()}
    */
   public String hash() {
-    List<String> missing = RunChanges.unknown(this);
-    if (!missing.isEmpty()) {
-      throw new IllegalStateException(
-          "the SHA-256 of "
-              + String.join(", ", missing)
-              + " is not known yet; use pinned(), which reads the files");
-    }
+    RunChanges.requireKnown(this);
     return Fingerprint.of(identity().getBytes(StandardCharsets.UTF_8));
   }
 
@@ -262,7 +267,6 @@ public record RunSpec(
    * @throws io.autocircuit.files.DataException if a file cannot be read
    */
   public RunSpec pinned() {
-    Scoring scores = scoring instanceof Saved s ? new Saved(s.file().pinned()) : scoring;
     return new RunSpec(
         libraryVersion(),
         model.pinned(),
@@ -270,7 +274,7 @@ public record RunSpec(
         numbers,
         prompts.pinned(model.tokenizer()),
         graph,
-        scores,
+        RunAlgorithms.pinned(scoring),
         judging,
         official.map(OfficialSource::pinned),
         seed,
