@@ -247,6 +247,29 @@ final class DiscoverOptions {
     boolean tokenPositions;
 
     @Option(
+        names = "--autoencoders",
+        paramLabel = "DIR",
+        description =
+            "Sparse autoencoders of MLP outputs, one in a directory for each block (blocks.0, …):"
+                + " those latents that the clean prompts activate are sources in the place of the"
+                + " MLPs.")
+    Path autoencoders;
+
+    @Option(
+        names = "--max-latents",
+        paramLabel = "N",
+        description =
+            "At most so many latents of each block: the most active. Default: all that are active.")
+    Integer maxLatents;
+
+    @Option(
+        names = "--error-term",
+        description =
+            "What an autoencoder does not reconstruct is a source too, so that the model is as it"
+                + " was. Default: it is left out of the model.")
+    boolean errorTerm;
+
+    @Option(
         names = "--ablation",
         paramLabel = "KIND",
         description =
@@ -295,6 +318,9 @@ final class DiscoverOptions {
       one.scores = scores;
       one.separateQkv = separateQkv;
       one.tokenPositions = tokenPositions;
+      one.autoencoders = autoencoders;
+      one.maxLatents = maxLatents;
+      one.errorTerm = errorTerm;
       one.official = official;
       one.circuit = circuit;
       one.avoid = avoid;

@@ -1,5 +1,6 @@
 package io.autocircuit.experiment;
 
+import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Machine;
@@ -269,8 +270,7 @@ public final class Run implements AutoCloseable {
     Transformer model = loaded.to(on.device());
     try {
       RunPrompts prompts = spec.prompts();
-      return new Task(
-          model,
+      TokenizedDataset read =
           prompts
               .source()
               .read(
@@ -280,7 +280,10 @@ public final class Run implements AutoCloseable {
                       prompts.bos(),
                       prompts.multiTokenAnswers(),
                       !prompts.padded(),
-                      spec.seed())));
+                      spec.seed()));
+      Transformer plain = model;
+      return new Task(
+          spec.graph().autoencoders().map(a -> a.attach(model, read)).orElse(model), read);
     } catch (RuntimeException e) {
       model.close();
       throw e;

@@ -220,6 +220,14 @@ public record ResultEdges(
     if (!open.add(name)) {
       throw bad(file, "has a path from node=" + name + " to itself");
     }
+    // what an autoencoder writes stands where the MLP does that it takes apart
+    String mlp = name.replaceFirst(" (Latent \\d+|Error)$", "");
+    if (!mlp.equals(name)) {
+      int same = layer(mlp, sources, layers, open, file);
+      open.remove(name);
+      layers.put(name, same);
+      return same;
+    }
     int layer = 0;
     Optional<String> beside = sources.containsKey(name) ? Optional.empty() : beside(name);
     if (beside.filter(b -> sources.containsKey(b) || b.equals(START)).isPresent()) {
