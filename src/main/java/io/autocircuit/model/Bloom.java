@@ -19,7 +19,7 @@ final class Bloom {
           .refusing("apply_residual_connection_post_layernorm")
           .ignoring(
               "slow_but_exact attention_softmax_in_fp32 masked_softmax_fusion bias_dropout_fusion"
-                  + " skip_bias_add skip_bias_add_qkv offset_alibi n_embed hidden_dropout");
+                  + " skip_bias_add skip_bias_add_qkv offset_alibi n_inner");
 
   /** Where a configuration says nothing: what all published ones were trained with. */
   private static final int CONTEXT = 2048;

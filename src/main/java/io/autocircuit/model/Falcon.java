@@ -14,7 +14,7 @@ final class Falcon {
               Falcon::read)
           .named("word_embeddings.weight", "transformer", "model")
           .refusing("alibi (Falcon RW)", RotarySettings.KINDS)
-          .ignoring("apply_residual_connection_post_layernorm n_embed hidden_dropout");
+          .ignoring("n_embed");
 
   static TransformerConfig read(FamilyReader r) {
     ConfigReader c = r.c;
@@ -40,6 +40,7 @@ final class Falcon {
             "num_hidden_layers",
             "max_position_embeddings");
     c.refuse("alibi");
+    c.refuse("apply_residual_connection_post_layernorm");
     r.layerNorm("layer_norm_epsilon", 1e-5);
     r.rotary(RotarySettings.whole(c, r.sizes, 10000));
     r.activation("activation", "gelu");

@@ -17,7 +17,7 @@ final class Gemma2 {
               "Gemma2",
               Gemma2::read)
           .refusing(RotarySettings.KINDS, "attention_bias")
-          .ignoring("hidden_act cache_implementation");
+          .ignoring("hidden_act sliding_window_size");
 
   static TransformerConfig read(FamilyReader r) {
     ConfigReader c = r.c;

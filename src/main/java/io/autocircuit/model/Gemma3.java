@@ -15,7 +15,7 @@ final class Gemma3 {
               "Gemma3",
               Gemma3::read)
           .refusing(RotarySettings.KINDS, "attention_bias")
-          .ignoring("hidden_act cache_implementation");
+          .ignoring("hidden_act");
 
   static TransformerConfig read(FamilyReader r) {
     ConfigReader c = r.c;

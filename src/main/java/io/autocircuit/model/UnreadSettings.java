@@ -55,7 +55,7 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
       words(
           "scale_attn_by_inverse_layer_idx mup use_mup moe use_moe output_router_logits"
               + " sliding_window is_layer_norm_activation use_headwise_qkv_input"
-              + " rmsnorm_uses_offset");
+              + " rmsnorm_uses_offset attention_bias mlp_bias");
 
   /**
    * Settings of other families and of variants: what they would change is not computed. They are
