@@ -41,7 +41,7 @@ record OperationCount(
     return switch (stage.kind()) {
       case EMBEDDING, RESIDUAL -> 0;
       case ATTENTION -> 2 * n * config.dHead() * (stage.parts() + stage.written());
-      case MLP -> 2 * n * config.dMlp() * (config.gatedMlp() ? 3 : 2);
+      case MLP, LATENTS -> 2 * n * config.dMlp() * (config.gatedMlp() ? 3 : 2);
       case END -> 2.0 * batch * sliced * config.dModel() * config.outputs();
     };
   }
@@ -120,7 +120,7 @@ record OperationCount(
     return switch (stage.kind()) {
       case EMBEDDING, RESIDUAL -> stream;
       case ATTENTION -> 3 * stream + rows() * config.dHead() * (stage.parts() + stage.written());
-      case MLP -> 3 * stream + rows() * config.dMlp() * (config.gatedMlp() ? 3 : 2);
+      case MLP, LATENTS -> 3 * stream + rows() * config.dMlp() * (config.gatedMlp() ? 3 : 2);
       case END -> (double) batch * sliced * (config.dModel() + config.outputs());
     };
   }
@@ -146,7 +146,7 @@ record OperationCount(
       sum +=
           switch (stage.kind()) {
             case ATTENTION -> stream + rows() * config.dHead() * QKV * stage.written();
-            case MLP -> stream + rows() * config.dMlp() * (config.gatedMlp() ? 2 : 1);
+            case MLP, LATENTS -> stream + rows() * config.dMlp() * (config.gatedMlp() ? 2 : 1);
             case EMBEDDING, RESIDUAL, END -> 0;
           };
     }

@@ -12,7 +12,6 @@ import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
-import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
@@ -310,12 +309,12 @@ public final class DiscoveryBuilder {
       data.requireEqualLengths();
     }
     int positions = tokenPositions ? data.lengths().get(0) : 0;
-    TransformerConfig config = task.model().config();
-    ComputationGraph graph =
+    PatchableModel model =
         form == Form.FACTORIZED
-            ? config.graph(separateQkv, positions)
-            : config.unfactorizedGraph(positions);
-    return new PatchableModel(task.model(), graph, slice, used).withMemory(memory);
+            ? PatchableModel.of(task.model(), separateQkv, positions, slice, used)
+            : new PatchableModel(
+                task.model(), task.model().config().unfactorizedGraph(positions), slice, used);
+    return model.withMemory(memory);
   }
 
   /**

@@ -4,6 +4,7 @@ import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.task.TaskDefaults;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -65,7 +66,7 @@ public record ExperimentGraphs(
               tokenPositions.isEmpty() ? List.of(task.tokenPositions()) : tokenPositions) {
             // heads of an unfactorized graph have no edges into them
             boolean own = separate || form != Form.FACTORIZED;
-            graphs.add(new RunSpec.Graph(own, positions, form, level));
+            graphs.add(new RunSpec.Graph(own, positions, form, level, Optional.empty()));
           }
         }
       }

@@ -17,6 +17,7 @@ import io.autocircuit.patch.NodeScores;
 import io.autocircuit.patch.PruneScores;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 
 /** Writes results; every file appears whole or not at all. */
@@ -124,8 +125,11 @@ public final class ResultFiles {
    * @param file where to
    * @param result the discovery
    * @param run the run that it is, whose seed and hash are written; empty for none
+   * @param positionLabels the text of each token position; none where positions have no edges of
+   *     their own, or no texts
    */
-  public static void writeMeasurements(Path file, Discovery.Result result, Optional<RunSpec> run) {
+  public static void writeMeasurements(
+      Path file, Discovery.Result result, Optional<RunSpec> run, List<String> positionLabels) {
     JsonNodeFactory f = JsonNodeFactory.instance;
     ObjectNode root = f.objectNode();
     Discovery d = result.discovery();
@@ -138,6 +142,9 @@ public final class ResultFiles {
     result.nodes().ifPresent(nodes -> root.put("n_nodes", nodes.nodes().size()));
     root.put("prompts", d.prompts());
     settings(root, d, run);
+    if (!positionLabels.isEmpty()) {
+      positionLabels.forEach(root.putArray("position_labels")::add);
+    }
     ArrayNode found = root.putArray("found");
     result
         .found()

@@ -58,7 +58,7 @@ final class RunSpecJson {
     root.put("version", spec.version());
     root.set("model", model(spec, places));
     root.set("prompts", prompts(spec.prompts(), places));
-    root.set("graph", graph(spec.graph()));
+    root.set("graph", graph(spec.graph(), places));
     root.set("scoring", scoring(spec.scoring(), places));
     root.set("judging", judging(spec.judging()));
     root.set("official", spec.official().map(c -> official(c, places)).orElse(NODES.nullNode()));
@@ -69,7 +69,7 @@ final class RunSpecJson {
     return root;
   }
 
-  private static ObjectNode graph(Graph graph) {
+  private static ObjectNode graph(Graph graph, boolean places) {
     ObjectNode node =
         NODES
             .objectNode()
@@ -81,15 +81,27 @@ final class RunSpecJson {
     if (graph.level() != Level.EDGE) {
       node.put("level", graph.level().key());
     }
+    graph.autoencoders().ifPresent(a -> node.set("autoencoders", autoencoders(a, places)));
     return node;
   }
 
-  private static Graph graph(JsonFields graph) {
+  private Graph graph(JsonFields graph) {
     return new Graph(
         graph.flag("separate_qkv"),
         graph.flag("token_positions"),
         graph.has("form") ? graph.constant("form", Form.values()) : Form.FACTORIZED,
-        graph.has("level") ? graph.constant("level", Level.values()) : Level.EDGE);
+        graph.has("level") ? graph.constant("level", Level.values()) : Level.EDGE,
+        graph.has("autoencoders") ? Optional.of(autoencoders(graph)) : Optional.empty());
+  }
+
+  private static ObjectNode autoencoders(AutoencoderSource a, boolean places) {
+    ObjectNode node = NODES.objectNode();
+    if (places) {
+      node.put("path", place(a.directory()));
+    }
+    return node.put("sha256", a.sha256().orElse(null))
+        .put("max_latents", a.maxLatents())
+        .put("error_term", a.errorTerm());
   }
 
   private static ObjectNode model(RunSpec spec, boolean places) {
@@ -275,7 +287,10 @@ final class RunSpecJson {
             RunSpecJson::modelFields,
             "weights");
     JsonFields graph =
-        root.object("graph", List.of("separate_qkv", "token_positions"), List.of("form", "level"));
+        root.object(
+            "graph",
+            List.of("separate_qkv", "token_positions"),
+            List.of("form", "level", "autoencoders"));
     return new RunSpec(
         root.text("version"),
         reader.model(model),
@@ -290,7 +305,7 @@ final class RunSpecJson {
                 "prompts",
                 List.of("file", "columns", "embedded", "random", "task"),
                 RunSpecJson::promptFields)),
-        graph(graph),
+        reader.graph(graph),
         reader.scoring(
             root.variant(
                 "scoring",
@@ -313,6 +328,15 @@ final class RunSpecJson {
             ? Optional.empty()
             : Optional.of(
                 reader.machine(root.object("machine", "device", "kernels", "threads", "memory"))));
+  }
+
+  private AutoencoderSource autoencoders(JsonFields graph) {
+    JsonFields node = graph.object("autoencoders", "path", "sha256", "max_latents", "error_term");
+    return new AutoencoderSource(
+        node.path("path", folder),
+        node.sha256("sha256"),
+        node.whole("max_latents", 0),
+        node.flag("error_term"));
   }
 
   private static List<String> modelFields(String kind) {

@@ -468,6 +468,39 @@ public final class ComputationGraph {
     return new ComputationGraph(shape.withPositions(newPositions));
   }
 
+  /**
+   * The same graph with latents of sparse autoencoders as sources, {@code MLP b Latent k}, in the
+   * place of the MLPs that they stand for; with the error term {@code MLP b Error} follows them.
+   * Destinations are the same.
+   *
+   * @param latents by block
+   * @return the graph
+   * @throws IllegalArgumentException if this graph is not factorized, has no MLPs or another number
+   *     of blocks, or there are too many edges
+   */
+  public ComputationGraph withLatents(LatentSources latents) {
+    if (!factorized() || wiring() == Wiring.ATTENTION_ONLY || latents.blocks() != blocks()) {
+      throw new IllegalArgumentException(
+          "autoencoders of blocks="
+              + latents.blocks()
+              + " do not fit "
+              + this
+              + (factorized()
+                  ? "; they take the place of the MLPs of a model of as many blocks"
+                  : "; use graph=factorized, where an MLP is a source among others"));
+    }
+    return new ComputationGraph(shape.withLatents(latents));
+  }
+
+  /**
+   * The latents that are sources in the place of MLPs.
+   *
+   * @return null if every MLP is a source
+   */
+  public LatentSources latents() {
+    return shape.latents();
+  }
+
   @Override
   public boolean equals(Object o) {
     return o instanceof ComputationGraph g && g.shape.equals(shape);
@@ -493,6 +526,7 @@ public final class ComputationGraph {
         + separateQkv()
         + ", positions="
         + positions()
+        + (latents() == null ? "" : ", latents=" + latents().total())
         + ", edges="
         + edgeCount
         + "]";

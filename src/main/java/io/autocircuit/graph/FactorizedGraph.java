@@ -37,7 +37,8 @@ final class FactorizedGraph {
       sources += heads.size();
       layer += parallel ? 0 : 1;
       if (shape.wiring() != Wiring.ATTENTION_ONLY) {
-        SrcModule mlp = mlp(b, layer, sources);
+        SrcModule mlp =
+            shape.latent(b) ? latents(shape, b, layer, sources) : mlp(b, layer, sources);
         DestModule input =
             single(
                 "MLP " + b,
@@ -47,8 +48,16 @@ final class FactorizedGraph {
                 0,
                 parallel ? before : sources,
                 b);
-        stages.add(new Stage(stages.size(), Kind.MLP, b, layer, List.of(input), mlp, false));
-        sources++;
+        stages.add(
+            new Stage(
+                stages.size(),
+                shape.latent(b) ? Kind.LATENTS : Kind.MLP,
+                b,
+                layer,
+                List.of(input),
+                mlp,
+                false));
+        sources += mlp.size();
         layer++;
       }
     }
@@ -78,6 +87,22 @@ final class FactorizedGraph {
     String module = "blocks." + block + ".hook_mlp_out";
     return new SrcModule(
         module, List.of(new SrcNode("MLP " + block, module, layer, index, block, -1)));
+  }
+
+  /** What an MLP's autoencoder writes: a source for each latent, and for what it leaves over. */
+  private static SrcModule latents(GraphShape shape, int block, int layer, int first) {
+    String module = "blocks." + block + ".hook_mlp_out.latent_outs";
+    List<SrcNode> nodes = new ArrayList<>();
+    for (int latent : shape.latents().of(block)) {
+      String name = "MLP " + block + " Latent " + latent;
+      nodes.add(new SrcNode(name, module, layer, first + nodes.size(), block, -1));
+    }
+    if (shape.latents().errorTerm()) {
+      String error = "blocks." + block + ".hook_mlp_out.error";
+      nodes.add(
+          new SrcNode("MLP " + block + " Error", error, layer, first + nodes.size(), block, -1));
+    }
+    return new SrcModule(module, nodes);
   }
 
   /** What the heads of a block write. */

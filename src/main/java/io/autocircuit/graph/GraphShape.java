@@ -3,7 +3,11 @@ package io.autocircuit.graph;
 import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.ComputationGraph.Wiring;
 
-/** What a graph follows from. */
+/**
+ * What a graph follows from.
+ *
+ * @param latents null without autoencoders
+ */
 record GraphShape(
     Form form,
     int blocks,
@@ -11,7 +15,8 @@ record GraphShape(
     int keyValueHeads,
     Wiring wiring,
     boolean separateQkv,
-    int positions) {
+    int positions,
+    LatentSources latents) {
 
   /**
    * Checks the sizes.
@@ -29,7 +34,7 @@ record GraphShape(
       int blocks, int heads, int keyValueHeads, Wiring wiring, boolean separateQkv, int positions) {
     GraphShape shape =
         new GraphShape(
-            Form.FACTORIZED, blocks, heads, keyValueHeads, wiring, separateQkv, positions);
+            Form.FACTORIZED, blocks, heads, keyValueHeads, wiring, separateQkv, positions, null);
     if (keyValueHeads < 1
         || heads % keyValueHeads != 0
         || (!separateQkv && keyValueHeads != heads)) {
@@ -51,7 +56,7 @@ record GraphShape(
           "graph=unfactorized does not fit wiring=PARALLEL: attention and MLP of a block read the"
               + " same stream, which has no sum between them; use graph=factorized");
     }
-    return new GraphShape(Form.UNFACTORIZED, blocks, heads, heads, wiring, false, positions);
+    return new GraphShape(Form.UNFACTORIZED, blocks, heads, heads, wiring, false, positions, null);
   }
 
   int positionCopies() {
@@ -59,6 +64,16 @@ record GraphShape(
   }
 
   GraphShape withPositions(int count) {
-    return new GraphShape(form, blocks, heads, keyValueHeads, wiring, separateQkv, count);
+    return new GraphShape(form, blocks, heads, keyValueHeads, wiring, separateQkv, count, latents);
+  }
+
+  GraphShape withLatents(LatentSources some) {
+    return new GraphShape(
+        form, blocks, heads, keyValueHeads, wiring, separateQkv, positions, some);
+  }
+
+  /** Whether latents take the place of a block's MLP. */
+  boolean latent(int block) {
+    return latents != null && latents.replaces(block);
   }
 }

@@ -46,6 +46,12 @@ public record Stage(
     /** A function of each position; one source. */
     MLP,
     /**
+     * A function of each position whose output an autoencoder takes apart; each latent is a source,
+     * and the last what the latents leave over, if the graph has that ({@link
+     * LatentSources#errorTerm}).
+     */
+    LATENTS,
+    /**
      * A sum of the residual stream, in an unfactorized graph: what follows reads it, patched, in
      * place of the stream; one source.
      */
@@ -188,7 +194,7 @@ public record Stage(
     return switch (kind) {
       case EMBEDDING -> 0;
       case ATTENTION -> ATTENTION_INPUTS * written();
-      case MLP, RESIDUAL, END -> 1;
+      case MLP, LATENTS, RESIDUAL, END -> 1;
     };
   }
 

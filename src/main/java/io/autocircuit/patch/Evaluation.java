@@ -12,6 +12,8 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * Patched runs of one model on one batch with one set of ablation values, one after another. This
@@ -194,15 +196,34 @@ public final class Evaluation implements AutoCloseable {
         throw new IllegalArgumentException("the circuit is for another graph: " + c.graph());
       }
     }
+    if (graph.latents() != null || in.model().config().features().couplesHeads()) {
+      return masked(circuits, type);
+    }
     try (TensorScope scope = new TensorScope()) {
       prepareCircuits(circuits.size());
       return scope.keep(engine.logits(circuits.stream().map(c -> notAblated(c, type)).toList()));
     }
   }
 
+  /**
+   * One circuit after another as masks, each from the first block that it ablates edges into: where
+   * there are latents, or heads depend on each other's inputs.
+   */
+  private Tensor masked(List<Circuit> circuits, PatchType type) {
+    requireValues();
+    try (TensorScope scope = new TensorScope()) {
+      TensorVector each = new TensorVector();
+      for (Circuit c : circuits) {
+        PatchMask mask = c.mask(type);
+        each.push_back(logitsFrom(mask, mask.firstBlock()));
+      }
+      return scope.keep(torch.stack(each, 0));
+    }
+  }
+
   /** The working memory of so many circuits at once, made when first needed. */
   void prepareCircuits(int count) {
-    if (engine != null && engine.capacity() >= count) {
+    if (graph.latents() != null || engine != null && engine.capacity() >= count) {
       return;
     }
     if (engine != null) {
@@ -242,6 +263,9 @@ public final class Evaluation implements AutoCloseable {
    *     work too
    */
   public double liveShare(Circuit circuit, PatchType type) {
+    if (in.model().config().features().couplesHeads()) {
+      return 1;
+    }
     boolean last = in.patchable.slice() == OutputSlice.LAST_SEQ;
     return CircuitPlan.of(notAblated(circuit, type), in.constantsAreAblations, last)
         .share(
@@ -358,7 +382,7 @@ public final class Evaluation implements AutoCloseable {
             ? loss.withGradient(logits, prompts, reference)
             : loss.withGradient(logits, some.prompts(), some.of(reference));
     MaskGradients gradients = new MaskGradients(mask, in.place());
-    masked.backward(rules, mask, kept, gradients, end.backward(l.gradient()));
+    masked.backward(rules, mask, kept, gradients, end.backward(l.gradient(), logits));
     return new Unread(l.losses(), gradients);
   }
 

@@ -1,5 +1,6 @@
 package io.autocircuit.report;
 
+import io.autocircuit.experiment.Activations;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.ResultFiles;
 import io.autocircuit.experiment.Run;
@@ -22,7 +23,8 @@ import java.util.stream.Stream;
 /**
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
  * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
- * repeats it; where nodes were scored also {@code nodes.json}.
+ * repeats it; where nodes were scored also {@code nodes.json}; and {@code activations.json}, where
+ * somebody looked at what sources write.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -37,7 +39,10 @@ public final class ResultDirectory {
   /** Written where nodes were scored; one of an earlier run goes. */
   private static final String NODES = "nodes.json";
 
-  private static final List<String> SOMETIMES = List.of(RUN, NODES);
+  /** Written where somebody looked at what sources write. */
+  static final String ACTIVATIONS = "activations.json";
+
+  private static final List<String> OPTIONAL = List.of(RUN, NODES, ACTIVATIONS);
 
   private static final int MOST_TRIES = 100;
 
@@ -85,7 +90,21 @@ public final class ResultDirectory {
    * @throws DataException if they cannot be written
    */
   public static void write(Path directory, Run run, Discovery.Result result) {
-    write(directory, result, Optional.of(run.spec()), DiscoveryReport.of(run, result));
+    write(directory, run, result, Optional.empty());
+  }
+
+  /**
+   * Writes all files of a run, and {@code activations.json}.
+   *
+   * @param directory made if it does not exist
+   * @param run what was run
+   * @param result what came out
+   * @param activations what the sources of the best edges write; empty for no such file
+   * @throws DataException if they cannot be written
+   */
+  public static void write(
+      Path directory, Run run, Discovery.Result result, Optional<Activations> activations) {
+    write(directory, result, Optional.of(run.spec()), DiscoveryReport.of(run, result, activations));
   }
 
   /**
@@ -114,11 +133,16 @@ public final class ResultDirectory {
                 fresh -> {
                   result.scores().write(fresh.resolve(SCORES), metadata);
                   ResultFiles.writeEdges(fresh.resolve(EDGES), result.scores());
-                  ResultFiles.writeMeasurements(fresh.resolve(MEASUREMENTS), result, run);
+                  ResultFiles.writeMeasurements(
+                      fresh.resolve(MEASUREMENTS), result, run, report.positionLabels());
                   run.ifPresent(spec -> spec.write(fresh.resolve(RUN)));
                   result
                       .nodes()
                       .ifPresent(nodes -> ResultFiles.writeNodes(fresh.resolve(NODES), nodes));
+                  Activations activations = report.details().activations();
+                  if (activations != null) {
+                    activations.write(fresh.resolve(ACTIVATIONS));
+                  }
                   HtmlReport.write(fresh.resolve(REPORT), report);
                 }),
         true);
@@ -132,7 +156,7 @@ public final class ResultDirectory {
         try {
           Files.createDirectories(directory);
           requireFiles(directory);
-          action.with(new FileSet(directory, FILES, SOMETIMES));
+          action.with(new FileSet(directory, FILES, OPTIONAL));
           done = true;
         } catch (NoSuchFileException e) {
           // another process has removed the empty directory that it had made, before ours was in it
@@ -151,7 +175,7 @@ public final class ResultDirectory {
   }
 
   private static void requireFiles(Path directory) {
-    for (String file : Stream.concat(FILES.stream(), SOMETIMES.stream()).toList()) {
+    for (String file : Stream.concat(FILES.stream(), OPTIONAL.stream()).toList()) {
       if (Files.isDirectory(directory.resolve(file))) {
         throw new DataException(
             "file=" + directory.resolve(file) + " is a directory; remove it, or write elsewhere");

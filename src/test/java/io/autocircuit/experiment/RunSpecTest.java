@@ -145,7 +145,8 @@ class RunSpecTest {
             r.nextBoolean(),
             r.nextBoolean(),
             r.nextBoolean() ? Form.FACTORIZED : Form.UNFACTORIZED,
-            r.nextBoolean() ? Level.EDGE : Level.NODE),
+            r.nextBoolean() ? Level.EDGE : Level.NODE,
+            Optional.empty()),
         scoring(r),
         new RunJudging(
             new CircuitRuns(
