@@ -227,6 +227,11 @@ final class JsonFields {
     return inner(name).require(List.of(names), List.of());
   }
 
+  /** An object in this one, with fields that need not be there. */
+  JsonFields object(String name, List<String> names, List<String> optional) {
+    return inner(name).require(names, optional);
+  }
+
   /** An object that says by its kind which fields it has, beside those that need not be there. */
   JsonFields variant(
       String name, List<String> kinds, Function<String, List<String>> fields, String... optional) {

@@ -1,5 +1,6 @@
 package io.autocircuit.experiment;
 
+import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Machine;
@@ -269,8 +270,7 @@ public final class Run implements AutoCloseable {
     Transformer model = loaded.to(on.device());
     try {
       RunPrompts prompts = spec.prompts();
-      return new Task(
-          model,
+      TokenizedDataset read =
           prompts
               .source()
               .read(
@@ -280,7 +280,10 @@ public final class Run implements AutoCloseable {
                       prompts.bos(),
                       prompts.multiTokenAnswers(),
                       !prompts.padded(),
-                      spec.seed())));
+                      spec.seed()));
+      Transformer plain = model;
+      return new Task(
+          spec.graph().autoencoders().map(a -> a.attach(model, read)).orElse(model), read);
     } catch (RuntimeException e) {
       model.close();
       throw e;
@@ -449,6 +452,25 @@ public final class Run implements AutoCloseable {
       seconds = (System.nanoTime() - start) / 1e9;
     }
     return seconds;
+  }
+
+  /**
+   * What the sources of the best edges write on prompts that judge, and what they are ablated to.
+   *
+   * @param result what {@link #run} returned
+   * @param prompts how many prompts are looked at, 1 or more
+   * @param edges sources of so many of the best edges
+   * @return plain values
+   */
+  public Activations activations(Discovery.Result result, int prompts, int edges) {
+    try (NativeThreads used = nativeThreads()) {
+      return Activations.of(
+          discovery,
+          result.scores(),
+          prompts,
+          edges,
+          ids -> Task.texts(ids, spec.model().directory().orElse(null)));
+    }
   }
 
   private NativeThreads nativeThreads() {

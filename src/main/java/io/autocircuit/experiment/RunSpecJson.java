@@ -58,9 +58,11 @@ final class RunSpecJson {
     root.put("version", spec.version());
     root.set("model", model(spec, places));
     root.set("prompts", prompts(spec.prompts(), places));
-    root.putObject("graph")
-        .put("separate_qkv", spec.graph().separateQkv())
-        .put("token_positions", spec.graph().tokenPositions());
+    ObjectNode graph =
+        root.putObject("graph")
+            .put("separate_qkv", spec.graph().separateQkv())
+            .put("token_positions", spec.graph().tokenPositions());
+    spec.graph().autoencoders().ifPresent(a -> graph.set("autoencoders", autoencoders(a, places)));
     root.set("scoring", scoring(spec.scoring(), places));
     root.set("judging", judging(spec.judging()));
     root.set("official", spec.official().map(c -> official(c, places)).orElse(NODES.nullNode()));
@@ -69,6 +71,16 @@ final class RunSpecJson {
       root.set("machine", spec.machine().map(m -> (JsonNode) machine(m)).orElse(NODES.nullNode()));
     }
     return root;
+  }
+
+  private static ObjectNode autoencoders(AutoencoderSource a, boolean places) {
+    ObjectNode node = NODES.objectNode();
+    if (places) {
+      node.put("path", place(a.directory()));
+    }
+    return node.put("sha256", a.sha256().orElse(null))
+        .put("max_latents", a.maxLatents())
+        .put("error_term", a.errorTerm());
   }
 
   private static ObjectNode model(RunSpec spec, boolean places) {
@@ -253,7 +265,8 @@ final class RunSpecJson {
             List.of("directory", "embedded", "random", "task"),
             RunSpecJson::modelFields,
             "weights");
-    JsonFields graph = root.object("graph", "separate_qkv", "token_positions");
+    JsonFields graph =
+        root.object("graph", List.of("separate_qkv", "token_positions"), List.of("autoencoders"));
     return new RunSpec(
         root.text("version"),
         reader.model(model),
@@ -268,7 +281,10 @@ final class RunSpecJson {
                 "prompts",
                 List.of("file", "columns", "embedded", "random", "task"),
                 RunSpecJson::promptFields)),
-        new Graph(graph.flag("separate_qkv"), graph.flag("token_positions")),
+        new Graph(
+            graph.flag("separate_qkv"),
+            graph.flag("token_positions"),
+            graph.has("autoencoders") ? Optional.of(reader.autoencoders(graph)) : Optional.empty()),
         reader.scoring(
             root.variant(
                 "scoring",
@@ -291,6 +307,15 @@ final class RunSpecJson {
             ? Optional.empty()
             : Optional.of(
                 reader.machine(root.object("machine", "device", "kernels", "threads", "memory"))));
+  }
+
+  private AutoencoderSource autoencoders(JsonFields graph) {
+    JsonFields node = graph.object("autoencoders", "path", "sha256", "max_latents", "error_term");
+    return new AutoencoderSource(
+        node.path("path", folder),
+        node.sha256("sha256"),
+        node.whole("max_latents", 0),
+        node.flag("error_term"));
   }
 
   private static List<String> modelFields(String kind) {

@@ -5,6 +5,7 @@ import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Products;
 import io.autocircuit.model.AttentionStep;
+import io.autocircuit.model.Autoencoder;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.Unembedding;
 import io.autocircuit.tensor.Placement;
@@ -22,7 +23,7 @@ import org.bytedeco.pytorch.global.torch;
  * Runs with any mask, stage by stage. Owns the working memory of such runs: Δ of every source, and
  * the inputs of one stage.
  */
-final class DenseRun implements AutoCloseable {
+final class DenseRun implements MaskedRun {
   /** From how many parts to an input on they are projected by one product of libtorch's. */
   private static final int SHARED_INPUT = 4;
 
@@ -57,6 +58,7 @@ final class DenseRun implements AutoCloseable {
    * @param qkv queries, keys and values; null unless of attention
    * @param mixed values before they are scaled; null unless attention's output is normalised
    * @param mlp null unless of an MLP
+   * @param encoded what an autoencoder made of its output; null without
    */
   record Kept(
       MaskRows rows,
@@ -64,7 +66,8 @@ final class DenseRun implements AutoCloseable {
       Tensor rstd,
       Tensor qkv,
       Tensor mixed,
-      Transformer.MlpState mlp) {
+      Transformer.MlpState mlp,
+      Autoencoder.Encoded encoded) {
 
     /** Moves them out of a scope, so that nothing else of a block stays. */
     void keep(TensorScope scope) {
@@ -72,6 +75,9 @@ final class DenseRun implements AutoCloseable {
       List<Tensor> all = new ArrayList<>(Arrays.asList(inputs, rstd, qkv, mixed));
       if (mlp != null) {
         all.addAll(Arrays.asList(mlp.hidden(), mlp.gate(), mlp.output()));
+      }
+      if (encoded != null) {
+        encoded.keep(scope);
       }
       all.stream().filter(Objects::nonNull).forEach(scope::keep);
     }
@@ -131,17 +137,9 @@ final class DenseRun implements AutoCloseable {
     return delta.narrow(0, first, count);
   }
 
-  /**
-   * The forward pass.
-   *
-   * @param firstBlock the first block that is computed; Δ of the sources before it are there
-   * @param stream before that block, {@code [B,T,D]}; overwritten
-   * @param kept receives what gradients need, by the index of the stage; may be null
-   * @param streams receives the stream before each block and at the end; may be null
-   * @param end makes the logits: of all outputs, or some
-   * @return the sliced logits, {@code [B,P,V]}
-   */
-  Tensor logits(
+  /** The Δ of the sources before the first block must be there. */
+  @Override
+  public Tensor logits(
       PatchMask mask,
       int firstBlock,
       Tensor stream,
@@ -190,6 +188,12 @@ final class DenseRun implements AutoCloseable {
     return logits;
   }
 
+  @Override
+  public void backward(
+      BackwardRules rules, PatchMask mask, Kept[] kept, MaskGradients out, Tensor unembedded) {
+    new DenseGradient(in, this, rules, mask, kept, out).from(unembedded);
+  }
+
   private void block(int b, DensePass pass) {
     List<Stage> stages = graph.stages(b);
     for (int i = 0; i < stages.size(); i++) {
@@ -198,7 +202,7 @@ final class DenseRun implements AutoCloseable {
       switch (stage.kind()) {
         case ATTENTION -> attention(stage, next, pass);
         case MLP -> mlp(stage, pass);
-        case EMBEDDING, END ->
+        case LATENTS, EMBEDDING, RESIDUAL, END ->
             throw new IllegalStateException("stage " + stage.kind() + " is in no block");
       }
     }
@@ -221,7 +225,7 @@ final class DenseRun implements AutoCloseable {
         x,
         rstd);
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null, null);
+      pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null, null, null);
     }
     return model.affine(stage).apply(x.select(0, 0));
   }
@@ -274,7 +278,7 @@ final class DenseRun implements AutoCloseable {
     }
     flat.add_(model.attentionOutputBias(stage));
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new Kept(mask, x, rstd, projected, unscaled, null);
+      pass.kept[stage.index()] = new Kept(mask, x, rstd, projected, unscaled, null, null);
     }
   }
 
@@ -394,7 +398,7 @@ final class DenseRun implements AutoCloseable {
     addDelta(pass, stage);
     pass.stream.view(-1, d).add_(out);
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null, state);
+      pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null, state, null);
     }
   }
 

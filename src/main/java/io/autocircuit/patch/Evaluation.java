@@ -34,7 +34,7 @@ import org.bytedeco.pytorch.global.torch;
 public final class Evaluation implements AutoCloseable {
   private final RunInputs in;
   private final ComputationGraph graph;
-  private final DenseRun dense;
+  private final MaskedRun dense;
   private final Restarts restarts;
   private CircuitEngine engine;
 
@@ -56,7 +56,7 @@ public final class Evaluation implements AutoCloseable {
       boolean once) {
     in = new RunInputs(patchable, input, ablations, constantsAreAblations, prefix, once);
     graph = patchable.graph();
-    dense = new DenseRun(in);
+    dense = MaskedRun.of(in);
     restarts = new Restarts(in, dense);
   }
 
@@ -195,34 +195,34 @@ public final class Evaluation implements AutoCloseable {
         throw new IllegalArgumentException("the circuit is for another graph: " + c.graph());
       }
     }
+    if (graph.latents() != null || in.model().config().features().couplesHeads()) {
+      return masked(circuits, type);
+    }
     try (TensorScope scope = new TensorScope()) {
-      if (in.model().config().features().couplesHeads()) {
-        return scope.keep(dense(circuits.stream().map(c -> notAblated(c, type)).toList()));
-      }
       prepareCircuits(circuits.size());
       return scope.keep(engine.logits(circuits.stream().map(c -> notAblated(c, type)).toList()));
     }
   }
 
   /**
-   * Circuits of a model whose heads depend on each other's inputs: every node is computed, one
-   * circuit after another.
+   * One circuit after another as masks, each from the first block that it ablates edges into: where
+   * there are latents, or heads depend on each other's inputs.
    */
-  private Tensor dense(List<Circuit> circuits) {
+  private Tensor masked(List<Circuit> circuits, PatchType type) {
     requireValues();
-    Tensor[] logits = new Tensor[circuits.size()];
-    for (int i = 0; i < logits.length; i++) {
-      float[] mask = new float[graph.edgeCount()];
-      Arrays.fill(mask, 1);
-      circuits.get(i).edgeSet().stream().forEach(e -> mask[e] = 0);
-      logits[i] = logitsFrom(PatchMask.of(graph, mask), 0);
+    try (TensorScope scope = new TensorScope()) {
+      TensorVector each = new TensorVector();
+      for (Circuit c : circuits) {
+        PatchMask mask = c.mask(type);
+        each.push_back(logitsFrom(mask, mask.firstBlock()));
+      }
+      return scope.keep(torch.stack(each, 0));
     }
-    return torch.stack(new TensorVector(logits), 0);
   }
 
   /** The working memory of so many circuits at once, made when first needed. */
   void prepareCircuits(int count) {
-    if (engine != null && engine.capacity() >= count) {
+    if (graph.latents() != null || engine != null && engine.capacity() >= count) {
       return;
     }
     if (engine != null) {
@@ -381,8 +381,7 @@ public final class Evaluation implements AutoCloseable {
             ? loss.withGradient(logits, prompts, reference)
             : loss.withGradient(logits, some.prompts(), some.of(reference));
     MaskGradients gradients = new MaskGradients(mask, in.place());
-    new DenseGradient(in, dense, rules, mask, kept, gradients)
-        .from(end.backward(l.gradient(), logits));
+    dense.backward(rules, mask, kept, gradients, end.backward(l.gradient(), logits));
     return new Unread(l.losses(), gradients);
   }
 

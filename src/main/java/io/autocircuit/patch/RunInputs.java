@@ -69,7 +69,7 @@ final class RunInputs implements AutoCloseable {
               + graph.positions()
               + "; with token positions all prompts need that length");
     }
-    int sources = graph.sources().size();
+    int sources = patchable.sourceRows().count();
     int width = patchable.model().config().dModel();
     if (ablations.dim() != 4 || ablations.size(0) != sources || ablations.size(3) != width) {
       throw new IllegalArgumentException(

@@ -1,5 +1,6 @@
 package io.autocircuit.report;
 
+import io.autocircuit.experiment.Activations;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.ResultFiles;
 import io.autocircuit.experiment.Run;
@@ -22,7 +23,7 @@ import java.util.stream.Stream;
 /**
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
  * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
- * repeats it.
+ * repeats it; and {@code activations.json}, where somebody looked at what sources write.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -33,6 +34,11 @@ public final class ResultDirectory {
 
   /** Written for a run that can be repeated; one of an earlier run goes. */
   private static final String RUN = "run.json";
+
+  /** Written where somebody looked at what sources write. */
+  static final String ACTIVATIONS = "activations.json";
+
+  private static final List<String> OPTIONAL = List.of(RUN, ACTIVATIONS);
 
   private static final int MOST_TRIES = 100;
 
@@ -80,7 +86,21 @@ public final class ResultDirectory {
    * @throws DataException if they cannot be written
    */
   public static void write(Path directory, Run run, Discovery.Result result) {
-    write(directory, result, Optional.of(run.spec()), DiscoveryReport.of(run, result));
+    write(directory, run, result, Optional.empty());
+  }
+
+  /**
+   * Writes all files of a run, and {@code activations.json}.
+   *
+   * @param directory made if it does not exist
+   * @param run what was run
+   * @param result what came out
+   * @param activations what the sources of the best edges write; empty for no such file
+   * @throws DataException if they cannot be written
+   */
+  public static void write(
+      Path directory, Run run, Discovery.Result result, Optional<Activations> activations) {
+    write(directory, result, Optional.of(run.spec()), DiscoveryReport.of(run, result, activations));
   }
 
   /**
@@ -109,8 +129,13 @@ public final class ResultDirectory {
                 fresh -> {
                   result.scores().write(fresh.resolve(SCORES), metadata);
                   ResultFiles.writeEdges(fresh.resolve(EDGES), result.scores());
-                  ResultFiles.writeMeasurements(fresh.resolve(MEASUREMENTS), result, run);
+                  ResultFiles.writeMeasurements(
+                      fresh.resolve(MEASUREMENTS), result, run, report.positionLabels());
                   run.ifPresent(spec -> spec.write(fresh.resolve(RUN)));
+                  Activations activations = report.details().activations();
+                  if (activations != null) {
+                    activations.write(fresh.resolve(ACTIVATIONS));
+                  }
                   HtmlReport.write(fresh.resolve(REPORT), report);
                 }),
         true);
@@ -124,7 +149,7 @@ public final class ResultDirectory {
         try {
           Files.createDirectories(directory);
           requireFiles(directory);
-          action.with(new FileSet(directory, FILES, List.of(RUN)));
+          action.with(new FileSet(directory, FILES, OPTIONAL));
           done = true;
         } catch (NoSuchFileException e) {
           // another process has removed the empty directory that it had made, before ours was in it
@@ -143,7 +168,7 @@ public final class ResultDirectory {
   }
 
   private static void requireFiles(Path directory) {
-    for (String file : Stream.concat(FILES.stream(), Stream.of(RUN)).toList()) {
+    for (String file : Stream.concat(FILES.stream(), OPTIONAL.stream()).toList()) {
       if (Files.isDirectory(directory.resolve(file))) {
         throw new DataException(
             "file=" + directory.resolve(file) + " is a directory; remove it, or write elsewhere");

@@ -9,6 +9,8 @@ import io.autocircuit.RandomModels.Architecture;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.Autoencoder;
+import io.autocircuit.model.Autoencoders;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
@@ -19,6 +21,7 @@ import io.autocircuit.objective.Divergence;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.tensor.NativeThreads;
+import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -26,9 +29,12 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Random;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -71,6 +77,7 @@ class MemoryEstimateTest {
         new Case("sequential", List.of(Work.CIRCUITS), 4, prompt),
         new Case("parallel", List.of(Work.CIRCUITS), 3, prompt),
         new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), 1, prompt),
+        new Case("latents", List.of(Work.MASKS, Work.CIRCUITS, Work.GRADIENT), 1, prompt),
         new Case("sequential", List.of(Work.UNIFORM_GRADIENT), 1, Map.of()));
   }
 
@@ -157,6 +164,8 @@ class MemoryEstimateTest {
     private static final LossFunction LOSS =
         (logits, batch, reference) -> Divergence.kl(logits, reference);
 
+    private static final int LATENTS = 1024;
+
     private Child() {}
 
     private static Architecture architecture(boolean parallel) {
@@ -192,7 +201,11 @@ class MemoryEstimateTest {
               RandomModels.model(architecture(words[0].equals("parallel")), ScalarType.Float, 2)) {
         PatchableModel model =
             PatchableModel.of(
-                transformer, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
+                words[0].equals("latents") ? withLatents(transformer) : transformer,
+                true,
+                0,
+                OutputSlice.LAST_SEQ,
+                KernelsProvider.choose().kernels());
         // what libraries take once, whatever they are used for
         run(model, Work.UNIFORM_GRADIENT, 1, List.of(batch.slice(0, 1)));
         int circuits = Integer.parseInt(words[1]);
@@ -209,6 +222,36 @@ class MemoryEstimateTest {
                   + " "
                   + (Forked.field("VmHWM") - before));
         }
+      }
+    }
+
+    /** Random autoencoders, half of whose latents are active at a position. */
+    private static Transformer withLatents(Transformer model) {
+      Placement place = model.placement();
+      int d = model.config().dModel();
+      List<Autoencoder> all = new ArrayList<>();
+      try (TensorScope scope = new TensorScope()) {
+        for (int b = 0; b < model.config().blocks(); b++) {
+          float[] values = new float[LATENTS * d];
+          Random random = new Random(b);
+          for (int i = 0; i < values.length; i++) {
+            values[i] = (float) random.nextGaussian();
+          }
+          Tensor rows = place.tensor(values, LATENTS, d);
+          Tensor bias = place.zeros(d);
+          all.add(
+              new Autoencoder(
+                  rows.t(),
+                  place.zeros(LATENTS),
+                  null,
+                  0,
+                  bias,
+                  rows,
+                  bias,
+                  Autoencoder.Scaling.NONE,
+                  IntStream.range(0, LATENTS).toArray()));
+        }
+        return model.withAutoencoders(Autoencoders.of(all, true, place));
       }
     }
 

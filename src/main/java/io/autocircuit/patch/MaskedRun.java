@@ -1,0 +1,49 @@
+package io.autocircuit.patch;
+
+import io.autocircuit.model.Unembedding;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Runs with any mask, stage by stage, and their gradients. Owns the working memory of such runs.
+ */
+interface MaskedRun extends AutoCloseable {
+  /** For the form of the graph. */
+  static MaskedRun of(RunInputs in) {
+    return in.graph().latents() == null ? new DenseRun(in) : new LatentRun(in);
+  }
+
+  /**
+   * The forward pass.
+   *
+   * @param firstBlock the first block that is computed
+   * @param stream before that block, {@code [B,T,D]}; overwritten
+   * @param kept receives what gradients need, by the index of the stage; may be null
+   * @param streams receives the stream before each block and at the end; may be null
+   * @param end makes the logits: of all outputs, or some
+   * @return the sliced logits, {@code [B,P,V]}
+   */
+  Tensor logits(
+      PatchMask mask,
+      int firstBlock,
+      Tensor stream,
+      DenseRun.Kept[] kept,
+      Tensor[] streams,
+      Unembedding end);
+
+  /**
+   * The gradient of the last run with respect to its mask.
+   *
+   * @param kept what its stages kept
+   * @param out receives the gradients
+   * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
+   */
+  void backward(
+      BackwardRules rules,
+      PatchMask mask,
+      DenseRun.Kept[] kept,
+      MaskGradients out,
+      Tensor unembedded);
+
+  @Override
+  void close();
+}
