@@ -4,11 +4,11 @@ import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Output;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
-import io.autocircuit.experiment.Activations;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.experiment.UnfitSettingException;
 import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.DeviceChoice;
@@ -166,7 +166,7 @@ final class DiscoverCommand implements Callable<Integer> {
     try (Bars bars = Bars.onTerminal()) {
       result = run.run(bars);
     }
-    Optional<Activations> activations =
+    Optional<SourceActivations> activations =
         output.activations == 0
             ? Optional.empty()
             : Optional.of(run.activations(result, output.activations, HtmlReport.MAX_EDGES));

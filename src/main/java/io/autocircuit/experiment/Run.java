@@ -462,9 +462,9 @@ public final class Run implements AutoCloseable {
    * @param edges sources of so many of the best edges
    * @return plain values
    */
-  public Activations activations(Discovery.Result result, int prompts, int edges) {
+  public SourceActivations activations(Discovery.Result result, int prompts, int edges) {
     try (NativeThreads used = nativeThreads()) {
-      return Activations.of(
+      return SourceActivations.of(
           discovery,
           result.scores(),
           prompts,

@@ -1,10 +1,10 @@
 package io.autocircuit.report;
 
-import io.autocircuit.experiment.Activations;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.ResultFiles;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.FileSet;
 import java.io.IOException;
@@ -99,7 +99,7 @@ public final class ResultDirectory {
    * @throws DataException if they cannot be written
    */
   public static void write(
-      Path directory, Run run, Discovery.Result result, Optional<Activations> activations) {
+      Path directory, Run run, Discovery.Result result, Optional<SourceActivations> activations) {
     write(directory, result, Optional.of(run.spec()), DiscoveryReport.of(run, result, activations));
   }
 
@@ -132,7 +132,7 @@ public final class ResultDirectory {
                   ResultFiles.writeMeasurements(
                       fresh.resolve(MEASUREMENTS), result, run, report.positionLabels());
                   run.ifPresent(spec -> spec.write(fresh.resolve(RUN)));
-                  Activations activations = report.details().activations();
+                  SourceActivations activations = report.details().activations();
                   if (activations != null) {
                     activations.write(fresh.resolve(ACTIVATIONS));
                   }
