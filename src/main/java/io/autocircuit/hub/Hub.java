@@ -78,7 +78,7 @@ public record Hub(HubSettings settings, HubProgress progress) {
    * @throws DataException if there is no such model, or it cannot be downloaded
    */
   public HubModel find(HubId id) {
-    Optional<Path> known = cache().snapshot(id).filter(s -> HubCache.lacks(s).isEmpty());
+    Optional<Path> known = cache().find(id);
     if (known.isPresent()
         && (settings.offline() || id.isCommit() && HubCache.isWhole(known.get()))) {
       return cached(id, known.get(), List.of());
@@ -104,7 +104,14 @@ public record Hub(HubSettings settings, HubProgress progress) {
       }
       throw new DataException(e.getMessage(), e);
     }
-    return fetched(id, listing);
+    try {
+      return fetched(id, listing);
+    } catch (DataException e) {
+      throw known.isEmpty()
+          ? e
+          : new DataException(
+              e.getMessage() + "; HF_HUB_OFFLINE=1 takes the version that the cache has", e);
+    }
   }
 
   /**
