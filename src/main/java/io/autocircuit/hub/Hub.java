@@ -144,11 +144,19 @@ public record Hub(HubSettings settings, HubProgress progress) {
 
   private DataException notThere(HubId id) {
     Optional<Path> part = cache().snapshot(id);
+    String lacks = part.flatMap(HubCache::lacks).orElse("");
+    boolean pickled =
+        lacks.endsWith(".safetensors")
+            && HubCache.entries(part.orElseThrow()).stream()
+                .anyMatch(f -> f.getFileName().toString().matches("pytorch_model.*\\.bin"));
     return new DataException(
         "model="
             + id
             + (part.isPresent()
-                ? " lacks " + HubCache.lacks(part.get()).orElse("files") + " in cache="
+                ? " lacks "
+                    + lacks
+                    + (pickled ? " (weights in pytorch_model.bin are not read)" : "")
+                    + " in cache="
                 : " is not in cache=")
             + settings.cache()
             + ", and HF_HUB_OFFLINE is set, so that it is not downloaded; unset it, name another"
