@@ -28,6 +28,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -279,6 +280,7 @@ final class DiscoverCommand implements Callable<Integer> {
     atLeast("--batch-size", input.batchSize, 1);
     atLeast("--train", input.train, 1);
     atLeast("--test", input.test, 1);
+    atLeast("--per-prompt", scoring.perPrompt, 1);
     if (scoring.official != null && scoring.circuit != null) {
       throw usage("give --official or --circuit, not both");
     }
@@ -286,6 +288,9 @@ final class DiscoverCommand implements Callable<Integer> {
       if (scoring.scores != null && given(option)) {
         throw usage("give " + option + " or --scores, not both: saved scores are only judged");
       }
+    }
+    if (scoring.scores != null && scoring.perPrompt != null) {
+      throw usage("give --per-prompt or --scores, not both: saved scores are only judged");
     }
     if (scoring.scores != null) {
       algorithms.requireAllowed(parsed());
@@ -296,6 +301,16 @@ final class DiscoverCommand implements Callable<Integer> {
       if (algorithm.needsOfficial() && one.official().isEmpty()) {
         throw usage(
             "--algorithm " + algorithm.key() + " needs --official FILE, or --circuit of a task");
+      }
+      if (scoring.perPrompt != null && !algorithm.scoresPrompts()) {
+        throw usage(
+            "--algorithm "
+                + algorithm.key()
+                + " has no scores for each prompt; leave --per-prompt away, or choose one of "
+                + algorithms.entries().entries().stream()
+                    .filter(PruneAlgorithmProvider::scoresPrompts)
+                    .map(PruneAlgorithmProvider::key)
+                    .collect(Collectors.joining(", ")));
       }
     }
   }

@@ -3,6 +3,7 @@ package io.autocircuit.cli;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.experiment.Precision;
+import io.autocircuit.experiment.RunJudging;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.PatchType;
@@ -224,6 +225,18 @@ final class DiscoverOptions {
     Path scores;
 
     @Option(
+        names = "--per-prompt",
+        paramLabel = "K",
+        arity = "0..1",
+        fallbackValue = "" + RunJudging.EDGES_OF_PROMPT,
+        description =
+            "Score the edges for each prompt too, from the same passes, and say how stable the K"
+                + " edges with the largest mean scores are across prompts (K without a number: "
+                + RunJudging.EDGES_OF_PROMPT
+                + "). Writes prompt_scores.safetensors, prompts.json and stability.csv.")
+    Integer perPrompt;
+
+    @Option(
         names = "--separate-qkv",
         paramLabel = "BOOL",
         arity = "0..1",
@@ -277,6 +290,7 @@ final class DiscoverOptions {
       one.ablation = oneAblation;
       one.preset = preset;
       one.scores = scores;
+      one.perPrompt = perPrompt;
       one.separateQkv = separateQkv;
       one.tokenPositions = tokenPositions;
       one.official = official;

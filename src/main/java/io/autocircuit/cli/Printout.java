@@ -1,6 +1,7 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.experiment.Discovery;
+import io.autocircuit.metric.EdgeStability;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
@@ -120,8 +121,36 @@ record Printout(PrintWriter out, boolean everyMetric) {
     if (!result.roc().isEmpty()) {
       out.printf(Locale.ROOT, "%narea under the ROC curve: %.4f%n", Roc.area(result.roc()));
     }
+    result.stability().ifPresent(this::stability);
     out.println();
     result.verdict().ifPresent(out::println);
+  }
+
+  /** How stable edges are across prompts. */
+  private void stability(EdgeStability stability) {
+    out.printf(
+        Locale.ROOT,
+        "%nacross prompts: share that has the edge among its %,d best, mean and deviation of scores,"
+            + " share of the mean's sign%n",
+        stability.size());
+    for (EdgeStability.Row row :
+        stability.rows().subList(0, Math.min(SHOWN_EDGES, stability.rows().size()))) {
+      out.printf(
+          Locale.ROOT,
+          "  %-28s %6.1f %% %12.5g %12s %6.1f %%%n",
+          row.edge(),
+          100 * row.share(),
+          row.mean(),
+          shown("%.5g", row.deviation()),
+          100 * row.agreement());
+    }
+    out.println(
+        "overlap of two prompts' edges (mean Jaccard index): "
+            + shown("%.4f", stability.overlap()));
+  }
+
+  private static String shown(String format, double number) {
+    return Double.isNaN(number) ? "–" : String.format(Locale.ROOT, format, number);
   }
 
   /** The few that people look at first, and those of other jars. */

@@ -328,7 +328,8 @@ record RunOptions(
         judging.metrics == null
             ? Metric.all()
             : judging.metrics.stream().map(Metric.catalogue()::get).distinct().toList(),
-        given("--slice") ? judging.slice : usual().slice());
+        given("--slice") ? judging.slice : usual().slice(),
+        scoring.perPrompt == null ? 0 : scoring.perPrompt);
   }
 
   private RunSpec.Scoring scores() {

@@ -275,6 +275,12 @@ public final class Cells {
             && p.task().entry().usesSeed(p.task().settings()));
   }
 
+  /** Whether an algorithm can score prompts one by one. */
+  private static boolean scoresPrompts(RunSpec.Scoring scoring) {
+    return scoring instanceof Algorithm a
+        && PruneAlgorithmProvider.catalogue().get(a.key()).scoresPrompts();
+  }
+
   private static void add(
       Map<String, Cell> cells,
       CellTasks.Chosen task,
@@ -283,6 +289,7 @@ public final class Cells {
       List<Ablation> ablations,
       List<PatchType> patchTypes) {
     CircuitRuns usual = base.judging().runs();
+    int perPrompt = scoresPrompts(a.scoring()) ? base.judging().perPrompt() : 0;
     for (Ablation ablation : ablations.isEmpty() ? List.of(usual.ablation()) : ablations) {
       RunSpec.Scoring scoring =
           a.followsAblation() && !ablations.isEmpty() && a.scoring() instanceof Algorithm own
@@ -294,8 +301,8 @@ public final class Cells {
             base.withScoring(scoring)
                 .withJudging(
                     base.judging()
-                        .withRuns(
-                            new CircuitRuns(patchType, ablation, usual.reverseCleanCorrupt())));
+                        .withRuns(new CircuitRuns(patchType, ablation, usual.reverseCleanCorrupt()))
+                        .withPerPrompt(perPrompt));
         Cell cell =
             new Cell(
                 task.name(),

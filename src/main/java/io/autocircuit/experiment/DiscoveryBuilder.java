@@ -58,6 +58,7 @@ public final class DiscoveryBuilder {
   private MemoryBudget memory = MemoryBudget.UNLIMITED;
   private int threads;
   private SharedOutputs shared;
+  private int perPrompt;
 
   /** A builder for a task. */
   DiscoveryBuilder(Task task, PruneAlgorithm algorithm) {
@@ -83,6 +84,7 @@ public final class DiscoveryBuilder {
     b.memory = memory;
     b.threads = threads;
     b.shared = shared;
+    b.perPrompt = perPrompt;
     change.accept(b);
     return b;
   }
@@ -266,6 +268,21 @@ public final class DiscoveryBuilder {
   }
 
   /**
+   * Whether edges are scored for each prompt besides, and of how many edges the circuit of each
+   * prompt then is.
+   *
+   * @param edges all of them if the graph has fewer; 0, the default, for no scores of each prompt
+   * @return a builder with it
+   * @throws IllegalArgumentException if it is negative
+   */
+  public DiscoveryBuilder perPrompt(int edges) {
+    if (edges < 0) {
+      throw new IllegalArgumentException("edges=" + edges + " of each prompt; give 0 or more");
+    }
+    return with(b -> b.perPrompt = edges);
+  }
+
+  /**
    * The graph that the model is seen through, for reading circuits and scores that belong to it.
    *
    * @return as separate inputs and token positions make it
@@ -326,7 +343,8 @@ public final class DiscoveryBuilder {
         ties,
         metrics,
         official,
-        data.notices());
+        data.notices(),
+        Math.min(perPrompt, model.graph().edgeCount()));
   }
 
   /** The slice is a setting: where the answers are for other positions, it is wrong. */

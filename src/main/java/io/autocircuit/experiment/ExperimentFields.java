@@ -129,7 +129,13 @@ final class ExperimentFields {
           Setting.optional(
               "ties",
               new SettingType.Flag(),
-              "whether circuits include all edges that tie with their last; without it no"));
+              "whether circuits include all edges that tie with their last; without it no"),
+          Setting.optional(
+              "per_prompt",
+              count(1),
+              "of how many edges the circuit of each prompt is, as discover --per-prompt, for"
+                  + " algorithms that score prompts one by one; without it prompts are not scored"
+                  + " one by one"));
 
   /** The graph; a list spans a grid. */
   static final List<Setting> GRAPHS =

@@ -1,6 +1,7 @@
 package io.autocircuit.experiment;
 
-import io.autocircuit.data.TokenizedPair;
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Machine;
 import io.autocircuit.experiment.RunSpec.Saved;
@@ -15,7 +16,6 @@ import io.autocircuit.patch.MemoryEstimate;
 import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.Parallelism;
 import io.autocircuit.patch.Progress;
-import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.SavedScores;
 import io.autocircuit.task.Task;
@@ -218,6 +218,7 @@ public final class Run implements AutoCloseable {
             .sizes(spec.judging().sizes())
             .ties(spec.judging().ties())
             .metrics(spec.judging().metrics())
+            .perPrompt(spec.judging().perPrompt())
             .memory(memory)
             .threads(threads)
             .sharing(alone ? null : resources.shared(memory));
@@ -325,11 +326,26 @@ public final class Run implements AutoCloseable {
 
   /** The index in the prompt file of each prompt that judges, in the order of measurements. */
   int[] testPrompts() {
-    List<TokenizedPair> test =
-        spec.prompts().split().of(task.prompts(), spec.seed()).test().prompts();
-    return discovery.test().stream()
+    return indices(split().test(), discovery.test());
+  }
+
+  /**
+   * The index in the prompt file of each prompt that scores.
+   *
+   * @return in the order of {@link Discovery.Result#prompts}
+   */
+  public int[] trainPrompts() {
+    return indices(split().train(), discovery.train());
+  }
+
+  private TokenizedDataset.Split split() {
+    return spec.prompts().split().of(task.prompts(), spec.seed());
+  }
+
+  private static int[] indices(TokenizedDataset part, List<PromptBatch> batches) {
+    return batches.stream()
         .flatMapToInt(batch -> Arrays.stream(batch.rows()))
-        .map(row -> test.get(row).index())
+        .map(row -> part.prompts().get(row).index())
         .toArray();
   }
 
@@ -394,7 +410,7 @@ public final class Run implements AutoCloseable {
           resources.plainSeconds(
               List.of(spec.prompts(), spec.graph(), discovery.model().slice()), this::plainSeconds);
       long start = System.nanoTime();
-      PruneScores scores = discovery.score(progress);
+      Discovery.Scored scores = discovery.scored(progress);
       long scored = System.nanoTime();
       Discovery.Result result = result(discovery.judge(scores, progress));
       return new Timed(
@@ -443,15 +459,7 @@ public final class Run implements AutoCloseable {
   private Discovery.Result result(Discovery.Result result) {
     List<String> all = new ArrayList<>(notices);
     all.addAll(result.notices());
-    return new Discovery.Result(
-        result.discovery(),
-        result.scores(),
-        result.measurements(),
-        result.liveEdges(),
-        result.found(),
-        result.verdict(),
-        result.roc(),
-        all);
+    return result.withNotices(all);
   }
 
   @Override

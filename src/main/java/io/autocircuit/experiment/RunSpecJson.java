@@ -155,6 +155,9 @@ final class RunSpecJson {
     node.put("ties", judging.ties());
     node.set("metrics", texts(judging.metrics().stream().map(Metric::key).toList()));
     node.put("slice", judging.slice().key());
+    if (judging.perPrompt() > 0) {
+      node.put("per_prompt", judging.perPrompt());
+    }
     return node;
   }
 
@@ -271,13 +274,15 @@ final class RunSpecJson {
         reader.judging(
             root.object(
                 "judging",
-                "patch_type",
-                "ablation",
-                "reverse_clean_corrupt",
-                "edges",
-                "ties",
-                "metrics",
-                "slice")),
+                List.of(
+                    "patch_type",
+                    "ablation",
+                    "reverse_clean_corrupt",
+                    "edges",
+                    "ties",
+                    "metrics",
+                    "slice"),
+                "per_prompt")),
         root.isNull("official") ? Optional.empty() : Optional.of(reader.official(root)),
         root.integer("seed", Long.MIN_VALUE),
         root.isNull("machine")
@@ -415,7 +420,8 @@ final class RunSpecJson {
         sizes(node),
         node.flag("ties"),
         metrics,
-        node.as("slice", OutputSlice::of));
+        node.as("slice", OutputSlice::of),
+        node.has("per_prompt") ? node.whole("per_prompt", 1) : 0);
   }
 
   private static EdgeCounts sizes(JsonFields node) {

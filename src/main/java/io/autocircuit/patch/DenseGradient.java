@@ -82,15 +82,16 @@ final class DenseGradient {
   }
 
   /**
-   * Goes back from the end of the stream to the first block.
+   * Goes back from the end of the stream to a block.
    *
    * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
+   * @param firstBlock the last block to go back through; gradients before it are 0
    */
-  void from(Tensor unembedded) {
+  void from(Tensor unembedded, int firstBlock) {
     end(unembedded);
     Tensor mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
     Tensor head = place.empty(rows, d);
-    for (int b = graph.blocks() - 1; b >= 0; b--) {
+    for (int b = graph.blocks() - 1; b >= firstBlock; b--) {
       try (TensorScope scope = new TensorScope()) {
         block(graph.stages(b), mixed, head);
       }

@@ -41,6 +41,9 @@ final class DenseRun implements AutoCloseable {
   /** Which sources' Δ a run has written or cleared. */
   private final boolean[] defined;
 
+  /** Whether runs leave Δ as it is. */
+  boolean frozen;
+
   private Tensor qkv;
   private Tensor z;
   private Tensor mlpOut;
@@ -149,6 +152,7 @@ final class DenseRun implements AutoCloseable {
     }
     prepare();
     boolean[] read = kept != null || streams != null ? null : mask.sourcesRead();
+    read = frozen ? new boolean[defined.length] : read;
     define(read);
     // One mask value for all edges: destinations read the sum of all Δ, which is kept up to date.
     double uniform = mask.uniformValue();

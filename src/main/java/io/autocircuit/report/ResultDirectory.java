@@ -1,6 +1,7 @@
 package io.autocircuit.report;
 
 import io.autocircuit.experiment.Discovery;
+import io.autocircuit.experiment.PromptResultFiles;
 import io.autocircuit.experiment.ResultFiles;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
@@ -14,6 +15,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,7 +24,7 @@ import java.util.stream.Stream;
 /**
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
  * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
- * repeats it.
+ * repeats it; where prompts were scored one by one also the {@link PromptResultFiles}.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -33,6 +35,10 @@ public final class ResultDirectory {
 
   /** Written for a run that can be repeated; one of an earlier run goes. */
   private static final String RUN = "run.json";
+
+  /** Written for some results; those of an earlier run go. */
+  private static final List<String> OPTIONAL =
+      Stream.concat(Stream.of(RUN), PromptResultFiles.FILES.stream()).toList();
 
   private static final int MOST_TRIES = 100;
 
@@ -80,7 +86,28 @@ public final class ResultDirectory {
    * @throws DataException if they cannot be written
    */
   public static void write(Path directory, Run run, Discovery.Result result) {
-    write(directory, result, Optional.of(run.spec()), DiscoveryReport.of(run, result));
+    write(
+        directory,
+        result,
+        Optional.of(run.spec()),
+        DiscoveryReport.of(run, result),
+        run.trainPrompts());
+  }
+
+  /**
+   * As {@link #write(Path, Run, Discovery.Result)}; prompts are numbered as they were batched.
+   *
+   * @param directory made if it does not exist
+   * @param result the discovery
+   * @param run what repeats it; empty for nothing
+   * @param report the content of {@code report.html}
+   * @throws DataException if they cannot be written
+   */
+  public static void write(
+      Path directory, Discovery.Result result, Optional<RunSpec> run, ReportData report) {
+    int[] rows =
+        result.discovery().train().stream().flatMapToInt(b -> Arrays.stream(b.rows())).toArray();
+    write(directory, result, run, report, rows);
   }
 
   /**
@@ -92,10 +119,15 @@ public final class ResultDirectory {
    * @param result the discovery
    * @param run what repeats it; empty for nothing
    * @param report the content of {@code report.html}
+   * @param prompts the number of each prompt that scored in its file, in the order of the batches
    * @throws DataException if they cannot be written
    */
-  public static void write(
-      Path directory, Discovery.Result result, Optional<RunSpec> run, ReportData report) {
+  private static void write(
+      Path directory,
+      Discovery.Result result,
+      Optional<RunSpec> run,
+      ReportData report,
+      int[] prompts) {
     Map<String, String> metadata =
         Map.of(
             "algorithm",
@@ -111,6 +143,16 @@ public final class ResultDirectory {
                   ResultFiles.writeEdges(fresh.resolve(EDGES), result.scores());
                   ResultFiles.writeMeasurements(fresh.resolve(MEASUREMENTS), result, run);
                   run.ifPresent(spec -> spec.write(fresh.resolve(RUN)));
+                  result
+                      .stability()
+                      .ifPresent(
+                          stability ->
+                              PromptResultFiles.write(
+                                  fresh,
+                                  result.prompts().orElseThrow(),
+                                  stability,
+                                  prompts,
+                                  metadata));
                   HtmlReport.write(fresh.resolve(REPORT), report);
                 }),
         true);
@@ -124,7 +166,7 @@ public final class ResultDirectory {
         try {
           Files.createDirectories(directory);
           requireFiles(directory);
-          action.with(new FileSet(directory, FILES, List.of(RUN)));
+          action.with(new FileSet(directory, FILES, OPTIONAL));
           done = true;
         } catch (NoSuchFileException e) {
           // another process has removed the empty directory that it had made, before ours was in it
@@ -143,7 +185,7 @@ public final class ResultDirectory {
   }
 
   private static void requireFiles(Path directory) {
-    for (String file : Stream.concat(FILES.stream(), Stream.of(RUN)).toList()) {
+    for (String file : Stream.concat(FILES.stream(), OPTIONAL.stream()).toList()) {
       if (Files.isDirectory(directory.resolve(file))) {
         throw new DataException(
             "file=" + directory.resolve(file) + " is a directory; remove it, or write elsewhere");

@@ -156,5 +156,8 @@ final class RunSettings {
     put("ties", judging.ties());
     put("metrics", judging.metrics().stream().map(Metric::key).collect(Collectors.joining(", ")));
     put("slice", judging.slice().key());
+    if (judging.perPrompt() > 0) {
+      put("per-prompt", judging.perPrompt());
+    }
   }
 }
