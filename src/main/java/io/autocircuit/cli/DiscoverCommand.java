@@ -302,16 +302,20 @@ final class DiscoverCommand implements Callable<Integer> {
         throw usage(
             "--algorithm " + algorithm.key() + " needs --official FILE, or --circuit of a task");
       }
-      if (scoring.perPrompt != null && !algorithm.scoresPrompts()) {
-        throw usage(
-            "--algorithm "
-                + algorithm.key()
-                + " has no scores for each prompt; leave --per-prompt away, or choose one of "
-                + algorithms.entries().entries().stream()
-                    .filter(PruneAlgorithmProvider::scoresPrompts)
-                    .map(PruneAlgorithmProvider::key)
-                    .collect(Collectors.joining(", ")));
-      }
+      requireScoresOfPrompts(algorithm);
+    }
+  }
+
+  private void requireScoresOfPrompts(PruneAlgorithmProvider algorithm) {
+    if (scoring.perPrompt != null && !algorithm.scoresPrompts()) {
+      throw usage(
+          "--algorithm "
+              + algorithm.key()
+              + " has no scores for each prompt; leave --per-prompt away, or choose one of "
+              + algorithms.entries().entries().stream()
+                  .filter(PruneAlgorithmProvider::scoresPrompts)
+                  .map(PruneAlgorithmProvider::key)
+                  .collect(Collectors.joining(", ")));
     }
   }
 
