@@ -258,6 +258,14 @@ final class DiscoverOptions {
     boolean tokenPositions;
 
     @Option(
+        names = "--spans",
+        description =
+            "One edge for each named span of the prompts, in place of one for each position: the"
+                + " prompts' own spans, or word_idxs, or seq_labels of the prompt file, and the rest."
+                + " Prompts may differ in length.")
+    boolean spans;
+
+    @Option(
         names = "--ablation",
         paramLabel = "KIND",
         description =
@@ -293,6 +301,7 @@ final class DiscoverOptions {
       one.perPrompt = perPrompt;
       one.separateQkv = separateQkv;
       one.tokenPositions = tokenPositions;
+      one.spans = spans;
       one.official = official;
       one.circuit = circuit;
       return one;

@@ -1,6 +1,7 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.experiment.Discovery;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.metric.EdgeStability;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
@@ -53,6 +54,9 @@ record Printout(PrintWriter out, boolean everyMetric) {
             + " from "
             + dataset
             + (beginning.isEmpty() ? "" : "; " + beginning.replaceFirst("^prompts ", "they ")));
+    if (!d.model().graph().spans().isEmpty()) {
+      out.println("spans: " + String.join(", ", d.model().graph().spans()));
+    }
     out.println("device: " + device);
     String judged = d.runs().ablation().key();
     out.println(
@@ -95,9 +99,12 @@ record Printout(PrintWriter out, boolean everyMetric) {
     for (PruneScores.Scored s : scores.best(SHOWN_EDGES)) {
       if (rises && Float.isInfinite(s.score())) {
         out.printf(
-            Locale.ROOT, "  %-28s  kept %12.5g%n", s.edge(), scores.tieBreaks()[s.edge().index()]);
+            Locale.ROOT,
+            "  %-28s  kept %12.5g%n",
+            scores.graph().label(s.edge()),
+            scores.tieBreaks()[s.edge().index()]);
       } else {
-        out.printf(Locale.ROOT, "  %-28s %12.5g%n", s.edge(), s.score());
+        out.printf(Locale.ROOT, "  %-28s %12.5g%n", scores.graph().label(s.edge()), s.score());
       }
     }
     for (PruneAlgorithm.Found f : result.found()) {
@@ -121,13 +128,13 @@ record Printout(PrintWriter out, boolean everyMetric) {
     if (!result.roc().isEmpty()) {
       out.printf(Locale.ROOT, "%narea under the ROC curve: %.4f%n", Roc.area(result.roc()));
     }
-    result.stability().ifPresent(this::stability);
+    result.stability().ifPresent(s -> stability(s, scores.graph()));
     out.println();
     result.verdict().ifPresent(out::println);
   }
 
   /** How stable edges are across prompts. */
-  private void stability(EdgeStability stability) {
+  private void stability(EdgeStability stability, ComputationGraph graph) {
     out.printf(
         Locale.ROOT,
         "%nacross prompts: share that has the edge among its %,d best, mean and deviation of scores,"
@@ -138,7 +145,7 @@ record Printout(PrintWriter out, boolean everyMetric) {
       out.printf(
           Locale.ROOT,
           "  %-28s %6.1f %% %12.5g %12s %6.1f %%%n",
-          row.edge(),
+          graph.label(row.edge()),
           100 * row.share(),
           row.mean(),
           shown("%.5g", row.deviation()),

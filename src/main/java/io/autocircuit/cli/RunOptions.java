@@ -202,7 +202,10 @@ record RunOptions(
         .withGraph(
             new RunSpec.Graph(
                 given("--separate-qkv") ? scoring.separateQkv : usual().separateQkv(),
-                given("--token-positions") ? scoring.tokenPositions : usual().tokenPositions()))
+                given("--token-positions")
+                    ? scoring.tokenPositions
+                    : !scoring.spans && usual().tokenPositions(),
+                scoring.spans))
         .withJudging(judged())
         .withOfficial(official())
         .withSeed(input.seed);

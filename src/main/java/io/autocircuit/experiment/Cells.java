@@ -330,6 +330,9 @@ public final class Cells {
     if (task.graphs().stream().map(RunSpec.Graph::tokenPositions).distinct().count() > 1) {
       all.put("token_positions", Boolean.toString(spec.graph().tokenPositions()));
     }
+    if (task.graphs().stream().map(RunSpec.Graph::spans).distinct().count() > 1) {
+      all.put("spans", Boolean.toString(spec.graph().spans()));
+    }
     all.putAll(task.coordinates());
     a.coordinates()
         .forEach(

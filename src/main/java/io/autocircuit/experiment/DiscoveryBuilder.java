@@ -2,6 +2,7 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.data.Batches;
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.Spans;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.ComputationGraph;
@@ -59,6 +60,7 @@ public final class DiscoveryBuilder {
   private int threads;
   private SharedOutputs shared;
   private int perPrompt;
+  private boolean spans;
 
   /** A builder for a task. */
   DiscoveryBuilder(Task task, PruneAlgorithm algorithm) {
@@ -85,6 +87,7 @@ public final class DiscoveryBuilder {
     b.threads = threads;
     b.shared = shared;
     b.perPrompt = perPrompt;
+    b.spans = spans;
     change.accept(b);
     return b;
   }
@@ -128,6 +131,17 @@ public final class DiscoveryBuilder {
    */
   public DiscoveryBuilder tokenPositions(boolean each) {
     return with(b -> b.tokenPositions = each);
+  }
+
+  /**
+   * Whether there is one edge for each named span of the prompts ({@link Spans}), which may then
+   * differ in length; in place of token positions.
+   *
+   * @param each default: false
+   * @return a builder with it
+   */
+  public DiscoveryBuilder spans(boolean each) {
+    return with(b -> b.spans = each);
   }
 
   /**
@@ -285,8 +299,10 @@ public final class DiscoveryBuilder {
   /**
    * The graph that the model is seen through, for reading circuits and scores that belong to it.
    *
-   * @return as separate inputs and token positions make it
-   * @throws DataException if there are token positions, and prompts of different length
+   * @return as separate inputs and token positions or spans make it
+   * @throws DataException if there are token positions, and prompts of different length; or spans,
+   *     and the prompts have none
+   * @throws IllegalArgumentException if there are both
    */
   public ComputationGraph graph() {
     return patchable(kernels).graph();
@@ -294,6 +310,15 @@ public final class DiscoveryBuilder {
 
   private PatchableModel patchable(Kernels used) {
     TokenizedDataset data = task.prompts();
+    if (tokenPositions && spans) {
+      throw new IllegalArgumentException(
+          "--token-positions and --spans are both given; choose one of them");
+    }
+    if (spans) {
+      ComputationGraph graph =
+          task.model().config().graph(separateQkv, 0).withSpans(Spans.of(data).names());
+      return new PatchableModel(task.model(), graph, slice, used).withMemory(memory);
+    }
     if (tokenPositions) {
       data.requireEqualLengths();
     }
@@ -357,6 +382,12 @@ public final class DiscoveryBuilder {
   }
 
   private List<PromptBatch> batches(TokenizedDataset data) {
-    return padded ? Batches.padded(data, batchSize, 0) : Batches.byLength(data, batchSize);
+    List<PromptBatch> batches =
+        padded ? Batches.padded(data, batchSize, 0) : Batches.byLength(data, batchSize);
+    if (!spans) {
+      return batches;
+    }
+    Spans all = Spans.of(task.prompts()); // a part may lack some
+    return batches.stream().map(batch -> all.on(batch, data)).toList();
   }
 }

@@ -148,7 +148,12 @@ final class ExperimentFields {
           Setting.optional(
               "token_positions",
               new SettingType.Flag(),
-              "one edge for each token position; without it what the task says, else no"));
+              "one edge for each token position; without it what the task says, else no"),
+          Setting.optional(
+              "spans",
+              new SettingType.Flag(),
+              "one edge for each named span of the prompts, in place of token positions; without it"
+                  + " no"));
 
   /** A task, beside the settings of the catalogue's one, {@link #RUN} and the graph. */
   static final List<Setting> TASK =

@@ -53,10 +53,10 @@ public final class PromptResultFiles {
   }
 
   /**
-   * {@code {"k", "overlap", "stability": [{"name", "seq_idx", "share", "mean", "deviation",
-   * "agreement"}, …], "prompts": [{"index", "circuit": [{"name", "seq_idx", "score"}, …]}, …],
-   * "edges": [["name", seq_idx], …]}}: {@code edges} names the columns of the scores, {@code
-   * prompts} the rows. What one prompt leaves undefined is null.
+   * {@code {"k", "overlap", "spans"?, "stability": [{"name", "seq_idx", "share", "mean",
+   * "deviation", "agreement"}, …], "prompts": [{"index", "circuit": [{"name", "seq_idx", "score"},
+   * …]}, …], "edges": [["name", seq_idx], …]}}: {@code edges} names the columns of the scores,
+   * {@code prompts} the rows. What one prompt leaves undefined is null.
    */
   static void writePrompts(Path file, PromptScores scores, EdgeStability stability, int[] indices) {
     AtomicFile.write(
@@ -67,6 +67,13 @@ public final class PromptResultFiles {
             g.writeStartObject();
             g.writeNumberField("k", stability.size());
             number(g, "overlap", stability.overlap());
+            if (!scores.graph().spans().isEmpty()) {
+              g.writeArrayFieldStart("spans");
+              for (String span : scores.graph().spans()) {
+                g.writeString(span);
+              }
+              g.writeEndArray();
+            }
             table(g, stability);
             circuits(g, scores, stability, indices);
             edges(g, scores.graph());

@@ -25,6 +25,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 
@@ -210,6 +212,7 @@ public final class Run implements AutoCloseable {
             .kernels(kernels.kernels())
             .separateQkv(spec.graph().separateQkv())
             .tokenPositions(spec.graph().tokenPositions())
+            .spans(spec.graph().spans())
             .slice(spec.judging().slice())
             .batchSize(spec.prompts().batchSize())
             .padded(spec.prompts().padded())
@@ -226,7 +229,8 @@ public final class Run implements AutoCloseable {
     try {
       Circuit official =
           spec.official()
-              .map(c -> c.read(spec.prompts().source(), builder.graph(), task.prompts().wordIdxs()))
+              .map(
+                  c -> c.read(spec.prompts().source(), builder.graph(), words(spec, builder, task)))
               .orElse(null);
       PruneAlgorithm algorithm =
           spec.scoring() instanceof Saved s
@@ -245,6 +249,18 @@ public final class Run implements AutoCloseable {
         memory,
         discovery,
         List.copyOf(RunChanges.notices(then, spec)));
+  }
+
+  /** Positions of words in the graph: of spans their numbers. */
+  private static SortedMap<String, Integer> words(
+      RunSpec spec, DiscoveryBuilder builder, Task task) {
+    if (!spec.graph().spans()) {
+      return task.prompts().wordIdxs();
+    }
+    SortedMap<String, Integer> words = new TreeMap<>();
+    List<String> spans = builder.graph().spans();
+    spans.forEach(span -> words.put(span, spans.indexOf(span)));
+    return words;
   }
 
   /**

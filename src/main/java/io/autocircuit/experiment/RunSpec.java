@@ -92,10 +92,16 @@ public record RunSpec(
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
    * @param tokenPositions whether there is one edge for each token position
+   * @param spans whether there is one edge for each named span of the prompts
    */
-  public record Graph(boolean separateQkv, boolean tokenPositions) {
+  public record Graph(boolean separateQkv, boolean tokenPositions, boolean spans) {
     /** Separate inputs, one edge for all positions. */
     public static final Graph USUAL = new Graph(true, false);
+
+    /** Without spans. */
+    public Graph(boolean separateQkv, boolean tokenPositions) {
+      this(separateQkv, tokenPositions, false);
+    }
   }
 
   /** What scores the edges. */

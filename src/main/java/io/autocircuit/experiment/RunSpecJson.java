@@ -58,9 +58,13 @@ final class RunSpecJson {
     root.put("version", spec.version());
     root.set("model", model(spec, places));
     root.set("prompts", prompts(spec.prompts(), places));
-    root.putObject("graph")
+    ObjectNode graph = root.putObject("graph");
+    graph
         .put("separate_qkv", spec.graph().separateQkv())
         .put("token_positions", spec.graph().tokenPositions());
+    if (spec.graph().spans()) {
+      graph.put("spans", true);
+    }
     root.set("scoring", scoring(spec.scoring(), places));
     root.set("judging", judging(spec.judging()));
     root.set("official", spec.official().map(c -> official(c, places)).orElse(NODES.nullNode()));
@@ -253,7 +257,7 @@ final class RunSpecJson {
             List.of("directory", "embedded", "random", "task"),
             RunSpecJson::modelFields,
             "weights");
-    JsonFields graph = root.object("graph", "separate_qkv", "token_positions");
+    JsonFields graph = root.object("graph", List.of("separate_qkv", "token_positions"), "spans");
     return new RunSpec(
         root.text("version"),
         reader.model(model),
@@ -268,7 +272,10 @@ final class RunSpecJson {
                 "prompts",
                 List.of("file", "columns", "embedded", "random", "task"),
                 RunSpecJson::promptFields)),
-        new Graph(graph.flag("separate_qkv"), graph.flag("token_positions")),
+        new Graph(
+            graph.flag("separate_qkv"),
+            graph.flag("token_positions"),
+            graph.has("spans") && graph.flag("spans")),
         reader.scoring(
             root.variant("scoring", List.of("algorithm", "saved"), RunSpecJson::scoringFields)),
         reader.judging(

@@ -45,6 +45,9 @@ public final class ComputationGraph {
 
   private final int edgeCount;
 
+  /** The names of the positions, where these are spans; else empty. */
+  private final List<String> spans;
+
   /** What a factorized graph follows from. */
   record Shape(
       int blocks, int heads, int keyValueHeads, Wiring wiring, boolean separateQkv, int positions) {
@@ -53,8 +56,9 @@ public final class ComputationGraph {
     }
   }
 
-  private ComputationGraph(Shape shape) {
+  private ComputationGraph(Shape shape, List<String> spans) {
     this.shape = shape;
+    this.spans = List.copyOf(spans);
     FactorizedGraph made = FactorizedGraph.of(shape);
     this.stages = made.stages();
     this.modules = made.modules();
@@ -131,7 +135,7 @@ public final class ComputationGraph {
               + "; give a divisor of heads, and heads itself where inputs are not separate");
     }
     return new ComputationGraph(
-        new Shape(blocks, heads, keyValueHeads, wiring, separateQkv, positions));
+        new Shape(blocks, heads, keyValueHeads, wiring, separateQkv, positions), List.of());
   }
 
   /**
@@ -422,14 +426,50 @@ public final class ComputationGraph {
     return factorized(blocks(), heads(), keyValueHeads(), wiring(), separateQkv(), newPositions);
   }
 
+  /**
+   * The same graph with a copy of each edge for each of some named spans, instead of each position:
+   * position p of the graph is span p, wherever that lies in a prompt.
+   *
+   * @param names of the spans, in order; at least one
+   * @return the graph
+   * @throws IllegalArgumentException if there is none, or a name is there twice
+   */
+  public ComputationGraph withSpans(List<String> names) {
+    if (names.isEmpty() || names.stream().distinct().count() < names.size()) {
+      throw new IllegalArgumentException(
+          "spans=" + names + "; give one name or more, each of them once");
+    }
+    return new ComputationGraph(withPositions(names.size()).shape, names);
+  }
+
+  /**
+   * The names of the positions where these are spans.
+   *
+   * @return {@link #positions} names; empty where positions are those of tokens, or one edge stands
+   *     for all
+   */
+  public List<String> spans() {
+    return spans;
+  }
+
+  /**
+   * What people call an edge: its name, and its span or position.
+   *
+   * @param edge of this graph
+   * @return such as {@code A0.2->MLP 1}, {@code A0.2->MLP 1@3}, {@code A0.2->MLP 1@subject}
+   */
+  public String label(Edge edge) {
+    return spans.isEmpty() ? edge.toString() : edge.name() + "@" + spans.get(edge.position());
+  }
+
   @Override
   public boolean equals(Object o) {
-    return o instanceof ComputationGraph g && g.shape.equals(shape);
+    return o instanceof ComputationGraph g && g.shape.equals(shape) && g.spans.equals(spans);
   }
 
   @Override
   public int hashCode() {
-    return shape.hashCode();
+    return 31 * shape.hashCode() + spans.hashCode();
   }
 
   @Override
@@ -445,6 +485,7 @@ public final class ComputationGraph {
         + separateQkv()
         + ", positions="
         + positions()
+        + (spans.isEmpty() ? "" : ", spans=" + spans)
         + ", edges="
         + edgeCount
         + "]";

@@ -207,7 +207,7 @@ final class DenseRun implements AutoCloseable {
     Stage stage = graph.end();
     int first = in.firstSliced();
     int positions = length - first;
-    MaskRows mask = MaskRows.of(pass.mask, stage, first, positions, place);
+    MaskRows mask = MaskRows.of(pass.mask, stage, first, positions, in);
     Tensor x = place.empty(1, batch, positions, d);
     Tensor rstd = pass.keeps() ? place.empty(1, batch, positions) : null;
     patch(
@@ -229,9 +229,8 @@ final class DenseRun implements AutoCloseable {
    */
   private void attention(Stage stage, Stage next, DensePass pass) {
     int first = pass.cuts ? in.firstRead(stage) : 0;
-    MaskRows mask = MaskRows.of(pass.mask, stage, 0, length, place);
-    MaskRows after =
-        next == null ? null : MaskRows.of(pass.mask, next, first, length - first, place);
+    MaskRows mask = MaskRows.of(pass.mask, stage, 0, length, in);
+    MaskRows after = next == null ? null : MaskRows.of(pass.mask, next, first, length - first, in);
     // Many different inputs are projected without being written to memory; the next stage's input
     // then takes its share of the sources that both read from the same pass over them.
     boolean fused =

@@ -148,6 +148,18 @@ public final class Evaluation implements AutoCloseable {
   }
 
   /**
+   * Whether an edge's mask changes nothing but rounding, because it is that of positions which are
+   * the same in the run and in what is patched in ({@link #sharedPrefix}), or of none.
+   *
+   * @param edge canonical index of an edge of the graph
+   * @return false where one edge stands for all positions
+   */
+  public boolean changesNothing(int edge) {
+    int copies = graph.positionCopies();
+    return copies > 1 && in.places.endsBefore(edge % copies, in.prefix);
+  }
+
+  /**
    * Runs the model with that mask.
    *
    * @param mask one for all prompts, or one for each prompt of the batch
@@ -434,7 +446,7 @@ public final class Evaluation implements AutoCloseable {
         some == null
             ? loss.withGradient(logits, prompts, reference)
             : loss.withGradient(logits, some.prompts(), some.of(reference));
-    MaskGradients gradients = new MaskGradients(mask, in.place());
+    MaskGradients gradients = new MaskGradients(mask, in);
     new DenseGradient(in, dense, rules, mask, kept, gradients)
         .from(end.backward(l.gradient()), firstBlock);
     return new Unread(l.losses(), gradients);

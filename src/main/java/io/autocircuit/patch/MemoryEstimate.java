@@ -169,11 +169,12 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
           copy += patches + s.logits() + s.context();
         }
         held += circuits * copy;
-        moving = Math.max(circuits * s.circuit(), 4 * (s.streams() - s.stream()));
+        long circuit = s.circuit() + 2 * s.spreadBlock();
+        moving = Math.max(circuits * circuit, 4 * (s.streams() - s.stream()));
       }
       case MASKS -> {
         held += s.delta() + s.streams() + (1 + s.inputs()) * s.stream() + 4 * s.width();
-        moving = s.masks();
+        moving = s.masks() + 2 * s.spreadBlock();
         fixed += 2L * s.edges() * bytes;
       }
       default -> {
@@ -183,7 +184,9 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
         moving = s.gradient(work.uniform());
         fixed += s.gradientScratch() * bytes;
         long rows = 3L * s.edges() * bytes;
-        if (work.ofEachPrompt()) {
+        if (s.spread() > 0) {
+          moving += 3L * s.spread();
+        } else if (work.ofEachPrompt()) {
           moving += 3L * s.edges();
         } else {
           fixed += rows;

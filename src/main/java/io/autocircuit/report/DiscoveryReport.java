@@ -45,6 +45,9 @@ public final class DiscoveryReport {
     summary.put("Model", name);
     summary.put("Dataset", dataset(run));
     ReportData data = of("Circuit of " + name, result, summary, RunSettings.of(run.spec()));
+    if (run.spec().graph().spans()) {
+      return data.withPositionLabels(result.scores().graph().spans());
+    }
     return run.spec().graph().tokenPositions()
         ? data.withPositionLabels(run.task().prompts().seqLabels())
         : data;

@@ -136,6 +136,9 @@ final class RunSettings {
     }
     put("separate-qkv", spec.graph().separateQkv());
     put("token-positions", spec.graph().tokenPositions());
+    if (spec.graph().spans()) {
+      put("spans", true);
+    }
     spec.official()
         .ifPresent(
             c -> {
