@@ -40,6 +40,7 @@ record ArchitectureRules(String root) {
           "graph",
           "files",
           "catalogue",
+          "hub",
           "tensor",
           "kernels",
           "data",

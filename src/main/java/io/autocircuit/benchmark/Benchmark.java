@@ -19,7 +19,10 @@ import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.SourceOutputs;
+import io.autocircuit.prune.CircuitProbing;
+import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.MaskGradient;
+import io.autocircuit.prune.SubnetworkProbing;
 import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.Placement;
@@ -50,6 +53,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
 
   private static final int TRIALS = 12;
   private static final int LONG_REPEATS = 3;
+  private static final int PROBING_EPOCHS = 3;
 
   /**
    * A timing.
@@ -259,6 +263,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
       table.longWork("eap", 1, () -> MaskGradient.eap().score(model, List.of(batch)));
       table.longWork("ig5", 1, () -> MaskGradient.integrated(5).score(model, List.of(batch)));
       acdcPerEdge(table);
+      probing(table);
       Tensor patches = SourceOutputs.of(model, batch.corrupt());
       Tensor current = SourceOutputs.of(model, clean);
       table.longWork("einsum", 1, () -> einsum(patches, current, dense));
@@ -273,6 +278,30 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
           peak,
           Optional.ofNullable(table.beside.result(plain)));
     }
+  }
+
+  /** Circuit probing for one per cent of the edges: the time of an epoch, of some with all else. */
+  private void probing(Table table) {
+    int wanted = Math.max(1, (int) Math.round(model.graph().edgeCount() * 0.01));
+    SubnetworkProbing usual = SubnetworkProbing.defaults(PatchType.TREE_PATCH, seed);
+    CircuitProbing algorithm =
+        new CircuitProbing(
+            new SubnetworkProbing(
+                usual.learningRate(),
+                PROBING_EPOCHS,
+                usual.lambda(),
+                usual.maskFunction(),
+                usual.patchType(),
+                usual.ablation(),
+                usual.target(),
+                0,
+                0,
+                null,
+                1,
+                -MaskFunction.INITIAL,
+                seed),
+            List.of(wanted));
+    table.longWork("cp_epoch", PROBING_EPOCHS, () -> algorithm.score(model, List.of(batch)));
   }
 
   private PatchMask randomMask(ComputationGraph graph) {

@@ -85,6 +85,33 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
         }
       }
     }
+    requireNames(kind, entries);
+  }
+
+  /** Presets that are called alike are the same: of one entry, with the same values. */
+  private static void requireNames(String kind, List<? extends Entry> entries) {
+    Map<String, List<Object>> meant = new LinkedHashMap<>();
+    for (Entry e : entries) {
+      for (Preset p : e.presets()) {
+        for (String name : p.names()) {
+          List<Object> own = List.of(e.key(), p.values());
+          List<Object> before = meant.putIfAbsent(lower(name), own);
+          if (before != null && !before.equals(own)) {
+            throw new CatalogueException(
+                "preset="
+                    + p.key()
+                    + " of "
+                    + kind
+                    + "="
+                    + e.key()
+                    + " has the name \""
+                    + name
+                    + "\" of another preset; give it another",
+                null);
+          }
+        }
+      }
+    }
   }
 
   /**
@@ -167,6 +194,7 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
       Settings.defaults(e.settings());
       for (Preset p : e.presets()) {
         Texts.requireKey("preset", p.key());
+        p.names().forEach(n -> Texts.requireLine("name of preset " + p.key(), n));
         Texts.requireLine("title of preset " + p.key(), p.title());
         Texts.requireLine("description of preset " + p.key(), p.description());
         Settings.of(e.settings(), p.values());
@@ -230,15 +258,33 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
   }
 
   /**
-   * The entry that has a preset of a key, if there is one.
+   * The entry that has a preset of a name, if there is one.
    *
-   * @param preset the preset's key, in any case
+   * @param preset the preset's key or another of its names, in any case
    * @return the entry; its {@link Entry#preset} is the preset
    */
   public Optional<E> ofPreset(String preset) {
     return entries.values().stream()
         .filter(e -> e.presets().stream().anyMatch(p -> p.key().equalsIgnoreCase(preset)))
-        .findFirst();
+        .findFirst()
+        .or(
+            () ->
+                entries.values().stream()
+                    .filter(e -> e.presets().stream().anyMatch(p -> p.isCalled(preset)))
+                    .findFirst());
+  }
+
+  /**
+   * The preset of a name.
+   *
+   * @param name its key or another of its names, in any case
+   * @return the preset
+   * @throws UnknownNameException if there is none; the message has the nearest
+   */
+  public Preset preset(String name) {
+    return ofPreset(name)
+        .map(e -> e.preset(name))
+        .orElseThrow(() -> new UnknownNameException("preset", name, presetNames()));
   }
 
   /**
@@ -251,9 +297,24 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
   }
 
   /**
+   * All that presets are called.
+   *
+   * @return the keys, then the other names, in the order of entries
+   */
+  public List<String> presetNames() {
+    return Stream.concat(
+            presetKeys().stream(),
+            entries.values().stream()
+                .flatMap(e -> e.presets().stream())
+                .flatMap(p -> p.names().stream()))
+        .distinct()
+        .toList();
+  }
+
+  /**
    * The entries as data: {@code [{"key","title","description","source":{"citation","arxiv",
-   * "address"},"settings":[…],"presets":[{"key","title","description","source","values"}]}]}, null
-   * for what there is not; settings as {@link Setting#json}.
+   * "address"},"settings":[…],"presets":[{"key","names","title","description","source","values"}]}]},
+   * null for what there is not; settings as {@link Setting#json}.
    *
    * @return a new tree
    */
@@ -271,6 +332,8 @@ public final class Catalogue<E extends Entry> implements Iterable<E> {
       for (Preset p : e.presets()) {
         ObjectNode preset = presets.addObject();
         preset.put("key", p.key());
+        ArrayNode names = preset.putArray("names");
+        p.names().forEach(names::add);
         preset.put("title", p.title());
         preset.put("description", p.description());
         put(preset.putObject("source"), p.source());

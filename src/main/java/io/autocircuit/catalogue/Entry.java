@@ -55,17 +55,18 @@ public interface Entry {
   /**
    * One of its presets.
    *
-   * @param key in any case
-   * @return the preset
-   * @throws UnknownNameException if it has none of that key; the message has the nearest
+   * @param name its key or another of its names, in any case
+   * @return the preset; the first of those that are called alike
+   * @throws UnknownNameException if it has none of that name; the message has the nearest
    */
-  default Preset preset(String key) {
+  default Preset preset(String name) {
     return presets().stream()
-        .filter(p -> p.key().equalsIgnoreCase(key))
+        .filter(p -> p.key().equalsIgnoreCase(name))
         .findFirst()
+        .or(() -> presets().stream().filter(p -> p.isCalled(name)).findFirst())
         .orElseThrow(
             () ->
                 new UnknownNameException(
-                    "preset of " + key(), key, presets().stream().map(Preset::key).toList()));
+                    "preset of " + key(), name, presets().stream().map(Preset::key).toList()));
   }
 }

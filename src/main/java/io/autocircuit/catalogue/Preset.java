@@ -1,7 +1,9 @@
 package io.autocircuit.catalogue;
 
 import java.util.Collections;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
@@ -14,9 +16,19 @@ import java.util.TreeMap;
  * @param description what it is, in a sentence without a full stop
  * @param source where it comes from
  * @param values of some settings, by name; the others have their defaults
+ * @param names what else it is called, such as by the program that it comes from; the one that its
+ *     source uses first comes first
  */
 public record Preset(
-    String key, String title, String description, Source source, Map<String, Object> values) {
+    String key,
+    String title,
+    String description,
+    Source source,
+    Map<String, Object> values,
+    List<String> names) {
+  /** What may stand before the name of a preset where an entry of the catalogue is asked for. */
+  public static final String PREFIX = "preset:";
+
   /**
    * Keeps an unmodifiable copy; a catalogue checks the rest.
    *
@@ -25,9 +37,48 @@ public record Preset(
    * @param description what it is
    * @param source where it comes from
    * @param values of some settings, by name
+   * @param names what else it is called
    */
   public Preset {
     values = Collections.unmodifiableMap(new TreeMap<>(values));
+    names = List.copyOf(names);
+  }
+
+  /**
+   * A preset without other names.
+   *
+   * @param key its name in options and files
+   * @param title its name for people
+   * @param description what it is
+   * @param source where it comes from
+   * @param values of some settings, by name
+   */
+  public Preset(
+      String key, String title, String description, Source source, Map<String, Object> values) {
+    this(key, title, description, source, values, List.of());
+  }
+
+  /**
+   * Whether it is called that.
+   *
+   * @param name in any case
+   * @return true for its key and its other names
+   */
+  public boolean isCalled(String name) {
+    return key.equalsIgnoreCase(name) || names.stream().anyMatch(n -> n.equalsIgnoreCase(name));
+  }
+
+  /**
+   * What is behind {@link #PREFIX}.
+   *
+   * @param text a key, or {@code preset:} and the name of a preset
+   * @return the name of the preset; empty for a text without the prefix
+   */
+  public static Optional<String> named(String text) {
+    String stripped = text.strip();
+    return stripped.regionMatches(true, 0, PREFIX, 0, PREFIX.length())
+        ? Optional.of(stripped.substring(PREFIX.length()).strip())
+        : Optional.empty();
   }
 
   /**

@@ -25,13 +25,16 @@ public final class ReferencePage {
       row(page, code(e.key()), e.title(), e.description(), source(e.source()));
     }
     for (Entry e : catalogue) {
+      if (!e.settings().isEmpty() || !e.presets().isEmpty()) {
+        page.append("\n## ").append(code(e.key())).append('\n');
+      }
       if (!e.settings().isEmpty()) {
-        page.append("\n## ").append(code(e.key())).append("\n\n");
-        page.append("| setting | option | values | default | meaning |\n|---|---|---|---|---|\n");
+        page.append("\n| setting | option | values | default | meaning |\n|---|---|---|---|---|\n");
         e.settings().forEach(s -> setting(page, s));
       }
       if (!e.presets().isEmpty()) {
-        page.append("\n| preset | | what it is | its settings | source |\n|---|---|---|---|---|\n");
+        page.append(
+            "\n| preset | also called | | what it is | its settings | source |\n|---|---|---|---|---|---|\n");
         e.presets().forEach(p -> preset(page, e, p));
       }
     }
@@ -73,7 +76,8 @@ public final class ReferencePage {
         p.valuesOf(e).entrySet().stream()
             .map(v -> code(v.getKey() + "=" + Setting.text(v.getValue())))
             .collect(Collectors.joining(", "));
-    row(page, code(p.key()), p.title(), p.description(), values, source(p.source()));
+    String names = String.join(", ", p.names().stream().map(ReferencePage::code).toList());
+    row(page, code(p.key()), names, p.title(), p.description(), values, source(p.source()));
   }
 
   private static String values(SettingType type) {

@@ -184,6 +184,50 @@ public sealed interface SettingType {
     }
   }
 
+  /**
+   * How many there are of something: a whole number, or a word for one that is not known yet.
+   *
+   * @param least the smallest number
+   * @param word what may stand in place of a number
+   */
+  record Size(long least, String word) implements SettingType {
+    /**
+     * Checks what it is given.
+     *
+     * @param least the smallest number
+     * @param word what may stand in place of a number
+     * @throws IllegalArgumentException if it makes no sense
+     */
+    public Size {
+      Texts.requireKey("word", word);
+    }
+
+    @Override
+    public String key() {
+      return "size";
+    }
+
+    @Override
+    public String wanted() {
+      return new Whole(least, Integer.MAX_VALUE).wanted() + " or " + word;
+    }
+
+    @Override
+    public Object canonical(Object value) {
+      if (value instanceof String s) {
+        return s.strip().equalsIgnoreCase(word) ? word : null;
+      }
+      return new Whole(least, Integer.MAX_VALUE).canonical(value);
+    }
+
+    @Override
+    public Object parse(String text) {
+      return text.strip().equalsIgnoreCase(word)
+          ? word
+          : new Whole(least, Integer.MAX_VALUE).parse(text);
+    }
+  }
+
   /** Yes or no. */
   record Flag() implements SettingType {
     @Override

@@ -10,6 +10,7 @@ import me.tongfei.progressbar.ProgressBarStyle;
 final class Bars implements Progress, AutoCloseable {
   private static final long PATIENCE = 1_000_000_000L;
   private static final int REFRESH_MILLIS = 200;
+  private static final long MEBI = 1 << 20;
 
   private final boolean visible;
   private String phase = "";
@@ -44,6 +45,15 @@ final class Bars implements Progress, AutoCloseable {
 
   @Override
   public void update(String what, long done, long total) {
+    show(what, done, total, false);
+  }
+
+  /** As {@link #update}, of bytes. */
+  void bytes(String what, long done, long total) {
+    show(what, done, total, true);
+  }
+
+  private void show(String what, long done, long total, boolean bytes) {
     if (!visible) {
       return;
     }
@@ -53,13 +63,13 @@ final class Bars implements Progress, AutoCloseable {
       started = System.nanoTime();
     }
     if (bar == null && System.nanoTime() - started > PATIENCE && done < total) {
-      bar =
+      ProgressBarBuilder builder =
           new ProgressBarBuilder()
               .setTaskName(what)
               .setInitialMax(total)
               .setUpdateIntervalMillis(REFRESH_MILLIS)
-              .setStyle(ProgressBarStyle.ASCII)
-              .build();
+              .setStyle(ProgressBarStyle.ASCII);
+      bar = (bytes ? builder.setUnit(" MiB", MEBI).showSpeed() : builder).build();
     }
     if (bar != null) {
       bar.stepTo(done);

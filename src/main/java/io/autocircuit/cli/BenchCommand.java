@@ -47,8 +47,13 @@ final class BenchCommand implements Callable<Integer> {
       description = "Random weights of that shape (default: ${DEFAULT-VALUE}).")
   private String shape;
 
-  @Option(names = "--model", paramLabel = "DIR", description = "A model directory instead.")
+  @Option(
+      names = "--model",
+      paramLabel = "MODEL",
+      description = "A model directory, or a name on the Hugging Face hub, instead.")
   private Path model;
+
+  @CommandLine.Mixin private HubOption hub;
 
   @CommandLine.Mixin private BenchDataset dataset;
 
@@ -194,6 +199,7 @@ final class BenchCommand implements Callable<Integer> {
 
   private int measure() throws Exception {
     PrintWriter out = spec.commandLine().getOut();
+    model = hub.directory(model, spec.commandLine().getErr());
     int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
     if (busy < 0) {
       throw new IllegalArgumentException("--busy=" + busy + " must be at least 0");

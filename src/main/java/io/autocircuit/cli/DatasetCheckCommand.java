@@ -61,19 +61,20 @@ final class DatasetCheckCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (reader.model() != null && tokenizerDirectory != null) {
+    if (reader.hasModel() && tokenizerDirectory != null) {
       throw new CommandLine.ParameterException(
           spec.commandLine(), "--tokenizer and --model exclude each other; give one of them");
     }
     PromptDataset prompts = reader.prompts(spec.commandLine());
     DatasetCheck check;
     try (Tokenizer tokenizer =
-        reader.tokenizer(reader.model() == null ? tokenizerDirectory : reader.model())) {
+        reader.tokenizer(
+            !reader.hasModel() ? tokenizerDirectory : reader.model(spec.commandLine()))) {
       check = DatasetCheck.of(prompts, tokenizer);
     }
     List<ModelAnswers.Said> said = List.of();
-    if (reader.model() != null && check.tokens().isPresent()) {
-      try (Transformer model = reader.load()) {
+    if (reader.hasModel() && check.tokens().isPresent()) {
+      try (Transformer model = reader.load(spec.commandLine())) {
         TransformerConfig c = model.config();
         TokenizedDataset fit =
             check.tokens().get().requireFits(c.vocabulary(), c.outputs(), c.contextLength());

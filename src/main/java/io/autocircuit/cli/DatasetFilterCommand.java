@@ -65,8 +65,8 @@ final class DatasetFilterCommand implements Callable<Integer> {
   public Integer call() {
     DatasetFilter filter = filter();
     boolean asks = minProbability != null || top;
-    if (asks && reader.model() == null) {
-      throw usage("--min-prob and --top ask a model; give --model DIR");
+    if (asks && !reader.hasModel()) {
+      throw usage("--min-prob and --top ask a model; give --model MODEL");
     }
     PromptDataset prompts = reader.prompts(spec.commandLine());
     List<ModelAnswers.Said> said = asks ? said(prompts) : List.of();
@@ -108,11 +108,11 @@ final class DatasetFilterCommand implements Callable<Integer> {
 
   private List<ModelAnswers.Said> said(PromptDataset prompts) {
     TokenizedDataset tokens;
-    try (Tokenizer tokenizer = reader.tokenizer(reader.model())) {
+    try (Tokenizer tokenizer = reader.tokenizer(reader.model(spec.commandLine()))) {
       tokens = prompts.tokenize(tokenizer);
     }
     tokens.requireTokens("dataset filter", "filter files whose answers are tokens");
-    try (Transformer model = reader.load()) {
+    try (Transformer model = reader.load(spec.commandLine())) {
       TransformerConfig c = model.config();
       return ModelAnswers.of(
           tokens.requireFits(c.vocabulary(), c.outputs(), c.contextLength()), model);
@@ -138,7 +138,7 @@ final class DatasetFilterCommand implements Callable<Integer> {
     filter.put("kept", size(kept.prompts())).put("of", of);
     filter.put("source_sha256", reader.fingerprint());
     if (asks) {
-      ModelFiles files = ModelFiles.of(reader.model());
+      ModelFiles files = ModelFiles.of(reader.model(spec.commandLine()));
       filter.put("model_weights_sha256", Fingerprint.of(files.directory(), files.weights()));
     }
     return fields;

@@ -22,8 +22,10 @@ final class DatasetReader {
 
   @Option(
       names = "--model",
-      paramLabel = "DIR",
-      description = "The model that reads the prompts; its tokenizer.json turns text into tokens.")
+      paramLabel = "MODEL",
+      description =
+          "The model that reads the prompts, a directory or a name on the Hugging Face hub; its"
+              + " tokenizer.json turns text into tokens.")
   private Path model;
 
   @Option(
@@ -41,14 +43,27 @@ final class DatasetReader {
 
   @Mixin private DeviceOption device;
 
+  @Mixin private HubOption hub;
+
+  private Path found;
+
   private String fingerprint;
 
   Path file() {
     return file;
   }
 
-  Path model() {
-    return model;
+  /** The directory of the model, downloaded if need be; null where none is named. */
+  Path model(CommandLine line) {
+    if (found == null) {
+      found = hub.directory(model, line.getErr());
+    }
+    return found;
+  }
+
+  /** Whether a model is named. */
+  boolean hasModel() {
+    return model != null;
   }
 
   /** The prompts; a column that means nothing is wrong usage. */
@@ -78,8 +93,8 @@ final class DatasetReader {
   }
 
   /** The model, which the caller closes. */
-  Transformer load() {
+  Transformer load(CommandLine line) {
     DeviceChoice on = device.choose();
-    return ModelLoader.load(model).to(on.device());
+    return ModelLoader.load(model(line)).to(on.device());
   }
 }

@@ -62,6 +62,8 @@ final class DiscoverCommand implements Callable<Integer> {
 
   @CommandLine.Mixin private DeviceOption device;
 
+  @CommandLine.Mixin private HubOption hub;
+
   /** Set when the options are added. */
   EntryOptions<PruneAlgorithmProvider> algorithms;
 
@@ -74,11 +76,13 @@ final class DiscoverCommand implements Callable<Integer> {
       return sweep();
     }
     RunSpec wanted =
-        usage(
-            () -> {
-              check();
-              return options().spec();
-            });
+        hub.located(
+            usage(
+                () -> {
+                  check();
+                  return options().spec();
+                }),
+            spec.commandLine().getErr());
     DeviceChoice on = device(wanted);
     ResultDirectory.requireWritable(output.out);
     Run.Means means =
@@ -95,11 +99,13 @@ final class DiscoverCommand implements Callable<Integer> {
   /** Several algorithms or ablations: an experiment. */
   private int sweep() {
     List<Cell> cells =
-        usage(
-            () -> {
-              check();
-              return options().each().stream().map(RunOptions::cell).toList();
-            });
+        hub.located(
+            usage(
+                () -> {
+                  check();
+                  return options().each().stream().map(RunOptions::cell).toList();
+                }),
+            spec.commandLine().getErr());
     Run.Means means =
         new Run.Means(
             Optional.of(device.choose()),
@@ -281,28 +287,35 @@ final class DiscoverCommand implements Callable<Integer> {
     atLeast("--train", input.train, 1);
     atLeast("--test", input.test, 1);
     atLeast("--per-prompt", scoring.perPrompt, 1);
+    if (scoring.avoidEdges != null && scoring.avoid == null) {
+      throw usage("--avoid-edges says how much of --avoid FILE is read; give --avoid too");
+    }
     if (scoring.official != null && scoring.circuit != null) {
       throw usage("give --official or --circuit, not both");
     }
-    for (String option : List.of("--algorithm", "--preset")) {
+    for (String option : List.of("--algorithm", "--preset", "--avoid", "--per-prompt")) {
       if (scoring.scores != null && given(option)) {
         throw usage("give " + option + " or --scores, not both: saved scores are only judged");
       }
-    }
-    if (scoring.scores != null && scoring.perPrompt != null) {
-      throw usage("give --per-prompt or --scores, not both: saved scores are only judged");
     }
     if (scoring.scores != null) {
       algorithms.requireAllowed(parsed());
       return;
     }
     for (RunOptions one : options().each()) {
-      PruneAlgorithmProvider algorithm = one.algorithm();
-      if (algorithm.needsOfficial() && one.official().isEmpty()) {
+      if (one.needsOfficial() && one.official().isEmpty()) {
+        PruneAlgorithmProvider algorithm = one.algorithm();
+        String instead =
+            algorithm.needsOfficial()
+                ? ""
+                : ", or settings that do not name it, such as --circuit-sizes 10,100";
         throw usage(
-            "--algorithm " + algorithm.key() + " needs --official FILE, or --circuit of a task");
+            "--algorithm "
+                + algorithm.key()
+                + " needs --official FILE, or --circuit of a task"
+                + instead);
       }
-      requireScoresOfPrompts(algorithm);
+      requireScoresOfPrompts(one.algorithm());
     }
   }
 
@@ -332,6 +345,12 @@ final class DiscoverCommand implements Callable<Integer> {
     } else {
       TaskProvider task = tasks.entries().get(RunOptions.task(input));
       notes.addAll(tasks.unused(task, task.key(), parsed()));
+    }
+    if (scoring.avoid != null && (algorithm == null || !algorithm.avoids())) {
+      notes.add(
+          "--avoid has no effect on "
+              + (algorithm == null ? "saved scores" : algorithm.key())
+              + "; it belongs to sp, cp");
     }
     notes.addAll(
         algorithms.unused(

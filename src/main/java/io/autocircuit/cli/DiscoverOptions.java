@@ -45,10 +45,12 @@ final class DiscoverOptions {
 
     @Option(
         names = "--model",
-        paramLabel = "DIR",
+        paramLabel = "MODEL",
         description =
             "Model directory: config.json and model.safetensors (Hugging Face gpt2, gpt_neox, llama;"
-                + " or HookedTransformer). Default: the embedded model.")
+                + " or HookedTransformer). Or a name on the Hugging Face hub, perhaps with"
+                + " @REVISION: read from its cache, else downloaded; see 'models --help'. Default:"
+                + " the embedded model.")
     Path model;
 
     @Option(
@@ -203,8 +205,8 @@ final class DiscoverOptions {
         defaultValue = "eap",
         completionCandidates = EntryOptions.Algorithms.class,
         description =
-            "What scores the edges: ${COMPLETION-CANDIDATES}; see 'list algorithms'; several, parted"
-                + " by commas, are an experiment (default: ${DEFAULT-VALUE}).")
+            "What scores the edges: ${COMPLETION-CANDIDATES}, or preset:NAME; see 'list algorithms';"
+                + " several, parted by commas, are an experiment (default: ${DEFAULT-VALUE}).")
     String algorithm;
 
     @Option(
@@ -212,8 +214,8 @@ final class DiscoverOptions {
         paramLabel = "KEY",
         completionCandidates = EntryOptions.Presets.class,
         description =
-            "Published settings of an algorithm, in place of --algorithm; options that are given go"
-                + " before. See 'list algorithms'.")
+            "Published settings of an algorithm, in place of --algorithm, by key or another name;"
+                + " options that are given go before. See 'list algorithms'.")
     String preset;
 
     @Option(
@@ -291,6 +293,20 @@ final class DiscoverOptions {
             "A circuit that the task knows instead, or none; see 'list tasks'. Default: its first.")
     String circuit;
 
+    @Option(
+        names = "--avoid",
+        paramLabel = "FILE",
+        description =
+            "Edges that cp and sp keep out of the circuit: a file as for --official, such as the"
+                + " edges.json of a result directory, or the word official for the known circuit.")
+    String avoid;
+
+    @Option(
+        names = "--avoid-edges",
+        paramLabel = "N",
+        description = "How many entries of --avoid are read, from its beginning. Default: all.")
+    Integer avoidEdges;
+
     /** The same options for one algorithm and ablation of several. */
     Scoring of(String oneAlgorithm, String oneAblation) {
       Scoring one = new Scoring();
@@ -304,6 +320,8 @@ final class DiscoverOptions {
       one.spans = spans;
       one.official = official;
       one.circuit = circuit;
+      one.avoid = avoid;
+      one.avoidEdges = avoidEdges;
       return one;
     }
   }

@@ -114,6 +114,8 @@ final class ExperimentCommand implements Callable<Integer> {
 
   @CommandLine.Mixin private DeviceOption device;
 
+  @CommandLine.Mixin private HubOption hub;
+
   @Override
   public Integer call() {
     PrintWriter print = spec.commandLine().getOut();
@@ -134,6 +136,7 @@ final class ExperimentCommand implements Callable<Integer> {
     if (only != null) {
       cells = some(cells);
     }
+    cells = hub.located(cells, spec.commandLine().getErr());
     DeviceChoice on = device.choose();
     int processors = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
     int each = helper ? processors : Math.max(1, processors / workers);

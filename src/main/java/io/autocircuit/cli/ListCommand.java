@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -110,7 +111,18 @@ final class ListCommand implements Runnable {
     }
     for (Entry e : entries) {
       for (Preset p : e.presets()) {
-        rows.put("--preset " + p.key(), e.key() + ", as " + p.title() + ": " + p.description());
+        String names =
+            p.names().stream()
+                .map(n -> '"' + Preset.PREFIX + n + '"')
+                .collect(Collectors.joining(", "));
+        rows.put(
+            "--preset " + p.key(),
+            e.key()
+                + ", as "
+                + p.title()
+                + ": "
+                + p.description()
+                + (names.isEmpty() ? "" : " (also " + names + ")"));
       }
     }
     return rows;

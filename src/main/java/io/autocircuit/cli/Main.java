@@ -11,6 +11,8 @@ import io.autocircuit.kernels.cuda.CudaException;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.PatchType;
+import io.autocircuit.prune.KnockoutTraining;
+import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.report.TableFormat;
 import io.autocircuit.tensor.NativeAhead;
 import java.io.PrintWriter;
@@ -53,7 +55,10 @@ public final class Main implements Runnable {
     commands.put("discover", DiscoverCommand.class);
     commands.put("experiment", ExperimentCommand.class);
     commands.put("results", ResultsCommand.class);
+    commands.put("another", AnotherCommand.class);
+    commands.put("completeness", CompletenessCommand.class);
     commands.put("dataset", DatasetCommand.class);
+    commands.put("models", ModelsCommand.class);
     commands.put("export", ExportCommand.class);
     commands.put("compare", CompareCommand.class);
     commands.put("list", ListCommand.class);
@@ -101,6 +106,7 @@ public final class Main implements Runnable {
             args,
             new PrintWriter(System.out, true, StandardCharsets.UTF_8),
             new PrintWriter(System.err, true, StandardCharsets.UTF_8),
+            System.getenv(),
             natives);
     if (Start.MAKES.equals(System.getProperty(Start.STARTED))) {
       ClassArchive.loadAll(System.getProperty("java.class.path"));
@@ -112,16 +118,21 @@ public final class Main implements Runnable {
   /**
    * Runs the command line.
    *
+   * @param environment what says how the hub is reached
    * @return the exit code: 0 done, 1 bad data or no such device, 2 wrong usage
    */
-  static int run(String[] args, PrintWriter out, PrintWriter err) {
-    return run(args, out, err, CompletableFuture.completedFuture(null));
+  static int run(String[] args, PrintWriter out, PrintWriter err, Map<String, String> environment) {
+    return run(args, out, err, environment, CompletableFuture.completedFuture(null));
   }
 
   private static int run(
-      String[] args, PrintWriter out, PrintWriter err, CompletableFuture<Void> natives) {
+      String[] args,
+      PrintWriter out,
+      PrintWriter err,
+      Map<String, String> environment,
+      CompletableFuture<Void> natives) {
     try {
-      CommandLine line = line(args, out, err);
+      CommandLine line = line(args, out, err, environment);
       line.setExecutionStrategy(
           parsed -> {
             try {
@@ -156,14 +167,17 @@ public final class Main implements Runnable {
     }
   }
 
-  private static CommandLine line(String[] args, PrintWriter out, PrintWriter err) {
-    CommandLine line = new CommandLine(new Main());
+  private static CommandLine line(
+      String[] args, PrintWriter out, PrintWriter err, Map<String, String> environment) {
+    CommandLine.IFactory factory = HubOption.factory(environment);
+    CommandLine line = new CommandLine(new Main(), factory);
     // to learn what a command takes costs time, so only the one that is meant is asked, if it is
     Class<?> meant = args.length == 0 ? null : COMMANDS.get(args[0]);
     if (meant == null || meant == CommandLine.HelpCommand.class) {
-      COMMANDS.forEach((name, command) -> line.addSubcommand(name, new CommandLine(command)));
+      COMMANDS.forEach(
+          (name, command) -> line.addSubcommand(name, new CommandLine(command, factory)));
     } else {
-      line.addSubcommand(args[0], new CommandLine(meant));
+      line.addSubcommand(args[0], new CommandLine(meant, factory));
     }
     line.setOut(out);
     line.setErr(err);
@@ -176,6 +190,8 @@ public final class Main implements Runnable {
     register(line, OutputSlice.values(), OutputSlice::key);
     register(line, ExportCommand.Format.values(), ExportCommand.Format::key);
     register(line, TableFormat.values(), TableFormat::key);
+    register(line, MaskFunction.values(), Main::lower);
+    register(line, KnockoutTraining.Target.values(), Main::lower);
     line.registerConverter(
         ListCommand.What.class,
         text -> new ListCommand.What(known(text, ListCommand.What.names())));

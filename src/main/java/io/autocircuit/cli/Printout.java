@@ -91,7 +91,9 @@ record Printout(PrintWriter out, boolean everyMetric) {
         d.trainPrompts(),
         d.train().equals(d.test()) ? "" : ", judged on " + d.prompts() + " others",
         scores.graph().edgeCount());
-    boolean rises = scores.tieBreaks().length > 0;
+    boolean rises =
+        scores.tieBreaks().length > 0
+            && scores.best(1).stream().anyMatch(s -> Float.isInfinite(s.score()));
     out.println(
         rises
             ? "top edges; of those kept, how much removing one raises the distance"

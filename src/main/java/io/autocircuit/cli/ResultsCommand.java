@@ -59,15 +59,18 @@ final class ResultsCommand implements Runnable {
       paramLabel = "VALUE",
       description = {
         "What is shown: auc (area under the curve of a metric, see --of), roc, seconds,"
-            + " judge_seconds, plain_passes, completeness, or a metric at a size (--edges)."
-            + " Default: auc."
+            + " judge_seconds, plain_passes, completeness, similarity (the share of their best edges"
+            + " that an algorithm, --of, and others have in common), or a metric at a size"
+            + " (--edges). Default: auc."
       })
   private String value;
 
   @Option(
       names = "--of",
       paramLabel = "METRIC",
-      description = "The metric of --metric auc. Default: the first one measured.")
+      description =
+          "The metric of --metric auc (default: the first one measured); the algorithm, by key or"
+              + " label, that --metric similarity compares with.")
   private String of;
 
   @Option(

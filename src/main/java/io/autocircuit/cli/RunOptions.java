@@ -1,11 +1,13 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.catalogue.Catalogue;
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
 import io.autocircuit.data.Columns;
+import io.autocircuit.experiment.AvoidedEdges;
 import io.autocircuit.experiment.CatalogueTask;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Cells;
@@ -33,6 +35,7 @@ import io.autocircuit.task.RandomPrompts;
 import io.autocircuit.task.RandomTask;
 import io.autocircuit.task.TaskDefaults;
 import io.autocircuit.task.TaskProvider;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
@@ -41,6 +44,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
 
@@ -71,7 +76,7 @@ record RunOptions(
 
   /** Of what is given beside {@code --run}, the new places of its files. */
   private static final Set<String> PLACES =
-      Set.of("--model", "--dataset", "--official", "--scores");
+      Set.of("--model", "--dataset", "--official", "--scores", "--avoid");
 
   /**
    * The run.
@@ -95,7 +100,8 @@ record RunOptions(
           String.join(", ", other)
               + " cannot be given beside --run, whose file says what is run; leave it away (only"
               + " where to write, how to compute and new places of its files may be given: --out,"
-              + " --device, --threads, --memory, --model, --dataset, --official, --scores)");
+              + " --device, --threads, --memory, --model, --dataset, --official, --scores,"
+              + " --avoid)");
     }
     return RunSpec.read(input.run);
   }
@@ -125,6 +131,17 @@ record RunOptions(
         throw noSuchFile("--scores", "no saved scores");
       }
       spec = spec.withScoring(new RunSpec.Saved(new StoredFile(scoring.scores, s.file().sha256())));
+    }
+    if (scoring.avoid != null) {
+      if (!(spec.scoring() instanceof RunSpec.Algorithm a)
+          || !(a.avoid().orElse(null) instanceof AvoidedEdges.Stored s)) {
+        throw noSuchFile("--avoid", "no file of edges to avoid");
+      }
+      StoredFile place = new StoredFile(Path.of(scoring.avoid), s.file().sha256());
+      spec =
+          spec.withScoring(
+              new RunSpec.Algorithm(
+                  a.key(), a.settings(), Optional.of(new AvoidedEdges.Stored(place, s.first()))));
     }
     if (scoring.official != null) {
       if (!(spec.official().orElse(null) instanceof OfficialSource.Stored s)) {
@@ -181,7 +198,29 @@ record RunOptions(
    * @return a cell with a run
    */
   Cell cell() {
-    return Cells.product(spec(), taskName(), List.of(), List.of(), List.of(), List.of()).get(0);
+    Cell cell =
+        Cells.product(spec(), taskName(), List.of(), List.of(), List.of(), List.of()).get(0);
+    return preset()
+        .map(
+            p -> {
+              SortedMap<String, String> at = new TreeMap<>(cell.coordinates());
+              at.put("label", p.title());
+              at.put("preset", p.key());
+              return new Cell(
+                  cell.task(), cell.algorithm(), p.title(), at, cell.spec(), cell.refusal());
+            })
+        .orElse(cell);
+  }
+
+  /**
+   * The preset that was typed.
+   *
+   * @throws UnknownNameException if there is none of that name
+   */
+  private Optional<Preset> preset() {
+    return Optional.ofNullable(scoring.preset)
+        .or(() -> Preset.named(scoring.algorithm))
+        .map(algorithms.entries()::preset);
   }
 
   /** What the model and the prompts are called in an experiment. */
@@ -344,14 +383,30 @@ record RunOptions(
     if (scoring.ablation != null) {
       usual.put(PruneAlgorithmProvider.SCORE_ABLATION, scoring.ablation);
     }
-    if (scoring.preset != null) {
-      usual.putAll(entry.preset(scoring.preset).values());
-    }
+    preset().ifPresent(p -> usual.putAll(p.values()));
     Settings settings = algorithms.settings(entry, parsed, usual);
-    if (!entry.needsOfficial()) { // settings that do not go together are refused before the work
+    if (!entry.needsOfficial(settings)) { // what does not go together is refused before the work
       entry.create(settings, new PruneContext(input.seed, judging.patchType, Optional.empty()));
     }
-    return new RunSpec.Algorithm(entry.key(), settings);
+    return new RunSpec.Algorithm(entry.key(), settings, avoid(entry));
+  }
+
+  private Optional<AvoidedEdges> avoid(PruneAlgorithmProvider entry) {
+    if (scoring.avoid == null || !entry.avoids()) {
+      return Optional.empty(); // of an algorithm that avoids nothing, a note says so
+    }
+    return Optional.of(AvoidedEdges.of(scoring.avoid, Optional.ofNullable(scoring.avoidEdges)));
+  }
+
+  /**
+   * Whether the algorithm, as it was typed, needs a known circuit.
+   *
+   * @return true also where that is what it is to avoid
+   */
+  boolean needsOfficial() {
+    RunSpec.Algorithm typed = (RunSpec.Algorithm) scores();
+    return algorithm().needsOfficial(typed.settings())
+        || typed.avoid().orElse(null) instanceof AvoidedEdges.Official;
   }
 
   /**
@@ -362,14 +417,16 @@ record RunOptions(
    */
   PruneAlgorithmProvider algorithm() {
     Catalogue<PruneAlgorithmProvider> all = algorithms.entries();
-    if (scoring.preset == null) {
+    Optional<Preset> preset = preset();
+    if (preset.isEmpty()) {
       return all.get(scoring.algorithm);
     }
-    PruneAlgorithmProvider entry =
-        all.ofPreset(scoring.preset)
-            .orElseThrow(
-                () -> new UnknownNameException("preset", scoring.preset, all.presetKeys()));
-    if (parsed.hasMatchedOption("--algorithm") && all.get(scoring.algorithm) != entry) {
+    PruneAlgorithmProvider entry = all.ofPreset(preset.get().key()).orElseThrow();
+    boolean other =
+        scoring.preset != null
+            && parsed.hasMatchedOption("--algorithm")
+            && (Preset.named(scoring.algorithm).isPresent() || all.get(scoring.algorithm) != entry);
+    if (other) {
       throw new IllegalArgumentException(
           "--preset="
               + scoring.preset

@@ -42,6 +42,7 @@ public final class Start {
           "--version",
           "help",
           "list",
+          "models",
           "reference",
           "results",
           "bench-compare",

@@ -2,12 +2,9 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.experiment.ExperimentResults.CompletenessResult;
 import io.autocircuit.metric.Completeness;
-import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.Progress;
-import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.KnockoutTraining;
-import io.autocircuit.prune.MaskFunction;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
@@ -38,31 +35,14 @@ final class CellCompleteness {
     if (sizes.isEmpty() && d.official() != null) {
       sizes.add(d.official().size());
     }
-    Ablation ablation = d.runs().ablation();
-    KnockoutTraining training =
-        new KnockoutTraining(
-            how.learningRate(),
-            how.epochs(),
-            how.lambda(),
-            MaskFunction.HARD_CONCRETE,
-            ablation,
-            KnockoutTraining.Target.KL_DIV,
-            run.spec().seed());
+    KnockoutTraining training = how.training(d.runs().ablation(), run.spec().seed());
     List<CompletenessResult> all = new ArrayList<>();
     for (int size : sizes.headSet(d.model().graph().edgeCount(), true)) {
       Circuit circuit = d.ties() ? result.scores().topWithTies(size) : result.scores().top(size);
       if (circuit.size() == 0) {
         continue;
       }
-      PruneScores knockouts = training.train(d.model(), d.train(), circuit, progress);
-      Completeness measured =
-          Completeness.of(
-              d.model(),
-              d.test(),
-              ablation,
-              circuit,
-              Completeness.knockedOut(circuit, knockouts, 0),
-              progress);
+      Completeness measured = LearnedCompleteness.of(d, circuit, training, progress).measured();
       all.add(
           new CompletenessResult(
               key,

@@ -1,6 +1,8 @@
 package io.autocircuit.experiment;
 
+import io.autocircuit.files.DataException;
 import io.autocircuit.metric.Roc;
+import io.autocircuit.tensor.Safetensors;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
@@ -90,6 +92,27 @@ public record CellResult(
     liveEdges = Collections.unmodifiableSortedMap(new TreeMap<>(liveEdges));
     found = List.copyOf(found);
     notices = List.copyOf(notices);
+  }
+
+  /**
+   * The scores of its edges.
+   *
+   * @return {@code [edges]}, module by module: cells of one graph have the same order; empty where
+   *     the file is not there any more, or cannot be read
+   */
+  public Optional<float[]> edgeScores() {
+    try (Safetensors in = Safetensors.open(scores)) {
+      List<float[]> modules = in.names().stream().sorted().map(in::floats).toList();
+      float[] all = new float[modules.stream().mapToInt(m -> m.length).sum()];
+      int at = 0;
+      for (float[] m : modules) {
+        System.arraycopy(m, 0, all, at, m.length);
+        at += m.length;
+      }
+      return Optional.of(all);
+    } catch (DataException | IllegalArgumentException gone) { // what is there is compared
+      return Optional.empty();
+    }
   }
 
   /**

@@ -100,7 +100,7 @@ public final class Cells {
   private static Chosen own(RunSpec base) {
     if (base.scoring() instanceof Algorithm a) {
       PruneAlgorithmProvider entry = PruneAlgorithmProvider.catalogue().get(a.key());
-      return chosen(entry, entry.title(), a.settings(), false, new TreeMap<>());
+      return chosen(entry, entry.title(), a, false, new TreeMap<>());
     }
     return new Chosen(
         "saved", "Saved scores", new TreeMap<>(), base.scoring(), false, false, false);
@@ -126,6 +126,7 @@ public final class Cells {
         Settings settings = Settings.of(entry.settings(), given);
         SortedMap<String, String> coordinates = new TreeMap<>();
         labelled.forEach(name -> coordinates.put(name, text(settings.value(name))));
+        a.avoid().ifPresent(e -> coordinates.put(RunAlgorithms.AVOID, e.text()));
         String label = label(title, coordinates);
         selecting.forEach(name -> coordinates.put(name, text(settings.value(name))));
         a.preset().ifPresent(p -> coordinates.put(PRESET, p));
@@ -133,7 +134,8 @@ public final class Cells {
             entry.settings().stream()
                     .anyMatch(s -> s.name().equals(PruneAlgorithmProvider.SCORE_ABLATION))
                 && !given.containsKey(PruneAlgorithmProvider.SCORE_ABLATION);
-        chosen.add(chosen(entry, label, settings, follows, coordinates));
+        Algorithm algorithm = new Algorithm(entry.key(), settings, a.avoid());
+        chosen.add(chosen(entry, label, algorithm, follows, coordinates));
       }
     }
     return chosen;
@@ -142,17 +144,18 @@ public final class Cells {
   private static Chosen chosen(
       PruneAlgorithmProvider entry,
       String label,
-      Settings settings,
+      Algorithm algorithm,
       boolean follows,
       SortedMap<String, String> coordinates) {
     return new Chosen(
         entry.key(),
         label,
         coordinates,
-        new Algorithm(entry.key(), settings),
+        algorithm,
         follows,
         entry.usesSeed(),
-        entry.needsOfficial());
+        entry.needsOfficial(algorithm.settings())
+            || algorithm.avoid().orElse(null) instanceof AvoidedEdges.Official);
   }
 
   /** The settings whose values tell those of a key, or of a key and a preset, apart. */
@@ -294,7 +297,9 @@ public final class Cells {
       RunSpec.Scoring scoring =
           a.followsAblation() && !ablations.isEmpty() && a.scoring() instanceof Algorithm own
               ? new Algorithm(
-                  own.key(), own.settings().with(PruneAlgorithmProvider.SCORE_ABLATION, ablation))
+                  own.key(),
+                  own.settings().with(PruneAlgorithmProvider.SCORE_ABLATION, ablation),
+                  own.avoid())
               : a.scoring();
       for (PatchType patchType : patchTypes) {
         RunSpec spec =

@@ -23,6 +23,8 @@ import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.task.Task;
 import java.util.List;
 import java.util.Objects;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 
 /**
@@ -306,6 +308,17 @@ public final class DiscoveryBuilder {
    */
   public ComputationGraph graph() {
     return patchable(kernels).graph();
+  }
+
+  /** The positions of words in the graph: of spans their numbers. */
+  SortedMap<String, Integer> words() {
+    if (!spans) {
+      return task.prompts().wordIdxs();
+    }
+    SortedMap<String, Integer> words = new TreeMap<>();
+    List<String> names = graph().spans();
+    names.forEach(span -> words.put(span, names.indexOf(span)));
+    return words;
   }
 
   private PatchableModel patchable(Kernels used) {

@@ -285,6 +285,7 @@ public final class Experiment implements AutoCloseable {
       heart.shutdownNow();
       store.release();
     }
+    store.compare();
     Map<String, ExperimentStore.Status> after = store.statuses();
     return new Summary(
         cells.size(),

@@ -20,9 +20,13 @@ import java.util.TreeMap;
  * @param preset the key of its preset; empty for none
  * @param settings values by name, at least one each, in canonical form; several span a grid. Those
  *     that are not there have the preset's, or their defaults
+ * @param avoid edges that it keeps out of its circuits; empty for none
  */
 public record ExperimentAlgorithm(
-    String key, Optional<String> preset, SortedMap<String, List<Object>> settings) {
+    String key,
+    Optional<String> preset,
+    SortedMap<String, List<Object>> settings,
+    Optional<AvoidedEdges> avoid) {
 
   /** How many combinations one may have. */
   static final int MOST = 10_000;
@@ -33,11 +37,25 @@ public record ExperimentAlgorithm(
    * @param key of the catalogue's algorithm
    * @param preset the key of its preset; empty for none
    * @param settings values by name
+   * @param avoid edges that it keeps out of its circuits; empty for none
    */
   public ExperimentAlgorithm {
     Objects.requireNonNull(key, "key");
     Objects.requireNonNull(preset, "preset");
+    Objects.requireNonNull(avoid, "avoid");
     settings = ExperimentTask.grid(settings);
+  }
+
+  /**
+   * An algorithm that avoids nothing.
+   *
+   * @param key of the catalogue's algorithm
+   * @param preset the key of its preset; empty for none
+   * @param settings values by name
+   */
+  public ExperimentAlgorithm(
+      String key, Optional<String> preset, SortedMap<String, List<Object>> settings) {
+    this(key, preset, settings, Optional.empty());
   }
 
   /**

@@ -24,12 +24,18 @@ final class ExperimentFields {
   static final String COMPLETENESS = "completeness";
   static final String EDGES = "edges";
   static final String COLUMNS = "columns";
+  static final String AVOID = "avoid";
+  static final String AVOID_EDGES = "avoid_edges";
 
   static final String TASKS_MEANING =
       "what circuits are looked for in: keys of the catalogue's tasks, or names with values; at least"
           + " one";
   static final String ALGORITHMS_MEANING =
       "what scores the edges: keys of algorithms and presets, or names with values; at least one";
+
+  /** The field that names a task's model. */
+  static final String MODEL = "model";
+
   static final String GRAPH_MEANING = "how models are seen as graphs; lists span a grid";
   static final String COMPLETENESS_MEANING =
       "asks for the completeness of circuits: how they behave under learned knockouts";
@@ -164,7 +170,9 @@ final class ExperimentFields {
               new SettingType.Text(),
               "what reports call it; without it the task's key, else the name of the prompt file"),
           Setting.optional(
-              "model", new SettingType.File(), "a model directory, in place of the task's own"),
+              MODEL,
+              new SettingType.File(),
+              "a model directory, or a name on the Hugging Face hub, in place of the task's own"),
           Setting.optional(
               "dataset",
               new SettingType.File(),
@@ -182,8 +190,8 @@ final class ExperimentFields {
               new SettingType.Text(),
               "the key of one of the task's known circuits, or none; without it the first"));
 
-  /** An algorithm, beside the settings of the catalogue's one, of which lists span a grid. */
-  static final List<Setting> ALGORITHM =
+  /** Which algorithm, beside the settings of the catalogue's one, of which lists span a grid. */
+  private static final List<Setting> CHOICE =
       List.of(
           Setting.optional(
               "algorithm", new SettingType.Key("algorithms"), "an algorithm of the catalogue"),
@@ -192,6 +200,22 @@ final class ExperimentFields {
               new SettingType.Key("presets"),
               "published settings of an algorithm, in place of its key; settings beside it go"
                   + " before"));
+
+  /** What an algorithm avoids, for those that can avoid edges. */
+  static final List<Setting> AVOIDING =
+      List.of(
+          Setting.optional(
+              AVOID,
+              new SettingType.Text(),
+              "edges that the algorithm (cp, sp) keeps out of its circuits: a file, as of official,"
+                  + " or the word official for the known circuit"),
+          Setting.optional(
+              AVOID_EDGES,
+              count(1),
+              "how many entries of the file avoid are read, from its beginning; without it all"));
+
+  /** All fields of an algorithm beside its settings. */
+  static final List<Setting> ALGORITHM = Stream.concat(CHOICE.stream(), AVOIDING.stream()).toList();
 
   /** Completeness. */
   static final List<Setting> COMPLETENESS_FIELDS =
@@ -203,7 +227,19 @@ final class ExperimentFields {
                   + " task's known circuit"),
           Setting.whole("epochs", 1, 20, "passes over the prompts in which knockouts are learned"),
           Setting.number("learning_rate", Setting.above(0), 0.1, "Adam's step"),
-          Setting.number("lambda", Setting.from(0), 1, "weight of the penalty of knockouts"));
+          Setting.number("lambda", Setting.from(0), 1, "weight of the penalty of knockouts"),
+          Setting.choice(
+              "mask_fn",
+              "hard_concrete",
+              "what makes a mask of a learned number",
+              "sigmoid",
+              "hard_concrete"),
+          Setting.choice(
+              "target",
+              "kl_div",
+              "in what circuit and model are to differ",
+              "kl_div",
+              "logit_diff"));
 
   private ExperimentFields() {}
 

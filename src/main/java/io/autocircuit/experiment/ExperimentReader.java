@@ -2,6 +2,7 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.catalogue.Catalogue;
 import io.autocircuit.catalogue.Entry;
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.Columns;
@@ -14,6 +15,8 @@ import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchType;
+import io.autocircuit.prune.KnockoutTraining;
+import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.PruneContext;
 import io.autocircuit.task.KnownCircuit;
@@ -141,7 +144,12 @@ final class ExperimentReader {
             ? List.of()
             : s.integers("sizes").stream().map(Math::toIntExact).distinct().toList();
     return new ExperimentSpec.Completeness(
-        sizes, s.whole("epochs"), s.number("learning_rate"), s.number("lambda"));
+        sizes,
+        s.whole("epochs"),
+        s.number("learning_rate"),
+        s.number("lambda"),
+        s.choice("mask_fn", MaskFunction.class),
+        s.choice("target", KnockoutTraining.Target.class));
   }
 
   /** The items of a list that must be there; a single one may stand alone. */
@@ -310,9 +318,7 @@ final class ExperimentReader {
 
   private Optional<ExperimentAlgorithm> algorithm(Marked node) {
     if (!(node instanceof Marked.Fields)) {
-      List<String> known =
-          Stream.concat(algorithms.keys().stream(), algorithms.presetKeys().stream()).toList();
-      return key("algorithm", node, known).map(this::byKey);
+      return algorithmKey(node);
     }
     boolean preset = has(node, "preset");
     Optional<PruneAlgorithmProvider> entry =
@@ -341,18 +347,73 @@ final class ExperimentReader {
     if (entry.isEmpty() || mistakes.count() > before) {
       return Optional.empty();
     }
+    PruneAlgorithmProvider made = entry.get();
+    Optional<AvoidedEdges> avoid = avoid(made, own, found);
     ExperimentAlgorithm all =
         new ExperimentAlgorithm(
-            entry.get().key(), own.value("preset").map(String.class::cast), grid);
-    requireMade(entry.get(), all, node);
-    return Optional.of(all);
+            made.key(),
+            own.value("preset").map(name -> made.preset((String) name).key()),
+            grid,
+            avoid);
+    requireMade(made, all, node);
+    return mistakes.count() > before ? Optional.empty() : Optional.of(all);
+  }
+
+  /** An algorithm or a preset that stands alone. */
+  private Optional<ExperimentAlgorithm> algorithmKey(Marked node) {
+    boolean prefixed =
+        node instanceof Scalar s
+            && s.value() instanceof String text
+            && Preset.named(text).isPresent();
+    List<String> keys = prefixed ? List.of() : algorithms.keys();
+    List<String> presets =
+        prefixed
+            ? algorithms.presetNames().stream().map(n -> Preset.PREFIX + n).toList()
+            : algorithms.presetKeys();
+    return key(
+            prefixed ? "preset" : "algorithm",
+            node,
+            Stream.concat(keys.stream(), presets.stream()).toList())
+        .map(this::byKey);
   }
 
   private ExperimentAlgorithm byKey(String key) {
-    return algorithms.find(key).isPresent()
-        ? ExperimentAlgorithm.of(key)
-        : new ExperimentAlgorithm(
-            algorithms.ofPreset(key).orElseThrow().key(), Optional.of(key), new TreeMap<>());
+    if (algorithms.find(key).isPresent()) {
+      return ExperimentAlgorithm.of(key);
+    }
+    String name = Preset.named(key).orElse(key);
+    return new ExperimentAlgorithm(
+        algorithms.ofPreset(name).orElseThrow().key(),
+        Optional.of(algorithms.preset(name).key()),
+        new TreeMap<>());
+  }
+
+  private Optional<AvoidedEdges> avoid(
+      PruneAlgorithmProvider entry, Settings own, Map<String, Field> found) {
+    Optional<Integer> first =
+        own.value(ExperimentFields.AVOID_EDGES).map(n -> Math.toIntExact((Long) n));
+    Optional<Object> name = own.value(ExperimentFields.AVOID);
+    if (name.isEmpty()) {
+      first.ifPresent(
+          n ->
+              mistakes.add(
+                  found.get(ExperimentFields.AVOID_EDGES).place(),
+                  "avoid_edges="
+                      + n
+                      + " is given without avoid; name a file there, or leave it away"));
+      return Optional.empty();
+    }
+    try {
+      String text = (String) name.get();
+      boolean official = text.equals(AvoidedEdges.OFFICIAL);
+      Optional<AvoidedEdges> avoid =
+          Optional.of(AvoidedEdges.of(official ? text : values.place(text), first));
+      RunAlgorithms.requireAvoids(entry, avoid);
+      return avoid;
+    } catch (IllegalArgumentException e) { // also a path that is none
+      mistakes.add(found.get(ExperimentFields.AVOID).place(), e.getMessage());
+      return Optional.empty();
+    }
   }
 
   /** Settings that do not go together are refused before the work. */
@@ -367,9 +428,11 @@ final class ExperimentReader {
               + " of values, more than "
               + ExperimentAlgorithm.MOST
               + "; give fewer");
-    } else if (!entry.needsOfficial()) {
+    } else {
       try {
-        all.all(entry).forEach(s -> entry.create(s, PruneContext.STANDARD));
+        all.all(entry).stream()
+            .filter(s -> !entry.needsOfficial(s))
+            .forEach(s -> entry.create(s, PruneContext.STANDARD));
       } catch (IllegalArgumentException e) {
         mistakes.add(node.place(), "algorithm=" + all.key() + ": " + e.getMessage());
       }

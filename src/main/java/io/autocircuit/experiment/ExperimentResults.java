@@ -10,13 +10,15 @@ import java.util.List;
  * @param failures the cells that failed
  * @param waiting how many cells were not run yet
  * @param completeness how complete circuits are; empty where it was not asked for
+ * @param similarity what cells have in common; empty before the experiment has come to an end
  */
 public record ExperimentResults(
     String title,
     List<CellResult> cells,
     List<Failure> failures,
     int waiting,
-    List<CompletenessResult> completeness) {
+    List<CompletenessResult> completeness,
+    List<SimilarityResult> similarity) {
 
   /**
    * Keeps unmodifiable copies.
@@ -26,11 +28,31 @@ public record ExperimentResults(
    * @param failures the cells that failed
    * @param waiting how many cells were not run yet
    * @param completeness how complete circuits are; empty where it was not asked for
+   * @param similarity what cells have in common
    */
   public ExperimentResults {
     cells = List.copyOf(cells);
     failures = List.copyOf(failures);
     completeness = List.copyOf(completeness);
+    similarity = List.copyOf(similarity);
+  }
+
+  /**
+   * Results of which it is not known what cells have in common.
+   *
+   * @param title the experiment's name
+   * @param cells the finished cells, in the order of the experiment
+   * @param failures the cells that failed
+   * @param waiting how many cells were not run yet
+   * @param completeness how complete circuits are; empty where it was not asked for
+   */
+  public ExperimentResults(
+      String title,
+      List<CellResult> cells,
+      List<Failure> failures,
+      int waiting,
+      List<CompletenessResult> completeness) {
+    this(title, cells, failures, waiting, completeness, List.of());
   }
 
   /**
@@ -53,4 +75,15 @@ public record ExperimentResults(
    */
   public record CompletenessResult(
       String run, int edges, int knockedOut, double normal, double knockout) {}
+
+  /**
+   * Which share of their best edges two cells have in common.
+   *
+   * @param run the one
+   * @param other the other
+   * @param edges how many edges of each are compared
+   * @param share from 0 to 1; NaN where of one of them no so many edges can be told apart from the
+   *     rest, because scores are equal
+   */
+  public record SimilarityResult(String run, String other, int edges, double share) {}
 }

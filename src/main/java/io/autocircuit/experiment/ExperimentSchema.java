@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.catalogue.Catalogue;
 import io.autocircuit.catalogue.Entry;
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
@@ -23,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
  * The schema of experiment files, by {@link ExperimentFields} and the catalogues. Editors check and
@@ -38,7 +40,7 @@ final class ExperimentSchema {
       Map.of(
           "tasks", tasks.keys(),
           "algorithms", algorithms.keys(),
-          "presets", algorithms.presetKeys(),
+          "presets", algorithms.presetNames(),
           "ablations", Ablation.catalogue().keys(),
           "metrics", Metric.catalogue().keys());
 
@@ -151,6 +153,7 @@ final class ExperimentSchema {
     ArrayNode kinds = node.putArray(ANY_OF);
     kinds.add(reference("keys of algorithms"));
     kinds.add(reference("keys of presets"));
+    kinds.add(oneOf(algorithms.presetNames().stream().map(name -> Preset.PREFIX + name).toList()));
     for (PruneAlgorithmProvider a : algorithms) {
       ObjectNode one = object(NODES.objectNode().put("title", a.title()));
       ArrayNode needed = one.putArray(ANY_OF);
@@ -158,10 +161,19 @@ final class ExperimentSchema {
       choose(fields, "algorithm", a);
       needed.addObject().putArray("required").add("algorithm");
       if (!a.presets().isEmpty()) {
-        fields.set("preset", oneOf(a.presets().stream().map(p -> p.key()).toList()));
+        fields.set(
+            "preset",
+            oneOf(
+                a.presets().stream()
+                    .flatMap(p -> Stream.concat(Stream.of(p.key()), p.names().stream()))
+                    .distinct()
+                    .toList()));
         needed.addObject().putArray("required").add("preset");
       }
       put(fields, a.settings(), true);
+      if (a.avoids()) {
+        put(fields, ExperimentFields.AVOIDING, false);
+      }
       kinds.add(one);
     }
     return node;
@@ -223,6 +235,12 @@ final class ExperimentSchema {
       if (whole.most() < Integer.MAX_VALUE) {
         node.put("maximum", whole.most());
       }
+      return node;
+    }
+    if (type instanceof SettingType.Size size) {
+      ArrayNode either = node.putArray(ANY_OF);
+      either.addObject().put("type", "integer").put("minimum", size.least());
+      either.add(oneOf(List.of(size.word())));
       return node;
     }
     if (type instanceof SettingType.Real real) {

@@ -7,6 +7,8 @@ import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchType;
+import io.autocircuit.prune.KnockoutTraining;
+import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.task.TaskProvider;
 import java.nio.file.Path;
 import java.util.List;
@@ -95,8 +97,16 @@ public record ExperimentSpec(
    * @param epochs passes over the prompts in which knockouts are learned
    * @param learningRate Adam's step
    * @param lambda weight of the penalty of knockouts
+   * @param maskFunction what makes a mask of a learned number
+   * @param target in what circuit and model are to differ
    */
-  public record Completeness(List<Integer> sizes, int epochs, double learningRate, double lambda) {
+  public record Completeness(
+      List<Integer> sizes,
+      int epochs,
+      double learningRate,
+      double lambda,
+      MaskFunction maskFunction,
+      KnockoutTraining.Target target) {
     /**
      * Keeps an unmodifiable copy.
      *
@@ -104,9 +114,41 @@ public record ExperimentSpec(
      * @param epochs passes over the prompts in which knockouts are learned
      * @param learningRate Adam's step
      * @param lambda weight of the penalty of knockouts
+     * @param maskFunction what makes a mask of a learned number
+     * @param target in what circuit and model are to differ
      */
     public Completeness {
       sizes = List.copyOf(sizes);
+    }
+
+    /**
+     * With hard concrete masks and the KL divergence.
+     *
+     * @param sizes the sizes of the circuits
+     * @param epochs passes over the prompts in which knockouts are learned
+     * @param learningRate Adam's step
+     * @param lambda weight of the penalty of knockouts
+     */
+    public Completeness(List<Integer> sizes, int epochs, double learningRate, double lambda) {
+      this(
+          sizes,
+          epochs,
+          learningRate,
+          lambda,
+          MaskFunction.HARD_CONCRETE,
+          KnockoutTraining.Target.KL_DIV);
+    }
+
+    /**
+     * How knockouts are learned.
+     *
+     * @param ablation what ablated edges are replaced by
+     * @param seed of the mask samples
+     * @return the training
+     */
+    public KnockoutTraining training(Ablation ablation, long seed) {
+      return new KnockoutTraining(
+          learningRate, epochs, lambda, maskFunction, ablation, target, seed);
     }
   }
 

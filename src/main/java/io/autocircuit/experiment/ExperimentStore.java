@@ -224,6 +224,13 @@ public final class ExperimentStore implements AutoCloseable {
         });
   }
 
+  /** Compares the finished cells, and writes what they have in common. */
+  void compare() {
+    List<ExperimentResults.SimilarityResult> all =
+        StoredSimilarity.of(db.read(c -> StoreReader.cells(c, directory)));
+    db.write(c -> StoreRows.similarity(c, all));
+  }
+
   /**
    * Writes that a cell failed.
    *
@@ -257,7 +264,8 @@ public final class ExperimentStore implements AutoCloseable {
               cells,
               failures,
               waiting,
-              completeness);
+              completeness,
+              StoreReader.similarity(c));
         });
   }
 

@@ -9,10 +9,12 @@ import io.autocircuit.experiment.Marked.Scalar;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.Suggestions;
 import io.autocircuit.graph.UnknownNameException;
+import io.autocircuit.hub.HubId;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.task.TaskProvider;
+import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -50,7 +52,7 @@ final class ExperimentValues {
         Map.of(
             "tasks", tasks.keys(),
             "algorithms", algorithms.keys(),
-            "presets", algorithms.presetKeys(),
+            "presets", algorithms.presetNames(),
             "ablations", Ablation.catalogue().keys(),
             "metrics", Metric.catalogue().keys());
   }
@@ -179,7 +181,9 @@ final class ExperimentValues {
         requireKey(key, (String) value);
       }
       return Optional.of(
-          s.type() instanceof SettingType.File ? folder.resolve((String) value).toString() : value);
+          s.type() instanceof SettingType.File
+              ? place((String) value, s.name().equals(ExperimentFields.MODEL))
+              : value);
     } catch (InvalidPathException e) {
       mistakes.add(node.place(), s.name() + "=" + node.shown() + " is no path; give one");
     } catch (IllegalArgumentException e) {
@@ -188,9 +192,20 @@ final class ExperimentValues {
     return WRONG;
   }
 
+  /** A path of the file, which begins at its directory. */
+  String place(String path) {
+    return place(path, false);
+  }
+
+  /** A path that begins at the file; a model that is not there may be a name on the hub. */
+  private String place(String text, boolean model) {
+    Path path = folder.resolve(text);
+    return model && !Files.exists(path) && HubId.find(text).isPresent() ? text : path.toString();
+  }
+
   private void requireKey(SettingType.Key type, String key) {
     List<String> known = keys.get(type.catalogue());
-    if (known != null && !known.contains(key)) {
+    if (known != null && known.stream().noneMatch(k -> k.equalsIgnoreCase(key))) {
       throw new UnknownNameException(name(type.catalogue()), key, known);
     }
   }

@@ -25,10 +25,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import java.util.SortedMap;
-import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
+import java.util.function.Supplier;
 
 /**
  * A {@link RunSpec} with its model loaded and its files compared with what it says of them.
@@ -151,6 +150,10 @@ public final class Run implements AutoCloseable {
     if (spec.scoring() instanceof Saved s) {
       s.file().requireRegular();
     }
+    if (spec.scoring() instanceof Algorithm a
+        && a.avoid().orElse(null) instanceof AvoidedEdges.Stored s) {
+      s.file().requireRegular();
+    }
     if (spec.official().orElse(null) instanceof OfficialSource.Stored s) {
       s.file().requireRegular();
     }
@@ -229,13 +232,12 @@ public final class Run implements AutoCloseable {
     try {
       Circuit official =
           spec.official()
-              .map(
-                  c -> c.read(spec.prompts().source(), builder.graph(), words(spec, builder, task)))
+              .map(c -> c.read(spec.prompts().source(), builder.graph(), builder.words()))
               .orElse(null);
       PruneAlgorithm algorithm =
           spec.scoring() instanceof Saved s
               ? SavedScores.read(s.file().path(), builder.graph())
-              : RunAlgorithms.make((Algorithm) spec.scoring(), spec, official);
+              : RunAlgorithms.make((Algorithm) spec.scoring(), spec, builder.graph(), official);
       discovery = builder.algorithm(algorithm).official(official).build();
     } catch (IllegalArgumentException e) {
       throw new UnfitSettingException(e);
@@ -249,18 +251,6 @@ public final class Run implements AutoCloseable {
         memory,
         discovery,
         List.copyOf(RunChanges.notices(then, spec)));
-  }
-
-  /** Positions of words in the graph: of spans their numbers. */
-  private static SortedMap<String, Integer> words(
-      RunSpec spec, DiscoveryBuilder builder, Task task) {
-    if (!spec.graph().spans()) {
-      return task.prompts().wordIdxs();
-    }
-    SortedMap<String, Integer> words = new TreeMap<>();
-    List<String> spans = builder.graph().spans();
-    spans.forEach(span -> words.put(span, spans.indexOf(span)));
-    return words;
   }
 
   /**
@@ -432,6 +422,19 @@ public final class Run implements AutoCloseable {
       return new Timed(
           result,
           new CellResult.Cost((scored - start) / 1e9, (System.nanoTime() - scored) / 1e9, plain));
+    }
+  }
+
+  /**
+   * Computes something with as many native threads as this run is computed with.
+   *
+   * @param <T> what it gives
+   * @param work what is computed
+   * @return what it gave
+   */
+  public <T> T with(Supplier<T> work) {
+    try (NativeThreads used = nativeThreads()) {
+      return work.get();
     }
   }
 

@@ -51,6 +51,10 @@ final class RunChanges {
     if (scoring instanceof Saved s) {
       all.put("scores=" + s.file().path(), s.file().sha256());
     }
+    if (scoring instanceof RunSpec.Algorithm a
+        && a.avoid().orElse(null) instanceof AvoidedEdges.Stored s) {
+      all.put("avoid=" + s.file().path(), s.file().sha256());
+    }
     if (spec.official().orElse(null) instanceof OfficialSource.Stored s) {
       all.put("official=" + s.file().path(), s.file().sha256());
     }
@@ -67,6 +71,21 @@ final class RunChanges {
         .filter(e -> e.getValue().isEmpty())
         .map(Map.Entry::getKey)
         .toList();
+  }
+
+  /**
+   * Checks that all files have been read.
+   *
+   * @throws IllegalStateException if one has not
+   */
+  static void requireKnown(RunSpec spec) {
+    List<String> missing = unknown(spec);
+    if (!missing.isEmpty()) {
+      throw new IllegalStateException(
+          "the SHA-256 of "
+              + String.join(", ", missing)
+              + " is not known yet; use pinned(), which reads the files");
+    }
   }
 
   /**

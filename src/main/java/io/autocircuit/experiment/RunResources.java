@@ -56,9 +56,7 @@ public final class RunResources implements AutoCloseable {
         spec.numbers(),
         prompts.withTokenizer(known.prompts().tokenizer()),
         spec.graph(),
-        spec.scoring() instanceof RunSpec.Saved s
-            ? new RunSpec.Saved(s.file().pinned())
-            : spec.scoring(),
+        RunAlgorithms.pinned(spec.scoring()),
         spec.judging(),
         spec.official().map(OfficialSource::pinned),
         spec.seed(),

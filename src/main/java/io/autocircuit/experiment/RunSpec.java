@@ -10,7 +10,6 @@ import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.patch.Progress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 
@@ -112,8 +111,20 @@ public record RunSpec(
    *
    * @param key its key
    * @param settings all of its settings
+   * @param avoid edges that it keeps out of its circuits; empty for none
    */
-  public record Algorithm(String key, Settings settings) implements Scoring {}
+  public record Algorithm(String key, Settings settings, Optional<AvoidedEdges> avoid)
+      implements Scoring {
+    /**
+     * An algorithm that avoids nothing.
+     *
+     * @param key its key
+     * @param settings all of its settings
+     */
+    public Algorithm(String key, Settings settings) {
+      this(key, settings, Optional.empty());
+    }
+  }
 
   /**
    * Scores that were saved before.
@@ -251,13 +262,7 @@ public record RunSpec(
    *     known; see {@link #pinned()}
    */
   public String hash() {
-    List<String> missing = RunChanges.unknown(this);
-    if (!missing.isEmpty()) {
-      throw new IllegalStateException(
-          "the SHA-256 of "
-              + String.join(", ", missing)
-              + " is not known yet; use pinned(), which reads the files");
-    }
+    RunChanges.requireKnown(this);
     return Fingerprint.of(identity().getBytes(StandardCharsets.UTF_8));
   }
 
@@ -268,7 +273,6 @@ public record RunSpec(
    * @throws io.autocircuit.files.DataException if a file cannot be read
    */
   public RunSpec pinned() {
-    Scoring scores = scoring instanceof Saved s ? new Saved(s.file().pinned()) : scoring;
     return new RunSpec(
         libraryVersion(),
         model.pinned(),
@@ -276,7 +280,7 @@ public record RunSpec(
         numbers,
         prompts.pinned(model.tokenizer()),
         graph,
-        scores,
+        RunAlgorithms.pinned(scoring),
         judging,
         official.map(OfficialSource::pinned),
         seed,
@@ -377,18 +381,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withGraph(Graph other) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        other,
-        scoring,
-        judging,
-        official,
-        seed,
-        machine);
+    return with(other, scoring, judging, official, seed, machine);
   }
 
   /**
@@ -398,18 +391,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withScoring(Scoring other) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        other,
-        judging,
-        official,
-        seed,
-        machine);
+    return with(graph, other, judging, official, seed, machine);
   }
 
   /**
@@ -419,18 +401,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withJudging(RunJudging other) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        other,
-        official,
-        seed,
-        machine);
+    return with(graph, scoring, other, official, seed, machine);
   }
 
   /**
@@ -440,18 +411,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withOfficial(Optional<OfficialSource> circuit) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        circuit,
-        seed,
-        machine);
+    return with(graph, scoring, judging, circuit, seed, machine);
   }
 
   /**
@@ -461,18 +421,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withSeed(long other) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        official,
-        other,
-        machine);
+    return with(graph, scoring, judging, official, other, machine);
   }
 
   /**
@@ -482,17 +431,18 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withMachine(Optional<Machine> where) {
+    return with(graph, scoring, judging, official, seed, where);
+  }
+
+  /** The same model and prompts, run otherwise. */
+  private RunSpec with(
+      Graph g,
+      Scoring scores,
+      RunJudging judged,
+      Optional<OfficialSource> circuit,
+      long draws,
+      Optional<Machine> where) {
     return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        official,
-        seed,
-        where);
+        version, model, processing, numbers, prompts, g, scores, judged, circuit, draws, where);
   }
 }

@@ -137,6 +137,9 @@ final class RunSpecJson {
     ObjectNode node = NODES.objectNode();
     if (scoring instanceof Algorithm a) {
       node.put("kind", "algorithm").put("algorithm", a.key()).set("settings", a.settings().json());
+      a.avoid()
+          .ifPresent(
+              e -> node.set(RunAlgorithms.AVOID, RunAlgorithms.avoid(e, f -> file(f, places))));
     } else if (scoring instanceof Saved s) {
       node.put("kind", "saved").setAll(file(s.file(), places));
     }
@@ -277,7 +280,11 @@ final class RunSpecJson {
             graph.flag("token_positions"),
             graph.has("spans") && graph.flag("spans")),
         reader.scoring(
-            root.variant("scoring", List.of("algorithm", "saved"), RunSpecJson::scoringFields)),
+            root.variant(
+                "scoring",
+                List.of("algorithm", "saved"),
+                RunSpecJson::scoringFields,
+                RunAlgorithms.AVOID)),
         reader.judging(
             root.object(
                 "judging",
@@ -407,7 +414,7 @@ final class RunSpecJson {
     if (node.text("kind").equals("saved")) {
       return new Saved(file(node));
     }
-    return RunAlgorithms.read(node);
+    return RunAlgorithms.read(node, folder);
   }
 
   private RunJudging judging(JsonFields node) {

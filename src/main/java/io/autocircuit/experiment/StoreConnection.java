@@ -7,6 +7,8 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.List;
+import java.util.stream.Stream;
 import org.sqlite.SQLiteConfig;
 
 /**
@@ -22,6 +24,9 @@ final class StoreConnection implements AutoCloseable {
 
   private static final int PATIENCE_MS = 60_000;
   private static final String TABLES = "/io/autocircuit/experiment/store.sql";
+
+  /** How statements begin that change nothing where they were executed before. */
+  private static final String LATER = "CREATE TABLE IF NOT EXISTS";
 
   private final Path file;
   private final Connection connection;
@@ -75,10 +80,8 @@ final class StoreConnection implements AutoCloseable {
     int tables = number(c, "SELECT count(*) FROM sqlite_master");
     if (tables == 0) {
       try (Statement s = c.createStatement()) {
-        for (String statement : Resources.text(TABLES).split(";\\s*\\n", -1)) {
-          if (!statement.isBlank()) {
-            s.execute(statement);
-          }
+        for (String statement : statements()) {
+          s.execute(statement);
         }
         s.execute("PRAGMA application_id = " + APPLICATION);
         s.execute("PRAGMA user_version = " + SCHEMA);
@@ -105,6 +108,19 @@ final class StoreConnection implements AutoCloseable {
               + SCHEMA
               + ": use the version that wrote it, or give another directory");
     }
+    try (Statement s = c.createStatement()) {
+      for (String later : statements()) {
+        if (later.contains(LATER)) { // tables that stores of this form did not always have
+          s.execute(later);
+        }
+      }
+    }
+  }
+
+  private static List<String> statements() {
+    return Stream.of(Resources.text(TABLES).split(";\\s*\\n", -1))
+        .filter(s -> !s.isBlank())
+        .toList();
   }
 
   private static int number(Connection c, String query) throws SQLException {

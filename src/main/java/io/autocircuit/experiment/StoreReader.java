@@ -2,6 +2,7 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.experiment.ExperimentResults.CompletenessResult;
 import io.autocircuit.experiment.ExperimentResults.Failure;
+import io.autocircuit.experiment.ExperimentResults.SimilarityResult;
 import io.autocircuit.metric.Roc;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -157,6 +158,15 @@ final class StoreReader {
                 r.getString(1), r.getInt(2), r.getInt(3), number(r, 4), number(r, 5)),
         "SELECT r.run, k.edges, k.knocked_out, k.normal, k.knockout FROM completeness k JOIN runs"
             + " r ON r.id = k.run_id WHERE r.status = 'done' ORDER BY r.place, k.edges");
+  }
+
+  static List<SimilarityResult> similarity(Connection c) throws SQLException {
+    return list(
+        c,
+        r -> new SimilarityResult(r.getString(1), r.getString(2), r.getInt(3), number(r, 4)),
+        "SELECT a.run, b.run, s.edges, s.share FROM similarity s JOIN runs a ON a.id = s.run_id"
+            + " JOIN runs b ON b.id = s.other_id WHERE a.status = 'done' AND b.status = 'done'"
+            + " ORDER BY a.place, b.place, s.edges");
   }
 
   static List<String> specs(Connection c, String run) throws SQLException {

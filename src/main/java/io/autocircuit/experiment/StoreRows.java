@@ -73,10 +73,12 @@ final class StoreRows {
             "circuits",
             "roc_points",
             "completeness",
+            "similarity",
             "timings",
             "notices")) {
       StoreConnection.update(c, "DELETE FROM " + table + " WHERE run_id = ?", id);
     }
+    StoreConnection.update(c, "DELETE FROM similarity WHERE other_id = ?", id);
     // the same cell by another version of the library
     StoreConnection.update(
         c,
@@ -107,6 +109,22 @@ final class StoreRows {
     measurements(c, id, o);
     circuits(c, id, o.result());
     rest(c, id, o);
+  }
+
+  /** What cells have in common, in place of what was known of it. */
+  static void similarity(Connection c, List<ExperimentResults.SimilarityResult> all)
+      throws SQLException {
+    StoreConnection.update(c, "DELETE FROM similarity");
+    try (PreparedStatement row =
+        c.prepareStatement(
+            "INSERT INTO similarity SELECT a.id, b.id, ?, ? FROM runs a, runs b WHERE a.run = ?"
+                + " AND b.run = ?")) {
+      for (ExperimentResults.SimilarityResult s : all) {
+        StoreConnection.set(row, s.edges(), s.share(), s.run(), s.other());
+        row.addBatch();
+      }
+      row.executeBatch();
+    }
   }
 
   /** ROC, timings, notices, completeness. */
@@ -167,6 +185,7 @@ final class StoreRows {
       a.settings()
           .values()
           .forEach((name, value) -> all.put("algorithm." + name, Setting.text(value)));
+      a.avoid().ifPresent(avoid -> all.put("algorithm.avoid", avoid.text()));
     }
     all.put("graph.separate_qkv", String.valueOf(spec.graph().separateQkv()));
     all.put("graph.token_positions", String.valueOf(spec.graph().tokenPositions()));

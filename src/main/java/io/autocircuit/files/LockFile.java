@@ -18,7 +18,7 @@ import java.util.Random;
  * that the threads of a process take it one after the other. Where the file system has no locks,
  * everybody gets it.
  */
-final class LockFile implements AutoCloseable {
+public final class LockFile implements AutoCloseable {
   private static final Duration WORD_AFTER = Duration.ofSeconds(3);
   private static final Duration FOREVER = Duration.ofDays(10_000);
   private static final Duration PAUSE = Duration.ofMillis(20);
@@ -38,8 +38,10 @@ final class LockFile implements AutoCloseable {
    *
    * @param file made if it does not exist, and kept
    * @param doing what its holder does, for that message
+   * @return the lock, to be closed
+   * @throws IOException if the file cannot be made
    */
-  static LockFile kept(Path file, String doing) throws IOException {
+  public static LockFile kept(Path file, String doing) throws IOException {
     FileChannel channel =
         FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     locked(channel, file, doing, FOREVER);
@@ -139,6 +141,11 @@ final class LockFile implements AutoCloseable {
     }
   }
 
+  /**
+   * Gives it back.
+   *
+   * @throws IOException if the file cannot be closed or removed
+   */
   @Override
   public void close() throws IOException {
     try (channel) {

@@ -3,6 +3,7 @@ package io.autocircuit.model;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.JsonFiles;
+import io.autocircuit.hub.HubId;
 import io.autocircuit.tensor.Safetensors;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -27,8 +28,6 @@ final class ModelDirectory {
           + " merge_and_unload() and save the result with save_pretrained";
 
   private static final String NEEDED = "; give a directory with config.json and model.safetensors";
-  private static final Pattern HUB_ID =
-      Pattern.compile("[A-Za-z0-9][\\w.-]{0,95}(/[A-Za-z0-9][\\w.-]{0,95})?");
   private static final Pattern SHARD =
       Pattern.compile("(.+)-(\\d{5,6})-of-(\\d{5,6})\\.safetensors");
   private static final Pattern OTHER_WEIGHTS =
@@ -53,8 +52,8 @@ final class ModelDirectory {
       throw new DataException(
           "model directory="
               + given
-              + " is an address; nothing is downloaded: download it (hf download NAME --local-dir"
-              + " DIR) and give that directory");
+              + " is an address; give the model's name on the Hugging Face hub, such as"
+              + " openai-community/gpt2, or a directory");
     }
     if (Files.isRegularFile(given) && given.toString().matches(".*\\.(safetensors|json)")) {
       throw new DataException(
@@ -73,11 +72,11 @@ final class ModelDirectory {
           "model directory="
               + given
               + (exists ? " is a file" : " does not exist")
-              + (!exists && HUB_ID.matcher(given.toString()).matches()
-                  ? "; nothing is downloaded: if it is a name on the Hugging Face hub, download it"
-                      + " (hf download "
+              + (!exists && HubId.find(given.toString()).isPresent()
+                  ? "; if it is a name on the Hugging Face hub, 'autocircuit models fetch "
                       + given
-                      + " --local-dir DIR) and give that directory"
+                      + "' downloads it and prints its directory (in Java:"
+                      + " Hub.standard().find(HubId.parse(NAME)).directory())"
                   : NEEDED));
     }
     refuseAdapter(given);

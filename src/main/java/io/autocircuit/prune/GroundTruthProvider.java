@@ -1,7 +1,9 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
+import java.util.List;
 import java.util.OptionalDouble;
 
 /** {@code ground-truth}: {@link GroundTruth} of the run's official circuit. */
@@ -37,6 +39,11 @@ public final class GroundTruthProvider implements PruneAlgorithmProvider {
   @Override
   public boolean usesSeed() {
     return false;
+  }
+
+  @Override
+  public List<Preset> presets() {
+    return PublishedPresets.GROUND_TRUTH;
   }
 
   /** Runs nothing. */

@@ -44,6 +44,25 @@ public interface PruneAlgorithmProvider extends Entry {
   }
 
   /**
+   * Whether it needs {@link PruneContext#official} with some settings.
+   *
+   * @param settings values of {@link #settings}
+   * @return {@link #needsOfficial()} unless overridden
+   */
+  default boolean needsOfficial(Settings settings) {
+    return needsOfficial();
+  }
+
+  /**
+   * Whether it keeps {@link PruneContext#avoid} out of the circuits that it looks for.
+   *
+   * @return false unless overridden
+   */
+  default boolean avoids() {
+    return false;
+  }
+
+  /**
    * Whether its scores depend on {@link PruneContext#seed}. Those that do not are computed once in
    * an experiment of several seeds.
    *

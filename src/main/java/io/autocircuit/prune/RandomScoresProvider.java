@@ -1,7 +1,9 @@
 package io.autocircuit.prune;
 
+import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
+import java.util.List;
 import java.util.OptionalDouble;
 
 /** {@code random}: {@link RandomScores} of the run's seed. */
@@ -27,6 +29,11 @@ public final class RandomScoresProvider implements PruneAlgorithmProvider {
   @Override
   public Source source() {
     return Source.OURS;
+  }
+
+  @Override
+  public List<Preset> presets() {
+    return PublishedPresets.RANDOM;
   }
 
   /** Runs nothing. */

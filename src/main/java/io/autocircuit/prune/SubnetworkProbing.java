@@ -8,22 +8,14 @@ import io.autocircuit.objective.Answers;
 import io.autocircuit.objective.Divergence;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
-import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Circuit;
-import io.autocircuit.patch.Evaluations;
-import io.autocircuit.patch.Evaluations.Direction;
-import io.autocircuit.patch.MemoryEstimate.Work;
-import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
-import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
@@ -51,6 +43,9 @@ import org.bytedeco.pytorch.Tensor;
  *     1 − p)
  * @param avoid edges to keep out of the circuit; may be null
  * @param avoidLambda weight of that penalty
+ * @param init what training begins with for every edge: its parameter is {@code init} for
+ *     TREE_PATCH and {@code −init} for EDGE_PATCH, so that edges are outside of the circuit at
+ *     first where it is positive, and in it where it is negative
  * @param seed of the mask samples
  */
 public record SubnetworkProbing(
@@ -65,6 +60,7 @@ public record SubnetworkProbing(
     double dropout,
     Circuit avoid,
     double avoidLambda,
+    double init,
     long seed)
     implements PruneAlgorithm {
 
@@ -97,7 +93,8 @@ public record SubnetworkProbing(
    * @param circuitSize 0 or more
    * @param dropout from 0 to below 1
    * @param avoid edges to keep out of the circuit; may be null
-   * @param avoidLambda weight of that penalty
+   * @param avoidLambda weight of that penalty, 0 or more
+   * @param init what training begins with, finite
    * @param seed of the mask samples
    * @throws IllegalArgumentException if a number is out of range
    */
@@ -105,6 +102,8 @@ public record SubnetworkProbing(
     if (!(learningRate > 0)
         || epochs < 1
         || !(lambda >= 0)
+        || !(avoidLambda >= 0)
+        || !Double.isFinite(init)
         || circuitSize < 0
         || !(dropout >= 0 && dropout < 1)) {
       throw new IllegalArgumentException(
@@ -118,8 +117,58 @@ public record SubnetworkProbing(
               + circuitSize
               + ", dropout="
               + dropout
+              + ", avoidLambda="
+              + avoidLambda
+              + ", init="
+              + init
               + " out of range");
     }
+  }
+
+  /**
+   * Beginning with the empty circuit: {@code init} is {@link MaskFunction#INITIAL}.
+   *
+   * @param learningRate positive
+   * @param epochs at least 1
+   * @param lambda 0 or more
+   * @param maskFunction how masks follow from their parameters
+   * @param patchType what is ablated in which runs
+   * @param ablation what by; null for the default
+   * @param target the faithfulness loss
+   * @param circuitSize 0 or more
+   * @param dropout from 0 to below 1
+   * @param avoid edges to keep out of the circuit; may be null
+   * @param avoidLambda weight of that penalty, 0 or more
+   * @param seed of the mask samples
+   * @throws IllegalArgumentException if a number is out of range
+   */
+  public SubnetworkProbing(
+      double learningRate,
+      int epochs,
+      double lambda,
+      MaskFunction maskFunction,
+      PatchType patchType,
+      Ablation ablation,
+      Target target,
+      int circuitSize,
+      double dropout,
+      Circuit avoid,
+      double avoidLambda,
+      long seed) {
+    this(
+        learningRate,
+        epochs,
+        lambda,
+        maskFunction,
+        patchType,
+        ablation,
+        target,
+        circuitSize,
+        dropout,
+        avoid,
+        avoidLambda,
+        MaskFunction.INITIAL,
+        seed);
   }
 
   /**
@@ -145,6 +194,24 @@ public record SubnetworkProbing(
         seed);
   }
 
+  /** The same with another wanted number of edges. */
+  SubnetworkProbing ofSize(int edges) {
+    return new SubnetworkProbing(
+        learningRate,
+        epochs,
+        lambda,
+        maskFunction,
+        patchType,
+        ablation,
+        target,
+        edges,
+        dropout,
+        avoid,
+        avoidLambda,
+        init,
+        seed);
+  }
+
   @Override
   public String key() {
     return "sp";
@@ -152,9 +219,12 @@ public record SubnetworkProbing(
 
   @Override
   public String title() {
-    return patchType == PatchType.TREE_PATCH
-        ? "Subnetwork tree probing"
-        : "Subnetwork edge probing";
+    return "Subnetwork " + patchType.key() + " probing" + avoided();
+  }
+
+  /** For titles: how many edges are kept out. */
+  String avoided() {
+    return avoid == null || avoid.size() == 0 ? "" : " (avoiding " + avoid.size() + " edges)";
   }
 
   /**
@@ -179,12 +249,34 @@ public record SubnetworkProbing(
               + graph.edgeCount()
               + "; choose a smaller one, or 0 for none");
     }
+    requireAvoidable(graph);
     String name = "--target " + target.name().toLowerCase(java.util.Locale.ROOT);
     if (target != Target.KL_DIV && target != Target.MSE && target != Target.AUTO) {
       prompts.requireTokens(name, "--target mse");
     }
     if (target == Target.WRONG_ANSWER || target == Target.LOGIT_DIFF_PERCENT) {
       prompts.requireWrongAnswers(name + " looks at them", "another --target");
+    }
+  }
+
+  /** That the circuit to avoid is of this graph, and leaves some of it. */
+  void requireAvoidable(ComputationGraph graph) {
+    if (avoid == null) {
+      return;
+    }
+    if (!avoid.graph().equals(graph)) {
+      throw new IllegalArgumentException(
+          "the circuit to avoid is for another graph: "
+              + avoid.graph()
+              + "; the model's is "
+              + graph);
+    }
+    if (avoid.size() == graph.edgeCount()) {
+      throw new IllegalArgumentException(
+          "avoided edges="
+              + avoid.size()
+              + " are all edges of the graph, so none is left for a circuit; give fewer, such as"
+              + " --avoid-edges 10 for the first ten of a file");
     }
   }
 
@@ -227,21 +319,14 @@ public record SubnetworkProbing(
   }
 
   /** Whether a run has a mask of its own for each prompt. */
-  private boolean perPrompt() {
+  boolean perPrompt() {
     return maskFunction.samples() || dropout > 0;
   }
 
   @Override
   public Settings settings() {
-    Map<String, Object> values = new LinkedHashMap<>();
-    values.put("epochs", epochs);
-    values.put("learning_rate", learningRate);
-    values.put("lambda", lambda);
-    values.put("mask_fn", maskFunction);
-    values.put("target", target);
-    values.put("circuit_size", circuitSize);
-    values.put("dropout", dropout);
-    values.put(PruneAlgorithmProvider.SCORE_ABLATION, ablation);
+    Map<String, Object> values = ProbingSettings.values(this);
+    values.put(ProbingSettings.CIRCUIT_SIZE, circuitSize);
     return Settings.of(SubnetworkProbingProvider.SETTINGS, values);
   }
 
@@ -257,122 +342,8 @@ public record SubnetworkProbing(
 
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    ComputationGraph graph = model.graph();
-    boolean tree = patchType == PatchType.TREE_PATCH;
-    double[] theta = new double[graph.edgeCount()];
-    Arrays.fill(theta, tree ? MaskFunction.INITIAL : -MaskFunction.INITIAL);
-    Adam adam = new Adam(theta.length, learningRate);
-    SplittableRandom random = new SplittableRandom(seed);
-    LossFunction loss = loss();
-    int step = 0;
-    try (AblationValues values = AblationValues.prepare(model, effectiveAblation(), batches);
-        Evaluations running =
-            Evaluations.kept(
-                model,
-                batches,
-                values,
-                tree ? Direction.CORRUPT_INTO_CLEAN : Direction.CLEAN_INTO_CORRUPT,
-                perPrompt() ? Work.PROMPT_GRADIENT : Work.GRADIENT)) {
-      for (int epoch = 0; epoch < epochs; epoch++) {
-        for (int b = 0; b < batches.size(); b++) {
-          double[] gradient = new double[theta.length];
-          int prompts = batches.get(b).clean().batchSize();
-          faithfulness(graph, running, b, prompts, loss, theta, random, gradient);
-          regularizer(theta, random, gradient);
-          adam.step(theta, gradient);
-          progress.update("training steps", ++step, (long) epochs * batches.size());
-        }
-      }
-    }
-    float[] scores = new float[theta.length];
-    double most = Arrays.stream(theta).max().orElse(0);
-    double least = Arrays.stream(theta).min().orElse(0);
-    for (int i = 0; i < scores.length; i++) {
-      scores[i] = (float) (tree ? Math.abs(most) - theta[i] : Math.abs(least) + theta[i]);
-    }
-    return new PruneScores(graph, scores);
-  }
-
-  /** Adds ∂F/∂θ. */
-  private void faithfulness(
-      ComputationGraph graph,
-      Evaluations running,
-      int batch,
-      int prompts,
-      LossFunction loss,
-      double[] theta,
-      SplittableRandom random,
-      double[] gradient) {
-    int edges = theta.length;
-    boolean perPrompt = perPrompt();
-    // drawn for the whole batch in one order, whatever computes the masks from them
-    int count = (perPrompt ? prompts : 1) * edges;
-    double[] uniform = maskFunction.samples() ? new double[count] : null;
-    double[] scale = dropout > 0 ? new double[count] : null;
-    for (int i = 0; i < count && perPrompt; i++) {
-      if (uniform != null) {
-        uniform[i] = MaskFunction.uniform(random);
-      }
-      if (scale != null) {
-        scale[i] = random.nextDouble() < dropout ? 0 : 1 / (1 - dropout);
-      }
-    }
-    running.compute(
-        batch,
-        part -> {
-          int from = perPrompt ? part.first() * edges : 0;
-          int size = perPrompt ? part.size() * edges : edges;
-          float[] mask = new float[size];
-          double[] slope = new double[size];
-          for (int i = 0; i < size; i++) {
-            double m =
-                maskFunction.value(theta[i % edges], uniform == null ? 0 : uniform[from + i]);
-            double by = scale == null ? 1 : scale[from + i];
-            mask[i] = (float) (m * by);
-            slope[i] = maskFunction.derivativeAt(m) * by;
-          }
-          PatchMask own = new PatchMask(graph, mask, perPrompt ? part.size() : 0);
-          float[] g = part.run().gradient(own, loss, part.prompts(), part.clean()).maskGradient();
-          double[] sum = new double[edges];
-          for (int i = 0; i < size; i++) {
-            sum[i % edges] += g[i] * slope[i] / prompts;
-          }
-          return sum;
-        },
-        (part, sum) -> {
-          for (int e = 0; e < edges; e++) {
-            gradient[e] += sum[e];
-          }
-        });
-  }
-
-  /** Adds λ ∂R/∂θ. */
-  private void regularizer(double[] theta, SplittableRandom random, double[] gradient) {
-    boolean tree = patchType == PatchType.TREE_PATCH;
-    int edges = theta.length;
-    double masked = 0;
-    double[] slope = new double[edges];
-    for (int i = 0; i < edges; i++) {
-      double u = maskFunction.samples() ? MaskFunction.uniform(random) : 0;
-      double m = maskFunction.value(theta[i], u);
-      masked += m;
-      slope[i] = maskFunction.derivativeAt(m);
-    }
-    double size = tree ? edges - masked : masked;
-    double scale = circuitSize == 0 ? 1.0 / edges : size > circuitSize ? 1.0 / circuitSize : 0;
-    for (int i = 0; i < edges; i++) {
-      gradient[i] += lambda * scale * (tree ? -slope[i] : slope[i]);
-    }
-    if (avoid != null && avoid.size() > 0) {
-      double weight = (tree ? -1 : 1) * avoidLambda / avoid.size();
-      double shift = maskFunction.samples() ? MaskFunction.REGULARIZE_CONST : 0;
-      avoid.edgeSet().stream()
-          .forEach(
-              i -> {
-                double s = MaskFunction.sigmoid(theta[i] - shift);
-                double slopeOf = maskFunction == MaskFunction.NONE ? 1 : s * (1 - s);
-                gradient[i] += lambda * weight * slopeOf;
-              });
+    try (MaskTraining training = new MaskTraining(this, model, batches)) {
+      return training.train(this, progress, 0, training.steps());
     }
   }
 }

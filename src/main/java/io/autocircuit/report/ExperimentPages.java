@@ -7,11 +7,8 @@ import io.autocircuit.experiment.ExperimentResults;
 import io.autocircuit.experiment.ExperimentStore;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.files.DataException;
-import io.autocircuit.tensor.Safetensors;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * The pages of an experiment's store: {@value #REPORT}, and {@code circuits/HASH.html} for each
@@ -54,23 +51,7 @@ public final class ExperimentPages {
   public static Path report(ExperimentStore store, Map<String, String> settings) {
     Path file = store.directory().resolve(REPORT);
     ExperimentResults results = store.results();
-    ExperimentReport.write(file, results, ExperimentPages::scores, settings);
+    ExperimentReport.write(file, results, CellResult::edgeScores, settings);
     return file;
-  }
-
-  /** The scores of a cell, module by module; cells of one graph have the same order. */
-  private static Optional<float[]> scores(CellResult cell) {
-    try (Safetensors in = Safetensors.open(cell.scores())) {
-      List<float[]> modules = in.names().stream().sorted().map(in::floats).toList();
-      float[] all = new float[modules.stream().mapToInt(m -> m.length).sum()];
-      int at = 0;
-      for (float[] m : modules) {
-        System.arraycopy(m, 0, all, at, m.length);
-        at += m.length;
-      }
-      return Optional.of(all);
-    } catch (DataException | IllegalArgumentException gone) { // the page shows what is there
-      return Optional.empty();
-    }
   }
 }

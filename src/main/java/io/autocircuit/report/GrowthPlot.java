@@ -6,6 +6,7 @@ import io.autocircuit.benchmark.GrowthExponent;
 import io.autocircuit.benchmark.GrowthFigure;
 import io.autocircuit.benchmark.GrowthGrid;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -21,6 +22,10 @@ public final class GrowthPlot {
   private static final double PANEL_X = 352;
   private static final double PANEL_Y = 250;
   private static final double PLOT_X = 190;
+
+  /** Below which two numbers of an axis would touch. */
+  private static final double NUMBER_WIDTH = 32;
+
   private static final double PLOT_Y = 180;
   private static final double LEFT = 62;
   private static final double TOP = 76;
@@ -196,7 +201,7 @@ public final class GrowthPlot {
     double[] ys =
         lines.stream()
             .flatMap(l -> l.points().stream().map(p -> new double[] {p.y(), l.scaled(p)}))
-            .flatMapToDouble(java.util.Arrays::stream)
+            .flatMapToDouble(Arrays::stream)
             .sorted()
             .toArray();
     Scale x = new Scale(xs[0], xs[xs.length - 1], left, left + PLOT_X);
@@ -212,8 +217,13 @@ public final class GrowthPlot {
           "<text class=\"muted\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>%n",
           left - 6, y.at(v) + 4, number(v));
     }
-    for (double v : java.util.Arrays.stream(xs).distinct().toArray()) {
+    double last = Double.POSITIVE_INFINITY;
+    for (double v : Arrays.stream(xs).distinct().map(v -> -v).sorted().map(v -> -v).toArray()) {
       put("<path class=\"grid\" d=\"M%.1f %.1fv4\"/>", x.at(v), top + PLOT_Y);
+      if (last - x.at(v) < NUMBER_WIDTH) {
+        continue;
+      }
+      last = x.at(v);
       put(
           "<text class=\"muted\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>%n",
           x.at(v), top + PLOT_Y + 16, number(v));
@@ -278,7 +288,7 @@ public final class GrowthPlot {
 
   private static String number(double v) {
     if (v >= 1e9) {
-      return String.format(Locale.ROOT, "%.1fG", v / 1e9);
+      return String.format(Locale.ROOT, "%.1fB", v / 1e9);
     }
     if (v >= 1e6) {
       return String.format(Locale.ROOT, "%.0fM", v / 1e6);

@@ -100,6 +100,12 @@ public final class ResultExport {
                     .put("knocked_out", c.knockedOut())
                     .put("normal", c.normal())
                     .put("knockout", c.knockout()));
+    ArrayNode similarity = root.putArray("similarity");
+    for (ExperimentResults.SimilarityResult s : results.similarity()) {
+      ObjectNode node = similarity.addObject();
+      node.put("run", s.run()).put("other", s.other()).put("edges", s.edges());
+      node.put("share", s.share());
+    }
     return TableFormat.pretty(root);
   }
 

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
@@ -38,8 +39,13 @@ public record ResultValue(
   public static final String OFFICIAL = "official";
 
   private static final String COMPLETENESS = "completeness";
+  private static final String SIMILARITY = "similarity";
   private static final List<String> OTHERS =
-      List.of(AUC, ROC, "seconds", "judge_seconds", "plain_passes", COMPLETENESS);
+      List.of(AUC, ROC, "seconds", "judge_seconds", "plain_passes", COMPLETENESS, SIMILARITY);
+
+  /** Those of {@link #OTHERS} that are of a circuit's size. */
+  private static final Set<String> SIZED = Set.of(COMPLETENESS, SIMILARITY);
+
   private static final int SIZES_SHOWN = 12;
 
   /**
@@ -74,9 +80,11 @@ public record ResultValue(
    * @param results where the number is taken from
    * @param name {@code auc} (the area under the curve of the metric {@code metric}), {@code roc}
    *     (under the ROC curve), {@code seconds}, {@code judge_seconds}, {@code plain_passes}, {@code
-   *     completeness} (the divergence under knockouts), or the key of a metric, at the size {@code
-   *     edges}
-   * @param metric the metric whose area is meant; the first one measured where it is empty
+   *     completeness} (the divergence under knockouts), {@code similarity} (the share of its best
+   *     edges that a cell has in common with those of an algorithm), or the key of a metric, at the
+   *     size {@code edges}
+   * @param metric the metric whose area is meant, the first one measured where it is empty; or the
+   *     key or label of the algorithm that cells are compared with
    * @param edges a number of edges, or {@value #OFFICIAL}: as many as the known circuit has. For
    *     {@code completeness} it is needed only where several sizes were measured
    * @return the number
@@ -87,7 +95,7 @@ public record ResultValue(
   public static ResultValue of(
       ExperimentResults results, String name, Optional<String> metric, Optional<String> edges) {
     List<String> metrics = metrics(results);
-    if (edges.isPresent() && OTHERS.contains(name) && !name.equals(COMPLETENESS)) {
+    if (edges.isPresent() && OTHERS.contains(name) && !SIZED.contains(name)) {
       throw new IllegalArgumentException(
           "edges="
               + edges.get()
@@ -97,11 +105,11 @@ public record ResultValue(
               + String.join(", ", metrics)
               + ")");
     }
-    if (metric.isPresent() && !name.equals(AUC)) {
+    if (metric.isPresent() && !name.equals(AUC) && !name.equals(SIMILARITY)) {
       throw new IllegalArgumentException(
           "of="
               + metric.get()
-              + " goes with metric=auc, not with metric="
+              + " goes with metric=auc or similarity, not with metric="
               + name
               + "; leave it out");
     }
@@ -126,6 +134,7 @@ public record ResultValue(
               c -> c.cost().plainPasses(),
               c -> true);
       case COMPLETENESS -> completeness(results, edges);
+      case SIMILARITY -> ResultSimilarity.of(results, metric, edges);
       default -> {
         if (!metrics.contains(name)) {
           throw new UnknownNameException("metric", name, names(results));
@@ -216,7 +225,7 @@ public record ResultValue(
   }
 
   /** In words, at which size. */
-  private static String at(String edges) {
+  static String at(String edges) {
     return " at "
         + (edges.equals(OFFICIAL)
             ? "the known circuit's size"
@@ -262,7 +271,7 @@ public record ResultValue(
         });
   }
 
-  private static int size(String text) {
+  static int size(String text) {
     try {
       int size = Integer.parseInt(text);
       if (size >= 0) {
@@ -279,7 +288,7 @@ public record ResultValue(
             + " for the known circuit's");
   }
 
-  private static String shown(TreeSet<Integer> sizes) {
+  static String shown(TreeSet<Integer> sizes) {
     List<String> first = sizes.stream().limit(SIZES_SHOWN).map(String::valueOf).toList();
     int more = sizes.size() - first.size();
     return String.join(", ", first) + (more > 0 ? " and " + more + " more" : "");

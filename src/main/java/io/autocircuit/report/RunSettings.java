@@ -1,6 +1,7 @@
 package io.autocircuit.report;
 
 import io.autocircuit.catalogue.Setting;
+import io.autocircuit.experiment.AvoidedEdges;
 import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.OfficialSource;
 import io.autocircuit.experiment.PromptSource;
@@ -8,6 +9,7 @@ import io.autocircuit.experiment.PromptSplit;
 import io.autocircuit.experiment.RunJudging;
 import io.autocircuit.experiment.RunPrompts;
 import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.hub.HubId;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.WeightProcessing;
 import java.nio.file.Path;
@@ -64,7 +66,7 @@ final class RunSettings {
 
   private void model(RunSpec spec) {
     if (spec.model() instanceof ModelSource.Directory d) {
-      put("model", last(d.path()));
+      put("model", HubId.ofSnapshot(d.path()).map(HubId::toString).orElse(last(d.path())));
       d.contents().ifPresent(this::contents);
     } else if (spec.model() instanceof ModelSource.Embedded e) {
       put("model", "embedded " + e.name());
@@ -130,6 +132,7 @@ final class RunSettings {
       a.settings()
           .values()
           .forEach((name, value) -> put(name.replace('_', '-'), Setting.text(value)));
+      a.avoid().ifPresent(this::avoid);
     } else if (spec.scoring() instanceof RunSpec.Saved s) {
       put("scores", last(s.file().path()));
       s.file().sha256().ifPresent(hash -> put("scores sha256", hash));
@@ -149,6 +152,13 @@ final class RunSettings {
                 put("circuit", k.circuit());
               }
             });
+  }
+
+  private void avoid(AvoidedEdges avoid) {
+    put("avoid", avoid.text());
+    if (avoid instanceof AvoidedEdges.Stored s) {
+      s.file().sha256().ifPresent(hash -> put("avoid sha256", hash));
+    }
   }
 
   private void judging(RunJudging judging) {

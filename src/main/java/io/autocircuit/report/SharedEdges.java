@@ -1,17 +1,15 @@
 package io.autocircuit.report;
 
 import io.autocircuit.experiment.CellResult;
+import io.autocircuit.experiment.StoredSimilarity;
 import io.autocircuit.metric.Similarity;
 import io.autocircuit.report.ExperimentGroups.Group;
 import io.autocircuit.report.ExperimentGroups.Label;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
-import java.util.TreeSet;
 import java.util.function.Function;
 
 /** What algorithms' best edges have in common: the tables behind the heat-maps. */
@@ -57,7 +55,8 @@ final class SharedEdges {
       return List.of();
     }
     Optional<Integer> official = group.all().get(0).official();
-    int[] sizes = sizes(group, edges, official).stream().mapToInt(Integer::intValue).toArray();
+    int[] sizes =
+        StoredSimilarity.sizes(group.all(), SIZES).stream().mapToInt(Integer::intValue).toArray();
     Similarity similarity = Similarity.of(known, sizes);
     List<SimilarityTable> tables = new ArrayList<>();
     for (Similarity.Table table : similarity.tables()) {
@@ -65,27 +64,6 @@ final class SharedEdges {
       tables.add(table(table, ofKnown, rows, similarity.names()));
     }
     return tables;
-  }
-
-  private static Set<Integer> sizes(Group group, int edges, Optional<Integer> official) {
-    Set<Integer> sizes = new LinkedHashSet<>();
-    official.filter(n -> n > 0 && n <= edges).ifPresent(sizes::add);
-    TreeSet<Integer> measured = new TreeSet<>();
-    for (CellResult cell : group.all()) {
-      cell.series().forEach(s -> s.points().forEach(p -> measured.add(p.edges())));
-    }
-    measured.removeIf(n -> n <= 0 || n >= edges);
-    for (int i = 1; i <= SIZES && !measured.isEmpty(); i++) {
-      double wanted = Math.log(edges) * i / (SIZES + 1);
-      int nearest = measured.first();
-      for (int n : measured) {
-        if (Math.abs(Math.log(n) - wanted) < Math.abs(Math.log(nearest) - wanted)) {
-          nearest = n;
-        }
-      }
-      sizes.add(nearest);
-    }
-    return sizes;
   }
 
   private static SimilarityTable table(

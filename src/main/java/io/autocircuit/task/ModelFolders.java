@@ -127,7 +127,10 @@ public record ModelFolders(List<Path> folders) {
                         + model.heads()
                         + "), "
                         + searched()
-                        + "; give its directory with --model DIR, or with --model-dir DIR or "
+                        + "; give its name on the hub, which downloads it, or its directory with"
+                        + " --model "
+                        + model.hub()
+                        + ", or with --model-dir DIR or "
                         + VARIABLE
                         + " a folder that holds one of "
                         + String.join(", ", names(model))));

@@ -54,12 +54,33 @@ public final class OfficialCircuit {
    *     graph does not have
    */
   public static Circuit read(Path file, ComputationGraph graph) {
+    return read(file, graph, Integer.MAX_VALUE);
+  }
+
+  /**
+   * Reads the beginning of a circuit's list.
+   *
+   * @param file the file
+   * @param graph the graph that its edges belong to
+   * @param first how many entries of the list are read; a graph of EAP-IG has no order, and is read
+   *     as a whole
+   * @return the circuit, of at least one edge
+   * @throws DataException as {@link #read(Path, ComputationGraph)}; and if the list is shorter than
+   *     asked for
+   */
+  public static Circuit read(Path file, ComputationGraph graph, int first) {
     OfficialCircuit reader = new OfficialCircuit(file, graph);
     JsonNode json = JsonFiles.read(file);
     if (json.path("edges").isObject()) {
       reader.eapIg(json.path("edges"));
     } else if (json.isArray()) {
-      json.forEach(reader::entry);
+      if (first < Integer.MAX_VALUE && first > json.size()) {
+        throw reader.error(
+            "first=" + first + " entries are wanted of a list of " + json.size() + "; give fewer");
+      }
+      for (int i = 0; i < Math.min(first, json.size()); i++) {
+        reader.entry(json.get(i));
+      }
     } else {
       throw reader.error(
           "an official circuit is a list of edge names, or a graph of EAP-IG with its edges; see"

@@ -107,6 +107,15 @@ CREATE TABLE completeness (
   PRIMARY KEY (run_id, edges)
 ) WITHOUT ROWID;
 
+-- the share of their best edges that two cells have in common
+CREATE TABLE IF NOT EXISTS similarity (
+  run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  other_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  edges INTEGER NOT NULL,                -- of each
+  share REAL,                            -- NULL where ties leave no circuit of that size
+  PRIMARY KEY (run_id, other_id, edges)
+) WITHOUT ROWID;
+
 CREATE TABLE timings (
   run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
   what TEXT NOT NULL,                    -- plain, score, judge, total

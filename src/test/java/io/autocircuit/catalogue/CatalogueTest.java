@@ -156,8 +156,8 @@ class CatalogueTest {
         "unknown preset of red \"pin\": did you mean \"pink\"?",
         assertThrows(UnknownNameException.class, () -> c.get("red").preset("pin")).getMessage());
     assertEquals(
-        "{\"key\":\"pink\",\"title\":\"Shade pink\",\"description\":\"a shade\",\"source\":{\"citation\":"
-            + "\"this library\",\"arxiv\":null,\"address\":null},\"values\":{\"light\":9}}",
+        "{\"key\":\"pink\",\"names\":[],\"title\":\"Shade pink\",\"description\":\"a shade\","
+            + "\"source\":{\"citation\":\"this library\",\"arxiv\":null,\"address\":null},\"values\":{\"light\":9}}",
         c.json().get(1).get("presets").get(0).toString());
   }
 

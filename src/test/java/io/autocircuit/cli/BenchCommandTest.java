@@ -34,7 +34,8 @@ class BenchCommandTest {
           "sweep32_per_circuit",
           "eap",
           "ig5",
-          "acdc_per_edge");
+          "acdc_per_edge",
+          "cp_epoch");
 
   private static final long SECONDS = 120;
 

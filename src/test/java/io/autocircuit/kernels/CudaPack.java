@@ -1,5 +1,6 @@
 package io.autocircuit.kernels;
 
+import io.autocircuit.Exhaustive;
 import io.autocircuit.kernels.CudaCases.Axes;
 import io.autocircuit.kernels.CudaCases.Case;
 import io.autocircuit.kernels.CudaCases.Fill;
@@ -95,6 +96,21 @@ final class CudaPack {
     List<Case> cases = new ArrayList<>(CudaCases.single());
     cases.addAll(CudaCases.all());
     cases.addAll(CudaCases.attention());
+    return cases;
+  }
+
+  /** Those of {@link #checked} that a build has time for: every kernel, fewer compilations. */
+  static List<Case> sampled() {
+    if (Exhaustive.on()) {
+      return checked();
+    }
+    List<Case> single = CudaCases.single();
+    List<Case> cases = new ArrayList<>(single.subList(0, single.size() / 2 + 2));
+    List<Case> all = CudaCases.all();
+    for (int i = 0; i + 1 < all.size(); i += 6) {
+      cases.addAll(all.subList(i, i + 2)); // a call and its gradient
+    }
+    cases.addAll(Exhaustive.sample(CudaCases.attention(), 2));
     return cases;
   }
 

@@ -31,9 +31,8 @@ class ModelDirectoryTest {
     for (String id : List.of("gpt2", "EleutherAI/pythia-70m", "meta-llama/Llama-3.2-1B")) {
       assertContains(
           complaint(Path.of(id)),
-          " does not exist; nothing is downloaded: if it is a name on the Hugging Face hub, download"
-              + " it (hf download ",
-          " --local-dir DIR) and give that directory");
+          " does not exist; if it is a name on the Hugging Face hub, 'autocircuit models fetch M' downloads it",
+          "Hub.standard().find(HubId.parse(NAME)).directory()");
     }
     assertContains(
         complaint(directory.resolve("missing")),

@@ -162,7 +162,7 @@ class WrongFilesTest {
     assertContains(nothing.getMessage(), "model directory=\"\" is empty; give");
     assertContains(
         complaint(Path.of("https://huggingface.co/openai-community/gpt2")),
-        "is an address; nothing is downloaded");
+        "is an address; give the model's name on the Hugging Face hub");
     Path path = written("file");
     assertContains(complaint(path.resolve(WEIGHTS)), " is a file; give the directory that");
     Path hub = directory.resolve("home").resolve("hub").resolve("models--a--b");

@@ -76,8 +76,9 @@ class ModelFoldersTest {
             + first
             + File.pathSeparator
             + second.resolve("nowhere")
-            + " (which is no directory); give its directory with --model DIR, or with --model-dir"
-            + " DIR or AUTOCIRCUIT_MODELS a folder that holds one of somebody/a-model, a-model,"
+            + " (which is no directory); give its name on the hub, which downloads it, or its"
+            + " directory with --model somebody/a-model, or with --model-dir DIR or"
+            + " AUTOCIRCUIT_MODELS a folder that holds one of somebody/a-model, a-model,"
             + " usual-name, models--somebody--a-model",
         assertThrows(DataException.class, () -> folders.require(MODEL, "a-task")).getMessage());
     String message =

@@ -1,0 +1,121 @@
+package io.autocircuit.cli;
+
+import io.autocircuit.experiment.Cell;
+import io.autocircuit.experiment.ModelSource;
+import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.hub.Hub;
+import io.autocircuit.hub.HubModel;
+import io.autocircuit.hub.HubProgress;
+import io.autocircuit.hub.HubSettings;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.UnaryOperator;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+
+/**
+ * What commands that take {@code --model} need so that it may be a name of the hub. Its environment
+ * is the process's, but in tests.
+ */
+@Command // without options: those who have it are told of the environment
+final class HubOption {
+  private final Map<String, String> environment;
+
+  HubOption(Map<String, String> environment) {
+    this.environment = environment;
+  }
+
+  /** Makes one where a command has one; everything else as usual. */
+  static CommandLine.IFactory factory(Map<String, String> environment) {
+    CommandLine.IFactory usual = CommandLine.defaultFactory();
+    return new CommandLine.IFactory() {
+      @Override
+      public <K> K create(Class<K> type) throws Exception {
+        return type == HubOption.class ? type.cast(new HubOption(environment)) : usual.create(type);
+      }
+    };
+  }
+
+  /**
+   * A model directory as it is, or the one of the model that is named, downloaded if need be.
+   *
+   * @param given what was typed; null for nothing
+   * @param err where notices go to
+   * @return null for nothing
+   */
+  Path directory(Path given, PrintWriter err) {
+    return given == null || Files.exists(given)
+        ? given
+        : with(err, hub -> shown(hub.named(given), err)).orElse(given);
+  }
+
+  /**
+   * A run with a directory in place of a name of the hub, or of a snapshot that is gone.
+   *
+   * @param spec any run
+   * @param err where notices go to
+   * @return the run
+   */
+  RunSpec located(RunSpec spec, PrintWriter err) {
+    return located(spec, path -> directory(path, err));
+  }
+
+  /** The same of cells; each model is looked for once. */
+  List<Cell> located(List<Cell> cells, PrintWriter err) {
+    Map<Path, Path> known = new HashMap<>();
+    return cells.stream()
+        .map(
+            c ->
+                new Cell(
+                    c.task(),
+                    c.algorithm(),
+                    c.label(),
+                    c.coordinates(),
+                    c.spec()
+                        .map(
+                            s ->
+                                located(
+                                    s,
+                                    path -> known.computeIfAbsent(path, p -> directory(p, err)))),
+                    c.refusal()))
+        .toList();
+  }
+
+  private static RunSpec located(RunSpec spec, UnaryOperator<Path> place) {
+    return spec.model() instanceof ModelSource.Directory named
+        ? spec.withModel(new ModelSource.Directory(place.apply(named.path()), named.contents()))
+        : spec;
+  }
+
+  private static Optional<Path> shown(Optional<HubModel> found, PrintWriter err) {
+    found.ifPresent(m -> m.notices().forEach(n -> err.println("note: " + n)));
+    return found.map(HubModel::directory);
+  }
+
+  /** Does something with the hub, under a progress bar. */
+  <T> T with(PrintWriter err, Function<Hub, T> action) {
+    HubSettings settings = HubSettings.of(environment);
+    try (Bars bars = Bars.onTerminal()) {
+      return action.apply(
+          new Hub(
+              settings,
+              new HubProgress() {
+                @Override
+                public void update(String what, long done, long total) {
+                  bars.bytes(what, done, total);
+                }
+
+                @Override
+                public void note(String text) {
+                  err.println("note: " + text);
+                }
+              }));
+    }
+  }
+}

@@ -1,0 +1,114 @@
+package io.autocircuit.prune;
+
+import io.autocircuit.catalogue.Settings;
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenBatch;
+import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.MemoryEstimate;
+import io.autocircuit.patch.MicroBatch;
+import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.Progress;
+import io.autocircuit.patch.PruneScores;
+import io.autocircuit.patch.SourceOutputs;
+import io.autocircuit.tensor.TensorScope;
+import io.autocircuit.tensor.Tensors;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Scores an edge by how large its source's output is on clean prompts: the mean of the absolute
+ * activation over prompts, positions and dimensions, a baseline that looks at no destination
+ * (AutoCircuit's "activation magnitude", Miller 2024). Each prompt has the same weight, pads have
+ * none.
+ *
+ * <p>AutoCircuit computes something else: the absolute value of the <em>signed</em> mean, which is
+ * 0 up to rounding where writing weights are centred, averaged over batches.
+ *
+ * @param signedMean whether the absolute value is taken of the mean of a batch and not of each
+ *     activation, as AutoCircuit does it; for comparison
+ */
+public record ActivationMagnitude(boolean signedMean) implements PruneAlgorithm {
+  @Override
+  public String key() {
+    return "activation-magnitude";
+  }
+
+  @Override
+  public String title() {
+    return signedMean ? "Activation magnitude (signed mean)" : "Activation magnitude";
+  }
+
+  @Override
+  public Settings settings() {
+    return Settings.of(
+        ActivationMagnitudeProvider.SETTINGS,
+        Map.of(ActivationMagnitudeProvider.SIGNED_MEAN, signedMean));
+  }
+
+  @Override
+  public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    double[] means = sourceMeans(model, batches, progress);
+    float[] scores = new float[model.graph().edgeCount()];
+    for (int e = 0; e < scores.length; e++) {
+      scores[e] = (float) means[model.graph().edge(e).source().index()];
+    }
+    return new PruneScores(model.graph(), scores);
+  }
+
+  /**
+   * What the scores of each source's edges are.
+   *
+   * @param model the model and its graph
+   * @param batches the prompts
+   * @param progress told about the work done
+   * @return by source index, 0 or more; NaN without prompts
+   */
+  public double[] sourceMeans(PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    double[] sums = new double[model.graph().sources().size()];
+    int all = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
+    int done = 0;
+    for (List<MicroBatch> parts :
+        MicroBatch.within(model, MemoryEstimate.Work.SOURCES, Ablation.ZERO, batches)) {
+      double[] batch = new double[sums.length];
+      int prompts = 0;
+      for (MicroBatch part : parts) {
+        add(model, part.prompts().clean(), batch);
+        prompts += part.size();
+        done += part.size();
+        progress.update("prompts", done, all);
+      }
+      for (int s = 0; s < sums.length; s++) {
+        sums[s] += signedMean ? Math.abs(batch[s] / prompts) / batches.size() : batch[s] / all;
+      }
+    }
+    if (all == 0) {
+      Arrays.fill(sums, Double.NaN);
+    }
+    return sums;
+  }
+
+  /** Adds, for each source, the sum over prompts of the mean over a prompt's tokens. */
+  private void add(PatchableModel model, TokenBatch tokens, double[] to) {
+    try (TensorScope scope = new TensorScope()) {
+      Tensor outputs = SourceOutputs.of(model, tokens); // [S,B,T,D]
+      int length = tokens.length();
+      for (int s = 0; s < to.length; s++) {
+        try (TensorScope inner = new TensorScope()) {
+          Tensor own = outputs.select(0, s);
+          Tensor sized = signedMean ? own : own.abs();
+          double[] means = Tensors.doubles(sized.mean(new long[] {-1}, false, null)); // [B,T]
+          for (int b = 0; b < tokens.batchSize(); b++) {
+            int pad = tokens.padding()[b];
+            double sum = 0;
+            for (int t = pad; t < length; t++) {
+              sum += means[b * length + t];
+            }
+            to[s] += sum / (length - pad);
+          }
+        }
+      }
+    }
+  }
+}
