@@ -4,6 +4,7 @@ import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Output;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
+import io.autocircuit.experiment.Activations;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Run;
@@ -17,6 +18,7 @@ import io.autocircuit.model.RandomModels;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.report.DiscoveryReport;
+import io.autocircuit.report.HtmlReport;
 import io.autocircuit.report.ResultDirectory;
 import io.autocircuit.task.RandomTask;
 import io.autocircuit.task.TaskProvider;
@@ -165,7 +167,11 @@ final class DiscoverCommand implements Callable<Integer> {
     try (Bars bars = Bars.onTerminal()) {
       result = run.run(bars);
     }
-    ResultDirectory.write(output.out, run, result);
+    Optional<Activations> activations =
+        output.activations == 0
+            ? Optional.empty()
+            : Optional.of(run.activations(result, output.activations, HtmlReport.MAX_EDGES));
+    ResultDirectory.write(output.out, run, result, activations);
     printout.after(result);
     result.notices().stream()
         .filter(n -> !discovery.knownNotices().contains(n)) // printed before
@@ -251,6 +257,7 @@ final class DiscoverCommand implements Callable<Integer> {
       throw usage("give --model or --random-weights, not both");
     }
     atLeast("--threads", input.threads, 1);
+    atLeast("--activations", output.activations, 0);
     if (input.memory != null) {
       MemoryBudget.parse(input.memory);
     }

@@ -28,8 +28,8 @@ final class DiscoverOptions {
         paramLabel = "FILE",
         description =
             "Repeat a run: the run.json that lies beside its results. Beside it only --out,"
-                + " --verbose, how to compute (--device, --threads, --memory), and new places of its"
-                + " files (--model, --dataset, --official, --scores).")
+                + " --activations, --verbose, how to compute (--device, --threads, --memory), and new"
+                + " places of its files (--model, --dataset, --official, --scores).")
     Path run;
 
     @Option(
@@ -268,6 +268,29 @@ final class DiscoverOptions {
     boolean spans;
 
     @Option(
+        names = "--autoencoders",
+        paramLabel = "DIR",
+        description =
+            "Sparse autoencoders of MLP outputs, one in a directory for each block (blocks.0, …):"
+                + " those latents that the clean prompts activate are sources in the place of the"
+                + " MLPs.")
+    Path autoencoders;
+
+    @Option(
+        names = "--max-latents",
+        paramLabel = "N",
+        description =
+            "At most so many latents of each block: the most active. Default: all that are active.")
+    Integer maxLatents;
+
+    @Option(
+        names = "--error-term",
+        description =
+            "What an autoencoder does not reconstruct is a source too, so that the model is as it"
+                + " was. Default: it is left out of the model.")
+    boolean errorTerm;
+
+    @Option(
         names = "--ablation",
         paramLabel = "KIND",
         description =
@@ -318,6 +341,9 @@ final class DiscoverOptions {
       one.separateQkv = separateQkv;
       one.tokenPositions = tokenPositions;
       one.spans = spans;
+      one.autoencoders = autoencoders;
+      one.maxLatents = maxLatents;
+      one.errorTerm = errorTerm;
       one.official = official;
       one.circuit = circuit;
       one.avoid = avoid;
@@ -383,6 +409,16 @@ final class DiscoverOptions {
         defaultValue = "circuit",
         description = "Where results are written (default: ${DEFAULT-VALUE}).")
     Path out;
+
+    @Option(
+        names = "--activations",
+        paramLabel = "N",
+        defaultValue = "4",
+        description =
+            "The report says of the best edges what their sources write on the first N prompts that"
+                + " judge, and what they are ablated to (default: ${DEFAULT-VALUE}); 0 for no such"
+                + " look.")
+    int activations;
 
     @Option(
         names = "--verbose",

@@ -327,16 +327,13 @@ public final class DiscoveryBuilder {
       throw new IllegalArgumentException(
           "--token-positions and --spans are both given; choose one of them");
     }
-    if (spans) {
-      ComputationGraph graph =
-          task.model().config().graph(separateQkv, 0).withSpans(Spans.of(data).names());
-      return new PatchableModel(task.model(), graph, slice, used).withMemory(memory);
-    }
     if (tokenPositions) {
       data.requireEqualLengths();
     }
     int positions = tokenPositions ? data.lengths().get(0) : 0;
-    return PatchableModel.of(task.model(), separateQkv, positions, slice, used).withMemory(memory);
+    PatchableModel model =
+        PatchableModel.of(task.model(), separateQkv, positions, slice, used).withMemory(memory);
+    return spans ? model.withSpans(Spans.of(data).names()) : model;
   }
 
   /**

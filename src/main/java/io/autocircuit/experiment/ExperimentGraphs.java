@@ -3,6 +3,7 @@ package io.autocircuit.experiment;
 import io.autocircuit.task.TaskDefaults;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Which graphs an experiment sees a model as: every combination.
@@ -58,7 +59,7 @@ public record ExperimentGraphs(
       for (boolean positions :
           tokenPositions.isEmpty() ? List.of(task.tokenPositions()) : tokenPositions) {
         for (boolean named : spans.isEmpty() ? List.of(false) : spans) {
-          graphs.add(new RunSpec.Graph(separate, positions && !named, named));
+          graphs.add(new RunSpec.Graph(separate, positions && !named, named, Optional.empty()));
         }
       }
     }

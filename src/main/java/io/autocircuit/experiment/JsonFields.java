@@ -224,12 +224,12 @@ final class JsonFields {
 
   /** An object in this one. */
   JsonFields object(String name, String... names) {
-    return object(name, List.of(names));
+    return object(name, List.of(names), List.of());
   }
 
   /** An object in this one, with fields that need not be there. */
-  JsonFields object(String name, List<String> names, String... optional) {
-    return inner(name).require(names, List.of(optional));
+  JsonFields object(String name, List<String> names, List<String> optional) {
+    return inner(name).require(names, optional);
   }
 
   /** An object that says by its kind which fields it has, beside those that need not be there. */

@@ -93,8 +93,11 @@ public final class ResultFiles {
    * @param file where to
    * @param result the discovery
    * @param run the run that it is, whose seed and hash are written; empty for none
+   * @param positionLabels the text of each token position; none where positions have no edges of
+   *     their own, or no texts
    */
-  public static void writeMeasurements(Path file, Discovery.Result result, Optional<RunSpec> run) {
+  public static void writeMeasurements(
+      Path file, Discovery.Result result, Optional<RunSpec> run, List<String> positionLabels) {
     JsonNodeFactory f = JsonNodeFactory.instance;
     ObjectNode root = f.objectNode();
     Discovery d = result.discovery();
@@ -106,6 +109,9 @@ public final class ResultFiles {
     root.put("n_edges", d.model().graph().edgeCount());
     root.put("prompts", d.prompts());
     settings(root, d, run);
+    if (!positionLabels.isEmpty()) {
+      positionLabels.forEach(root.putArray("position_labels")::add);
+    }
     ArrayNode found = root.putArray("found");
     result
         .found()

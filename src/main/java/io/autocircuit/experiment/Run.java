@@ -1,6 +1,5 @@
 package io.autocircuit.experiment;
 
-import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Machine;
@@ -22,7 +21,6 @@ import io.autocircuit.task.Task;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
@@ -271,8 +269,7 @@ public final class Run implements AutoCloseable {
     Transformer model = loaded.to(on.device());
     try {
       RunPrompts prompts = spec.prompts();
-      return new Task(
-          model,
+      TokenizedDataset read =
           prompts
               .source()
               .read(
@@ -282,7 +279,10 @@ public final class Run implements AutoCloseable {
                       prompts.bos(),
                       prompts.multiTokenAnswers(),
                       !prompts.padded(),
-                      spec.seed())));
+                      spec.seed()));
+      Transformer plain = model;
+      return new Task(
+          spec.graph().autoencoders().map(a -> a.attach(model, read)).orElse(model), read);
     } catch (RuntimeException e) {
       model.close();
       throw e;
@@ -332,7 +332,7 @@ public final class Run implements AutoCloseable {
 
   /** The index in the prompt file of each prompt that judges, in the order of measurements. */
   int[] testPrompts() {
-    return indices(split().test(), discovery.test());
+    return split().test().indices(discovery.test());
   }
 
   /**
@@ -341,18 +341,11 @@ public final class Run implements AutoCloseable {
    * @return in the order of {@link Discovery.Result#prompts}
    */
   public int[] trainPrompts() {
-    return indices(split().train(), discovery.train());
+    return split().train().indices(discovery.train());
   }
 
   private TokenizedDataset.Split split() {
     return spec.prompts().split().of(task.prompts(), spec.seed());
-  }
-
-  private static int[] indices(TokenizedDataset part, List<PromptBatch> batches) {
-    return batches.stream()
-        .flatMapToInt(batch -> Arrays.stream(batch.rows()))
-        .map(row -> part.prompts().get(row).index())
-        .toArray();
   }
 
   /**
@@ -390,9 +383,7 @@ public final class Run implements AutoCloseable {
    * @throws DataException if the model's outputs are not finite
    */
   public Discovery.Result run(Progress progress) {
-    try (NativeThreads used = nativeThreads()) {
-      return result(discovery.run(progress));
-    }
+    return with(() -> result(discovery.run(progress)));
   }
 
   /**
@@ -440,9 +431,7 @@ public final class Run implements AutoCloseable {
 
   /** Seconds of a plain pass over the prompts that score. */
   double plainPass() {
-    try (NativeThreads used = nativeThreads()) {
-      return plainSeconds();
-    }
+    return with(this::plainSeconds);
   }
 
   /** A plain pass over the prompts that score, after one to warm up. */
@@ -466,6 +455,25 @@ public final class Run implements AutoCloseable {
       seconds = (System.nanoTime() - start) / 1e9;
     }
     return seconds;
+  }
+
+  /**
+   * What the sources of the best edges write on prompts that judge, and what they are ablated to.
+   *
+   * @param result what {@link #run} returned
+   * @param prompts how many prompts are looked at, 1 or more
+   * @param edges sources of so many of the best edges
+   * @return plain values
+   */
+  public Activations activations(Discovery.Result result, int prompts, int edges) {
+    try (NativeThreads used = nativeThreads()) {
+      return Activations.of(
+          discovery,
+          result.scores(),
+          prompts,
+          edges,
+          ids -> Task.texts(ids, spec.model().directory().orElse(null)));
+    }
   }
 
   private NativeThreads nativeThreads() {

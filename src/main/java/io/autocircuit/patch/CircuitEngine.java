@@ -97,6 +97,9 @@ final class CircuitEngine implements AutoCloseable {
           case EMBEDDING, END -> {
             // the one is there, the other follows
           }
+          case LATENTS, RESIDUAL -> {
+            throw new IllegalStateException("stage " + stage.kind() + " is of another engine");
+          }
         }
       }
     }

@@ -72,14 +72,14 @@ final class CircuitPlan {
 
   private static int[] kept(ComputationGraph graph, BitSet edges, DestModule module, int node) {
     int copies = graph.positionCopies();
-    int start = graph.index(module, node, 0, 0);
+    int start = graph.index(module, node, module.firstSource(), 0);
     int end = start + module.sources() * copies;
     int[] list = new int[module.sources()];
     int n = 0;
     for (int e = edges.nextSetBit(start); e >= 0 && e < end; ) {
-      int s = (e - start) / copies;
-      list[n++] = s;
-      e = edges.nextSetBit(start + (s + 1) * copies);
+      int within = (e - start) / copies;
+      list[n++] = module.firstSource() + within;
+      e = edges.nextSetBit(start + (within + 1) * copies);
     }
     return n == 0 ? NO_SOURCES : Arrays.copyOf(list, n);
   }
@@ -181,9 +181,9 @@ final class CircuitPlan {
     for (Stage stage : graph.stages()) {
       for (int row = 0; row < stage.rows(); row++) {
         if (read(stage, row)) {
-          int start = graph.index(stage.module(row), stage.node(row), 0, 0);
           for (int s : kept(stage, row)) {
-            live.set(start + s * copies, start + (s + 1) * copies);
+            int start = graph.index(stage.module(row), stage.node(row), s, 0);
+            live.set(start, start + copies);
           }
         }
       }
@@ -238,7 +238,7 @@ final class CircuitPlan {
               case K, V -> stage.fed(row) * rows * head;
               case ATTENTION -> all * 2 * head + own * (2 * head + mix);
               case MLP -> own * mlp;
-              case END -> 0;
+              case RESIDUAL, END -> 0;
             };
       }
     }

@@ -31,6 +31,7 @@ final class DenseGradient {
   private final int rows;
   private final int d;
   private final DenseRun.Kept[] kept;
+  private final int firstBlock;
   private final MaskGradients out;
 
   /** ∂L/∂stream, behind the stage that comes next. */
@@ -51,19 +52,13 @@ final class DenseGradient {
   /**
    * Prepares the backward pass of the last run.
    *
-   * @param kept what its stages kept
+   * @param way what its stages kept, and how far to go
    * @param out receives the gradients
    */
-  DenseGradient(
-      RunInputs in,
-      DenseRun run,
-      BackwardRules rules,
-      PatchMask mask,
-      DenseRun.Kept[] kept,
-      MaskGradients out) {
+  DenseGradient(RunInputs in, DenseRun run, MaskedRun.Way way, MaskGradients out) {
     this.in = in;
     this.run = run;
-    this.rules = rules;
+    this.rules = way.rules();
     this.model = in.model();
     this.place = in.place();
     this.graph = in.graph();
@@ -71,9 +66,10 @@ final class DenseGradient {
     this.length = in.length();
     this.rows = in.rows();
     this.d = in.width();
-    this.kept = kept;
+    this.kept = way.kept();
+    this.firstBlock = way.firstBlock();
     this.out = out;
-    double uniform = mask.uniformValue();
+    double uniform = way.mask().uniformValue();
     boolean shared = !Double.isNaN(uniform);
     stream = place.zeros(in.batch(), length, d);
     delta = shared ? null : place.zeros(graph.sources().size(), in.batch(), length, d);
@@ -82,12 +78,11 @@ final class DenseGradient {
   }
 
   /**
-   * Goes back from the end of the stream to a block.
+   * Goes back from the end of the stream.
    *
    * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
-   * @param firstBlock the last block to go back through; gradients before it are 0
    */
-  void from(Tensor unembedded, int firstBlock) {
+  void from(Tensor unembedded) {
     end(unembedded);
     Tensor mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
     Tensor head = place.empty(rows, d);

@@ -4,6 +4,7 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Products;
+import io.autocircuit.model.Autoencoder;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.Unembedding;
 import io.autocircuit.tensor.Placement;
@@ -20,7 +21,7 @@ import org.bytedeco.pytorch.global.torch;
  * Runs with any mask, stage by stage. Owns the working memory of such runs: Δ of every source, and
  * the inputs of one stage.
  */
-final class DenseRun implements AutoCloseable {
+final class DenseRun implements MaskedRun {
   /** From how many parts to an input on they are projected by one product of libtorch's. */
   private static final int SHARED_INPUT = 4;
 
@@ -42,7 +43,7 @@ final class DenseRun implements AutoCloseable {
   private final boolean[] defined;
 
   /** Whether runs leave Δ as it is. */
-  boolean frozen;
+  private boolean frozen;
 
   private Tensor qkv;
   private Tensor z;
@@ -57,8 +58,20 @@ final class DenseRun implements AutoCloseable {
    * @param rstd the reciprocal root of each of their rows, {@code [unique,B,T]}
    * @param qkv queries, keys and values; null unless of attention
    * @param mlp null unless of an MLP
+   * @param encoded what an autoencoder made of its output; null without
    */
-  record Kept(MaskRows rows, Tensor inputs, Tensor rstd, Tensor qkv, Transformer.MlpState mlp) {
+  record Kept(
+      MaskRows rows,
+      Tensor inputs,
+      Tensor rstd,
+      Tensor qkv,
+      Transformer.MlpState mlp,
+      Autoencoder.Encoded encoded) {
+
+    /** Without an autoencoder. */
+    Kept(MaskRows rows, Tensor inputs, Tensor rstd, Tensor qkv, Transformer.MlpState mlp) {
+      this(rows, inputs, rstd, qkv, mlp, null);
+    }
 
     /** Moves them out of a scope, so that nothing else of a block stays. */
     void keep(TensorScope scope) {
@@ -70,6 +83,9 @@ final class DenseRun implements AutoCloseable {
       }
       if (mlp != null && mlp.gate() != null) {
         scope.keep(mlp.gate());
+      }
+      if (encoded != null) {
+        encoded.keep(scope);
       }
     }
   }
@@ -128,17 +144,9 @@ final class DenseRun implements AutoCloseable {
     return delta.narrow(0, first, count);
   }
 
-  /**
-   * The forward pass.
-   *
-   * @param firstBlock the first block that is computed; Δ of the sources before it are there
-   * @param stream before that block, {@code [B,T,D]}; overwritten
-   * @param kept receives what gradients need, by the index of the stage; may be null
-   * @param streams receives the stream before each block and at the end; may be null
-   * @param end makes the logits: of all outputs, or some
-   * @return the sliced logits, {@code [B,P,V]}
-   */
-  Tensor logits(
+  /** The Δ of the sources before the first block must be there. */
+  @Override
+  public Tensor logits(
       PatchMask mask,
       int firstBlock,
       Tensor stream,
@@ -146,10 +154,7 @@ final class DenseRun implements AutoCloseable {
       Tensor[] streams,
       Unembedding end) {
     // Δ is written for every source when it may be needed beyond this mask.
-    if (in.once && (delta != null || kept == null)) {
-      throw new IllegalStateException(
-          "the evaluation was opened for one gradient; open another for what follows");
-    }
+    in.requireRuns(delta != null || kept == null);
     prepare();
     boolean[] read = kept != null || streams != null ? null : mask.sourcesRead();
     read = frozen ? new boolean[defined.length] : read;
@@ -188,6 +193,16 @@ final class DenseRun implements AutoCloseable {
     return logits;
   }
 
+  @Override
+  public void backward(Way way, MaskGradients out, Tensor unembedded) {
+    new DenseGradient(in, this, way, out).from(unembedded);
+  }
+
+  @Override
+  public void freeze(boolean on) {
+    frozen = on;
+  }
+
   private void block(int b, DensePass pass) {
     List<Stage> stages = graph.stages(b);
     for (int i = 0; i < stages.size(); i++) {
@@ -196,7 +211,7 @@ final class DenseRun implements AutoCloseable {
       switch (stage.kind()) {
         case ATTENTION -> attention(stage, next, pass);
         case MLP -> mlp(stage, pass);
-        case EMBEDDING, END ->
+        case LATENTS, EMBEDDING, RESIDUAL, END ->
             throw new IllegalStateException("stage " + stage.kind() + " is in no block");
       }
     }

@@ -13,6 +13,8 @@ import java.util.BitSet;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * Patched runs of one model on one batch with one set of ablation values, one after another. This
@@ -33,7 +35,7 @@ import org.bytedeco.pytorch.Tensor;
 public final class Evaluation implements AutoCloseable {
   private final RunInputs in;
   private final ComputationGraph graph;
-  private final DenseRun dense;
+  private final MaskedRun dense;
   private final Restarts restarts;
   private CircuitEngine engine;
 
@@ -55,7 +57,7 @@ public final class Evaluation implements AutoCloseable {
       boolean once) {
     in = new RunInputs(patchable, input, ablations, constantsAreAblations, prefix, once);
     graph = patchable.graph();
-    dense = new DenseRun(in);
+    dense = MaskedRun.of(in);
     restarts = new Restarts(in, dense);
   }
 
@@ -206,15 +208,30 @@ public final class Evaluation implements AutoCloseable {
         throw new IllegalArgumentException("the circuit is for another graph: " + c.graph());
       }
     }
+    if (graph.latents() != null) {
+      return masked(circuits, type);
+    }
     try (TensorScope scope = new TensorScope()) {
       prepareCircuits(circuits.size());
       return scope.keep(engine.logits(circuits.stream().map(c -> notAblated(c, type)).toList()));
     }
   }
 
+  /** One circuit after another as masks, each from the first block that it ablates edges into. */
+  private Tensor masked(List<Circuit> circuits, PatchType type) {
+    try (TensorScope scope = new TensorScope()) {
+      TensorVector each = new TensorVector();
+      for (Circuit c : circuits) {
+        PatchMask mask = c.mask(type);
+        each.push_back(logitsFrom(mask, mask.firstBlock()));
+      }
+      return scope.keep(torch.stack(each, 0));
+    }
+  }
+
   /** The working memory of so many circuits at once, made when first needed. */
   void prepareCircuits(int count) {
-    if (engine != null && engine.capacity() >= count) {
+    if (graph.latents() != null || engine != null && engine.capacity() >= count) {
       return;
     }
     if (engine != null) {
@@ -391,6 +408,11 @@ public final class Evaluation implements AutoCloseable {
   public Gradient inputGradient(
       double share, boolean each, LossFunction loss, PromptBatch prompts, Tensor reference) {
     requireValues();
+    if (graph.latents() != null) {
+      throw new IllegalArgumentException(
+          "gradients between inputs are not taken in graphs with autoencoders; choose another"
+              + " method, or a graph without");
+    }
     int instances = each ? in.batch() : 0;
     PatchMask none =
         new PatchMask(graph, new float[Math.max(1, instances) * graph.edgeCount()], instances);
@@ -398,10 +420,10 @@ public final class Evaluation implements AutoCloseable {
       restarts.unpatchedDeltas();
       Tensor start =
           in.embedded.add(in.ablations.select(0, 0).sub(in.embedded).mul(new Scalar(share)));
-      dense.frozen = true;
+      dense.freeze(true);
       return unread(none, start, 0, loss, prompts, reference, BackwardRules.TRUE_GRADIENT).read();
     } finally {
-      dense.frozen = false;
+      dense.freeze(false);
     }
   }
 
@@ -447,8 +469,8 @@ public final class Evaluation implements AutoCloseable {
             ? loss.withGradient(logits, prompts, reference)
             : loss.withGradient(logits, some.prompts(), some.of(reference));
     MaskGradients gradients = new MaskGradients(mask, in);
-    new DenseGradient(in, dense, rules, mask, kept, gradients)
-        .from(end.backward(l.gradient()), firstBlock);
+    dense.backward(
+        new MaskedRun.Way(rules, mask, kept, firstBlock), gradients, end.backward(l.gradient()));
     return new Unread(l.losses(), gradients);
   }
 

@@ -38,7 +38,7 @@ record MaskRows(Tensor mask, int unique, int[] group, boolean zero) {
     int row = 0;
     for (DestModule module : stage.reads()) {
       for (int node = 0; node < module.nodes().size(); node++, row++) {
-        int start = graph.index(module, node, 0, 0);
+        int start = graph.index(module, node, module.firstSource(), 0);
         zero &= isZero(mask, start, count);
         int hash = hash(mask, start, count);
         int found = -1;

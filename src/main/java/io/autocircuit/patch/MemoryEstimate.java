@@ -18,6 +18,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * <tr><td>MLP</td><td>2·T·M, gated 3·T·M, and (1 + a)·T·D</td></tr>
  * </table>
  *
+ * <p>With autoencoders S counts a row for D latents ({@link SourceRows}), and an evaluation holds
+ * besides the sums over latents of a block's destinations, K·T·D, and the activations of all
+ * latents; gradients three times those. What active latents write is copied: latents·D numbers.
+ *
  * <p>Several circuits at once take what circuits hold and need, and the ablation values and the
  * logits besides, once for each.
  *
@@ -133,6 +137,15 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
     return of(model, work, ablation, length, 1);
   }
 
+  /** What is run where sources are latents: circuits as masks, and gradients at any masks. */
+  private static Work masked(Work work) {
+    return switch (work) {
+      case CIRCUITS -> Work.MASKS;
+      case ONE_UNIFORM_GRADIENT, UNIFORM_GRADIENT -> Work.GRADIENT;
+      default -> work;
+    };
+  }
+
   /**
    * Estimates for several circuits at once.
    *
@@ -157,11 +170,11 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
         ablation instanceof Ablation.Collected ? s.delta() * 2 * (Double.BYTES + bytes) : 0;
     long patches = ablation instanceof Ablation.Paired ? s.delta() : 0;
     if (work == Work.SOURCES) {
-      return new MemoryEstimate(length, fixed, 0, s.sources() * bytes);
+      return new MemoryEstimate(length, fixed, 0, (s.sources() + s.encoding()) * bytes);
     }
     long held = patches + s.context() + s.stream() + 2 * s.logits();
     long moving;
-    switch (work) {
+    switch (s.latent() ? masked(work) : work) {
       case CIRCUITS -> {
         long copy = s.delta() + s.bases() + s.parts();
         if (circuits > 1) {
@@ -181,7 +194,9 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
         boolean replaced = work == Work.ONE_UNIFORM_GRADIENT && model.replacesValues(ablation);
         held += (replaced ? 0 : s.delta()) + 2 * s.stream() + 4 * s.width();
         held += work.restarts() ? s.streams() : 0;
-        moving = s.gradient(work.uniform());
+        moving = s.gradient(work.uniform() && !s.latent());
+        // gradients of sums over latents and of activations, and what autoencoders keep
+        moving += s.latentSums() + 3 * s.activations();
         fixed += s.gradientScratch() * bytes;
         long rows = 3L * s.edges() * bytes;
         if (s.spread() > 0) {
@@ -193,6 +208,9 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
         }
       }
     }
+    held += s.latentSums() + s.activations();
+    moving += s.encoding();
+    fixed += s.decoders() * bytes;
     // the ablation values are made while the evaluation opens
     moving = Math.max(moving, s.sources() - held);
     return new MemoryEstimate(length, fixed, held * bytes, moving * bytes);

@@ -93,8 +93,8 @@ final class PromptCopies implements AutoCloseable {
           p.add_(in.model().attentionOutputBias(stage));
         }
         case MLP -> p = p.add(in.ablations.select(0, first));
-        case END -> {
-          // writes nothing
+        case LATENTS, RESIDUAL, END -> {
+          // adds nothing to the stream
         }
       }
     }

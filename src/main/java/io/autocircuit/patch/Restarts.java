@@ -9,7 +9,7 @@ import org.bytedeco.pytorch.Tensor;
  */
 final class Restarts implements AutoCloseable {
   private final RunInputs in;
-  private final DenseRun run;
+  private final MaskedRun run;
 
   /** Before each block and at the end; null until it is needed. */
   private Tensor[] streams;
@@ -17,7 +17,7 @@ final class Restarts implements AutoCloseable {
   /** How many leading blocks' Δ are those of the unpatched run; later ones are of the last run. */
   private int cleanBlocks;
 
-  Restarts(RunInputs in, DenseRun run) {
+  Restarts(RunInputs in, MaskedRun run) {
     this.in = in;
     this.run = run;
   }

@@ -65,7 +65,7 @@ final class RunInputs implements AutoCloseable {
     int length = input.length();
     ComputationGraph graph = patchable.graph();
     places = MaskPlaces.of(graph, input);
-    int sources = graph.sources().size();
+    int sources = patchable.sourceRows().count();
     int width = patchable.model().config().dModel();
     if (ablations.dim() != 4 || ablations.size(0) != sources || ablations.size(3) != width) {
       throw new IllegalArgumentException(
@@ -95,6 +95,18 @@ final class RunInputs implements AutoCloseable {
       owned.add(t);
     }
     return t;
+  }
+
+  /**
+   * Refuses runs that an evaluation for one gradient cannot make.
+   *
+   * @param more whether this is one of them
+   */
+  void requireRuns(boolean more) {
+    if (once && more) {
+      throw new IllegalStateException(
+          "the evaluation was opened for one gradient; open another for what follows");
+    }
   }
 
   Transformer model() {

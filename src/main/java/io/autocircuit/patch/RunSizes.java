@@ -27,10 +27,15 @@ record RunSizes(PatchableModel patchable, int length) {
     return patchable.model().config();
   }
 
+  /** An MLP is one, with an autoencoder too. */
+  private static Stage.Kind like(Stage stage) {
+    return stage.kind() == Stage.Kind.LATENTS ? Stage.Kind.MLP : stage.kind();
+  }
+
   /** The largest over the stages of a kind; 0 without any. */
   private long largest(Stage.Kind kind, ToLongFunction<Stage> size) {
     return patchable.graph().stages().stream()
-        .filter(s -> s.kind() == kind)
+        .filter(s -> like(s) == kind)
         .mapToLong(size)
         .max()
         .orElse(0);
@@ -38,7 +43,7 @@ record RunSizes(PatchableModel patchable, int length) {
 
   /** The sum over the stages of a kind. */
   private long sum(Stage.Kind kind, ToLongFunction<Stage> size) {
-    return patchable.graph().stages().stream().filter(s -> s.kind() == kind).mapToLong(size).sum();
+    return patchable.graph().stages().stream().filter(s -> like(s) == kind).mapToLong(size).sum();
   }
 
   int edges() {
@@ -93,9 +98,38 @@ record RunSizes(PatchableModel patchable, int length) {
     return (long) length * config().dModel();
   }
 
-  /** Δ of every source. */
+  /** Outputs of every source, or their Δ. */
   long delta() {
-    return patchable.graph().sources().size() * stream();
+    return patchable.sourceRows().count() * stream();
+  }
+
+  /** Whether some sources are latents. */
+  boolean latent() {
+    return patchable.graph().latents() != null;
+  }
+
+  /** The sums over latents of a stage's destinations, beside Δ. */
+  long latentSums() {
+    return latent()
+        ? stream() * patchable.graph().stages().stream().mapToLong(Stage::rows).max().orElse(0)
+        : 0;
+  }
+
+  /** Activations of all latents. */
+  long activations() {
+    return latent() ? (long) length * patchable.graph().latents().total() : 0;
+  }
+
+  /** What an autoencoder makes on its way: latents in several forms, and reconstructions. */
+  long encoding() {
+    return largest(
+        Stage.Kind.MLP,
+        s -> s.kind() == Stage.Kind.LATENTS ? 6L * length * s.written() + 6 * stream() : 0);
+  }
+
+  /** What active latents write, copied, whatever the number of prompts. */
+  long decoders() {
+    return latent() ? (long) patchable.graph().latents().total() * config().dModel() : 0;
   }
 
   /** The mixed values of a block. */

@@ -4,6 +4,7 @@ import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
+import io.autocircuit.model.Autoencoder;
 import io.autocircuit.model.PromptContext;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.tensor.Placement;
@@ -20,7 +21,8 @@ public final class SourceOutputs {
    *
    * @param patchable the model and its graph
    * @param tokens the prompts
-   * @return {@code [S,B,T,D]} by source index, in the current scope
+   * @return {@code [S,B,T,D]} by source index, in the current scope; with autoencoders by {@link
+   *     SourceRows}
    */
   public static Tensor of(PatchableModel patchable, TokenBatch tokens) {
     return of(patchable, tokens, 0);
@@ -41,7 +43,8 @@ public final class SourceOutputs {
       int n = context.rows();
       int d = model.config().dModel();
       long width = (long) model.config().heads() * model.config().dHead();
-      Tensor all = place.empty(graph.sources().size(), n, d);
+      SourceRows rows = patchable.sourceRows();
+      Tensor all = place.empty(rows.count(), n, d);
       Tensor stream = model.embed(tokens).view(n, d).clone();
       Attention attention =
           new Attention(
@@ -63,7 +66,7 @@ public final class SourceOutputs {
               stream = attention.behind(stream, first);
             }
             earlier = stage.streamReadAgain() ? stream.clone() : null;
-            Tensor written = all.narrow(0, stage.firstWritten(), stage.written());
+            Tensor written = written(rows, stage, all);
             switch (stage.kind()) {
               case ATTENTION -> attention.run(stage, input, written, stream, first);
               case MLP -> {
@@ -78,13 +81,57 @@ public final class SourceOutputs {
                   attention.write(written.select(0, 0), first, out);
                 }
               }
-              case EMBEDDING, END ->
+              case LATENTS -> latents(patchable, context, rows, stage, input, all, stream, first);
+              case EMBEDDING, RESIDUAL, END ->
                   throw new IllegalStateException("stage " + stage.kind() + " is in no block");
             }
           }
         }
       }
-      return scope.keep(all.view(graph.sources().size(), context.batchSize(), context.length(), d));
+      return scope.keep(all.view(rows.count(), context.batchSize(), context.length(), d));
+    }
+  }
+
+  /** What a stage writes, of all that are written; null where that is latents alone. */
+  private static Tensor written(SourceRows rows, Stage stage, Tensor all) {
+    int latents = SourceRows.latents(stage);
+    int count = stage.written() - latents;
+    return count == 0 ? null : all.narrow(0, rows.row(stage.firstWritten() + latents), count);
+  }
+
+  /**
+   * An MLP and its autoencoder.
+   *
+   * @param input {@code [B·(T − first),D]}
+   * @param stream what they write is added
+   */
+  private static void latents(
+      PatchableModel patchable,
+      PromptContext context,
+      SourceRows rows,
+      Stage stage,
+      Tensor input,
+      Tensor all,
+      Tensor stream,
+      int first) {
+    Transformer model = patchable.model();
+    Autoencoder autoencoder = model.autoencoders().block(stage.block());
+    Tensor out = Placement.of(input).empty(input.shape());
+    model.mlp(stage, input, out);
+    Autoencoder.Encoded encoded = autoencoder.encode(out);
+    Tensor made = autoencoder.reconstruct(encoded);
+    long b = context.batchSize();
+    long t = context.length();
+    rows.write(encoded.activations(), stage.block(), all.view(all.size(0), b, t, all.size(2)));
+    Tensor error = written(rows, stage, all);
+    if (error != null) {
+      error
+          .view(b, t, all.size(2))
+          .narrow(1, first, t - first)
+          .copy_(out.sub(made).view(b, t - first, all.size(2)));
+    }
+    if (first == 0) {
+      stream.add_(error == null ? made : out);
     }
   }
 

@@ -55,6 +55,10 @@ public record EapIgInputs(MaskGradient measure, int steps) implements PromptAlgo
 
   @Override
   public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    if (graph.latents() != null) {
+      throw new IllegalArgumentException(
+          "--algorithm eap-ig-inputs does not fit a graph with autoencoders; choose ig");
+    }
     measure.requireFit(graph, prompts);
   }
 

@@ -1,5 +1,6 @@
 package io.autocircuit.report;
 
+import io.autocircuit.experiment.Activations;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.PromptResultFiles;
 import io.autocircuit.experiment.ResultFiles;
@@ -24,7 +25,8 @@ import java.util.stream.Stream;
 /**
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
  * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
- * repeats it; where prompts were scored one by one also the {@link PromptResultFiles}.
+ * repeats it; where prompts were scored one by one also the {@link PromptResultFiles}; and {@code
+ * activations.json}, where somebody looked at what sources write.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -36,9 +38,12 @@ public final class ResultDirectory {
   /** Written for a run that can be repeated; one of an earlier run goes. */
   private static final String RUN = "run.json";
 
+  /** Written where somebody looked at what sources write. */
+  static final String ACTIVATIONS = "activations.json";
+
   /** Written for some results; those of an earlier run go. */
   private static final List<String> OPTIONAL =
-      Stream.concat(Stream.of(RUN), PromptResultFiles.FILES.stream()).toList();
+      Stream.concat(Stream.of(RUN, ACTIVATIONS), PromptResultFiles.FILES.stream()).toList();
 
   private static final int MOST_TRIES = 100;
 
@@ -86,11 +91,25 @@ public final class ResultDirectory {
    * @throws DataException if they cannot be written
    */
   public static void write(Path directory, Run run, Discovery.Result result) {
+    write(directory, run, result, Optional.empty());
+  }
+
+  /**
+   * Writes all files of a run, and {@code activations.json}.
+   *
+   * @param directory made if it does not exist
+   * @param run what was run
+   * @param result what came out
+   * @param activations what the sources of the best edges write; empty for no such file
+   * @throws DataException if they cannot be written
+   */
+  public static void write(
+      Path directory, Run run, Discovery.Result result, Optional<Activations> activations) {
     write(
         directory,
         result,
         Optional.of(run.spec()),
-        DiscoveryReport.of(run, result),
+        DiscoveryReport.of(run, result, activations),
         run.trainPrompts());
   }
 
@@ -141,7 +160,8 @@ public final class ResultDirectory {
                 fresh -> {
                   result.scores().write(fresh.resolve(SCORES), metadata);
                   ResultFiles.writeEdges(fresh.resolve(EDGES), result.scores());
-                  ResultFiles.writeMeasurements(fresh.resolve(MEASUREMENTS), result, run);
+                  ResultFiles.writeMeasurements(
+                      fresh.resolve(MEASUREMENTS), result, run, report.positionLabels());
                   run.ifPresent(spec -> spec.write(fresh.resolve(RUN)));
                   result
                       .stability()
@@ -153,6 +173,10 @@ public final class ResultDirectory {
                                   stability,
                                   prompts,
                                   metadata));
+                  Activations activations = report.details().activations();
+                  if (activations != null) {
+                    activations.write(fresh.resolve(ACTIVATIONS));
+                  }
                   HtmlReport.write(fresh.resolve(REPORT), report);
                 }),
         true);

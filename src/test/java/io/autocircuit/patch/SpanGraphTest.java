@@ -56,11 +56,6 @@ class SpanGraphTest {
     return PatchableModel.of(t, true, LENGTH, OutputSlice.LAST_SEQ, kernels);
   }
 
-  private static PatchableModel spanned(PatchableModel model, List<String> names) {
-    return new PatchableModel(
-        model.model(), model.graph().withSpans(names), model.slice(), model.kernels());
-  }
-
   private static PromptBatch with(PromptBatch batch, int[] spans) {
     return new PromptBatch(
         batch.clean().withSpans(spans),
@@ -105,7 +100,7 @@ class SpanGraphTest {
     try (Transformer t = RandomModels.model(a, ScalarType.Float, 4);
         KernelsProvider.Choice choice = KernelsProvider.choose()) {
       PatchableModel tokens = token(t, choice.kernels());
-      PatchableModel spans = spanned(tokens, List.of("0", "1", "2", "3", "4"));
+      PatchableModel spans = tokens.withSpans(List.of("0", "1", "2", "3", "4"));
       assertFalse(tokens.graph().equals(spans.graph()));
       for (MaskGradient g :
           List.of(
@@ -155,7 +150,7 @@ class SpanGraphTest {
         KernelsProvider.Choice choice = KernelsProvider.choose()) {
       for (Kernels kernels : List.of(choice.kernels(), new ReferenceKernels())) {
         PatchableModel tokens = token(t, kernels);
-        PatchableModel spans = spanned(tokens, NAMES);
+        PatchableModel spans = tokens.withSpans(NAMES);
         int edges = spans.graph().edgeCount();
         for (int instances : new int[] {0, PROMPTS}) {
           float[] values = mask(Math.max(1, instances) * edges, 7);
@@ -265,7 +260,7 @@ class SpanGraphTest {
     Architecture a = RandomModels.architectures().findFirst().orElseThrow();
     try (Transformer t = RandomModels.model(a, ScalarType.Double, 4);
         KernelsProvider.Choice choice = KernelsProvider.choose()) {
-      PatchableModel spans = spanned(token(t, choice.kernels()), NAMES);
+      PatchableModel spans = token(t, choice.kernels()).withSpans(NAMES);
       SubnetworkProbing probing =
           new SubnetworkProbing(
               0.1,
@@ -307,7 +302,7 @@ class SpanGraphTest {
     try (Transformer t = RandomModels.model(a, ScalarType.Float, 4);
         KernelsProvider.Choice choice = KernelsProvider.choose()) {
       PatchableModel model =
-          spanned(PatchableModel.of(t, true, 0, OutputSlice.LAST_SEQ, choice.kernels()), NAMES);
+          PatchableModel.of(t, true, 0, OutputSlice.LAST_SEQ, choice.kernels()).withSpans(NAMES);
       try (AblationValues values = AblationValues.prepare(model, Ablation.RESAMPLE, List.of());
           Evaluation run =
               Evaluation.of(model, clean.withSpans(spans), values, corrupt.withSpans(spans))) {
@@ -326,13 +321,13 @@ class SpanGraphTest {
     Architecture a = RandomModels.architectures().findFirst().orElseThrow();
     try (Transformer t = RandomModels.model(a, ScalarType.Float, 4);
         KernelsProvider.Choice choice = KernelsProvider.choose()) {
-      PatchableModel spans = spanned(token(t, choice.kernels()), NAMES);
+      PatchableModel spans = token(t, choice.kernels()).withSpans(NAMES);
       IllegalArgumentException none =
           assertThrows(
               IllegalArgumentException.class,
               () -> MaskGradient.eap().score(spans, List.of(batch)));
       assertTrue(none.getMessage().contains("prompts have none"), none::getMessage);
-      PatchableModel few = spanned(spans, List.of("a"));
+      PatchableModel few = spans.withSpans(List.of("a"));
       IllegalArgumentException other =
           assertThrows(
               IllegalArgumentException.class,
