@@ -70,6 +70,7 @@ public record AutoencoderSource(
     return new RunSpec.Graph(
         graph.separateQkv(),
         graph.tokenPositions(),
+        graph.spans(),
         graph.form(),
         graph.level(),
         Optional.of(autoencoders));

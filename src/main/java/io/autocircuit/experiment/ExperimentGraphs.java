@@ -14,11 +14,17 @@ import java.util.Set;
  *     task says
  * @param tokenPositions whether there is one edge for each token position; empty for what the task
  *     says
+ * @param spans whether there is one edge for each named span of the prompts, which then is in place
+ *     of token positions; empty for no
  * @param forms what their edges are; empty for factorized ones
  * @param levels what is scored; empty for edges
  */
 public record ExperimentGraphs(
-    List<Boolean> separateQkv, List<Boolean> tokenPositions, List<Form> forms, List<Level> levels) {
+    List<Boolean> separateQkv,
+    List<Boolean> tokenPositions,
+    List<Boolean> spans,
+    List<Form> forms,
+    List<Level> levels) {
   /** What the task says. */
   public static final ExperimentGraphs USUAL = new ExperimentGraphs(List.of(), List.of());
 
@@ -27,24 +33,26 @@ public record ExperimentGraphs(
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
    * @param tokenPositions whether there is one edge for each token position
+   * @param spans whether there is one edge for each named span of the prompts
    * @param forms what their edges are
    * @param levels what is scored
    */
   public ExperimentGraphs {
     separateQkv = List.copyOf(separateQkv);
     tokenPositions = List.copyOf(tokenPositions);
+    spans = List.copyOf(spans);
     forms = List.copyOf(forms);
     levels = List.copyOf(levels);
   }
 
   /**
-   * Factorized graphs, whose edges are scored.
+   * Factorized graphs without spans, whose edges are scored.
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
    * @param tokenPositions whether there is one edge for each token position
    */
   public ExperimentGraphs(List<Boolean> separateQkv, List<Boolean> tokenPositions) {
-    this(separateQkv, tokenPositions, List.of(), List.of());
+    this(separateQkv, tokenPositions, List.of(), List.of(), List.of());
   }
 
   /** With what others say where these say nothing. */
@@ -52,6 +60,7 @@ public record ExperimentGraphs(
     return new ExperimentGraphs(
         separateQkv.isEmpty() ? others.separateQkv : separateQkv,
         tokenPositions.isEmpty() ? others.tokenPositions : tokenPositions,
+        spans.isEmpty() ? others.spans : spans,
         forms.isEmpty() ? others.forms : forms,
         levels.isEmpty() ? others.levels : levels);
   }
@@ -64,9 +73,13 @@ public record ExperimentGraphs(
         for (boolean separate : separateQkv.isEmpty() ? List.of(task.separateQkv()) : separateQkv) {
           for (boolean positions :
               tokenPositions.isEmpty() ? List.of(task.tokenPositions()) : tokenPositions) {
-            // heads of an unfactorized graph have no edges into them
-            boolean own = separate || form != Form.FACTORIZED;
-            graphs.add(new RunSpec.Graph(own, positions, form, level, Optional.empty()));
+            for (boolean named : spans.isEmpty() ? List.of(false) : spans) {
+              // heads of an unfactorized graph have no edges into them
+              boolean own = separate || form != Form.FACTORIZED;
+              graphs.add(
+                  new RunSpec.Graph(
+                      own, positions && !named, named, form, level, Optional.empty()));
+            }
           }
         }
       }

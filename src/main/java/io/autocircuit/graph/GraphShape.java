@@ -68,8 +68,7 @@ record GraphShape(
   }
 
   GraphShape withLatents(LatentSources some) {
-    return new GraphShape(
-        form, blocks, heads, keyValueHeads, wiring, separateQkv, positions, some);
+    return new GraphShape(form, blocks, heads, keyValueHeads, wiring, separateQkv, positions, some);
   }
 
   /** Whether latents take the place of a block's MLP. */
