@@ -75,4 +75,65 @@ record GraphShape(
   boolean latent(int block) {
     return latents != null && latents.replaces(block);
   }
+
+  /**
+   * That latents can take the place of the MLPs.
+   *
+   * @param graph for the message
+   * @throws IllegalArgumentException if not
+   */
+  void requireFit(LatentSources some, ComputationGraph graph) {
+    boolean factorized = form == Form.FACTORIZED;
+    if (!factorized || wiring == Wiring.ATTENTION_ONLY || some.blocks() != blocks) {
+      throw new IllegalArgumentException(
+          "autoencoders of blocks="
+              + some.blocks()
+              + " do not fit "
+              + graph
+              + (factorized
+                  ? "; they take the place of the MLPs of a model of as many blocks"
+                  : "; use graph=factorized, where an MLP is a source among others"));
+    }
+  }
+
+  /**
+   * That an edge may be at a position.
+   *
+   * @param edge its name, for the message
+   * @throws IllegalArgumentException if not
+   */
+  void requirePosition(String edge, int position) {
+    boolean fits = positions == 0 ? position == -1 : position >= 0 && position < positions;
+    if (!fits) {
+      throw new IllegalArgumentException(
+          "position="
+              + position
+              + " of edge \""
+              + edge
+              + "\" does not fit: "
+              + (positions == 0
+                  ? "this graph has one edge for all positions; leave seq_idx out, or give"
+                      + " --token-positions"
+                  : "this graph has positions="
+                      + positions
+                      + "; give one in 0.."
+                      + (positions - 1)));
+    }
+  }
+
+  @Override
+  public String toString() {
+    return (form == Form.FACTORIZED ? "" : "unfactorized, ")
+        + "blocks="
+        + blocks
+        + ", heads="
+        + heads
+        + (keyValueHeads == heads ? "" : ", keyValueHeads=" + keyValueHeads)
+        + ", wiring="
+        + wiring
+        + ", separateQkv="
+        + separateQkv
+        + ", positions="
+        + positions;
+  }
 }
