@@ -66,6 +66,9 @@ public final class DiscoveryReport {
     ReportData data =
         of("Circuit of " + name, result, summary, RunSettings.of(run.spec()))
             .withDetails(details(result, activations));
+    if (run.spec().graph().spans()) {
+      return data.withPositionLabels(result.scores().graph().spans());
+    }
     return run.spec().graph().tokenPositions()
         ? data.withPositionLabels(run.task().prompts().seqLabels())
         : data;
