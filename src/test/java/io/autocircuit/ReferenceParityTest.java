@@ -28,6 +28,7 @@ import io.autocircuit.metric.Measurements;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
 import io.autocircuit.metric.Similarity;
+import io.autocircuit.model.Autoencoders;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
@@ -115,16 +116,6 @@ class ReferenceParityTest {
   /** Kinds of what the library does not do yet; they are counted. */
   private static final Set<String> LATER =
       Set.of(
-          "instance_masks",
-          "sae_graph",
-          "sae_logits",
-          "sae_mask_gradient",
-          "sae_patched_logits",
-          "sae_prune",
-          "sae_src_ablations",
-          "tail_divergence",
-          "tail_divergence_own_prefix",
-          "tail_divergence_src_ablations",
           "unfactorized_graph",
           "unfactorized_mask_gradient",
           "unfactorized_patched_logits",
@@ -233,7 +224,9 @@ class ReferenceParityTest {
           continue;
         }
         boolean nodes = !c.path("factorized").asBoolean(true);
-        if (LATER.contains(kind) || (nodes && kind.equals("activation_magnitude"))) {
+        boolean laterNodes =
+            nodes && (kind.equals("activation_magnitude") || kind.equals("instance_masks"));
+        if (LATER.contains(kind) || laterNodes) {
           later.merge(kind, 1, Integer::sum);
           continue;
         }
@@ -408,6 +401,7 @@ class ReferenceParityTest {
     final double rtol;
     final double atol;
     final List<PromptBatch> batches;
+    final Autoencoders autoencoders;
     final PatchableModel model;
     final ComputationGraph graph;
     final Kernels kernels;
@@ -437,9 +431,11 @@ class ReferenceParityTest {
             case "not_first_seq" -> OutputSlice.NOT_FIRST_SEQ;
             default -> OutputSlice.ALL;
           };
+      this.autoencoders =
+          c.has("sae") ? ReferenceAutoencoders.of(c, tensors, transformer.placement()) : null;
       this.model =
           PatchableModel.of(
-              transformer,
+              autoencoders == null ? transformer : transformer.withAutoencoders(autoencoders),
               c.path("separate_qkv").asBoolean(true),
               positions ? batches.get(0).clean().length() : 0,
               slice,
@@ -452,7 +448,43 @@ class ReferenceParityTest {
       this.allowed = allowed;
       try (TensorScope scope = new TensorScope()) {
         measure();
+      } finally {
+        if (autoencoders != null) {
+          autoencoders.close();
+        }
       }
+    }
+
+    /** The sources of a graph with autoencoders are those of its tables. */
+    void latentGraph() {
+      ReferenceAutoencoders.graph(graph, c).forEach(this::mistake);
+    }
+
+    void latentAblations() {
+      try (AblationValues values = AblationValues.prepare(model, ablation(), batches)) {
+        Tensor mine = values.of(batches.get(c.path("batch").asInt(0)).corrupt());
+        compare(
+            "ablations",
+            ReferenceAutoencoders.written(model, mine).contiguous(),
+            c.get("expected").asText());
+      }
+    }
+
+    void latentPruning() {
+      ReferenceAutoencoders.Pruned mine = ReferenceAutoencoders.pruned(model.model(), batches, c);
+      for (int b = 0; b < mine.totals().size(); b++) {
+        double[] total = mine.totals().get(b);
+        compare(
+            "total " + b,
+            total,
+            new long[] {total.length},
+            c.get("total_activation").get(b).asText());
+      }
+      check(
+          "kept",
+          mine.kept().stream().map(Arrays::toString).toList(),
+          ReferenceAutoencoders.kept(c.at("/as_meant/kept")));
+      compare("logits", mine.logits(), c.at("/as_meant/logits").asText());
     }
 
     private void measure() {
@@ -460,8 +492,12 @@ class ReferenceParityTest {
         case "logits" -> logits();
         case "graph" -> graph();
         case "src_ablations" -> srcAblations();
-        case "patched_logits" -> patchedLogits();
-        case "mask_gradient" -> maskGradient();
+        case "patched_logits", "sae_patched_logits" -> patchedLogits();
+        case "mask_gradient", "sae_mask_gradient" -> maskGradient();
+        case "sae_logits" -> logits();
+        case "sae_graph" -> latentGraph();
+        case "sae_src_ablations" -> latentAblations();
+        case "sae_prune" -> latentPruning();
         case "subnetwork_probing" -> subnetworkProbing();
         case "run_circuits" -> runCircuits();
         case "roc" -> roc();
@@ -469,6 +505,10 @@ class ReferenceParityTest {
         case "similarity" -> similarity();
         case "completeness" -> completeness();
         case "completeness_training" -> knockoutTraining();
+        case "instance_masks" -> ReferencePrompts.instanceMasks(this);
+        case "tail_divergence", "tail_divergence_own_prefix" ->
+            ReferencePrompts.tailDivergence(this);
+        case "tail_divergence_src_ablations" -> ReferencePrompts.tailAblations(this);
         case "circuit_probing" -> new ReferenceProbing(this).circuitProbing();
         case "subnetwork_probing_avoid" -> new ReferenceProbing(this).probingThatAvoids();
         case "avoid_edges" -> new ReferenceProbing(this).anotherCircuit();

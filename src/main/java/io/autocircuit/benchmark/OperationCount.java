@@ -39,9 +39,9 @@ record OperationCount(
   private double projections(Stage stage) {
     double n = rows() * config.dModel();
     return switch (stage.kind()) {
-      case EMBEDDING -> 0;
+      case EMBEDDING, RESIDUAL -> 0;
       case ATTENTION -> 2 * n * config.dHead() * (stage.parts() + stage.written());
-      case MLP -> 2 * n * config.dMlp() * (config.gatedMlp() ? 3 : 2);
+      case MLP, LATENTS -> 2 * n * config.dMlp() * (config.gatedMlp() ? 3 : 2);
       case END -> 2.0 * batch * sliced * config.dModel() * config.outputs();
     };
   }
@@ -118,9 +118,9 @@ record OperationCount(
   private double working(Stage stage) {
     double stream = rows() * config.dModel();
     return switch (stage.kind()) {
-      case EMBEDDING -> stream;
+      case EMBEDDING, RESIDUAL -> stream;
       case ATTENTION -> 3 * stream + rows() * config.dHead() * (stage.parts() + stage.written());
-      case MLP -> 3 * stream + rows() * config.dMlp() * (config.gatedMlp() ? 3 : 2);
+      case MLP, LATENTS -> 3 * stream + rows() * config.dMlp() * (config.gatedMlp() ? 3 : 2);
       case END -> (double) batch * sliced * (config.dModel() + config.outputs());
     };
   }
@@ -146,8 +146,8 @@ record OperationCount(
       sum +=
           switch (stage.kind()) {
             case ATTENTION -> stream + rows() * config.dHead() * QKV * stage.written();
-            case MLP -> stream + rows() * config.dMlp() * (config.gatedMlp() ? 2 : 1);
-            case EMBEDDING, END -> 0;
+            case MLP, LATENTS -> stream + rows() * config.dMlp() * (config.gatedMlp() ? 2 : 1);
+            case EMBEDDING, RESIDUAL, END -> 0;
           };
     }
     return sum + plainNumbers();

@@ -8,6 +8,7 @@ import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.experiment.UnfitSettingException;
 import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.DeviceChoice;
@@ -17,6 +18,7 @@ import io.autocircuit.model.RandomModels;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.report.DiscoveryReport;
+import io.autocircuit.report.HtmlReport;
 import io.autocircuit.report.ResultDirectory;
 import io.autocircuit.task.RandomTask;
 import io.autocircuit.task.TaskProvider;
@@ -29,6 +31,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -166,7 +169,11 @@ final class DiscoverCommand implements Callable<Integer> {
     try (Bars bars = Bars.onTerminal()) {
       result = run.run(bars);
     }
-    ResultDirectory.write(output.out, run, result);
+    Optional<SourceActivations> activations =
+        output.activations == 0
+            ? Optional.empty()
+            : Optional.of(run.activations(result, output.activations, HtmlReport.MAX_EDGES));
+    ResultDirectory.write(output.out, run, result, activations);
     printout.after(result);
     result.notices().stream()
         .filter(n -> !discovery.knownNotices().contains(n)) // printed before
@@ -252,6 +259,7 @@ final class DiscoverCommand implements Callable<Integer> {
       throw usage("give --model or --random-weights, not both");
     }
     atLeast("--threads", input.threads, 1);
+    atLeast("--activations", output.activations, 0);
     if (input.memory != null) {
       MemoryBudget.parse(input.memory);
     }
@@ -287,13 +295,14 @@ final class DiscoverCommand implements Callable<Integer> {
     atLeast("--batch-size", input.batchSize, 1);
     atLeast("--train", input.train, 1);
     atLeast("--test", input.test, 1);
+    atLeast("--per-prompt", scoring.perPrompt, 1);
     if (scoring.avoidEdges != null && scoring.avoid == null) {
       throw usage("--avoid-edges says how much of --avoid FILE is read; give --avoid too");
     }
     if (scoring.official != null && scoring.circuit != null) {
       throw usage("give --official or --circuit, not both");
     }
-    for (String option : List.of("--algorithm", "--preset", "--avoid")) {
+    for (String option : List.of("--algorithm", "--preset", "--avoid", "--per-prompt")) {
       if (scoring.scores != null && given(option)) {
         throw usage("give " + option + " or --scores, not both: saved scores are only judged");
       }
@@ -315,6 +324,20 @@ final class DiscoverCommand implements Callable<Integer> {
                 + " needs --official FILE, or --circuit of a task"
                 + instead);
       }
+      requireScoresOfPrompts(one.algorithm());
+    }
+  }
+
+  private void requireScoresOfPrompts(PruneAlgorithmProvider algorithm) {
+    if (scoring.perPrompt != null && !algorithm.scoresPrompts()) {
+      throw usage(
+          "--algorithm "
+              + algorithm.key()
+              + " has no scores for each prompt; leave --per-prompt away, or choose one of "
+              + algorithms.entries().entries().stream()
+                  .filter(PruneAlgorithmProvider::scoresPrompts)
+                  .map(PruneAlgorithmProvider::key)
+                  .collect(Collectors.joining(", ")));
     }
   }
 

@@ -3,6 +3,7 @@ package io.autocircuit.cli;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.experiment.Precision;
+import io.autocircuit.experiment.RunJudging;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.PatchType;
@@ -27,8 +28,8 @@ final class DiscoverOptions {
         paramLabel = "FILE",
         description =
             "Repeat a run: the run.json that lies beside its results. Beside it only --out,"
-                + " --verbose, how to compute (--device, --threads, --memory), and new places of its"
-                + " files (--model, --dataset, --official, --scores).")
+                + " --activations, --verbose, how to compute (--device, --threads, --memory), and new"
+                + " places of its files (--model, --dataset, --official, --scores).")
     Path run;
 
     @Option(
@@ -226,6 +227,18 @@ final class DiscoverOptions {
     Path scores;
 
     @Option(
+        names = "--per-prompt",
+        paramLabel = "K",
+        arity = "0..1",
+        fallbackValue = "" + RunJudging.EDGES_OF_PROMPT,
+        description =
+            "Score the edges for each prompt too, from the same passes, and say how stable the K"
+                + " edges with the largest mean scores are across prompts (K without a number: "
+                + RunJudging.EDGES_OF_PROMPT
+                + "). Writes prompt_scores.safetensors, prompts.json and stability.csv.")
+    Integer perPrompt;
+
+    @Option(
         names = "--separate-qkv",
         paramLabel = "BOOL",
         arity = "0..1",
@@ -245,6 +258,37 @@ final class DiscoverOptions {
             "One edge for each token position; all prompts must have one length (default: false, or"
                 + " what is usual for --task).")
     boolean tokenPositions;
+
+    @Option(
+        names = "--spans",
+        description =
+            "One edge for each named span of the prompts, in place of one for each position: the"
+                + " prompts' own spans, or word_idxs, or seq_labels of the prompt file, and the rest."
+                + " Prompts may differ in length.")
+    boolean spans;
+
+    @Option(
+        names = "--autoencoders",
+        paramLabel = "DIR",
+        description =
+            "Sparse autoencoders of MLP outputs, one in a directory for each block (blocks.0, …):"
+                + " those latents that the clean prompts activate are sources in the place of the"
+                + " MLPs.")
+    Path autoencoders;
+
+    @Option(
+        names = "--max-latents",
+        paramLabel = "N",
+        description =
+            "At most so many latents of each block: the most active. Default: all that are active.")
+    Integer maxLatents;
+
+    @Option(
+        names = "--error-term",
+        description =
+            "What an autoencoder does not reconstruct is a source too, so that the model is as it"
+                + " was. Default: it is left out of the model.")
+    boolean errorTerm;
 
     @Option(
         names = "--ablation",
@@ -293,8 +337,13 @@ final class DiscoverOptions {
       one.ablation = oneAblation;
       one.preset = preset;
       one.scores = scores;
+      one.perPrompt = perPrompt;
       one.separateQkv = separateQkv;
       one.tokenPositions = tokenPositions;
+      one.spans = spans;
+      one.autoencoders = autoencoders;
+      one.maxLatents = maxLatents;
+      one.errorTerm = errorTerm;
       one.official = official;
       one.circuit = circuit;
       one.avoid = avoid;
@@ -360,6 +409,16 @@ final class DiscoverOptions {
         defaultValue = "circuit",
         description = "Where results are written (default: ${DEFAULT-VALUE}).")
     Path out;
+
+    @Option(
+        names = "--activations",
+        paramLabel = "N",
+        defaultValue = "4",
+        description =
+            "The report says of the best edges what their sources write on the first N prompts that"
+                + " judge, and what they are ablated to (default: ${DEFAULT-VALUE}); 0 for no such"
+                + " look.")
+    int activations;
 
     @Option(
         names = "--verbose",

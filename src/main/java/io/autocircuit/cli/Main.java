@@ -66,6 +66,7 @@ public final class Main implements Runnable {
     commands.put("bench", BenchCommand.class);
     commands.put("bench-compare", BenchCompareCommand.class);
     commands.put("selftest", SelftestCommand.class);
+    commands.put("autoencoders", AutoencodersCommand.class);
     commands.put("train-induction", TrainInductionCommand.class);
     commands.put("help", CommandLine.HelpCommand.class);
     return Collections.unmodifiableMap(commands);

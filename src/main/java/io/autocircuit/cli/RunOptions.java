@@ -7,6 +7,7 @@ import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
 import io.autocircuit.data.Columns;
+import io.autocircuit.experiment.AutoencoderSource;
 import io.autocircuit.experiment.AvoidedEdges;
 import io.autocircuit.experiment.CatalogueTask;
 import io.autocircuit.experiment.Cell;
@@ -72,11 +73,11 @@ record RunOptions(
 
   /** What may be given beside {@code --run}: where to write and how to compute. */
   private static final Set<String> BESIDE_RUN =
-      Set.of("--run", "--out", "--verbose", "--device", "--threads", "--memory");
+      Set.of("--run", "--out", "--verbose", "--activations", "--device", "--threads", "--memory");
 
   /** Of what is given beside {@code --run}, the new places of its files. */
   private static final Set<String> PLACES =
-      Set.of("--model", "--dataset", "--official", "--scores", "--avoid");
+      Set.of("--model", "--dataset", "--official", "--scores", "--avoid", "--autoencoders");
 
   /**
    * The run.
@@ -101,7 +102,7 @@ record RunOptions(
               + " cannot be given beside --run, whose file says what is run; leave it away (only"
               + " where to write, how to compute and new places of its files may be given: --out,"
               + " --device, --threads, --memory, --model, --dataset, --official, --scores,"
-              + " --avoid)");
+              + " --avoid, --autoencoders)");
     }
     return RunSpec.read(input.run);
   }
@@ -125,6 +126,13 @@ record RunOptions(
                   .withSource(
                       new PromptSource.File(
                           new StoredFile(input.dataset, f.file().sha256()), f.columns())));
+    }
+    if (scoring.autoencoders != null) {
+      RunSpec.Graph graph = spec.graph();
+      if (graph.autoencoders().isEmpty()) {
+        throw noSuchFile("--autoencoders", "no autoencoders");
+      }
+      spec = spec.withGraph(AutoencoderSource.moved(graph, scoring.autoencoders));
     }
     if (scoring.scores != null) {
       if (!(spec.scoring() instanceof RunSpec.Saved s)) {
@@ -241,10 +249,31 @@ record RunOptions(
         .withGraph(
             new RunSpec.Graph(
                 given("--separate-qkv") ? scoring.separateQkv : usual().separateQkv(),
-                given("--token-positions") ? scoring.tokenPositions : usual().tokenPositions()))
+                given("--token-positions")
+                    ? scoring.tokenPositions
+                    : !scoring.spans && usual().tokenPositions(),
+                scoring.spans,
+                autoencoders()))
         .withJudging(judged())
         .withOfficial(official())
         .withSeed(input.seed);
+  }
+
+  private Optional<AutoencoderSource> autoencoders() {
+    if (scoring.autoencoders == null && (scoring.maxLatents != null || scoring.errorTerm)) {
+      throw new IllegalArgumentException(
+          (scoring.errorTerm ? "--error-term" : "--max-latents")
+              + " is for autoencoders; give --autoencoders DIR too, or leave it out");
+    }
+    if (scoring.maxLatents != null && scoring.maxLatents < 1) {
+      throw new IllegalArgumentException(
+          "--max-latents=" + scoring.maxLatents + " is not positive; give 1 or more");
+    }
+    return Optional.ofNullable(scoring.autoencoders)
+        .map(
+            dir ->
+                AutoencoderSource.at(
+                    dir, scoring.maxLatents == null ? 0 : scoring.maxLatents, scoring.errorTerm));
   }
 
   private ModelSource model() {
@@ -367,7 +396,8 @@ record RunOptions(
         judging.metrics == null
             ? Metric.all()
             : judging.metrics.stream().map(Metric.catalogue()::get).distinct().toList(),
-        given("--slice") ? judging.slice : usual().slice());
+        given("--slice") ? judging.slice : usual().slice(),
+        scoring.perPrompt == null ? 0 : scoring.perPrompt);
   }
 
   private RunSpec.Scoring scores() {

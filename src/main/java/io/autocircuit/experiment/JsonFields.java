@@ -224,7 +224,12 @@ final class JsonFields {
 
   /** An object in this one. */
   JsonFields object(String name, String... names) {
-    return inner(name).require(List.of(names), List.of());
+    return object(name, List.of(names), List.of());
+  }
+
+  /** An object in this one, with fields that need not be there. */
+  JsonFields object(String name, List<String> names, List<String> optional) {
+    return inner(name).require(names, optional);
   }
 
   /** An object that says by its kind which fields it has, beside those that need not be there. */

@@ -16,6 +16,7 @@ import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PruneScores;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 
 /** Writes results; every file appears whole or not at all. */
@@ -35,8 +36,9 @@ public final class ResultFiles {
 
   /**
    * {@code edges.json}: {@code [{"name","seq_idx","score"}]} by descending |score|; {@code seq_idx}
-   * is null when one edge stands for all positions, an infinite score is the string "Infinity".
-   * Scores with tie breaks have {@code "tie_break"} too.
+   * is null when one edge stands for all positions, the number of the {@code "span"} where
+   * positions are spans; an infinite score is the string "Infinity". Scores with tie breaks have
+   * {@code "tie_break"} too.
    *
    * @param file where to
    * @param scores the scores
@@ -58,6 +60,9 @@ public final class ResultFiles {
                 g.writeNullField("seq_idx");
               } else {
                 g.writeNumberField("seq_idx", e.position());
+              }
+              if (!scores.graph().spans().isEmpty()) {
+                g.writeStringField("span", scores.graph().spans().get(e.position()));
               }
               number(g, "score", scores.values()[i]);
               if (scores.tieBreaks().length > 0) {
@@ -88,8 +93,11 @@ public final class ResultFiles {
    * @param file where to
    * @param result the discovery
    * @param run the run that it is, whose seed and hash are written; empty for none
+   * @param positionLabels the text of each token position; none where positions have no edges of
+   *     their own, or no texts
    */
-  public static void writeMeasurements(Path file, Discovery.Result result, Optional<RunSpec> run) {
+  public static void writeMeasurements(
+      Path file, Discovery.Result result, Optional<RunSpec> run, List<String> positionLabels) {
     JsonNodeFactory f = JsonNodeFactory.instance;
     ObjectNode root = f.objectNode();
     Discovery d = result.discovery();
@@ -101,6 +109,9 @@ public final class ResultFiles {
     root.put("n_edges", d.model().graph().edgeCount());
     root.put("prompts", d.prompts());
     settings(root, d, run);
+    if (!positionLabels.isEmpty()) {
+      positionLabels.forEach(root.putArray("position_labels")::add);
+    }
     ArrayNode found = root.putArray("found");
     result
         .found()
@@ -139,7 +150,11 @@ public final class ResultFiles {
     root.put("score_prompts", d.trainPrompts());
     root.set("settings", d.algorithm().settings().json());
     root.put("separate_qkv", d.model().graph().separateQkv());
-    root.put("token_positions", d.model().graph().positions() > 0);
+    List<String> spans = d.model().graph().spans();
+    root.put("token_positions", d.model().graph().positions() > 0 && spans.isEmpty());
+    if (!spans.isEmpty()) {
+      spans.forEach(root.putArray("spans")::add);
+    }
     root.put("slice", d.model().slice().key());
     root.put("reverse_clean_corrupt", d.runs().reverseCleanCorrupt());
     root.put("ties", d.ties());

@@ -38,6 +38,9 @@ final class RunChanges {
       all.put("weights" + where, model.map(ModelSource.Contents::weights));
       all.put("config.json" + where, model.map(ModelSource.Contents::config));
     }
+    spec.graph()
+        .autoencoders()
+        .ifPresent(a -> all.put("autoencoders=" + a.directory(), a.sha256()));
     all.put("tokenizer" + where, spec.prompts().tokenizer());
     if (spec.prompts().source() instanceof PromptSource.File f) {
       all.put("prompts=" + f.file().path(), f.file().sha256());

@@ -24,6 +24,7 @@ public final class RunResources implements AutoCloseable {
 
   private final Map<Device, KernelsProvider.Choice> kernels = new HashMap<>();
   private final Map<List<?>, RunSpec> pinned = new HashMap<>();
+  private final Map<RunSpec.Graph, RunSpec.Graph> pinnedGraphs = new HashMap<>();
   private List<?> key = List.of();
   private Task task;
   private SharedOutputs shared;
@@ -55,12 +56,19 @@ public final class RunResources implements AutoCloseable {
         spec.processing(),
         spec.numbers(),
         prompts.withTokenizer(known.prompts().tokenizer()),
-        spec.graph(),
+        graph(spec.graph()),
         RunAlgorithms.pinned(spec.scoring()),
         spec.judging(),
         spec.official().map(OfficialSource::pinned),
         spec.seed(),
         spec.machine());
+  }
+
+  /** The autoencoders of a graph are read once. */
+  private RunSpec.Graph graph(RunSpec.Graph graph) {
+    return graph.autoencoders().isEmpty()
+        ? graph
+        : pinnedGraphs.computeIfAbsent(graph, AutoencoderSource::pinned);
   }
 
   KernelsProvider.Choice kernels(Device device) {
@@ -80,6 +88,7 @@ public final class RunResources implements AutoCloseable {
             spec.processing(),
             spec.numbers(),
             spec.prompts().withSplit(PromptSplit.ALL).withBatchSize(RunPrompts.BATCH_SIZE),
+            spec.graph().autoencoders(),
             seeded(spec) ? spec.seed() : "any",
             on.device());
     if (!wanted.equals(key)) {

@@ -1,6 +1,5 @@
 package io.autocircuit.experiment;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.CanonicalJson;
@@ -91,10 +90,26 @@ public record RunSpec(
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
    * @param tokenPositions whether there is one edge for each token position
+   * @param spans whether there is one edge for each named span of the prompts
+   * @param autoencoders whose latents are sources in the place of MLPs; empty without
    */
-  public record Graph(boolean separateQkv, boolean tokenPositions) {
+  public record Graph(
+      boolean separateQkv,
+      boolean tokenPositions,
+      boolean spans,
+      Optional<AutoencoderSource> autoencoders) {
     /** Separate inputs, one edge for all positions. */
     public static final Graph USUAL = new Graph(true, false);
+
+    /**
+     * Without spans and autoencoders.
+     *
+     * @param separateQkv whether queries, keys and values have inputs of their own
+     * @param tokenPositions whether there is one edge for each token position
+     */
+    public Graph(boolean separateQkv, boolean tokenPositions) {
+      this(separateQkv, tokenPositions, false, Optional.empty());
+    }
   }
 
   /** What scores the edges. */
@@ -221,8 +236,8 @@ public record RunSpec(
    * @throws io.autocircuit.files.DataException if it cannot be written
    */
   public void write(Path file) {
-    byte[] text = (CanonicalJson.text(tree(), true) + "\n").getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(file, out -> out.write(text));
+    String json = CanonicalJson.text(RunSpecJson.tree(this, true), true) + "\n";
+    AtomicFile.write(file, out -> out.write(json.getBytes(StandardCharsets.UTF_8)));
   }
 
   /**
@@ -231,11 +246,7 @@ public record RunSpec(
    * @return one line
    */
   public String json() {
-    return CanonicalJson.text(tree(), false);
-  }
-
-  private ObjectNode tree() {
-    return RunSpecJson.tree(this, true);
+    return CanonicalJson.text(RunSpecJson.tree(this, true), false);
   }
 
   /**
@@ -273,7 +284,7 @@ public record RunSpec(
         processing,
         numbers,
         prompts.pinned(model.tokenizer()),
-        graph,
+        AutoencoderSource.pinned(graph),
         RunAlgorithms.pinned(scoring),
         judging,
         official.map(OfficialSource::pinned),
@@ -297,13 +308,13 @@ public record RunSpec(
   /**
    * With another model.
    *
-   * @param other the model
+   * @param to the model
    * @return the spec
    */
-  public RunSpec withModel(ModelSource other) {
+  public RunSpec withModel(ModelSource to) {
     return new RunSpec(
         version,
-        other,
+        to,
         processing,
         numbers,
         prompts,
@@ -329,127 +340,63 @@ public record RunSpec(
   /**
    * With other numbers.
    *
-   * @param types of the model's numbers
+   * @param to of the model's numbers
    * @return the spec
    */
-  public RunSpec withNumbers(NumberTypes types) {
+  public RunSpec withNumbers(NumberTypes to) {
     return new RunSpec(
-        version,
-        model,
-        processing,
-        types,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        official,
-        seed,
-        machine);
+        version, model, processing, to, prompts, graph, scoring, judging, official, seed, machine);
   }
 
   /**
    * With other prompts, or read otherwise.
    *
-   * @param other the prompts
+   * @param to the prompts
    * @return the spec
    */
-  public RunSpec withPrompts(RunPrompts other) {
+  public RunSpec withPrompts(RunPrompts to) {
     return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        other,
-        graph,
-        scoring,
-        judging,
-        official,
-        seed,
-        machine);
+        version, model, processing, numbers, to, graph, scoring, judging, official, seed, machine);
   }
 
   /**
    * With another graph.
    *
-   * @param other how the model is seen as a graph
+   * @param to how the model is seen as a graph
    * @return the spec
    */
-  public RunSpec withGraph(Graph other) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        other,
-        scoring,
-        judging,
-        official,
-        seed,
-        machine);
+  public RunSpec withGraph(Graph to) {
+    return with(to, scoring, judging, official, seed, machine);
   }
 
   /**
    * With other scores.
    *
-   * @param other what scores the edges
+   * @param to what scores the edges
    * @return the spec
    */
-  public RunSpec withScoring(Scoring other) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        other,
-        judging,
-        official,
-        seed,
-        machine);
+  public RunSpec withScoring(Scoring to) {
+    return with(graph, to, judging, official, seed, machine);
   }
 
   /**
    * Judged otherwise.
    *
-   * @param other how circuits are judged
+   * @param to how circuits are judged
    * @return the spec
    */
-  public RunSpec withJudging(RunJudging other) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        other,
-        official,
-        seed,
-        machine);
+  public RunSpec withJudging(RunJudging to) {
+    return with(graph, scoring, to, official, seed, machine);
   }
 
   /**
    * With a known circuit.
    *
-   * @param circuit its file; empty for none
+   * @param to its file; empty for none
    * @return the spec
    */
-  public RunSpec withOfficial(Optional<OfficialSource> circuit) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        circuit,
-        seed,
-        machine);
+  public RunSpec withOfficial(Optional<OfficialSource> to) {
+    return with(graph, scoring, judging, to, seed, machine);
   }
 
   /**
@@ -459,38 +406,28 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withSeed(long other) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        official,
-        other,
-        machine);
+    return with(graph, scoring, judging, official, other, machine);
   }
 
   /**
    * With a machine.
    *
-   * @param where empty for whatever there is
+   * @param to empty for whatever there is
    * @return the spec
    */
-  public RunSpec withMachine(Optional<Machine> where) {
+  public RunSpec withMachine(Optional<Machine> to) {
+    return with(graph, scoring, judging, official, seed, to);
+  }
+
+  /** The same model and prompts, run otherwise. */
+  private RunSpec with(
+      Graph g,
+      Scoring scores,
+      RunJudging judged,
+      Optional<OfficialSource> circuit,
+      long draws,
+      Optional<Machine> where) {
     return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        official,
-        seed,
-        where);
+        version, model, processing, numbers, prompts, g, scores, judged, circuit, draws, where);
   }
 }

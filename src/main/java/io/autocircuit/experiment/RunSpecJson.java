@@ -58,9 +58,14 @@ final class RunSpecJson {
     root.put("version", spec.version());
     root.set("model", model(spec, places));
     root.set("prompts", prompts(spec.prompts(), places));
-    root.putObject("graph")
+    ObjectNode graph = root.putObject("graph");
+    graph
         .put("separate_qkv", spec.graph().separateQkv())
         .put("token_positions", spec.graph().tokenPositions());
+    if (spec.graph().spans()) {
+      graph.put("spans", true);
+    }
+    spec.graph().autoencoders().ifPresent(a -> graph.set("autoencoders", autoencoders(a, places)));
     root.set("scoring", scoring(spec.scoring(), places));
     root.set("judging", judging(spec.judging()));
     root.set("official", spec.official().map(c -> official(c, places)).orElse(NODES.nullNode()));
@@ -69,6 +74,16 @@ final class RunSpecJson {
       root.set("machine", spec.machine().map(m -> (JsonNode) machine(m)).orElse(NODES.nullNode()));
     }
     return root;
+  }
+
+  private static ObjectNode autoencoders(AutoencoderSource a, boolean places) {
+    ObjectNode node = NODES.objectNode();
+    if (places) {
+      node.put("path", place(a.directory()));
+    }
+    return node.put("sha256", a.sha256().orElse(null))
+        .put("max_latents", a.maxLatents())
+        .put("error_term", a.errorTerm());
   }
 
   private static ObjectNode model(RunSpec spec, boolean places) {
@@ -158,6 +173,9 @@ final class RunSpecJson {
     node.put("ties", judging.ties());
     node.set("metrics", texts(judging.metrics().stream().map(Metric::key).toList()));
     node.put("slice", judging.slice().key());
+    if (judging.perPrompt() > 0) {
+      node.put("per_prompt", judging.perPrompt());
+    }
     return node;
   }
 
@@ -253,7 +271,9 @@ final class RunSpecJson {
             List.of("directory", "embedded", "random", "task"),
             RunSpecJson::modelFields,
             "weights");
-    JsonFields graph = root.object("graph", "separate_qkv", "token_positions");
+    JsonFields graph =
+        root.object(
+            "graph", List.of("separate_qkv", "token_positions"), List.of("spans", "autoencoders"));
     return new RunSpec(
         root.text("version"),
         reader.model(model),
@@ -268,7 +288,7 @@ final class RunSpecJson {
                 "prompts",
                 List.of("file", "columns", "embedded", "random", "task"),
                 RunSpecJson::promptFields)),
-        new Graph(graph.flag("separate_qkv"), graph.flag("token_positions")),
+        reader.graph(graph),
         reader.scoring(
             root.variant(
                 "scoring",
@@ -278,19 +298,25 @@ final class RunSpecJson {
         reader.judging(
             root.object(
                 "judging",
-                "patch_type",
-                "ablation",
-                "reverse_clean_corrupt",
-                "edges",
-                "ties",
-                "metrics",
-                "slice")),
+                List.of(
+                    "patch_type ablation reverse_clean_corrupt edges ties metrics slice"
+                        .split(" ")),
+                List.of("per_prompt"))),
         root.isNull("official") ? Optional.empty() : Optional.of(reader.official(root)),
         root.integer("seed", Long.MIN_VALUE),
         root.isNull("machine")
             ? Optional.empty()
             : Optional.of(
                 reader.machine(root.object("machine", "device", "kernels", "threads", "memory"))));
+  }
+
+  private AutoencoderSource autoencoders(JsonFields graph) {
+    JsonFields node = graph.object("autoencoders", "path", "sha256", "max_latents", "error_term");
+    return new AutoencoderSource(
+        node.path("path", folder),
+        node.sha256("sha256"),
+        node.whole("max_latents", 0),
+        node.flag("error_term"));
   }
 
   private static List<String> modelFields(String kind) {
@@ -398,6 +424,14 @@ final class RunSpecJson {
     return new StoredFile(node.path("path", folder), node.sha256("sha256"));
   }
 
+  private Graph graph(JsonFields node) {
+    return new Graph(
+        node.flag("separate_qkv"),
+        node.flag("token_positions"),
+        node.has("spans") && node.flag("spans"),
+        node.has("autoencoders") ? Optional.of(autoencoders(node)) : Optional.empty());
+  }
+
   private Scoring scoring(JsonFields node) {
     if (node.text("kind").equals("saved")) {
       return new Saved(file(node));
@@ -422,7 +456,8 @@ final class RunSpecJson {
         sizes(node),
         node.flag("ties"),
         metrics,
-        node.as("slice", OutputSlice::of));
+        node.as("slice", OutputSlice::of),
+        node.has("per_prompt") ? node.whole("per_prompt", 1) : 0);
   }
 
   private static EdgeCounts sizes(JsonFields node) {

@@ -7,14 +7,16 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * The factorized graph of a transformer: every source, every destination, and an edge from each
- * source to each destination of a strictly greater layer; and the {@link Stage}s in which a run
- * computes them.
+ * The graph of a transformer: every source, every destination, the edges between them, and the
+ * {@link Stage}s in which a run computes them.
  *
- * <p>That each part reads the sum of what all earlier parts wrote, so that this sum has an edge for
- * each of them, is the view of Elhage et al. 2021, "A mathematical framework for transformer
- * circuits". Names, layers and source indices are those of AutoCircuit (Miller et al. 2024,
- * "Transformer circuit faithfulness metrics are not robust", arXiv:2407.08734).
+ * <p>In a {@linkplain Form#FACTORIZED factorized} graph an edge leads from each source to each
+ * destination of a strictly greater layer. That each part reads the sum of what all earlier parts
+ * wrote, so that this sum has an edge for each of them, is the view of Elhage et al. 2021, "A
+ * mathematical framework for transformer circuits". In an {@linkplain Form#UNFACTORIZED
+ * unfactorized} graph the residual stream is kept, and only its sums are destinations: a node's
+ * edge carries all that it does. Names, layers and source indices are those of AutoCircuit (Miller
+ * et al. 2024, "Transformer circuit faithfulness metrics are not robust", arXiv:2407.08734).
  *
  * <p>Edges are not materialised: a graph of GPT-2 small at 15 positions has half a million. They
  * are addressed by their canonical index, and {@link #edge(int)} makes the object when one is
@@ -32,6 +34,17 @@ public final class ComputationGraph {
     ATTENTION_ONLY
   }
 
+  /** What the edges of a graph are. */
+  public enum Form {
+    /** From every source to every later input: of heads, of MLPs, of the end. */
+    FACTORIZED,
+    /**
+     * From every source to the next sum of the residual stream, which is a source in turn: patching
+     * an edge patches a node ("node patching").
+     */
+    UNFACTORIZED
+  }
+
   private final Shape shape;
   private final List<SrcNode> sources;
   private final List<DestModule> modules;
@@ -45,17 +58,41 @@ public final class ComputationGraph {
 
   private final int edgeCount;
 
-  /** What a factorized graph follows from. */
+  /** The names of the positions, where these are spans; else empty. */
+  private final List<String> spans;
+
+  /** What a graph follows from. */
   record Shape(
-      int blocks, int heads, int keyValueHeads, Wiring wiring, boolean separateQkv, int positions) {
+      Form form,
+      int blocks,
+      int heads,
+      int keyValueHeads,
+      Wiring wiring,
+      boolean separateQkv,
+      int positions,
+      LatentSources latents) {
     int positionCopies() {
       return Math.max(1, positions);
     }
+
+    Shape withPositions(int count) {
+      return new Shape(form, blocks, heads, keyValueHeads, wiring, separateQkv, count, latents);
+    }
+
+    Shape withLatents(LatentSources some) {
+      return new Shape(form, blocks, heads, keyValueHeads, wiring, separateQkv, positions, some);
+    }
+
+    /** Whether latents take the place of a block's MLP. */
+    boolean latent(int block) {
+      return latents != null && latents.replaces(block);
+    }
   }
 
-  private ComputationGraph(Shape shape) {
+  private ComputationGraph(Shape shape, List<String> spans) {
     this.shape = shape;
-    FactorizedGraph made = FactorizedGraph.of(shape);
+    this.spans = List.copyOf(spans);
+    GraphLayout made = GraphLayout.of(shape);
     this.stages = made.stages();
     this.modules = made.modules();
     this.sources =
@@ -114,10 +151,7 @@ public final class ComputationGraph {
    */
   public static ComputationGraph factorized(
       int blocks, int heads, int keyValueHeads, Wiring wiring, boolean separateQkv, int positions) {
-    if (blocks < 1 || heads < 1 || positions < 0) {
-      throw new IllegalArgumentException(
-          "blocks=" + blocks + ", heads=" + heads + ", positions=" + positions + " out of range");
-    }
+    requireSizes(blocks, heads, positions);
     if (keyValueHeads < 1
         || heads % keyValueHeads != 0
         || (!separateQkv && keyValueHeads != heads)) {
@@ -131,7 +165,64 @@ public final class ComputationGraph {
               + "; give a divisor of heads, and heads itself where inputs are not separate");
     }
     return new ComputationGraph(
-        new Shape(blocks, heads, keyValueHeads, wiring, separateQkv, positions));
+        new Shape(
+            Form.FACTORIZED, blocks, heads, keyValueHeads, wiring, separateQkv, positions, null),
+        List.of());
+  }
+
+  /**
+   * The unfactorized graph. Each block has a sum behind its attention, {@code Resid Mid b}, and one
+   * behind its MLP, {@code Resid Post b}, the last of which is {@code Resid End}; a sum reads the
+   * one before it and what was written since, and is itself a source. Heads and MLPs read the
+   * stream as it is: they have no edges into them.
+   *
+   * <p>Edges: L(H + 3), without MLPs L(H + 1); 180 for GPT-2 small.
+   *
+   * @param blocks number of blocks L, at least 1
+   * @param heads number of heads H per block, at least 1
+   * @param wiring how the parts of a block are connected; not parallel, where the stream has no sum
+   *     between attention and MLP
+   * @param positions 0 for one edge at all positions, else the number of token positions T, each
+   *     with its own copy of every edge
+   * @return the graph
+   * @throws IllegalArgumentException if an argument is out of range, the wiring is parallel or
+   *     there are too many edges
+   */
+  public static ComputationGraph unfactorized(int blocks, int heads, Wiring wiring, int positions) {
+    requireSizes(blocks, heads, positions);
+    if (wiring == Wiring.PARALLEL) {
+      throw new IllegalArgumentException(
+          "graph=unfactorized does not fit wiring=PARALLEL: attention and MLP of a block read the"
+              + " same stream, which has no sum between them; use graph=factorized");
+    }
+    return new ComputationGraph(
+        new Shape(Form.UNFACTORIZED, blocks, heads, heads, wiring, false, positions, null),
+        List.of());
+  }
+
+  private static void requireSizes(int blocks, int heads, int positions) {
+    if (blocks < 1 || heads < 1 || positions < 0) {
+      throw new IllegalArgumentException(
+          "blocks=" + blocks + ", heads=" + heads + ", positions=" + positions + " out of range");
+    }
+  }
+
+  /**
+   * What its edges are.
+   *
+   * @return the form of all of them
+   */
+  public Form form() {
+    return shape.form();
+  }
+
+  /**
+   * Whether an edge leads from every source to every later input.
+   *
+   * @return false if only sums of the residual stream are destinations
+   */
+  public boolean factorized() {
+    return shape.form() == Form.FACTORIZED;
   }
 
   /**
@@ -173,7 +264,7 @@ public final class ComputationGraph {
   /**
    * Whether queries, keys and values have inputs of their own.
    *
-   * @return false if each head has one input for all three
+   * @return false if each head has one input for all three, or heads have no edges into them
    */
   public boolean separateQkv() {
     return shape.separateQkv();
@@ -198,7 +289,8 @@ public final class ComputationGraph {
   }
 
   /**
-   * What a run does, in order: the embedding, attention and MLP of each block, the end.
+   * What a run does, in order: the embedding, attention and MLP of each block, the end; in an
+   * unfactorized graph also the sums of the residual stream.
    *
    * @return every stage; {@code stages().get(i).index() == i}
    */
@@ -229,7 +321,8 @@ public final class ComputationGraph {
    * The stages of a block, in order.
    *
    * @param block 0 to {@code blocks() − 1}
-   * @return attention, and the MLP where there is one
+   * @return attention, and the MLP where there is one; in an unfactorized graph also the sums
+   *     behind them
    */
   public List<Stage> stages(int block) {
     return stages.stream()
@@ -239,7 +332,8 @@ public final class ComputationGraph {
   }
 
   /**
-   * What writes into the residual stream: the embedding, heads and MLPs.
+   * What writes into the residual stream: the embedding, heads and MLPs; in an unfactorized graph
+   * also its sums.
    *
    * @return the S sources; {@code sources().get(i).index() == i}
    */
@@ -257,7 +351,8 @@ public final class ComputationGraph {
   }
 
   /**
-   * What reads the residual stream: inputs of heads and MLPs, and the end.
+   * What reads sources: inputs of heads and MLPs, and the end; in an unfactorized graph the sums of
+   * the residual stream.
    *
    * @return in canonical order: by module, then by head
    */
@@ -314,7 +409,10 @@ public final class ComputationGraph {
     int position = positions() == 0 ? -1 : within % copies;
     int row = within / copies;
     return new Edge(
-        sources.get(row % m.sources()), m.nodes().get(row / m.sources()), position, index);
+        sources.get(m.firstSource() + row % m.sources()),
+        m.nodes().get(row / m.sources()),
+        position,
+        index);
   }
 
   /**
@@ -322,12 +420,13 @@ public final class ComputationGraph {
    *
    * @param module of this graph
    * @param head index of the destination in the module (0 for modules without heads)
-   * @param source source index, below the module's {@code sources()}
+   * @param source source index; one that the module reads
    * @param position the position; 0 when one edge stands for all
    * @return 0 to {@code edgeCount() − 1}
    */
   public int index(DestModule module, int head, int source, int position) {
-    return module.offset() + (head * module.sources() + source) * positionCopies() + position;
+    int row = head * module.sources() + source - module.firstSource();
+    return module.offset() + row * positionCopies() + position;
   }
 
   /**
@@ -377,7 +476,7 @@ public final class ComputationGraph {
     int arrow = name.indexOf("->");
     SrcNode s = arrow < 0 ? null : sourceByName.get(name.substring(0, arrow).strip());
     DestNode d = arrow < 0 ? null : destinationByName.get(name.substring(arrow + 2).strip());
-    if (s == null || d == null || s.index() >= d.sources()) {
+    if (s == null || d == null || !d.reads(s)) {
       throw new UnknownNameException("edge", name, edgeNames());
     }
     return index(module(d.module()), Math.max(0, d.head()), s.index(), 0);
@@ -419,22 +518,94 @@ public final class ComputationGraph {
    * @return the graph
    */
   public ComputationGraph withPositions(int newPositions) {
-    return factorized(blocks(), heads(), keyValueHeads(), wiring(), separateQkv(), newPositions);
+    requireSizes(blocks(), heads(), newPositions);
+    return new ComputationGraph(shape.withPositions(newPositions), List.of());
+  }
+
+  /**
+   * The same graph with latents of sparse autoencoders as sources, {@code MLP b Latent k}, in the
+   * place of the MLPs that they stand for; with the error term {@code MLP b Error} follows them.
+   * Destinations are the same.
+   *
+   * @param latents by block
+   * @return the graph
+   * @throws IllegalArgumentException if this graph is not factorized, has no MLPs or another number
+   *     of blocks, or there are too many edges
+   */
+  public ComputationGraph withLatents(LatentSources latents) {
+    if (!factorized() || wiring() == Wiring.ATTENTION_ONLY || latents.blocks() != blocks()) {
+      throw new IllegalArgumentException(
+          "autoencoders of blocks="
+              + latents.blocks()
+              + " do not fit "
+              + this
+              + (factorized()
+                  ? "; they take the place of the MLPs of a model of as many blocks"
+                  : "; use graph=factorized, where an MLP is a source among others"));
+    }
+    return new ComputationGraph(shape.withLatents(latents), spans);
+  }
+
+  /**
+   * The latents that are sources in the place of MLPs.
+   *
+   * @return null if every MLP is a source
+   */
+  public LatentSources latents() {
+    return shape.latents();
+  }
+
+  /**
+   * The same graph with a copy of each edge for each of some named spans, instead of each position:
+   * position p of the graph is span p, wherever that lies in a prompt.
+   *
+   * @param names of the spans, in order; at least one
+   * @return the graph
+   * @throws IllegalArgumentException if there is none, or a name is there twice
+   */
+  public ComputationGraph withSpans(List<String> names) {
+    if (names.isEmpty() || names.stream().distinct().count() < names.size()) {
+      throw new IllegalArgumentException(
+          "spans=" + names + "; give one name or more, each of them once");
+    }
+    return new ComputationGraph(withPositions(names.size()).shape, names);
+  }
+
+  /**
+   * The names of the positions where these are spans.
+   *
+   * @return {@link #positions} names; empty where positions are those of tokens, or one edge stands
+   *     for all
+   */
+  public List<String> spans() {
+    return spans;
+  }
+
+  /**
+   * What people call an edge: its name, and its span or position.
+   *
+   * @param edge of this graph
+   * @return such as {@code A0.2->MLP 1}, {@code A0.2->MLP 1@3}, {@code A0.2->MLP 1@subject}
+   */
+  public String label(Edge edge) {
+    return spans.isEmpty() ? edge.toString() : edge.name() + "@" + spans.get(edge.position());
   }
 
   @Override
   public boolean equals(Object o) {
-    return o instanceof ComputationGraph g && g.shape.equals(shape);
+    return o instanceof ComputationGraph g && g.shape.equals(shape) && g.spans.equals(spans);
   }
 
   @Override
   public int hashCode() {
-    return shape.hashCode();
+    return 31 * shape.hashCode() + spans.hashCode();
   }
 
   @Override
   public String toString() {
-    return "ComputationGraph[blocks="
+    return "ComputationGraph["
+        + (factorized() ? "" : "unfactorized, ")
+        + "blocks="
         + blocks()
         + ", heads="
         + heads()
@@ -445,6 +616,8 @@ public final class ComputationGraph {
         + separateQkv()
         + ", positions="
         + positions()
+        + (spans.isEmpty() ? "" : ", spans=" + spans)
+        + (latents() == null ? "" : ", latents=" + latents().total())
         + ", edges="
         + edgeCount
         + "]";

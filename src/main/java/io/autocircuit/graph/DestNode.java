@@ -1,20 +1,30 @@
 package io.autocircuit.graph;
 
 /**
- * A node that reads the residual stream.
+ * A node that reads sources.
  *
  * @param name {@code A{block}.{head}}, with {@code .Q}, {@code .K} or {@code .V} when those are
- *     separate, {@code MLP {block}} or {@code Resid End}
+ *     separate, {@code MLP {block}} or {@code Resid End}; in an unfactorized graph {@code Resid Mid
+ *     {block}} and {@code Resid Post {block}}
  * @param module the TransformerLens hook whose value is patched
  * @param input what is read
  * @param layer its depth
- * @param sources how many sources it reads: those with index 0 to {@code sources − 1}
+ * @param firstSource the index of the first source that it reads; 0 in a factorized graph
+ * @param sources how many sources it reads: those with index {@code firstSource} to {@code
+ *     firstSource + sources − 1}
  * @param block the block it belongs to; the number of blocks for the end of the stream
  * @param head the head, or the group of heads where they share a key or value input; −1 where the
  *     module has no heads
  */
 public record DestNode(
-    String name, String module, Input input, int layer, int sources, int block, int head) {
+    String name,
+    String module,
+    Input input,
+    int layer,
+    int firstSource,
+    int sources,
+    int block,
+    int head) {
 
   /** What a destination reads. */
   public enum Input {
@@ -28,8 +38,20 @@ public record DestNode(
     ATTENTION,
     /** The input of an MLP. */
     MLP,
+    /** A sum of the residual stream, which what follows reads in its place. */
+    RESIDUAL,
     /** The end of the residual stream. */
     END
+  }
+
+  /**
+   * Whether there is an edge from that source.
+   *
+   * @param source of the same graph
+   * @return whether it is one of those that are read
+   */
+  public boolean reads(SrcNode source) {
+    return source.index() >= firstSource && source.index() < firstSource + sources;
   }
 
   @Override

@@ -5,86 +5,24 @@ import io.autocircuit.graph.ComputationGraph.Wiring;
 import io.autocircuit.graph.DestNode.Input;
 import io.autocircuit.graph.Stage.Kind;
 import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * Makes the nodes and stages of a factorized graph. Here alone stands how blocks are numbered.
- *
- * @param stages in the order of a run
- * @param modules in canonical order: layer descending, then name
- * @param edgeCount positions counted
+ * The nodes and stages of a factorized graph. Here, and in {@link UnfactorizedGraph}, stands how
+ * blocks are numbered, and nowhere else.
  */
-record FactorizedGraph(List<Stage> stages, List<DestModule> modules, int edgeCount) {
-
-  /**
-   * Makes a graph.
-   *
-   * @throws IllegalArgumentException if there are too many edges
-   */
-  static FactorizedGraph of(Shape shape) {
-    List<Stage> planned = planned(shape);
-    List<DestModule> canonical =
-        planned.stream()
-            .flatMap(s -> s.reads().stream())
-            .sorted(
-                Comparator.comparingInt((DestModule m) -> -m.nodes().get(0).layer())
-                    .thenComparing(DestModule::name))
-            .toList();
-    Map<String, DestModule> placed = new HashMap<>();
-    List<DestModule> modules = new ArrayList<>();
-    long offset = 0;
-    for (DestModule m : canonical) {
-      DestModule at = new DestModule(m.name(), m.nodes(), m.sources(), (int) offset, m.perHead());
-      modules.add(at);
-      placed.put(m.name(), at);
-      offset += (long) m.nodes().size() * m.sources() * shape.positionCopies();
-      if (offset > Integer.MAX_VALUE - 8) {
-        throw new IllegalArgumentException(
-            "the graph has more than 2^31 edges: blocks="
-                + shape.blocks()
-                + ", heads="
-                + shape.heads()
-                + ", positions="
-                + shape.positions()
-                + "; use one mask for all positions or joint Q/K/V inputs");
-      }
-    }
-    List<Stage> stages =
-        planned.stream()
-            .map(
-                s ->
-                    new Stage(
-                        s.index(),
-                        s.kind(),
-                        s.block(),
-                        s.layer(),
-                        s.reads().stream().map(m -> placed.get(m.name())).toList(),
-                        s.writes(),
-                        s.streamReadAgain()))
-            .toList();
-    return new FactorizedGraph(stages, List.copyOf(modules), (int) offset);
-  }
+final class FactorizedGraph {
+  private FactorizedGraph() {}
 
   /** The stages, whose modules have no offsets yet. */
-  private static List<Stage> planned(Shape shape) {
+  static List<Stage> stages(Shape shape) {
     List<Stage> stages = new ArrayList<>();
     boolean parallel = shape.wiring() == Wiring.PARALLEL;
     int layer = 0;
     int sources = 1;
-    SrcNode start = new SrcNode("Resid Start", "blocks.0.hook_resid_pre", layer++, 0, -1, -1);
-    stages.add(
-        new Stage(
-            0,
-            Kind.EMBEDDING,
-            0,
-            start.layer(),
-            List.of(),
-            new SrcModule(start.module(), List.of(start)),
-            false));
+    stages.add(embedding());
+    layer++;
     for (int b = 0; b < shape.blocks(); b++) {
       int before = sources;
       SrcModule heads = heads(shape, b, layer, sources);
@@ -100,26 +38,27 @@ record FactorizedGraph(List<Stage> stages, List<DestModule> modules, int edgeCou
       sources += heads.size();
       layer += parallel ? 0 : 1;
       if (shape.wiring() != Wiring.ATTENTION_ONLY) {
-        SrcNode mlp =
-            new SrcNode("MLP " + b, "blocks." + b + ".hook_mlp_out", layer, sources, b, -1);
+        SrcModule mlp =
+            shape.latent(b) ? latents(shape, b, layer, sources) : mlp(b, layer, sources);
         DestModule input =
             single(
                 "MLP " + b,
                 "blocks." + b + ".hook_mlp_in",
                 Input.MLP,
                 layer,
+                0,
                 parallel ? before : sources,
                 b);
         stages.add(
             new Stage(
                 stages.size(),
-                Kind.MLP,
+                shape.latent(b) ? Kind.LATENTS : Kind.MLP,
                 b,
                 layer,
                 List.of(input),
-                new SrcModule(mlp.module(), List.of(mlp)),
+                mlp,
                 false));
-        sources++;
+        sources += mlp.size();
         layer++;
       }
     }
@@ -129,6 +68,7 @@ record FactorizedGraph(List<Stage> stages, List<DestModule> modules, int edgeCou
             "blocks." + (shape.blocks() - 1) + ".hook_resid_post",
             Input.END,
             layer,
+            0,
             sources,
             shape.blocks());
     stages.add(
@@ -136,7 +76,38 @@ record FactorizedGraph(List<Stage> stages, List<DestModule> modules, int edgeCou
     return stages;
   }
 
-  private static SrcModule heads(Shape shape, int block, int layer, int first) {
+  /** The stage that writes the start of the residual stream. */
+  static Stage embedding() {
+    SrcNode start = new SrcNode("Resid Start", "blocks.0.hook_resid_pre", 0, 0, -1, -1);
+    return new Stage(
+        0, Kind.EMBEDDING, 0, 0, List.of(), new SrcModule(start.module(), List.of(start)), false);
+  }
+
+  /** What an MLP writes. */
+  static SrcModule mlp(int block, int layer, int index) {
+    String module = "blocks." + block + ".hook_mlp_out";
+    return new SrcModule(
+        module, List.of(new SrcNode("MLP " + block, module, layer, index, block, -1)));
+  }
+
+  /** What an MLP's autoencoder writes: a source for each latent, and for what it leaves over. */
+  private static SrcModule latents(Shape shape, int block, int layer, int first) {
+    String module = "blocks." + block + ".hook_mlp_out.latent_outs";
+    List<SrcNode> nodes = new ArrayList<>();
+    for (int latent : shape.latents().of(block)) {
+      String name = "MLP " + block + " Latent " + latent;
+      nodes.add(new SrcNode(name, module, layer, first + nodes.size(), block, -1));
+    }
+    if (shape.latents().errorTerm()) {
+      String error = "blocks." + block + ".hook_mlp_out.error";
+      nodes.add(
+          new SrcNode("MLP " + block + " Error", error, layer, first + nodes.size(), block, -1));
+    }
+    return new SrcModule(module, nodes);
+  }
+
+  /** What the heads of a block write. */
+  static SrcModule heads(Shape shape, int block, int layer, int first) {
     String module = "blocks." + block + ".attn.hook_result";
     return new SrcModule(
         module,
@@ -165,14 +136,15 @@ record FactorizedGraph(List<Stage> stages, List<DestModule> modules, int edgeCou
             .mapToObj(
                 h ->
                     new DestNode(
-                        "A" + block + "." + h + suffix, module, input, layer, sources, block, h))
+                        "A" + block + "." + h + suffix, module, input, layer, 0, sources, block, h))
             .toList();
-    return new DestModule(module, nodes, sources, 0, true);
+    return new DestModule(module, nodes, 0, sources, 0, true);
   }
 
-  private static DestModule single(
-      String name, String module, Input input, int layer, int sources, int block) {
-    DestNode node = new DestNode(name, module, input, layer, sources, block, -1);
-    return new DestModule(module, List.of(node), sources, 0, false);
+  /** A destination alone in its module. */
+  static DestModule single(
+      String name, String module, Input input, int layer, int firstSource, int sources, int block) {
+    DestNode node = new DestNode(name, module, input, layer, firstSource, sources, block, -1);
+    return new DestModule(module, List.of(node), firstSource, sources, 0, false);
   }
 }

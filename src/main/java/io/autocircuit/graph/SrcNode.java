@@ -1,9 +1,11 @@
 package io.autocircuit.graph;
 
 /**
- * A node that writes into the residual stream.
+ * A node that writes into the residual stream; in an unfactorized graph also a sum of it.
  *
- * @param name {@code Resid Start}, {@code A{block}.{head}} or {@code MLP {block}}
+ * @param name {@code Resid Start}, {@code A{block}.{head}} or {@code MLP {block}}; in an
+ *     unfactorized graph also {@code Resid Mid {block}} and {@code Resid Post {block}}; of an
+ *     autoencoder {@code MLP {block} Latent {latent}} and {@code MLP {block} Error}
  * @param module the TransformerLens hook whose output it is
  * @param layer its depth; an edge exists only to destinations of a strictly greater layer
  * @param index its index on the source axis of masks and activations

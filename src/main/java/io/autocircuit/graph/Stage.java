@@ -9,17 +9,21 @@ import java.util.List;
  * whole computation; every way to run it walks them.
  *
  * <p>The destinations of a stage are its <em>rows</em>: those of its modules one after another.
- * They all read the same prefix of the sources. What the function takes are its <em>parts</em>: of
- * attention with H heads the H queries, then the H keys, then the H values; of any other stage its
- * one input. Each part is fed by one row ({@link #row}); keys and values may have fewer rows than
- * heads, each of which then feeds the parts of a group of neighbouring heads.
+ * They all read the same range of the sources, a prefix in a factorized graph. What the function
+ * takes are its <em>parts</em>: of attention with H heads the H queries, then the H keys, then the
+ * H values; of any other stage its one input. Each part is fed by one row ({@link #row}); keys and
+ * values may have fewer rows than heads, each of which then feeds the parts of a group of
+ * neighbouring heads. In an unfactorized graph attention and MLPs have no rows: their parts are fed
+ * by the stream as it is.
  *
  * @param index its place in the list of stages
  * @param kind what it computes
  * @param block the block that it belongs to; 0 for the embedding, the number of blocks for the end
- * @param layer its depth: it reads the sources of all smaller layers
+ * @param layer its depth: it reads the sources of all smaller layers; in an unfactorized graph of
+ *     the layer before
  * @param reads its destinations; for attention with separate inputs the modules of queries, keys
- *     and values in that order; none for the embedding
+ *     and values in that order; none for the embedding, and for attention and MLPs of an
+ *     unfactorized graph
  * @param writes its sources; null for the end
  * @param streamReadAgain whether the next stage reads the stream as it was before this one writes:
  *     it is in the same layer
@@ -41,6 +45,17 @@ public record Stage(
     ATTENTION,
     /** A function of each position; one source. */
     MLP,
+    /**
+     * A function of each position whose output an autoencoder takes apart; each latent is a source,
+     * and the last what the latents leave over, if the graph has that ({@link
+     * LatentSources#errorTerm}).
+     */
+    LATENTS,
+    /**
+     * A sum of the residual stream, in an unfactorized graph: what follows reads it, patched, in
+     * place of the stream; one source.
+     */
+    RESIDUAL,
     /** The end of the stream, which becomes logits; writes nothing. */
     END
   }
@@ -55,8 +70,8 @@ public record Stage(
    * @param kind what it computes
    * @param block 0 to the number of blocks
    * @param layer 0 for the embedding; not below that of the stage before
-   * @param reads one module, or three for attention with separate inputs; empty (not null) for the
-   *     embedding
+   * @param reads one module, or three for attention with separate inputs; empty (not null) where
+   *     nothing is patched
    * @param writes at least one source; null for the end
    * @param streamReadAgain true only of a stage that another of its layer follows: attention of a
    *     parallel block
@@ -66,9 +81,19 @@ public record Stage(
   }
 
   /**
-   * How many sources it reads: those with index 0 to {@code sources() − 1}.
+   * The index of the first source that it reads.
    *
-   * @return 0 for the embedding
+   * @return 0 in a factorized graph
+   */
+  public int firstSource() {
+    return reads.isEmpty() ? 0 : reads.get(0).firstSource();
+  }
+
+  /**
+   * How many sources it reads: those with index {@code firstSource()} to {@code firstSource() +
+   * sources() − 1}.
+   *
+   * @return 0 for the embedding and whatever else has no destinations
    */
   public int sources() {
     return reads.isEmpty() ? 0 : reads.get(0).sources();
@@ -80,7 +105,7 @@ public record Stage(
    * @return the number of all sources for the end
    */
   public int firstWritten() {
-    return writes == null ? sources() : writes.first();
+    return writes == null ? firstSource() + sources() : writes.first();
   }
 
   /**
@@ -169,7 +194,7 @@ public record Stage(
     return switch (kind) {
       case EMBEDDING -> 0;
       case ATTENTION -> ATTENTION_INPUTS * written();
-      case MLP, END -> 1;
+      case MLP, LATENTS, RESIDUAL, END -> 1;
     };
   }
 
@@ -177,7 +202,7 @@ public record Stage(
    * The row that feeds a part.
    *
    * @param part 0 to {@code parts() − 1}
-   * @return 0 to {@code rows() − 1}
+   * @return 0 to {@code rows() − 1}; without meaning where there are no rows
    */
   public int row(int part) {
     if (kind != Kind.ATTENTION) {
@@ -185,7 +210,7 @@ public record Stage(
     }
     int heads = written();
     int head = part % heads;
-    if (reads.size() == 1) {
+    if (reads.size() <= 1) {
       return head;
     }
     int input = part / heads;

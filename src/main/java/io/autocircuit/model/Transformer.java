@@ -1,21 +1,16 @@
 package io.autocircuit.model;
 
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Stage;
-import io.autocircuit.kernels.Kernels;
-import io.autocircuit.kernels.LibtorchAttention;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.kernels.Products;
-import io.autocircuit.model.TransformerConfig.Rotary;
 import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.Placement;
-import io.autocircuit.tensor.TensorScope;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptional;
-import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
@@ -33,13 +28,17 @@ public final class Transformer implements AutoCloseable {
   private final List<Stage> stages;
   private final List<String> notices;
 
+  /** In the place of MLPs' outputs; null without. */
+  private final Autoencoders autoencoders;
+
   /**
    * What an MLP keeps for its gradient.
    *
    * @param hidden {@code x W_in + b_in}, {@code [N,dMlp]}
    * @param gate {@code x W_gate + b_gate}; null if not gated
+   * @param output before its normalisation, {@code [N,D]}; null if it is not normalised
    */
-  public record MlpState(Tensor hidden, Tensor gate) {}
+  public record MlpState(Tensor hidden, Tensor gate, Tensor output) {}
 
   /**
    * Makes a model from a state dictionary.
@@ -69,15 +68,20 @@ public final class Transformer implements AutoCloseable {
       ScalarType type,
       WeightType stored,
       List<String> notices) {
-    this(config, new TransformerWeights(config, weights, type, stored), notices);
+    this(config, new TransformerWeights(config, weights, type, stored), notices, null);
   }
 
-  private Transformer(TransformerConfig config, TransformerWeights weights, List<String> notices) {
+  private Transformer(
+      TransformerConfig config,
+      TransformerWeights weights,
+      List<String> notices,
+      Autoencoders autoencoders) {
     this.config = config;
     this.place = weights.place();
     this.weights = weights;
     this.stages = config.graph(false, 0).stages();
     this.notices = List.copyOf(notices);
+    this.autoencoders = autoencoders;
   }
 
   /**
@@ -131,7 +135,9 @@ public final class Transformer implements AutoCloseable {
       return this;
     }
     try (this) {
-      return new Transformer(config, weights.copyAs(type), notices);
+      TransformerWeights copy = weights.copyAs(type);
+      return new Transformer(
+          config, copy, notices, autoencoders == null ? null : autoencoders.in(place));
     }
   }
 
@@ -158,8 +164,72 @@ public final class Transformer implements AutoCloseable {
     }
     try (this) {
       device.require(place.type());
-      return new Transformer(config, weights.copyTo(device), notices);
+      TransformerWeights copy = weights.copyTo(device);
+      return new Transformer(
+          config, copy, notices, autoencoders == null ? null : autoencoders.in(copy.place()));
     }
+  }
+
+  /**
+   * With autoencoders in the place of MLPs' outputs, or, if they have the error term, beside them.
+   *
+   * @param others of this model's blocks; the model that is returned takes them over. Null for none
+   * @return takes this model's place, whose weights it has: it is to be closed, this one not
+   * @throws IllegalArgumentException if they are not of as many blocks, or elsewhere than the model
+   */
+  public Transformer withAutoencoders(Autoencoders others) {
+    if (others != null && others.size() != config.blocks()) {
+      throw new IllegalArgumentException(
+          "autoencoders of blocks="
+              + others.size()
+              + " do not fit the model "
+              + config.name()
+              + " of blocks="
+              + config.blocks());
+    }
+    List<String> all = new ArrayList<>(notices);
+    if (others != null) {
+      all.addAll(others.notices());
+    }
+    if (autoencoders != null) {
+      autoencoders.close();
+    }
+    return new Transformer(config, weights, all, others);
+  }
+
+  /**
+   * With some of its autoencoders' latents; without the others.
+   *
+   * @param latents for each block the numbers of those that stay, in any order; null for all
+   * @return takes this model's place, whose weights it has: it is to be closed, this one not
+   * @throws IllegalArgumentException if one is none of the block's latents
+   */
+  public Transformer keepingLatents(List<int[]> latents) {
+    Autoencoders fewer = autoencoders.keeping(latents);
+    autoencoders.close();
+    return new Transformer(config, weights, notices, fewer);
+  }
+
+  /**
+   * Its autoencoders.
+   *
+   * @return null if it has none
+   */
+  public Autoencoders autoencoders() {
+    return autoencoders;
+  }
+
+  /**
+   * Its factorized graph, with its autoencoders' latents as sources if it has some.
+   *
+   * @param separateQkv whether queries, keys and values have inputs of their own
+   * @param positions 0 for one edge at all positions, else the number of positions
+   * @return the graph
+   * @throws IllegalArgumentException if there are too many edges
+   */
+  public ComputationGraph graph(boolean separateQkv, int positions) {
+    ComputationGraph graph = config.graph(separateQkv, positions);
+    return autoencoders == null ? graph : graph.withLatents(autoencoders.sources());
   }
 
   /**
@@ -168,7 +238,7 @@ public final class Transformer implements AutoCloseable {
    * @return bytes of native memory
    */
   public long bytes() {
-    return weights.bytes();
+    return weights.bytes() + (autoencoders == null ? 0 : autoencoders.bytes());
   }
 
   /**
@@ -184,15 +254,16 @@ public final class Transformer implements AutoCloseable {
   /**
    * Scale and shift after the normalisation of what a stage reads.
    *
-   * @param stage any but the embedding
+   * @param stage of attention, an MLP or the end
    * @return both may be null, where they are folded or absent
    */
   public Affine affine(Stage stage) {
     return switch (stage.kind()) {
       case ATTENTION -> attention(stage).affine();
-      case MLP -> weights.blocks.get(stage.block()).mlp().affine();
+      case MLP, LATENTS -> weights.blocks.get(stage.block()).mlp().affine();
       case END -> weights.finalAffine;
-      case EMBEDDING -> throw new IllegalArgumentException("the embedding reads no stream");
+      case EMBEDDING, RESIDUAL ->
+          throw new IllegalArgumentException("stage " + stage.kind() + " has no function");
     };
   }
 
@@ -228,7 +299,7 @@ public final class Transformer implements AutoCloseable {
    * @return tensors in the current scope
    */
   public PromptContext context(TokenBatch tokens) {
-    return PromptContext.of(tokens, place, config.causal(), weights.cosines, weights.sines);
+    return PromptContext.of(tokens, place, config, weights.angles);
   }
 
   /**
@@ -250,23 +321,7 @@ public final class Transformer implements AutoCloseable {
    * @return {@code […,D]}; {@code x} itself where nothing is normalised
    */
   public static Tensor normalize(Normalization norm, Tensor x) {
-    return switch (norm.kind()) {
-      case NONE -> x;
-      case LAYER_NORM ->
-          x.is_meta() // libtorch has no rule for its shape
-              ? torch.empty_like(x)
-              : torch.layer_norm(
-                  x,
-                  new long[] {x.size(-1)},
-                  new TensorOptional(),
-                  new TensorOptional(),
-                  norm.epsilon(),
-                  false);
-      case RMS_NORM -> {
-        Tensor mean = x.mul(x).mean(new long[] {-1}, true, null);
-        yield x.mul(mean.add_(new Scalar(norm.epsilon())).rsqrt_());
-      }
-    };
+    return PlainRun.normalize(norm, x);
   }
 
   /**
@@ -288,42 +343,14 @@ public final class Transformer implements AutoCloseable {
   }
 
   /**
-   * Attention of some heads at some query positions.
+   * What attention does between the projections and the mixed values.
    *
-   * @param q unrotated queries, {@code [B, P, heads, dHead]}: the last P positions
-   * @param k unrotated keys, {@code [B, T, heads, dHead]}
-   * @param v values, {@code [B, T, heads, dHead]}
-   * @param context of these B prompts, at all T positions
-   * @return mixed values {@code softmax(q·k / attentionScale) v}, {@code [B, P, heads, dHead]}
+   * @param stage of attention
+   * @return its functions
    */
-  public Tensor mix(Tensor q, Tensor k, Tensor v, PromptContext context) {
-    long positions = q.size(1);
-    PromptContext last = context.last((int) positions);
-    Tensor qr = LibtorchAttention.rotate(q.transpose(1, 2), rotation(last), false);
-    Tensor kr = LibtorchAttention.rotate(k.transpose(1, 2), rotation(context), false);
-    double scale = 1 / config.attentionScale();
-    return LibtorchAttention.attend(qr, kr, v.transpose(1, 2), last.mask(), scale).transpose(1, 2);
-  }
-
-  /**
-   * How positions attend to each other, with the tables of these prompts.
-   *
-   * @param context of the prompts
-   * @return holds the tensors of {@code context}: valid as long as they are
-   */
-  public Kernels.AttentionPattern attentionPattern(PromptContext context) {
-    return new Kernels.AttentionPattern(
-        config.heads(),
-        config.dHead(),
-        1 / config.attentionScale(),
-        context.mask(),
-        rotation(context));
-  }
-
-  private Kernels.Rotation rotation(PromptContext context) {
-    return config.positions() instanceof Rotary r
-        ? new Kernels.Rotation(context.cosines(), context.sines(), r.adjacentPairs())
-        : null;
+  public AttentionStep attentionStep(Stage stage) {
+    TransformerWeights.Attention w = attention(stage);
+    return new AttentionStep(config, stage.block(), w.norm(), w.wO(), w.unscaled());
   }
 
   /**
@@ -377,15 +404,7 @@ public final class Transformer implements AutoCloseable {
    * @return what the gradient needs
    */
   public MlpState mlp(Stage stage, Tensor x, Tensor out) {
-    TransformerWeights.Mlp w = weights.blocks.get(stage.block()).mlp();
-    Tensor hidden = Products.addmm(w.bIn(), x, w.wIn());
-    Tensor gate = w.wGate() == null ? null : Products.addmm(w.bGate(), x, w.wGate());
-    Tensor active =
-        gate == null
-            ? ActivationFunctions.apply(config.activation(), hidden)
-            : ActivationFunctions.apply(config.activation(), gate).mul_(hidden);
-    Products.addmmOut(out, w.bOut(), active, w.wOut());
-    return new MlpState(hidden, gate);
+    return function(stage).forward(x, out);
   }
 
   /**
@@ -397,18 +416,11 @@ public final class Transformer implements AutoCloseable {
    * @param out written: ∂L/∂x, {@code [N,D]}
    */
   public void mlpBackward(Stage stage, MlpState state, Tensor gradient, Tensor out) {
-    TransformerWeights.Mlp w = weights.blocks.get(stage.block()).mlp();
-    Tensor ga = Products.mm(gradient, w.wOut().t());
-    if (state.gate() == null) {
-      Products.mmOut(
-          out, ActivationFunctions.backward(config.activation(), ga, state.hidden()), w.wIn().t());
-    } else {
-      Products.mmOut(
-          out, ga.mul(ActivationFunctions.apply(config.activation(), state.gate())), w.wIn().t());
-      Tensor gg =
-          ActivationFunctions.backward(config.activation(), ga.mul(state.hidden()), state.gate());
-      Products.addmmOut(out, out, gg, w.wGate().t());
-    }
+    function(stage).backward(state, gradient, out);
+  }
+
+  private MlpFunction function(Stage stage) {
+    return new MlpFunction(config, weights.blocks.get(stage.block()).mlp());
   }
 
   /**
@@ -417,14 +429,15 @@ public final class Transformer implements AutoCloseable {
    * @return all outputs
    */
   public Unembedding unembedding() {
-    return new Unembedding(weights.unembedding, weights.unembeddingBias);
+    return new Unembedding(
+        weights.unembedding, weights.unembeddingBias, config.features().logitCap());
   }
 
   /**
    * The logits.
    *
    * @param x the normalised end of the stream, {@code […,D]}
-   * @return {@code x W_U + b_U}, {@code […,outputs]}
+   * @return {@code x W_U + b_U}, capped where the model caps them, {@code […,outputs]}
    */
   public Tensor unembed(Tensor x) {
     return unembedding().logits(x);
@@ -438,49 +451,20 @@ public final class Transformer implements AutoCloseable {
    * @return {@code [B, positions, outputs]}, in the current scope
    */
   public Tensor logits(TokenBatch tokens, OutputSlice slice) {
-    try (TensorScope scope = new TensorScope()) {
-      PromptContext context = context(tokens);
-      int n = context.rows();
-      long width = (long) config.heads() * config.dHead();
-      Tensor stream = embed(tokens).view(n, config.dModel());
-      Tensor qkv = place.empty(n, 3 * width);
-      Tensor z = place.empty(n, width);
-      Tensor out = place.empty(n, config.dModel());
-      Tensor before = null;
-      for (Stage stage : stages) {
-        Tensor read = before == null ? stream : before;
-        before = stage.streamReadAgain() ? stream : null;
-        try (TensorScope inner = new TensorScope()) {
-          switch (stage.kind()) {
-            case ATTENTION -> {
-              projectQkv(stage, read(stage, read), qkv, 0, stage.parts());
-              LibtorchAttention.forward(
-                  new Kernels.Attention(qkv, context.batchSize(), attentionPattern(context), z));
-              stream =
-                  inner.keep(
-                      Products.addmm(stream, z, attentionOutput(stage))
-                          .add_(attentionOutputBias(stage)));
-            }
-            case MLP -> {
-              mlp(stage, read(stage, read), out);
-              stream.add_(out);
-            }
-            case EMBEDDING, END -> {
-              // the one is done, the other follows
-            }
-          }
-        }
-      }
-      Stage end = stages.get(stages.size() - 1);
-      Tensor sliced =
-          slice.apply(stream.view(context.batchSize(), context.length(), config.dModel()));
-      return scope.keep(unembed(read(end, sliced)));
-    }
+    return new PlainRun(this, stages, (block, encoded) -> {}).logits(tokens, slice);
   }
 
-  /** Frees the weights. */
+  /** The stages of its factorized graph, without latents. */
+  List<Stage> stages() {
+    return stages;
+  }
+
+  /** Frees the weights, and those of its autoencoders. */
   @Override
   public void close() {
     weights.close();
+    if (autoencoders != null) {
+      autoencoders.close();
+    }
   }
 }

@@ -12,6 +12,9 @@ import org.bytedeco.pytorch.Tensor;
  * ablation is of one of three kinds, by what its values are made from: {@link Constant}, {@link
  * Paired} or {@link Collected}.
  *
+ * <p>Tensors of values and outputs have a row for each source, by its index; with autoencoders as
+ * {@link SourceRows} says, where a latent is one number. S is the number of rows.
+ *
  * <p>An ablation of one's own may be given to circuit runs and algorithms as it is. If its class
  * has a public constructor without arguments and is named in {@code
  * META-INF/services/io.autocircuit.patch.Ablation} of a jar on the class path, it is in the

@@ -101,7 +101,7 @@ public final class AblationValues implements AutoCloseable {
   private static Tensor checked(
       PatchableModel model, Collected ablation, Ablation.Collector collector, int longest) {
     Tensor values = collector.values();
-    int s = model.graph().sources().size();
+    int s = model.sourceRows().count();
     int d = model.model().config().dModel();
     require(
         ablation,
@@ -148,7 +148,8 @@ public final class AblationValues implements AutoCloseable {
    *
    * @param source the prompts whose activations are patched in (constants and what is collected
    *     over a dataset read only their number and length)
-   * @return {@code [S, 1 or B, 1 or T, D]} by source index, in the current scope
+   * @return {@code [S, 1 or B, 1 or T, D]} by source index, in the current scope; with autoencoders
+   *     by {@link SourceRows}
    * @throws IllegalArgumentException if the prompts are longer than those of the dataset, or the
    *     ablation gives values of another shape
    */
@@ -183,7 +184,7 @@ public final class AblationValues implements AutoCloseable {
   }
 
   private Tensor values(TokenBatch source) {
-    long s = model.graph().sources().size();
+    long s = model.sourceRows().count();
     long d = model.model().config().dModel();
     if (ablation instanceof Ablation.Paired paired) {
       Tensor values = paired.values(model, SourceOutputs.of(model, source), source);

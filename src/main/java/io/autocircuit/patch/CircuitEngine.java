@@ -66,7 +66,7 @@ final class CircuitEngine implements AutoCloseable {
     this.length = in.length();
     this.d = in.width();
     copies = new PromptCopies(in, count);
-    masks = new CircuitMasks(graph, place, prompts, length);
+    masks = new CircuitMasks(graph, place, prompts, length, in.places);
     held = new Holdings(graph, count);
     logits = new Tensor[count];
   }
@@ -96,6 +96,9 @@ final class CircuitEngine implements AutoCloseable {
           case MLP -> mlp(g, stage);
           case EMBEDDING, END -> {
             // the one is there, the other follows
+          }
+          case LATENTS, RESIDUAL -> {
+            throw new IllegalStateException("stage " + stage.kind() + " is of another engine");
           }
         }
       }
@@ -281,7 +284,8 @@ final class CircuitEngine implements AutoCloseable {
     Tensor v = pick(all.narrow(2, 2 * width, width), some, heads, dHead);
     Tensor z =
         model
-            .mix(q, k, v, copies.context(r))
+            .attentionStep(stage)
+            .mix(q, k, v, some, copies.context(r))
             .reshape((long) r.size() * prompts, positions, (long) some.length * dHead);
     int source = stage.firstWritten();
     kernels.headOutputs(

@@ -37,10 +37,14 @@ final class CircuitPlan {
   /** How much of each source is read. */
   private final byte[] need;
 
-  private CircuitPlan(ComputationGraph graph, int[][][] kept, byte[] need) {
+  /** Whether what a head writes depends on the inputs of all heads of its block. */
+  private final boolean coupled;
+
+  private CircuitPlan(ComputationGraph graph, int[][][] kept, byte[] need, boolean coupled) {
     this.graph = graph;
     this.kept = kept;
     this.need = need;
+    this.coupled = coupled;
   }
 
   /**
@@ -50,6 +54,16 @@ final class CircuitPlan {
    * @param sliceIsLast whether only the last position's logits are wanted
    */
   static CircuitPlan of(Circuit circuit, boolean constantsAreAblations, boolean sliceIsLast) {
+    return of(circuit, constantsAreAblations, sliceIsLast, false);
+  }
+
+  /**
+   * Plans a circuit.
+   *
+   * @param coupled whether what a head writes depends on the inputs of all heads of its block
+   */
+  static CircuitPlan of(
+      Circuit circuit, boolean constantsAreAblations, boolean sliceIsLast, boolean coupled) {
     ComputationGraph graph = circuit.graph();
     BitSet edges = circuit.edgeSet();
     int[][][] kept = new int[graph.stages().size()][][];
@@ -62,7 +76,7 @@ final class CircuitPlan {
         }
       }
     }
-    CircuitPlan all = new CircuitPlan(graph, kept, new byte[graph.sources().size()]);
+    CircuitPlan all = new CircuitPlan(graph, kept, new byte[graph.sources().size()], coupled);
     if (constantsAreAblations) {
       all.dropConstants();
     }
@@ -72,14 +86,14 @@ final class CircuitPlan {
 
   private static int[] kept(ComputationGraph graph, BitSet edges, DestModule module, int node) {
     int copies = graph.positionCopies();
-    int start = graph.index(module, node, 0, 0);
+    int start = graph.index(module, node, module.firstSource(), 0);
     int end = start + module.sources() * copies;
     int[] list = new int[module.sources()];
     int n = 0;
     for (int e = edges.nextSetBit(start); e >= 0 && e < end; ) {
-      int s = (e - start) / copies;
-      list[n++] = s;
-      e = edges.nextSetBit(start + (s + 1) * copies);
+      int within = (e - start) / copies;
+      list[n++] = module.firstSource() + within;
+      e = edges.nextSetBit(start + (within + 1) * copies);
     }
     return n == 0 ? NO_SOURCES : Arrays.copyOf(list, n);
   }
@@ -94,8 +108,7 @@ final class CircuitPlan {
       for (int row = 0; row < rows.length; row++) {
         rows[row] = those(varies, rows[row]);
         if (rows[row].length > 0) {
-          int first = stage.firstFed(row);
-          Arrays.fill(varies, first, first + stage.fed(row), true);
+          Arrays.fill(varies, firstFed(stage, row), endFed(stage, row), true);
         }
       }
     }
@@ -141,11 +154,20 @@ final class CircuitPlan {
   /** How much is read of the sources that depend on a destination. */
   private byte need(Stage stage, int row) {
     byte most = NOTHING;
-    int first = stage.firstFed(row);
-    for (int s = first; s < first + stage.fed(row); s++) {
+    for (int s = firstFed(stage, row); s < endFed(stage, row); s++) {
       most = (byte) Math.max(most, need[s]);
     }
     return most;
+  }
+
+  /** The first source that depends on a row. */
+  private int firstFed(Stage stage, int row) {
+    return coupled ? stage.firstWritten() : stage.firstFed(row);
+  }
+
+  /** Behind the last source that depends on a row. */
+  private int endFed(Stage stage, int row) {
+    return coupled ? stage.firstWritten() + stage.written() : stage.firstFed(row) + stage.fed(row);
   }
 
   /** The sources kept for a destination. */
@@ -181,9 +203,9 @@ final class CircuitPlan {
     for (Stage stage : graph.stages()) {
       for (int row = 0; row < stage.rows(); row++) {
         if (read(stage, row)) {
-          int start = graph.index(stage.module(row), stage.node(row), 0, 0);
           for (int s : kept(stage, row)) {
-            live.set(start + s * copies, start + (s + 1) * copies);
+            int start = graph.index(stage.module(row), stage.node(row), s, 0);
+            live.set(start, start + copies);
           }
         }
       }
@@ -238,7 +260,7 @@ final class CircuitPlan {
               case K, V -> stage.fed(row) * rows * head;
               case ATTENTION -> all * 2 * head + own * (2 * head + mix);
               case MLP -> own * mlp;
-              case END -> 0;
+              case RESIDUAL, END -> 0;
             };
       }
     }

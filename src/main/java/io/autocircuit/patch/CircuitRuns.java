@@ -79,14 +79,25 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
    * @return the circuit without its dead edges; its outputs are the same
    */
   public Circuit live(Circuit circuit) {
+    return live(circuit, false);
+  }
+
+  /**
+   * As {@link #live(Circuit)}, of a model that may couple its heads.
+   *
+   * @param circuit the circuit
+   * @param coupled whether what a head writes depends on the inputs of all heads of its block
+   * @return the circuit without its dead edges; its outputs are the same
+   */
+  public Circuit live(Circuit circuit, boolean coupled) {
     if (patchType == PatchType.TREE_PATCH) {
-      CircuitPlan plan = CircuitPlan.of(circuit, ablation.valuesAreOutputs(), false);
+      CircuitPlan plan = CircuitPlan.of(circuit, ablation.valuesAreOutputs(), false, coupled);
       return Circuit.of(circuit.graph(), plan.live(circuit.edgeSet()));
     }
     // the circuit's edges are patched in; whatever else there is carries their effect to the end
     BitSet others = circuit.edgeSet();
     others.flip(0, circuit.graph().edgeCount());
-    CircuitPlan rest = CircuitPlan.of(Circuit.of(circuit.graph(), others), false, false);
+    CircuitPlan rest = CircuitPlan.of(Circuit.of(circuit.graph(), others), false, false, coupled);
     BitSet live = new BitSet();
     circuit.edgeSet().stream().filter(rest::reads).forEach(live::set);
     return Circuit.of(circuit.graph(), live);
@@ -102,7 +113,20 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
    * @throws IndexOutOfBoundsException if the graph has no such edge
    */
   public static boolean reads(Circuit circuit, int edge) {
-    return CircuitPlan.of(circuit, false, false).reads(edge);
+    return reads(circuit, edge, false);
+  }
+
+  /**
+   * As {@link #reads(Circuit, int)}, of a model that may couple its heads.
+   *
+   * @param circuit the circuit
+   * @param edge canonical index of an edge of the graph, in the circuit or not
+   * @param coupled whether what a head writes depends on the inputs of all heads of its block
+   * @return true for every edge into the end of the stream
+   * @throws IndexOutOfBoundsException if the graph has no such edge
+   */
+  public static boolean reads(Circuit circuit, int edge, boolean coupled) {
+    return CircuitPlan.of(circuit, false, false, coupled).reads(edge);
   }
 
   /**

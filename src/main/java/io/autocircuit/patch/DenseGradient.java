@@ -6,6 +6,7 @@ import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Products;
 import io.autocircuit.model.Affine;
+import io.autocircuit.model.AttentionStep;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
@@ -31,6 +32,7 @@ final class DenseGradient {
   private final int rows;
   private final int d;
   private final DenseRun.Kept[] kept;
+  private final int firstBlock;
   private final MaskGradients out;
 
   /** ∂L/∂stream, behind the stage that comes next. */
@@ -51,19 +53,13 @@ final class DenseGradient {
   /**
    * Prepares the backward pass of the last run.
    *
-   * @param kept what its stages kept
+   * @param way what its stages kept, and how far to go
    * @param out receives the gradients
    */
-  DenseGradient(
-      RunInputs in,
-      DenseRun run,
-      BackwardRules rules,
-      PatchMask mask,
-      DenseRun.Kept[] kept,
-      MaskGradients out) {
+  DenseGradient(RunInputs in, DenseRun run, MaskedRun.Way way, MaskGradients out) {
     this.in = in;
     this.run = run;
-    this.rules = rules;
+    this.rules = way.rules();
     this.model = in.model();
     this.place = in.place();
     this.graph = in.graph();
@@ -71,9 +67,10 @@ final class DenseGradient {
     this.length = in.length();
     this.rows = in.rows();
     this.d = in.width();
-    this.kept = kept;
+    this.kept = way.kept();
+    this.firstBlock = way.firstBlock();
     this.out = out;
-    double uniform = mask.uniformValue();
+    double uniform = way.mask().uniformValue();
     boolean shared = !Double.isNaN(uniform);
     stream = place.zeros(in.batch(), length, d);
     delta = shared ? null : place.zeros(graph.sources().size(), in.batch(), length, d);
@@ -82,7 +79,7 @@ final class DenseGradient {
   }
 
   /**
-   * Goes back from the end of the stream to the first block.
+   * Goes back from the end of the stream.
    *
    * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
    */
@@ -90,7 +87,7 @@ final class DenseGradient {
     end(unembedded);
     Tensor mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
     Tensor head = place.empty(rows, d);
-    for (int b = graph.blocks() - 1; b >= 0; b--) {
+    for (int b = graph.blocks() - 1; b >= firstBlock; b--) {
       try (TensorScope scope = new TensorScope()) {
         block(graph.stages(b), mixed, head);
       }
@@ -169,11 +166,15 @@ final class DenseGradient {
     int dHead = model.config().dHead();
     mixed(stage, first, written, mixed, head);
     Tensor qkv = place.empty(rows, (long) stage.parts() * dHead);
+    Tensor projected = kept[stage.index()].qkv();
+    AttentionStep step = model.attentionStep(stage);
+    step.scaleBackward(kept[stage.index()].mixed(), mixed);
     rules.attention(
         kernels,
         stage,
         new Kernels.AttentionBackward(
-            kept[stage.index()].qkv(), in.batch(), in.pattern, mixed, qkv));
+            step.prepare(projected), in.batch(), in.pattern(stage), mixed, qkv));
+    step.backward(projected, qkv);
     attentionInputs(stage, qkv, follower, followerInput);
   }
 

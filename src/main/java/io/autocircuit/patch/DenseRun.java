@@ -4,6 +4,8 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Products;
+import io.autocircuit.model.AttentionStep;
+import io.autocircuit.model.Autoencoder;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.Unembedding;
 import io.autocircuit.tensor.Placement;
@@ -11,6 +13,7 @@ import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -20,7 +23,7 @@ import org.bytedeco.pytorch.global.torch;
  * Runs with any mask, stage by stage. Owns the working memory of such runs: Δ of every source, and
  * the inputs of one stage.
  */
-final class DenseRun implements AutoCloseable {
+final class DenseRun implements MaskedRun {
   /** From how many parts to an input on they are projected by one product of libtorch's. */
   private static final int SHARED_INPUT = 4;
 
@@ -41,6 +44,9 @@ final class DenseRun implements AutoCloseable {
   /** Which sources' Δ a run has written or cleared. */
   private final boolean[] defined;
 
+  /** Whether runs leave Δ as it is. */
+  private boolean frozen;
+
   private Tensor qkv;
   private Tensor z;
   private Tensor mlpOut;
@@ -53,21 +59,30 @@ final class DenseRun implements AutoCloseable {
    * @param inputs its normalised inputs, {@code [unique,B,T,D]}
    * @param rstd the reciprocal root of each of their rows, {@code [unique,B,T]}
    * @param qkv queries, keys and values; null unless of attention
+   * @param mixed values before they are scaled; null unless attention's output is normalised
    * @param mlp null unless of an MLP
+   * @param encoded what an autoencoder made of its output; null without
    */
-  record Kept(MaskRows rows, Tensor inputs, Tensor rstd, Tensor qkv, Transformer.MlpState mlp) {
+  record Kept(
+      MaskRows rows,
+      Tensor inputs,
+      Tensor rstd,
+      Tensor qkv,
+      Tensor mixed,
+      Transformer.MlpState mlp,
+      Autoencoder.Encoded encoded) {
 
     /** Moves them out of a scope, so that nothing else of a block stays. */
     void keep(TensorScope scope) {
       scope.keep(rows.mask());
-      for (Tensor t : new Tensor[] {inputs, rstd, qkv, mlp == null ? null : mlp.hidden()}) {
-        if (t != null) {
-          scope.keep(t);
-        }
+      List<Tensor> all = new ArrayList<>(Arrays.asList(inputs, rstd, qkv, mixed));
+      if (mlp != null) {
+        all.addAll(Arrays.asList(mlp.hidden(), mlp.gate(), mlp.output()));
       }
-      if (mlp != null && mlp.gate() != null) {
-        scope.keep(mlp.gate());
+      if (encoded != null) {
+        encoded.keep(scope);
       }
+      all.stream().filter(Objects::nonNull).forEach(scope::keep);
     }
   }
 
@@ -125,17 +140,9 @@ final class DenseRun implements AutoCloseable {
     return delta.narrow(0, first, count);
   }
 
-  /**
-   * The forward pass.
-   *
-   * @param firstBlock the first block that is computed; Δ of the sources before it are there
-   * @param stream before that block, {@code [B,T,D]}; overwritten
-   * @param kept receives what gradients need, by the index of the stage; may be null
-   * @param streams receives the stream before each block and at the end; may be null
-   * @param end makes the logits: of all outputs, or some
-   * @return the sliced logits, {@code [B,P,V]}
-   */
-  Tensor logits(
+  /** The Δ of the sources before the first block must be there. */
+  @Override
+  public Tensor logits(
       PatchMask mask,
       int firstBlock,
       Tensor stream,
@@ -143,12 +150,10 @@ final class DenseRun implements AutoCloseable {
       Tensor[] streams,
       Unembedding end) {
     // Δ is written for every source when it may be needed beyond this mask.
-    if (in.once && (delta != null || kept == null)) {
-      throw new IllegalStateException(
-          "the evaluation was opened for one gradient; open another for what follows");
-    }
+    in.requireRuns(delta != null || kept == null);
     prepare();
     boolean[] read = kept != null || streams != null ? null : mask.sourcesRead();
+    read = frozen ? new boolean[defined.length] : read;
     define(read);
     // One mask value for all edges: destinations read the sum of all Δ, which is kept up to date.
     double uniform = mask.uniformValue();
@@ -184,6 +189,16 @@ final class DenseRun implements AutoCloseable {
     return logits;
   }
 
+  @Override
+  public void backward(Way way, MaskGradients out, Tensor unembedded) {
+    new DenseGradient(in, this, way, out).from(unembedded);
+  }
+
+  @Override
+  public void freeze(boolean on) {
+    frozen = on;
+  }
+
   private void block(int b, DensePass pass) {
     List<Stage> stages = graph.stages(b);
     for (int i = 0; i < stages.size(); i++) {
@@ -192,7 +207,7 @@ final class DenseRun implements AutoCloseable {
       switch (stage.kind()) {
         case ATTENTION -> attention(stage, next, pass);
         case MLP -> mlp(stage, pass);
-        case EMBEDDING, END ->
+        case LATENTS, EMBEDDING, RESIDUAL, END ->
             throw new IllegalStateException("stage " + stage.kind() + " is in no block");
       }
     }
@@ -203,7 +218,7 @@ final class DenseRun implements AutoCloseable {
     Stage stage = graph.end();
     int first = in.firstSliced();
     int positions = length - first;
-    MaskRows mask = MaskRows.of(pass.mask, stage, first, positions, place);
+    MaskRows mask = MaskRows.of(pass.mask, stage, first, positions, in);
     Tensor x = place.empty(1, batch, positions, d);
     Tensor rstd = pass.keeps() ? place.empty(1, batch, positions) : null;
     patch(
@@ -215,7 +230,7 @@ final class DenseRun implements AutoCloseable {
         x,
         rstd);
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null);
+      pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null, null, null);
     }
     return model.affine(stage).apply(x.select(0, 0));
   }
@@ -225,9 +240,8 @@ final class DenseRun implements AutoCloseable {
    */
   private void attention(Stage stage, Stage next, DensePass pass) {
     int first = pass.cuts ? in.firstRead(stage) : 0;
-    MaskRows mask = MaskRows.of(pass.mask, stage, 0, length, place);
-    MaskRows after =
-        next == null ? null : MaskRows.of(pass.mask, next, first, length - first, place);
+    MaskRows mask = MaskRows.of(pass.mask, stage, 0, length, in);
+    MaskRows after = next == null ? null : MaskRows.of(pass.mask, next, first, length - first, in);
     // Many different inputs are projected without being written to memory; the next stage's input
     // then takes its share of the sources that both read from the same pass over them.
     boolean fused =
@@ -252,7 +266,9 @@ final class DenseRun implements AutoCloseable {
       // queries that nobody asks: any finite number will do
       queries(projected).narrow(1, 0, first).zero_();
     }
-    kernels.attention(new Kernels.Attention(projected, batch, in.pattern, z));
+    AttentionStep step = model.attentionStep(stage);
+    kernels.attention(new Kernels.Attention(step.prepare(projected), batch, in.pattern(stage), z));
+    Tensor unscaled = step.scale(z);
     pass.cut(first);
     if (stage.streamReadAgain()) {
       pass.rememberStream();
@@ -266,7 +282,7 @@ final class DenseRun implements AutoCloseable {
     }
     flat.add_(model.attentionOutputBias(stage));
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new Kept(mask, x, rstd, projected, null);
+      pass.kept[stage.index()] = new Kept(mask, x, rstd, projected, unscaled, null, null);
     }
   }
 
@@ -386,7 +402,7 @@ final class DenseRun implements AutoCloseable {
     addDelta(pass, stage);
     pass.stream.view(-1, d).add_(out);
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new Kept(mask, x, rstd, null, state);
+      pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null, state, null);
     }
   }
 

@@ -33,7 +33,7 @@ public final class MeanCollector implements Ablation.Collector {
     this.model = model;
     this.byPosition = byPosition;
     int d = model.model().config().dModel();
-    sums = model.model().placement().exact().zeros(model.graph().sources().size(), longest, d);
+    sums = model.model().placement().exact().zeros(model.sourceRows().count(), longest, d);
     counts = new double[longest];
   }
 

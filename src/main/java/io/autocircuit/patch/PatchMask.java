@@ -109,6 +109,27 @@ public record PatchMask(ComputationGraph graph, float[] values, int instances) {
     return true;
   }
 
+  /**
+   * The first block that has an edge into it whose value is not 0; the number of blocks: the end.
+   */
+  int firstBlock() {
+    int first = graph.blocks();
+    int copies = graph.positionCopies();
+    for (DestModule m : graph.modules()) {
+      int count = m.nodes().size() * m.sources() * copies;
+      for (int i = 0; i < Math.max(1, instances) && m.block() < first; i++) {
+        int base = i * graph.edgeCount() + m.offset();
+        for (int e = 0; e < count; e++) {
+          if (values[base + e] != 0) {
+            first = m.block();
+            break;
+          }
+        }
+      }
+    }
+    return first;
+  }
+
   /** Which sources some edge of the mask reads, by index. */
   boolean[] sourcesRead() {
     boolean[] read = new boolean[graph.sources().size()];
@@ -119,7 +140,7 @@ public record PatchMask(ComputationGraph graph, float[] values, int instances) {
         int count = m.nodes().size() * m.sources() * copies;
         for (int e = 0; e < count; e++) {
           if (values[base + e] != 0) {
-            read[e / copies % m.sources()] = true;
+            read[m.firstSource() + e / copies % m.sources()] = true;
           }
         }
       }

@@ -2,6 +2,7 @@ package io.autocircuit.patch;
 
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.LatentSources;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.model.Affine;
@@ -9,6 +10,7 @@ import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
 import java.util.List;
+import java.util.Objects;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -51,6 +53,17 @@ public record PatchableModel(
       throw new IllegalArgumentException("workers=" + workers + " must be at least 1");
     }
     TransformerConfig c = model.config();
+    LatentSources latents = model.autoencoders() == null ? null : model.autoencoders().sources();
+    if (!Objects.equals(graph.latents(), latents)) {
+      throw new IllegalArgumentException(
+          graph
+              + " does not fit the model "
+              + c.name()
+              + (latents == null
+                  ? " without autoencoders"
+                  : ", whose autoencoders have latents=" + latents.total())
+              + "; take the graph that the model gives");
+    }
     if (graph.blocks() != c.blocks()
         || graph.heads() != c.heads()
         || graph.wiring() != c.wiring()) {
@@ -107,6 +120,19 @@ public record PatchableModel(
   }
 
   /**
+   * The same model with one edge for each of some named spans of the prompts, which must know them
+   * ({@link io.autocircuit.data.Spans#on}).
+   *
+   * @param names of the spans, in order
+   * @return a new view of the same weights
+   * @throws IllegalArgumentException if there is none, or a name is there twice
+   */
+  public PatchableModel withSpans(List<String> names) {
+    return new PatchableModel(
+        model, graph.withSpans(names), slice, kernels, memory, workers, shared);
+  }
+
+  /**
    * The same model, whose runs share what they compute alike.
    *
    * @param outputs of this model alone; the caller closes them, after all runs
@@ -130,7 +156,7 @@ public record PatchableModel(
    */
   public static PatchableModel of(
       Transformer model, boolean separateQkv, int positions, OutputSlice slice, Kernels kernels) {
-    ComputationGraph graph = model.config().graph(separateQkv, positions);
+    ComputationGraph graph = model.graph(separateQkv, positions);
     return new PatchableModel(model, graph, slice, kernels);
   }
 
@@ -150,7 +176,16 @@ public record PatchableModel(
    * are of its own prompts, and nobody else has them (an ablation of another jar may keep its own).
    */
   boolean replacesValues(Ablation ablation) {
-    return ablation == Ablation.RESAMPLE && shared.none();
+    return graph.latents() == null && ablation == Ablation.RESAMPLE && shared.none();
+  }
+
+  /**
+   * Where the outputs of its sources lie in tensors of outputs and of ablation values.
+   *
+   * @return a row for each source; with autoencoders, latents share rows
+   */
+  public SourceRows sourceRows() {
+    return SourceRows.of(graph, model.config().dModel());
   }
 
   /**

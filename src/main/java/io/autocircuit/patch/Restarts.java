@@ -9,7 +9,7 @@ import org.bytedeco.pytorch.Tensor;
  */
 final class Restarts implements AutoCloseable {
   private final RunInputs in;
-  private final DenseRun run;
+  private final MaskedRun run;
 
   /** Before each block and at the end; null until it is needed. */
   private Tensor[] streams;
@@ -17,7 +17,7 @@ final class Restarts implements AutoCloseable {
   /** How many leading blocks' Δ are those of the unpatched run; later ones are of the last run. */
   private int cleanBlocks;
 
-  Restarts(RunInputs in, DenseRun run) {
+  Restarts(RunInputs in, MaskedRun run) {
     this.in = in;
     this.run = run;
   }
@@ -35,6 +35,23 @@ final class Restarts implements AutoCloseable {
     }
     cleanBlocks = Math.min(cleanBlocks, firstBlock);
     return firstBlock == 0 ? in.embedded.clone() : streams[firstBlock].clone();
+  }
+
+  /** Makes the Δ of all blocks those of the unpatched run, as far as gradients read them. */
+  void unpatchedDeltas() {
+    if (cleanBlocks == in.graph().blocks()) {
+      return;
+    }
+    try (TensorScope scope = new TensorScope()) {
+      run.logits(
+          PatchMask.uniform(in.graph(), 0),
+          0,
+          in.embedded.clone(),
+          new DenseRun.Kept[in.graph().stages().size()],
+          null,
+          in.model().unembedding());
+      cleanBlocks = in.graph().blocks();
+    }
   }
 
   private void runUnpatched() {

@@ -21,8 +21,8 @@ final class RunInputs implements AutoCloseable {
   final PatchableModel patchable;
   final PromptContext context;
 
-  /** How positions attend to each other. */
-  final Kernels.AttentionPattern pattern;
+  /** How positions attend to each other, by block. */
+  private final List<Kernels.AttentionPattern> patterns = new ArrayList<>();
 
   /** The start of the stream, {@code [B,T,D]}. */
   final Tensor embedded;
@@ -32,6 +32,9 @@ final class RunInputs implements AutoCloseable {
 
   /** Whether a node with all inputs ablated outputs its ablation value. */
   final boolean constantsAreAblations;
+
+  /** Which copy of an edge each position reads. */
+  final MaskPlaces places;
 
   /** Leading positions at which every Δ is 0. */
   final int prefix;
@@ -61,15 +64,8 @@ final class RunInputs implements AutoCloseable {
     this.once = once;
     int length = input.length();
     ComputationGraph graph = patchable.graph();
-    if (graph.positions() > 0 && graph.positions() != length) {
-      throw new IllegalArgumentException(
-          "prompt length="
-              + length
-              + " but the graph has positions="
-              + graph.positions()
-              + "; with token positions all prompts need that length");
-    }
-    int sources = graph.sources().size();
+    places = MaskPlaces.of(graph, input);
+    int sources = patchable.sourceRows().count();
     int width = patchable.model().config().dModel();
     if (ablations.dim() != 4 || ablations.size(0) != sources || ablations.size(3) != width) {
       throw new IllegalArgumentException(
@@ -83,11 +79,12 @@ final class RunInputs implements AutoCloseable {
     }
     Transformer model = patchable.model();
     try (TensorScope scope = new TensorScope()) {
-      PromptContext c = model.context(input);
-      context =
-          new PromptContext(
-              c.batchSize(), c.length(), own(c.mask()), own(c.cosines()), own(c.sines()));
-      pattern = model.attentionPattern(context);
+      context = model.context(input).map(input.batchSize(), this::own);
+      for (Stage stage : graph.stages()) {
+        if (stage.kind() == Stage.Kind.ATTENTION) {
+          patterns.add(model.attentionStep(stage).pattern(context));
+        }
+      }
       embedded = own(model.embed(input).contiguous());
       this.ablations = own(ablations.expand(sources, context.batchSize(), length, width));
     }
@@ -99,6 +96,23 @@ final class RunInputs implements AutoCloseable {
       owned.add(t);
     }
     return t;
+  }
+
+  /** How positions attend to each other in a stage of attention. */
+  Kernels.AttentionPattern pattern(Stage stage) {
+    return patterns.get(stage.block());
+  }
+
+  /**
+   * Refuses runs that an evaluation for one gradient cannot make.
+   *
+   * @param more whether this is one of them
+   */
+  void requireRuns(boolean more) {
+    if (once && more) {
+      throw new IllegalStateException(
+          "the evaluation was opened for one gradient; open another for what follows");
+    }
   }
 
   Transformer model() {

@@ -1,8 +1,11 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.graph.Stage;
+import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.Features.AttentionKind;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
+import io.autocircuit.model.TransformerConfig.Alibi;
 import io.autocircuit.model.TransformerConfig.Rotary;
 import io.autocircuit.tensor.Device;
 import java.util.function.ToLongFunction;
@@ -27,10 +30,15 @@ record RunSizes(PatchableModel patchable, int length) {
     return patchable.model().config();
   }
 
+  /** An MLP is one, with an autoencoder too. */
+  private static Stage.Kind like(Stage stage) {
+    return stage.kind() == Stage.Kind.LATENTS ? Stage.Kind.MLP : stage.kind();
+  }
+
   /** The largest over the stages of a kind; 0 without any. */
   private long largest(Stage.Kind kind, ToLongFunction<Stage> size) {
     return patchable.graph().stages().stream()
-        .filter(s -> s.kind() == kind)
+        .filter(s -> like(s) == kind)
         .mapToLong(size)
         .max()
         .orElse(0);
@@ -38,11 +46,25 @@ record RunSizes(PatchableModel patchable, int length) {
 
   /** The sum over the stages of a kind. */
   private long sum(Stage.Kind kind, ToLongFunction<Stage> size) {
-    return patchable.graph().stages().stream().filter(s -> s.kind() == kind).mapToLong(size).sum();
+    return patchable.graph().stages().stream().filter(s -> like(s) == kind).mapToLong(size).sum();
   }
 
   int edges() {
     return patchable.graph().edgeCount();
+  }
+
+  /** The masks of all edges, spread over a prompt's positions; 0 unless positions are spans. */
+  long spread() {
+    return patchable.graph().spans().isEmpty()
+        ? 0
+        : (long) length * (edges() / patchable.graph().positionCopies());
+  }
+
+  /** The same of a block's inputs. */
+  long spreadBlock() {
+    return spread() == 0
+        ? 0
+        : length * largest(Stage.Kind.ATTENTION, s -> (long) (s.rows() + 1) * s.sources());
   }
 
   /** The stream before each block and at the end. */
@@ -79,9 +101,38 @@ record RunSizes(PatchableModel patchable, int length) {
     return (long) length * config().dModel();
   }
 
-  /** Δ of every source. */
+  /** Outputs of every source, or their Δ. */
   long delta() {
-    return patchable.graph().sources().size() * stream();
+    return patchable.sourceRows().count() * stream();
+  }
+
+  /** Whether some sources are latents. */
+  boolean latent() {
+    return patchable.graph().latents() != null;
+  }
+
+  /** The sums over latents of a stage's destinations, beside Δ. */
+  long latentSums() {
+    return latent()
+        ? stream() * patchable.graph().stages().stream().mapToLong(Stage::rows).max().orElse(0)
+        : 0;
+  }
+
+  /** Activations of all latents. */
+  long activations() {
+    return latent() ? (long) length * patchable.graph().latents().total() : 0;
+  }
+
+  /** What an autoencoder makes on its way: latents in several forms, and reconstructions. */
+  long encoding() {
+    return largest(
+        Stage.Kind.MLP,
+        s -> s.kind() == Stage.Kind.LATENTS ? 6L * length * s.written() + 6 * stream() : 0);
+  }
+
+  /** What active latents write, copied, whatever the number of prompts. */
+  long decoders() {
+    return latent() ? (long) patchable.graph().latents().total() * config().dModel() : 0;
   }
 
   /** The mixed values of a block. */
@@ -97,13 +148,43 @@ record RunSizes(PatchableModel patchable, int length) {
     return (long) positions() * config().outputs();
   }
 
+  /** The most coordinates of a head that some block rotates. */
   private int rotated() {
-    return config().positions() instanceof Rotary r ? r.dimensions() : 0;
+    return config().attentionKinds().stream()
+        .mapToInt(k -> k.positions() instanceof Rotary r ? r.dimensions() : 0)
+        .max()
+        .orElse(0);
   }
 
-  /** What the tokens fix for every block. */
+  /** What the tokens fix for every block: masks and rotations of each kind of attention. */
   long context() {
-    return (long) length * length + 2L * length * rotated();
+    long masks = 0;
+    for (AttentionKind kind : config().attentionKinds()) {
+      long heads = kind.positions() instanceof Alibi ? 2L * config().heads() : 1;
+      masks += heads * length * length + 2L * length * rotated();
+    }
+    return masks;
+  }
+
+  /** Whether attention is computed in libtorch's operations on every device. */
+  private boolean scoresAreWritten() {
+    return config().features().scoreCap() > 0
+        || config().attentionKinds().stream().anyMatch(k -> k.positions() instanceof Alibi);
+  }
+
+  /** Copies of queries, keys and values before the scores, and of what is scaled after them. */
+  private long prepared() {
+    long before = config().features().preparesAttention() ? 3L * 4 * width() : 0;
+    return before + (normalizesOutputs() ? 4 * width() + 4 * stream() : 0);
+  }
+
+  private boolean normalizesOutputs() {
+    return config().features().outputNormalization().kind() != Normalization.Kind.NONE;
+  }
+
+  /** What a stage keeps of an output before its normalisation. */
+  private long unscaled() {
+    return normalizesOutputs() ? Math.max(width(), stream()) : 0;
   }
 
   private long pattern() {
@@ -131,7 +212,8 @@ record RunSizes(PatchableModel patchable, int length) {
 
   /** Scores, pattern, mixed values, rotations. */
   private long attention() {
-    return 2 * pattern() + width() + rotation();
+    long scores = config().features().scoreCap() > 0 ? 3 : 2;
+    return scores * pattern() + width() + rotation() + prepared();
   }
 
   /** Contiguous copies inside libtorch's batched products. */
@@ -221,9 +303,9 @@ record RunSizes(PatchableModel patchable, int length) {
             Stage.Kind.ATTENTION,
             s -> {
               long rows = uniform ? 1 : s.rows();
-              return rows * stream() + rows * length + parts(s);
+              return rows * stream() + rows * length + parts(s) + unscaled();
             });
-    kept += sum(Stage.Kind.MLP, s -> stream() + length + hidden());
+    kept += sum(Stage.Kind.MLP, s -> stream() + length + hidden() + unscaled());
     long rows = uniform ? 1 : inputs();
     long forward =
         affine(Stage.Kind.ATTENTION) * rows * stream() + mlp() + streamsReadAgain() + 2 * stream();
@@ -231,7 +313,9 @@ record RunSizes(PatchableModel patchable, int length) {
         6 * stream()
             + 9 * width()
             + (long) length * config().dMlp() * (config().gatedMlp() ? 5 : 2)
-            + (fused() ? 0 : unfused());
+            + (fused() ? scoresAreWritten() ? 5 * pattern() + rotation() : 0 : unfused())
+            + (config().features().scoreCap() > 0 ? 2 * pattern() : 0)
+            + prepared();
     long moving = Math.max(forward, products() + back + (uniform ? 0 : delta()));
     return 2 * stream() + kept + end() + moving;
   }

@@ -4,6 +4,8 @@ import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
+import io.autocircuit.model.AttentionStep;
+import io.autocircuit.model.Autoencoder;
 import io.autocircuit.model.PromptContext;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.tensor.Placement;
@@ -20,7 +22,8 @@ public final class SourceOutputs {
    *
    * @param patchable the model and its graph
    * @param tokens the prompts
-   * @return {@code [S,B,T,D]} by source index, in the current scope
+   * @return {@code [S,B,T,D]} by source index, in the current scope; with autoencoders by {@link
+   *     SourceRows}
    */
   public static Tensor of(PatchableModel patchable, TokenBatch tokens) {
     return of(patchable, tokens, 0);
@@ -41,15 +44,11 @@ public final class SourceOutputs {
       int n = context.rows();
       int d = model.config().dModel();
       long width = (long) model.config().heads() * model.config().dHead();
-      Tensor all = place.empty(graph.sources().size(), n, d);
+      SourceRows rows = patchable.sourceRows();
+      Tensor all = place.empty(rows.count(), n, d);
       Tensor stream = model.embed(tokens).view(n, d).clone();
       Attention attention =
-          new Attention(
-              patchable,
-              context,
-              model.attentionPattern(context),
-              place.empty(n, 3 * width),
-              place.empty(n, width));
+          new Attention(patchable, context, place.empty(n, 3 * width), place.empty(n, width));
       all.select(0, graph.stages().get(0).firstWritten()).copy_(stream);
       for (int b = 0; b < graph.blocks(); b++) {
         int first = b == graph.blocks() - 1 ? from : 0;
@@ -63,7 +62,7 @@ public final class SourceOutputs {
               stream = attention.behind(stream, first);
             }
             earlier = stage.streamReadAgain() ? stream.clone() : null;
-            Tensor written = all.narrow(0, stage.firstWritten(), stage.written());
+            Tensor written = written(rows, stage, all);
             switch (stage.kind()) {
               case ATTENTION -> attention.run(stage, input, written, stream, first);
               case MLP -> {
@@ -78,13 +77,57 @@ public final class SourceOutputs {
                   attention.write(written.select(0, 0), first, out);
                 }
               }
-              case EMBEDDING, END ->
+              case LATENTS -> latents(patchable, context, rows, stage, input, all, stream, first);
+              case EMBEDDING, RESIDUAL, END ->
                   throw new IllegalStateException("stage " + stage.kind() + " is in no block");
             }
           }
         }
       }
-      return scope.keep(all.view(graph.sources().size(), context.batchSize(), context.length(), d));
+      return scope.keep(all.view(rows.count(), context.batchSize(), context.length(), d));
+    }
+  }
+
+  /** What a stage writes, of all that are written; null where that is latents alone. */
+  private static Tensor written(SourceRows rows, Stage stage, Tensor all) {
+    int latents = SourceRows.latents(stage);
+    int count = stage.written() - latents;
+    return count == 0 ? null : all.narrow(0, rows.row(stage.firstWritten() + latents), count);
+  }
+
+  /**
+   * An MLP and its autoencoder.
+   *
+   * @param input {@code [B·(T − first),D]}
+   * @param stream what they write is added
+   */
+  private static void latents(
+      PatchableModel patchable,
+      PromptContext context,
+      SourceRows rows,
+      Stage stage,
+      Tensor input,
+      Tensor all,
+      Tensor stream,
+      int first) {
+    Transformer model = patchable.model();
+    Autoencoder autoencoder = model.autoencoders().block(stage.block());
+    Tensor out = Placement.of(input).empty(input.shape());
+    model.mlp(stage, input, out);
+    Autoencoder.Encoded encoded = autoencoder.encode(out);
+    Tensor made = autoencoder.reconstruct(encoded);
+    long b = context.batchSize();
+    long t = context.length();
+    rows.write(encoded.activations(), stage.block(), all.view(all.size(0), b, t, all.size(2)));
+    Tensor error = written(rows, stage, all);
+    if (error != null) {
+      error
+          .view(b, t, all.size(2))
+          .narrow(1, first, t - first)
+          .copy_(out.sub(made).view(b, t - first, all.size(2)));
+    }
+    if (first == 0) {
+      stream.add_(error == null ? made : out);
     }
   }
 
@@ -94,12 +137,7 @@ public final class SourceOutputs {
    * @param qkv working memory, {@code [B·T, 3·H·dHead]}
    * @param z working memory, {@code [B·T, H·dHead]}
    */
-  private record Attention(
-      PatchableModel patchable,
-      PromptContext context,
-      Kernels.AttentionPattern pattern,
-      Tensor qkv,
-      Tensor z) {
+  private record Attention(PatchableModel patchable, PromptContext context, Tensor qkv, Tensor z) {
 
     /** Writes the rows of the positions from one on. */
     void write(Tensor rows, int first, Tensor values) {
@@ -135,7 +173,13 @@ public final class SourceOutputs {
       long positions = t - first;
       int heads = stage.written();
       model.projectQkv(stage, input, qkv, 0, stage.parts());
-      patchable.kernels().attention(new Kernels.Attention(qkv, context.batchSize(), pattern, z));
+      AttentionStep step = model.attentionStep(stage);
+      patchable
+          .kernels()
+          .attention(
+              new Kernels.Attention(
+                  step.prepare(qkv), context.batchSize(), step.pattern(context), z));
+      step.scale(z);
       patchable
           .kernels()
           .headOutputs(

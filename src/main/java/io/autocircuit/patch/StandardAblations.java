@@ -76,7 +76,7 @@ final class StandardAblations {
       return model
           .model()
           .placement()
-          .zeros(model.graph().sources().size(), 1, 1, model.model().config().dModel());
+          .zeros(model.sourceRows().count(), 1, 1, model.model().config().dModel());
     }
 
     @Override

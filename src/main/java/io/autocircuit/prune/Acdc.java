@@ -293,6 +293,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     private final int prompts;
     private final double epsilon;
     private final double outputs;
+    private final boolean coupled;
 
     Trials(PatchableModel model, List<PromptBatch> batches, Evaluations running) {
       this.graph = model.graph();
@@ -300,6 +301,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
       prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
       epsilon = model.model().type() == ScalarType.Double ? Math.ulp(1.0) : Math.ulp(1f);
       outputs = model.model().config().outputs();
+      coupled = model.model().config().features().couplesHeads();
     }
 
     /** Of a circuit by itself and from nothing. */
@@ -326,7 +328,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
         DestNode to = graph.edge(e).destination();
         if (!to.equals(reader)) {
           reader = to;
-          read = CircuitRuns.reads(Circuit.of(graph, rest), e);
+          read = CircuitRuns.reads(Circuit.of(graph, rest), e, coupled);
         }
         changes.add(read);
         if (read) {

@@ -10,6 +10,7 @@ import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.patch.SourceOutputs;
+import io.autocircuit.patch.SourceRows;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;
@@ -93,10 +94,11 @@ public record ActivationMagnitude(boolean signedMean) implements PruneAlgorithm 
   private void add(PatchableModel model, TokenBatch tokens, double[] to) {
     try (TensorScope scope = new TensorScope()) {
       Tensor outputs = SourceOutputs.of(model, tokens); // [S,B,T,D]
+      SourceRows rows = model.sourceRows();
       int length = tokens.length();
       for (int s = 0; s < to.length; s++) {
         try (TensorScope inner = new TensorScope()) {
-          Tensor own = outputs.select(0, s);
+          Tensor own = rows.written(outputs, model.graph().sources().get(s), model.model());
           Tensor sized = signedMean ? own : own.abs();
           double[] means = Tensors.doubles(sized.mean(new long[] {-1}, false, null)); // [B,T]
           for (int b = 0; b < tokens.batchSize(); b++) {

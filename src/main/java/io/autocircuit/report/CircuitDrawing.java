@@ -1,13 +1,16 @@
 package io.autocircuit.report;
 
+import io.autocircuit.experiment.SourceActivations;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -18,8 +21,16 @@ import java.util.Set;
  * @param nodes all nodes of the graph, by layer, then as {@link NodeOrder} has them; also those
  *     without a link
  * @param links the edges, best first
+ * @param positionLabels text of each token position, by {@link ScoredEdge#seqIdx}; may be empty or
+ *     shorter than the number of positions
+ * @param activations what sources write, by {@link #activation}; may be empty
  */
-public record CircuitDrawing(String title, List<NodeInfo> nodes, List<Link> links) {
+public record CircuitDrawing(
+    String title,
+    List<NodeInfo> nodes,
+    List<Link> links,
+    List<String> positionLabels,
+    Map<List<Object>, SourceActivations.Source> activations) {
   /** In which circuit an edge is. */
   public enum Side {
     /** In the one that is drawn. */
@@ -51,6 +62,8 @@ public record CircuitDrawing(String title, List<NodeInfo> nodes, List<Link> link
    * @param title for people
    * @param nodes all nodes of the graph, in any order; inputs of heads stand for their heads
    * @param links the edges, best first
+   * @param positionLabels text of each token position; may be empty
+   * @param activations what sources write, by name and position (−1 for all); may be empty
    * @throws NullPointerException if an argument is null
    */
   public CircuitDrawing {
@@ -66,6 +79,71 @@ public record CircuitDrawing(String title, List<NodeInfo> nodes, List<Link> link
         Comparator.comparingInt(NodeInfo::layer).thenComparing(NodeInfo::name, NodeOrder.BY_NAME));
     nodes = List.copyOf(sorted);
     links = List.copyOf(links);
+    positionLabels = List.copyOf(positionLabels);
+    activations = Map.copyOf(activations);
+  }
+
+  /**
+   * The same drawing with the texts of token positions.
+   *
+   * @param labels the texts, by position
+   * @return a new value
+   */
+  public CircuitDrawing withPositionLabels(List<String> labels) {
+    return new CircuitDrawing(title, nodes, links, labels, activations);
+  }
+
+  /**
+   * The same drawing with what its sources write.
+   *
+   * @param written of the run that the scores are from
+   * @return a new value
+   */
+  public CircuitDrawing withActivations(SourceActivations written) {
+    Map<List<Object>, SourceActivations.Source> all = new HashMap<>();
+    for (SourceActivations.Source s : written.sources()) {
+      all.put(List.of(s.name(), s.position() == null ? -1 : s.position()), s);
+    }
+    return new CircuitDrawing(title, nodes, links, positionLabels, all);
+  }
+
+  /**
+   * The same drawing with the edges of one position.
+   *
+   * @param position from 0; edges that stand for all positions stay
+   * @return a new value
+   */
+  public CircuitDrawing at(int position) {
+    List<Link> some =
+        links.stream()
+            .filter(l -> l.edge().seqIdx() == null || l.edge().seqIdx() == position)
+            .toList();
+    String place = title + ", position " + positionName(position) + ": " + some.size();
+    return new CircuitDrawing(place, nodes, some, positionLabels, activations);
+  }
+
+  /**
+   * What an edge's source writes at its position.
+   *
+   * @param link of this drawing
+   * @return empty where it was not looked at
+   */
+  public Optional<SourceActivations.Source> activation(Link link) {
+    Integer position = link.edge().seqIdx();
+    return Optional.ofNullable(
+        activations.get(List.of(link.edge().source(), position == null ? -1 : position)));
+  }
+
+  /**
+   * What a position is called.
+   *
+   * @param position from 0
+   * @return its number, and its text in quotation marks where it has one
+   */
+  public String positionName(int position) {
+    return position < positionLabels.size()
+        ? position + " \u201c" + positionLabels.get(position) + "\u201d"
+        : String.valueOf(position);
   }
 
   /**
@@ -87,7 +165,7 @@ public record CircuitDrawing(String title, List<NodeInfo> nodes, List<Link> link
     for (int i = 0; i < size; i++) {
       links.add(link(edges.get(i), i + 1, Side.ONLY, layers));
     }
-    return new CircuitDrawing(title, nodes, links);
+    return new CircuitDrawing(title, nodes, links, List.of(), Map.of());
   }
 
   /**
@@ -124,7 +202,7 @@ public record CircuitDrawing(String title, List<NodeInfo> nodes, List<Link> link
         }
       }
     }
-    return new CircuitDrawing(title, nodes, links);
+    return new CircuitDrawing(title, nodes, links, List.of(), Map.of());
   }
 
   /**

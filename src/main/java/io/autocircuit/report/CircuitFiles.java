@@ -35,8 +35,9 @@ public final class CircuitFiles {
 
   /**
    * Graphviz's language: a node for each node with a link, those of a layer at one height, the
-   * input of a head as an edge's label; {@code score}, {@code rank}, {@code position} and (of two
-   * circuits) {@code in} as attributes.
+   * input of a head and the position as an edge's label; {@code score}, {@code rank}, {@code
+   * position}, what its source writes ({@code norm}, {@code ablated_norm}, {@code delta_norm}) and
+   * (of two circuits) {@code in} as attributes.
    *
    * @param drawing the circuit
    * @return the text of a {@code .dot} file
@@ -59,11 +60,21 @@ public final class CircuitFiles {
       }
     }
     layers.values().forEach(line -> out.append(line).append(" }\n"));
+    for (NodeInfo node : drawing.nodes()) {
+      String label = NodeOrder.label(node.name());
+      if (used.contains(node.name()) && !label.equals(node.name())) {
+        out.append("  ").append(quoted(node.name())).append(" [label=").append(quoted(label));
+        out.append("];\n");
+      }
+    }
     double greatest = greatest(drawing);
     for (Link link : drawing.links()) {
       Integer position = link.edge().seqIdx();
       String label =
-          link.input() + (position == null ? "" : (link.input().isEmpty() ? "@" : " @") + position);
+          link.input()
+              + (position == null
+                  ? ""
+                  : (link.input().isEmpty() ? "@" : " @") + drawing.positionName(position));
       out.append("  ").append(quoted(link.source())).append(" -> ");
       out.append(quoted(link.destination())).append(" [label=").append(quoted(label));
       out.append(", score=\"").append(number(link.edge().score(), "inf"));
@@ -74,6 +85,9 @@ public final class CircuitFiles {
       if (link.side() != Side.ONLY) {
         out.append(", in=").append(lower(link.side()));
       }
+      written(drawing, link)
+          .forEach(
+              (key, value) -> out.append(", ").append(key).append("=\"").append(value).append('"'));
       out.append(", penwidth=").append(width(link, greatest));
       out.append(", color=\"").append(Look.of(link).colour());
       out.append("\", style=").append(Look.of(link).style()).append("];\n");
@@ -82,8 +96,10 @@ public final class CircuitFiles {
   }
 
   /**
-   * GraphML: nodes with {@code name}, {@code layer} and {@code kind}, edges with {@code input},
-   * {@code score}, {@code rank}, {@code position} and (of two circuits) {@code in}.
+   * GraphML: nodes with {@code name}, {@code label}, {@code layer} and {@code kind}, edges with
+   * {@code input}, {@code score}, {@code rank}, {@code position} and its {@code token}, what their
+   * source writes ({@code norm}, {@code ablated_norm}, {@code delta_norm}) and (of two circuits)
+   * {@code in}.
    *
    * @param drawing the circuit
    * @return the text of a {@code .graphml} file, UTF-8 by its declaration
@@ -108,6 +124,7 @@ public final class CircuitFiles {
         ids.put(node.name(), "n" + ids.size());
         out.append("    <node id=\"").append(ids.get(node.name())).append("\">");
         data(out, "name", xml(node.name()));
+        data(out, "label", xml(NodeOrder.label(node.name())));
         data(out, "layer", String.valueOf(node.layer()));
         data(out, "kind", NodeOrder.kind(node.name()));
         out.append("</node>\n");
@@ -124,8 +141,13 @@ public final class CircuitFiles {
       data(out, "score", number(link.edge().score(), "INF"));
       data(out, "rank", String.valueOf(link.rank()));
       if (link.edge().seqIdx() != null) {
-        data(out, "position", String.valueOf(link.edge().seqIdx()));
+        int position = link.edge().seqIdx();
+        data(out, "position", String.valueOf(position));
+        if (position < drawing.positionLabels().size()) {
+          data(out, "token", xml(drawing.positionLabels().get(position)));
+        }
       }
+      written(drawing, link).forEach((key, value) -> data(out, key, value));
       if (link.side() != Side.ONLY) {
         data(out, "in", lower(link.side()));
       }
@@ -137,12 +159,17 @@ public final class CircuitFiles {
   private static final List<String[]> KEYS =
       List.of(
           new String[] {"name", "node", "string"},
+          new String[] {"label", "node", "string"},
           new String[] {"layer", "node", "int"},
           new String[] {"kind", "node", "string"},
           new String[] {"input", "edge", "string"},
           new String[] {"score", "edge", "double"},
           new String[] {"rank", "edge", "int"},
           new String[] {"position", "edge", "int"},
+          new String[] {"token", "edge", "string"},
+          new String[] {"norm", "edge", "double"},
+          new String[] {"ablated_norm", "edge", "double"},
+          new String[] {"delta_norm", "edge", "double"},
           new String[] {"in", "edge", "string"});
 
   /**
@@ -178,13 +205,43 @@ public final class CircuitFiles {
    * @return the text of an SVG file
    */
   public static String svg(CircuitDrawing drawing) {
-    return new CircuitGrid(drawing).svg();
+    return new CircuitGrid(drawing, false).svg();
+  }
+
+  /**
+   * The picture as one grid for each token position with an edge, the first on top; only the layers
+   * that have an edge.
+   *
+   * @param drawing the circuit
+   * @return the text of an SVG file
+   */
+  public static String svgByPosition(CircuitDrawing drawing) {
+    return new CircuitGrid(drawing, true).svg();
+  }
+
+  /** What is known of an edge's source, by the name of its attribute. */
+  static Map<String, String> written(CircuitDrawing drawing, Link link) {
+    Map<String, String> written = new LinkedHashMap<>();
+    drawing
+        .activation(link)
+        .ifPresent(
+            s -> {
+              written.put("norm", number(s.norm(), "INF"));
+              written.put("ablated_norm", number(s.ablatedNorm(), "INF"));
+              written.put("delta_norm", number(s.deltaNorm(), "INF"));
+            });
+    return written;
   }
 
   /** The names of nodes that have a link. */
   static Set<String> used(CircuitDrawing drawing) {
+    return used(drawing.links());
+  }
+
+  /** The names of nodes that have one of these links. */
+  static Set<String> used(List<Link> links) {
     Set<String> used = new LinkedHashSet<>();
-    for (Link link : drawing.links()) {
+    for (Link link : links) {
       used.add(link.source());
       used.add(link.destination());
     }

@@ -3,18 +3,24 @@ package io.autocircuit.report;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.Run;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.DestNode;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.SrcNode;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PruneScores;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 
 /** Makes the report's plain values from a discovery. */
 public final class DiscoveryReport {
@@ -40,14 +46,38 @@ public final class DiscoveryReport {
    * @return its values
    */
   public static ReportData of(Run run, Discovery.Result result) {
+    return of(run, result, Optional.empty());
+  }
+
+  /**
+   * The report of a run, with what its sources write.
+   *
+   * @param run what was run
+   * @param result what came out
+   * @param activations what the sources of the best edges write; empty where nobody looked
+   * @return its values
+   */
+  public static ReportData of(
+      Run run, Discovery.Result result, Optional<SourceActivations> activations) {
     String name = run.task().model().config().name();
     Map<String, String> summary = new LinkedHashMap<>();
     summary.put("Model", name);
     summary.put("Dataset", dataset(run));
-    ReportData data = of("Circuit of " + name, result, summary, RunSettings.of(run.spec()));
+    ReportData data =
+        of("Circuit of " + name, result, summary, RunSettings.of(run.spec()))
+            .withDetails(details(result, activations));
+    if (run.spec().graph().spans()) {
+      return data.withPositionLabels(result.scores().graph().spans());
+    }
     return run.spec().graph().tokenPositions()
         ? data.withPositionLabels(run.task().prompts().seqLabels())
         : data;
+  }
+
+  private static ReportData.Details details(
+      Discovery.Result result, Optional<SourceActivations> activations) {
+    return new ReportData.Details(
+        result.discovery().runs().patchType(), activations.orElse(null), result.roc());
   }
 
   /**
@@ -78,10 +108,6 @@ public final class DiscoveryReport {
       Map<String, String> settings) {
     PruneScores scores = result.scores();
     ComputationGraph graph = scores.graph();
-    List<NodeInfo> nodes = new ArrayList<>();
-    graph.sources().forEach(s -> nodes.add(new NodeInfo(s.name(), s.layer())));
-    int end = graph.modules().get(0).nodes().get(0).layer();
-    nodes.add(new NodeInfo("Resid End", end));
     List<ScoredEdge> edges = new ArrayList<>();
     for (PruneScores.Scored s : scores.best(HtmlReport.MAX_EDGES)) {
       Edge e = s.edge();
@@ -93,6 +119,7 @@ public final class DiscoveryReport {
               e.position() < 0 ? null : e.position(),
               s.score()));
     }
+    List<NodeInfo> nodes = nodes(graph, edges);
     Map<String, String> all = new LinkedHashMap<>(summary);
     all.put("Algorithm", result.discovery().algorithm().title());
     String judged = result.discovery().runs().ablation().key();
@@ -118,11 +145,32 @@ public final class DiscoveryReport {
             .withSummary(all)
             .withSettings(settings)
             .withCurves(curves)
-            .withTotalEdges(graph.edgeCount());
+            .withTotalEdges(graph.edgeCount())
+            .withDetails(details(result, Optional.empty()));
     if (!result.found().isEmpty()) {
       data = data.withFirstDrawn(result.found().get(0).size());
     }
     return result.verdict().map(data::withVerdict).orElse(data);
+  }
+
+  /**
+   * All nodes of a graph, inputs as the heads that they belong to; of latents those with an edge.
+   */
+  private static List<NodeInfo> nodes(ComputationGraph graph, List<ScoredEdge> edges) {
+    Set<String> used = new HashSet<>();
+    edges.forEach(e -> used.add(e.source()));
+    Map<String, Integer> layers = new LinkedHashMap<>();
+    for (SrcNode s : graph.sources()) {
+      if (NodeOrder.latent(s.name()) < 0 || used.contains(s.name())) {
+        layers.put(s.name(), s.layer());
+      }
+    }
+    for (DestNode d : graph.destinations()) {
+      layers.putIfAbsent(ReportData.head(d.name()).orElse(d.name()), d.layer());
+    }
+    List<NodeInfo> nodes = new ArrayList<>();
+    layers.forEach((name, layer) -> nodes.add(new NodeInfo(name, layer)));
+    return nodes;
   }
 
   private static int rank(Metric metric) {

@@ -143,7 +143,18 @@ public final class HtmlReport {
     root.put("firstDrawn", data.firstDrawn());
     ArrayNode labels = root.putArray("positionLabels");
     data.positionLabels().forEach(labels::add);
+    details(root, data);
     return root;
+  }
+
+  private static void details(ObjectNode root, ReportData data) {
+    // what a saved picture says of where it is from
+    root.put("caption", String.join(" \u00b7 ", data.summary().values()));
+    ReportData.Details details = data.details();
+    root.put("patchType", details.patchType() == null ? null : details.patchType().key());
+    ArrayNode roc = root.putArray("roc");
+    details.roc().forEach(p -> roc.addArray().add(p.falsePositiveRate()).add(p.truePositiveRate()));
+    root.set("activations", details.activations() == null ? null : details.activations().json());
   }
 
   private static int index(Map<String, Integer> indices, String name) {

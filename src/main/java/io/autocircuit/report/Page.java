@@ -86,7 +86,9 @@ final class Page {
 
   private static String put(
       String name, JsonNode data, Map<String, String> places, String digests) {
-    String script = resource("common.js") + resource("circuit.js") + resource(name + ".js");
+    String drawing = name.equals("report") ? resource("flow.js") : "";
+    String script =
+        resource("common.js") + resource("circuit.js") + drawing + resource(name + ".js");
     Map<String, String> all = new LinkedHashMap<>(places);
     all.put("digests", digests + digest(script));
     all.put("style", resource("report.css"));

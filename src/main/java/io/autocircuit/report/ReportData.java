@@ -1,5 +1,8 @@
 package io.autocircuit.report;
 
+import io.autocircuit.experiment.SourceActivations;
+import io.autocircuit.metric.Roc;
+import io.autocircuit.patch.PatchType;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
@@ -33,6 +36,7 @@ import java.util.Set;
  *     shorter than the number of positions
  * @param firstDrawn how many edges are drawn when the page is opened; at least 0, and no more are
  *     drawn than there are
+ * @param details what else is known of the run
  */
 public record ReportData(
     String title,
@@ -44,7 +48,31 @@ public record ReportData(
     List<ScoredEdge> edges,
     long totalEdges,
     List<String> positionLabels,
-    int firstDrawn) {
+    int firstDrawn,
+    Details details) {
+  /**
+   * What is known of a run beside its scores and curves.
+   *
+   * @param patchType which edges a circuit's run ablates; null where that is not known
+   * @param activations what the sources of the best edges write; null where that is not known
+   * @param roc the curve against a known circuit, in the order of circuit sizes; may be empty
+   */
+  public record Details(PatchType patchType, SourceActivations activations, List<Roc.Point> roc) {
+    /** Nothing is known. */
+    public static final Details NONE = new Details(null, null, List.of());
+
+    /**
+     * Keeps an unmodifiable copy.
+     *
+     * @param patchType which edges a circuit's run ablates; may be null
+     * @param activations what the sources of the best edges write; may be null
+     * @param roc the curve against a known circuit; may be empty
+     */
+    public Details {
+      roc = List.copyOf(roc);
+    }
+  }
+
   private static final int DRAWN = 50;
 
   private static final Comparator<ScoredEdge> BY_IMPORTANCE =
@@ -73,6 +101,7 @@ public record ReportData(
    *     or shorter than the number of positions
    * @param firstDrawn how many edges are drawn when the page is opened; at least 0, and no more are
    *     drawn than there are
+   * @param details what else is known of the run
    * @throws NullPointerException if an argument other than {@code verdict}, or an element, is null
    * @throws IllegalArgumentException if an edge's endpoint is not among {@code nodes} or does not
    *     lead to a later layer, a node occurs twice with different layers, {@code totalEdges} is
@@ -81,6 +110,7 @@ public record ReportData(
    */
   public ReportData {
     Objects.requireNonNull(title, "title");
+    Objects.requireNonNull(details, "details");
     summary = copyInOrder(summary);
     settings = copyInOrder(settings);
     curves = List.copyOf(curves);
@@ -116,7 +146,17 @@ public record ReportData(
    */
   public static ReportData of(String title, List<NodeInfo> nodes, List<ScoredEdge> edges) {
     return new ReportData(
-        title, null, Map.of(), Map.of(), List.of(), nodes, edges, edges.size(), List.of(), DRAWN);
+        title,
+        null,
+        Map.of(),
+        Map.of(),
+        List.of(),
+        nodes,
+        edges,
+        edges.size(),
+        List.of(),
+        DRAWN,
+        Details.NONE);
   }
 
   /**
@@ -136,7 +176,8 @@ public record ReportData(
         edges,
         totalEdges,
         positionLabels,
-        firstDrawn);
+        firstDrawn,
+        details);
   }
 
   /**
@@ -156,7 +197,8 @@ public record ReportData(
         edges,
         totalEdges,
         positionLabels,
-        firstDrawn);
+        firstDrawn,
+        details);
   }
 
   /**
@@ -176,7 +218,8 @@ public record ReportData(
         edges,
         totalEdges,
         positionLabels,
-        firstDrawn);
+        firstDrawn,
+        details);
   }
 
   /**
@@ -196,7 +239,8 @@ public record ReportData(
         edges,
         totalEdges,
         positionLabels,
-        firstDrawn);
+        firstDrawn,
+        details);
   }
 
   /**
@@ -207,7 +251,17 @@ public record ReportData(
    */
   public ReportData withTotalEdges(long count) {
     return new ReportData(
-        title, verdict, summary, settings, curves, nodes, edges, count, positionLabels, firstDrawn);
+        title,
+        verdict,
+        summary,
+        settings,
+        curves,
+        nodes,
+        edges,
+        count,
+        positionLabels,
+        firstDrawn,
+        details);
   }
 
   /**
@@ -218,7 +272,17 @@ public record ReportData(
    */
   public ReportData withPositionLabels(List<String> labels) {
     return new ReportData(
-        title, verdict, summary, settings, curves, nodes, edges, totalEdges, labels, firstDrawn);
+        title,
+        verdict,
+        summary,
+        settings,
+        curves,
+        nodes,
+        edges,
+        totalEdges,
+        labels,
+        firstDrawn,
+        details);
   }
 
   /**
@@ -229,7 +293,38 @@ public record ReportData(
    */
   public ReportData withFirstDrawn(int count) {
     return new ReportData(
-        title, verdict, summary, settings, curves, nodes, edges, totalEdges, positionLabels, count);
+        title,
+        verdict,
+        summary,
+        settings,
+        curves,
+        nodes,
+        edges,
+        totalEdges,
+        positionLabels,
+        count,
+        details);
+  }
+
+  /**
+   * Sets what else is known of the run.
+   *
+   * @param known of the run whose scores these are
+   * @return a new value
+   */
+  public ReportData withDetails(Details known) {
+    return new ReportData(
+        title,
+        verdict,
+        summary,
+        settings,
+        curves,
+        nodes,
+        edges,
+        totalEdges,
+        positionLabels,
+        firstDrawn,
+        known);
   }
 
   /** Layer of each node by name, and of each head whose inputs are listed instead. */

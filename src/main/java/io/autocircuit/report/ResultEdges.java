@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.files.DataException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -17,7 +18,10 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * The scored edges of a result directory, read without its model: {@code edges.json} names all
@@ -25,10 +29,23 @@ import java.util.Set;
  *
  * @param nodes all nodes of the graph; a node's layer is the length of the longest path to it
  * @param edges best first, as the file has them
+ * @param positionLabels text of each token position, as {@code measurements.json} has it; may be
+ *     empty
+ * @param activations what sources write, of {@code activations.json}; null where it is not there
  */
-public record ResultEdges(List<NodeInfo> nodes, List<ScoredEdge> edges) {
+public record ResultEdges(
+    List<NodeInfo> nodes,
+    List<ScoredEdge> edges,
+    List<String> positionLabels,
+    SourceActivations activations) {
   private static final String EDGES = "edges.json";
   private static final String ARROW = "->";
+  private static final String START = "Resid Start";
+
+  /** A head, an MLP, or what an autoencoder makes of an MLP. */
+  private static final Pattern PART =
+      Pattern.compile("A(\\d{1,6})\\.\\d{1,6}|MLP (\\d{1,6})( Latent \\d{1,9}| Error)?");
+
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /**
@@ -36,10 +53,37 @@ public record ResultEdges(List<NodeInfo> nodes, List<ScoredEdge> edges) {
    *
    * @param nodes all nodes of the graph
    * @param edges best first
+   * @param positionLabels text of each token position; may be empty
+   * @param activations what sources write; may be null
    */
   public ResultEdges {
     nodes = List.copyOf(nodes);
     edges = List.copyOf(edges);
+    positionLabels = List.copyOf(positionLabels);
+  }
+
+  /**
+   * The circuit of the best edges, with all that the directory says of them.
+   *
+   * @param title for people
+   * @param size how many edges it has
+   * @return the drawing
+   * @throws IllegalArgumentException if there are not so many edges
+   */
+  public CircuitDrawing drawing(String title, int size) {
+    CircuitDrawing drawing =
+        CircuitDrawing.of(title, nodes, edges, size).withPositionLabels(positionLabels);
+    return activations == null ? drawing : drawing.withActivations(activations);
+  }
+
+  /**
+   * How many edges have at least that |score|.
+   *
+   * @param threshold 0 or more
+   * @return the size of their circuit
+   */
+  public int reaching(double threshold) {
+    return (int) edges.stream().filter(e -> Math.abs(e.score()) >= threshold).count();
   }
 
   /**
@@ -80,7 +124,27 @@ public record ResultEdges(List<NodeInfo> nodes, List<ScoredEdge> edges) {
     } catch (IOException e) {
       throw new DataException("file=" + file + " cannot be read: " + e.getMessage(), e);
     }
-    return new ResultEdges(nodes(sources, file), edges);
+    Path activations = file.resolveSibling(ResultDirectory.ACTIVATIONS);
+    boolean results = Files.isDirectory(directory);
+    return new ResultEdges(
+        nodes(sources, file),
+        edges,
+        results ? positionLabels(file.resolveSibling("measurements.json")) : List.of(),
+        results && Files.exists(activations) ? SourceActivations.read(activations) : null);
+  }
+
+  private static List<String> positionLabels(Path measurements) {
+    List<String> labels = new ArrayList<>();
+    if (Files.exists(measurements)) {
+      try {
+        JSON.readTree(measurements.toFile())
+            .path("position_labels")
+            .forEach(label -> labels.add(label.asText()));
+      } catch (IOException e) {
+        throw bad(measurements, "is no JSON");
+      }
+    }
+    return labels;
   }
 
   private static DataException bad(Path file, String what) {
@@ -127,6 +191,22 @@ public record ResultEdges(List<NodeInfo> nodes, List<ScoredEdge> edges) {
     return nodes;
   }
 
+  /**
+   * What stands in the same layer as a source that reads nothing: in graphs of residual sums what
+   * the head or MLP reads without an edge, of a latent its MLP.
+   */
+  private static Optional<String> beside(String name) {
+    Matcher part = PART.matcher(name);
+    if (!part.matches()) {
+      return Optional.empty();
+    }
+    if (part.group(1) != null) {
+      int block = Integer.parseInt(part.group(1));
+      return Optional.of(block == 0 ? START : "Resid Post " + (block - 1));
+    }
+    return Optional.of((part.group(3) == null ? "Resid Mid " : "MLP ") + part.group(2));
+  }
+
   private static int layer(
       String name,
       Map<String, Set<String>> sources,
@@ -140,7 +220,19 @@ public record ResultEdges(List<NodeInfo> nodes, List<ScoredEdge> edges) {
     if (!open.add(name)) {
       throw bad(file, "has a path from node=" + name + " to itself");
     }
+    // what an autoencoder writes stands where the MLP does that it takes apart
+    String mlp = name.replaceFirst(" (Latent \\d+|Error)$", "");
+    if (!mlp.equals(name)) {
+      int same = layer(mlp, sources, layers, open, file);
+      open.remove(name);
+      layers.put(name, same);
+      return same;
+    }
     int layer = 0;
+    Optional<String> beside = sources.containsKey(name) ? Optional.empty() : beside(name);
+    if (beside.filter(b -> sources.containsKey(b) || b.equals(START)).isPresent()) {
+      layer = layer(beside.get(), sources, layers, open, file);
+    }
     for (String source : sources.getOrDefault(name, Set.of())) {
       layer = Math.max(layer, 1 + layer(source, sources, layers, open, file));
     }

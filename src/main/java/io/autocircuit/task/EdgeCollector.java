@@ -160,7 +160,7 @@ final class EdgeCollector {
         if (source == null || destination == null) {
           throw new IllegalStateException("no node for " + s + "->" + d + " in " + graph);
         }
-        if (source.index() < destination.sources()) {
+        if (destination.reads(source)) {
           add(source, destination, position);
         }
       }
@@ -189,7 +189,8 @@ final class EdgeCollector {
    */
   void heads(Map<String, List<Integer>> kept) {
     for (DestNode destination : graph.destinations()) {
-      for (SrcNode source : graph.sources().subList(0, destination.sources())) {
+      int first = destination.firstSource();
+      for (SrcNode source : graph.sources().subList(first, first + destination.sources())) {
         List<Integer> at =
             source.head() < 0 ? everywhere() : kept.getOrDefault(source.name(), List.of());
         at.forEach(p -> add(source, destination, p));

@@ -8,11 +8,14 @@ import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.PromptLimits;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.Tokenizer;
+import io.autocircuit.files.DataException;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * A behaviour to find a circuit for: a model and prompt pairs that show it.
@@ -136,6 +139,23 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
       PromptLimits limits) {
     try (Tokenizer tokenizer = tokenizer(modelDirectory, bos)) {
       return PromptDataset.readTokens(place, columns, tokenizer, several, limits);
+    }
+  }
+
+  /**
+   * The text of each token, for people.
+   *
+   * @param ids token ids
+   * @param modelDirectory where {@code tokenizer.json} may lie; null for nowhere
+   * @return for each id its text; the ids themselves where there is no tokenizer that can be used
+   */
+  public static List<String> texts(int[] ids, Path modelDirectory) {
+    try (Tokenizer tokenizer = tokenizer(modelDirectory, BosPolicy.AUTO)) {
+      return IntStream.of(ids)
+          .mapToObj(id -> tokenizer == null ? String.valueOf(id) : tokenizer.decode(id))
+          .toList();
+    } catch (DataException e) { // prompts given as ids need no tokenizer
+      return IntStream.of(ids).mapToObj(String::valueOf).toList();
     }
   }
 

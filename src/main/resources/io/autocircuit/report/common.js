@@ -242,7 +242,8 @@ const ac = (() => {
       element("div", { className: "scroll" }, grid), more);
   };
 
-  return { byId, element, count, number, plural, power, tip, colours, tooltipStyle, font, linear,
+  // Made below, by files that not every page has.
+  return { circuit: null, flow: null, byId, element, count, number, plural, power, tip, colours, tooltipStyle, font, linear,
     sizeScale, valueScale, exact, slug, quote, csv, download, drawn, saveSvg, savePng, pictureButtons,
     table };
 })();

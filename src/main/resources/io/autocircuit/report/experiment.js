@@ -98,15 +98,18 @@
     const c = colours(true);
     const option = panel.option(c, 640);
     const used = (panel.labels || []).filter(shows);
-    const legend = used.length ? [{ top: 34, left: 14, width: 612, itemWidth: 26, itemGap: 12,
+    const facets = data.facets.map((facet, i) => facet.title.toLowerCase() + " " + facet.values[state.values[i]])
+      .join(" \u00b7 ");
+    const legend = used.length ? [{ top: 52, left: 14, width: 612, itemWidth: 26, itemGap: 12,
       textStyle: { color: c.text, fontSize: 12, fontFamily: font },
       data: used.map((i) => ({ name: nameOf(i), icon: option.series.some((s) => s.name === nameOf(i) &&
         s.symbol === CROSS) ? "rect" : undefined })) }] : [];
     const rows = Math.ceil(used.reduce((sum, i) => sum + 50 + 6.6 * nameOf(i).length, 0) / 600);
-    const lower = 40 + 22 * rows;
+    const lower = 58 + 22 * rows;
     const height = (panel.height || 300) + 60 + lower;
     const grids = [].concat(option.grid || []).map((g) => ({ ...g, top: (g.top || 0) + lower }));
-    return drawn({ ...frame(option, c), grid: grids, legend, title: { text: panel.full, left: 14, top: 10,
+    return drawn({ ...frame(option, c), grid: grids, legend, title: { text: panel.full, subtext: facets, left: 14, top: 10, itemGap: 6,
+      subtextStyle: { color: c.muted, fontSize: 11, width: 612, overflow: "truncate" },
       textStyle: { color: c.text, fontSize: 15, fontWeight: 600, width: 612, overflow: "truncate" } },
     }, 640, height);
   };
@@ -620,6 +623,48 @@
 
   // ---- overview -----------------------------------------------------------------------------
 
+  // Over all tasks: of each the area relative to the random baseline's, 1 where it is the same and more where
+  // it is better; AutoCircuit's average, whose sign also holds where areas are negative.
+  const averagePanel = (shown, quality, value) => {
+    const baseline = data.labels.findIndex((label) => label.baseline);
+    if (baseline < 0 || shown.length < 2) return null;
+    const relative = (i, g) => {
+      const [own, chance] = [value(i, g).mean, value(baseline, g).mean];
+      return chance === 0 ? NaN : 1 + (quality.lower ? chance - own : own - chance) / Math.abs(chance);
+    };
+    const all = data.labels.map((_, i) => ({ i, parts: shown.map((g) => relative(i, g)),
+      s: spread(shown.map((g) => relative(i, g))) })).filter((row) => row.s.n && !data.labels[row.i].baseline);
+    const rows = () => all.filter((row) => shows(row.i));
+    if (!all.length) return null;
+    const missing = all.filter((row) => row.s.n < shown.length);
+    const option = (c, width) => ({
+      grid: { left: 4, right: 24, top: 8, bottom: 28, containLabel: true },
+      tooltip: { formatter: (p) => (p.data.row ? tip(nameOf(p.data.row.i), number(p.data.row.s.mean) +
+        " of the random baseline", plural(p.data.row.s.n, "task")) : "") },
+      xAxis: axisOf(c, linear, below("relative to the random baseline")),
+      yAxis: { type: "category", inverse: true, data: rows().map((row) => nameOf(row.i)), axisTick: { show: false },
+        axisLine: { onZero: false, lineStyle: { color: c.line } }, axisLabel: { color: c.text, fontSize: 12,
+          fontFamily: font, width: Math.min(200, width * 0.4), overflow: "truncate" } },
+      series: [{ type: "bar", barMaxWidth: 18, data: rows().map((row) => ({ value: row.s.mean, row,
+        itemStyle: { color: colourOf(row.i, c) } })), markLine: { silent: true, precision: 12, symbol: "none",
+        label: { show: false }, data: [{ xAxis: 1 }], lineStyle: { color: c.muted, type: "dashed", width: 1 } } }],
+    });
+    return panelOf({
+      title: "Average over tasks", full: quality.title + ", average over tasks", option, hint: "higher is better",
+      height: 44 + 28 * Math.max(2, rows().length), wide: true,
+      note: "Of each task 1 + (area − area of the random baseline) / |area of the random baseline|" + (quality.lower
+        ? ", the difference taken the other way, as lower areas are better" : "") + "; the mean over tasks. Dashed: the " +
+        "random baseline." + (missing.length ? " Fewer tasks have an area of " + missing.map((row) => nameOf(row.i) + " (" +
+        row.s.n + " of " + shown.length + ")").join(", ") + "." : ""),
+      words: () => all.map((row) => nameOf(row.i) + ": " + number(row.s.mean)).join(". ") + ".",
+      numbers: () => ({ name: quality.title + " average over tasks", rows: all, columns: [
+        { title: "Algorithm", value: (row) => nameOf(row.i) },
+        { title: "Average", numeric: true, value: (row) => row.s.mean },
+        ...shown.map((g, k) => ({ title: data.tasks[g.task], numeric: true, value: (row) => row.parts[k] })),
+      ] }),
+    });
+  };
+
   let overviewQuality = "";
   const overview = () => {
     const shown = data.groups.map((group, at) => ({ group, at })).filter((g) => chosen(g.group))
@@ -634,6 +679,11 @@
       return;
     }
     const quality = choices.find((q) => q.key === overviewQuality) || choices[0];
+    for (const [box, panel] of [...panels].filter(([box]) => body.contains(box))) { // of the choice before
+      if (panel.chart) panel.chart.dispose();
+      watcher.unobserve(box);
+      panels.delete(box);
+    }
     const value = (row, g) => spread(g.some.filter((c) => c.label === row).map(quality.of));
     const rows = data.labels.map((_, i) => i).filter((i) => all.some((c) => c.label === i));
     const best = shown.map((g) => {
@@ -658,6 +708,8 @@
       element("p", { className: "note", textContent: (quality.lower ? "Lower" : "Higher") +
         " is better; the best of each task is bold (ground truth and the random baseline apart)." +
         (all.length > rows.length * shown.length ? " Means over seeds, with the least and the greatest." : "") }));
+    const average = averagePanel(shown, quality, value);
+    if (average) body.append(grid(average));
   };
 
   // ---- the whole page -----------------------------------------------------------------------

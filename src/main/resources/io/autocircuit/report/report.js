@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const { byId, element, count, number, plural, tip, colours, tooltipStyle, font, linear, sizeScale,
-    valueScale, exact, quote, download, drawn, pictureButtons, saveSvg, savePng, slug, table, circuit } = ac;
+    valueScale, exact, quote, download, drawn, pictureButtons, saveSvg, savePng, slug, table, circuit, flow } = ac;
   const data = JSON.parse(byId("report-data").textContent);
   const edges = data.edges.map(([name, source, target, from, to, position, score], i) => ({
     rank: i + 1, name, source, target, from, to, position, score: Number(score),
@@ -10,8 +10,16 @@
   const positions = [...new Set(edges.map((e) => e.position).filter((p) => p !== null))]
     .sort((a, b) => a - b);
 
+  // What sources write, by name and position.
+  const activity = new Map((data.activations ? data.activations.sources : []).map((s) =>
+    [s.name + "@" + s.position, s]));
+  const activityOf = (source, position) => activity.get(source + "@" + position) || null;
+
   const positionName = (p) =>
     data.positionLabels[p] === undefined ? String(p) : p + " “" + data.positionLabels[p] + "”";
+  // Of the first prompt that was looked at.
+  const tokenName = (p) => (data.positionLabels[p] === undefined && data.activations?.tokens[p] !== undefined
+    ? p + " “" + data.activations.tokens[p] + "”" : positionName(p));
 
   // ---- curves -----------------------------------------------------------------------------
 
@@ -69,6 +77,11 @@
     };
   };
 
+  // A saved picture leaves the page: it says what it is of.
+  const titleOf = (text, c) => ({ text, subtext: data.caption, left: 14, top: 10, itemGap: 6,
+    textStyle: { color: c.text, fontSize: 15, fontWeight: 600, width: 612, overflow: "truncate" },
+    subtextStyle: { color: c.muted, fontSize: 11, width: 612, overflow: "truncate" } });
+
   // The first plots stand above the circuit, further ones are folded away.
   const FIRST_PLOTS = 8;
   const plotCharts = [];
@@ -93,10 +106,9 @@
       caption.append(pictureButtons(item.plot.name, () => {
         const c = colours(true);
         const option = curveOption(item, c);
-        return drawn({ ...option, backgroundColor: c.card, title: { text: item.plot.name, left: 14, top: 10,
-          textStyle: { color: c.text, fontSize: 15, fontWeight: 600, width: 612, overflow: "truncate" } },
-        grid: { ...option.grid, top: option.grid.top + 40 }, legend: { ...option.legend, top: 40, left: 14 } },
-        640, 420);
+        return drawn({ ...option, backgroundColor: c.card, title: titleOf(item.plot.name, c),
+          grid: { ...option.grid, top: option.grid.top + 58 }, legend: { ...option.legend, top: 58, left: 14 } },
+        640, 440);
       }));
     }
     const figure = element("figure", {}, caption);
@@ -108,6 +120,41 @@
     }
   }
 
+  // ---- a known circuit ----------------------------------------------------------------------
+
+  const rocOption = (c) => ({
+    animation: false, color: c.series, textStyle: { fontFamily: font },
+    grid: { left: 4, right: 14, top: 10, bottom: 26, containLabel: true },
+    tooltip: { trigger: "item", ...tooltipStyle(c), formatter: (p) => tip("Against the known circuit",
+      "true positive rate " + number(p.value[1]), "false positive rate " + number(p.value[0])) },
+    ...Object.fromEntries([["xAxis", "False positive rate"], ["yAxis", ""]].map(([axis, name]) => [axis, {
+      type: "value", min: -0.02, max: 1.02, interval: 0.2, name, nameLocation: "middle", nameGap: 26,
+      nameTextStyle: { color: c.muted, fontSize: 11 }, splitLine: { lineStyle: { color: c.grid } },
+      axisLine: { show: true, lineStyle: { color: c.line } }, axisTick: { show: false },
+      axisLabel: { color: c.muted, fontSize: 11, showMinLabel: false, showMaxLabel: false,
+        formatter: (v) => (v < 0 || v > 1.01 ? "" : String(Math.round(v * 10) / 10)) } }])),
+    series: [{ type: "line", silent: true, symbol: "none", data: [[0, 0], [1, 1]],
+      lineStyle: { color: c.muted, type: "dashed", width: 1 } },
+    { type: "line", symbol: "circle", symbolSize: 6, clip: false, data: data.roc,
+      itemStyle: { color: c.accent }, lineStyle: { width: 2, color: c.accent } }],
+  });
+  if (data.roc.length) {
+    const box = element("div", { className: "plot" });
+    box.setAttribute("role", "img");
+    box.setAttribute("aria-label", "True positive rate by false positive rate: " + data.roc.map(([x, y]) =>
+      number(y) + " at " + number(x)).join(", ") + ".");
+    const caption = element("figcaption", {}, element("h3", { textContent: "ROC against the known circuit" }));
+    caption.append(pictureButtons("ROC", () => {
+      const c = colours(true);
+      const option = rocOption(c);
+      return drawn({ ...option, backgroundColor: c.card, title: titleOf("ROC against the known circuit", c),
+        grid: { ...option.grid, top: 68 } }, 480, 520);
+    }));
+    byId("plots").append(element("figure", {}, caption, box, element("p", { className: "note",
+      textContent: "True positive rate up; one point for each circuit size. Dashed: chance." })));
+    plotCharts.push({ item: null, chart: echarts.init(box, null, { renderer: "svg" }) });
+  }
+
   const further = byId("further");
   further.hidden = byId("further-plots").children.length === 0;
   further.querySelector("summary").textContent =
@@ -115,7 +162,7 @@
   further.addEventListener("toggle", () => { if (further.open) drawAll(); });
   byId("plots-note").hidden = plotCharts.length === 0 || drawable === 0;
   const markSize = () => {
-    for (const { item, chart } of plotCharts) {
+    for (const { item, chart } of plotCharts.filter((p) => p.item)) {
       const sizes = item.lines.flatMap((line) => line.points.map((p) => p[0]));
       const inside = drawable > 0 && state.edges <= Math.max(...sizes);
       chart.setOption({ series: [{ markLine: {
@@ -125,7 +172,8 @@
 
   // ---- state: number of edges and position, kept in the address ------------------------------
 
-  const state = { edges: Math.min(Math.max(data.firstDrawn, Math.min(1, drawable)), drawable), position: "all" };
+  const state = { edges: Math.min(Math.max(data.firstDrawn, Math.min(1, drawable)), drawable),
+    position: positions.length ? "each" : "all", ablated: false };
 
   const readHash = () => {
     const hash = new URLSearchParams(location.hash.slice(1));
@@ -134,12 +182,14 @@
       state.edges = Math.min(Math.max(wanted, Math.min(1, drawable)), drawable);
     }
     const position = hash.get("position");
-    state.position = position !== null && positions.includes(Number(position))
-      ? Number(position) : "all";
+    state.position = position !== null && positions.includes(Number(position)) ? Number(position)
+      : positions.length && position !== "all" ? "each" : "all";
+    state.ablated = hash.get("ablated") === "shown";
   };
   const writeHash = () => {
     const hash = "#edges=" + state.edges +
-      (state.position === "all" ? "" : "&position=" + state.position);
+      (state.position === (positions.length ? "each" : "all") ? "" : "&position=" + state.position) +
+      (state.ablated ? "&ablated=shown" : "");
     if (hash !== location.hash) history.replaceState(null, "", hash);
   };
 
@@ -155,139 +205,180 @@
   // ---- circuit ----------------------------------------------------------------------------
 
   const circuitBox = byId("circuit");
-  const chart = drawable > 0 ? echarts.init(circuitBox, null, { renderer: "svg", height: 300 }) : null;
+  const kindOf = (i) => circuit.kindOf(data.nodes[i][0]);
+  const names = data.nodes.map(([name]) => name);
+  const standing = new Map([...names.keys()].sort((a, b) => circuit.compareNames(names[a], names[b]))
+    .map((i, k) => [i, k]));
+  edges.forEach((e) => {
+    e.input = e.to === names[e.target] ? "" : e.to.slice(names[e.target].length + 1);
+  });
 
-  // For each link and node, everything on a path through it: what comes before and what follows.
-  // The chart takes these sets by index. They grow with the square of the circuit, so a large
-  // circuit highlights neighbours only.
+  // The whole of the edge's paths is lit; a large circuit is all one, and lights neighbours only.
   const pathLimit = 400;
-  const paths = (shown, used) => {
-    const at = new Map(used.map((node, i) => [node, i]));
-    const layer = (i) => data.nodes[i][1];
-    const collect = (order, near, far) => {
-      const reach = new Map(used.map((i) => [i, { node: new Set([at.get(i)]), edge: new Set() }]));
-      for (const i of order) {
-        shown.forEach((e, k) => {
-          if (e[near] !== i) return;
-          const beyond = reach.get(e[far]);
-          reach.get(i).edge.add(k);
-          beyond.edge.forEach((x) => reach.get(i).edge.add(x));
-          beyond.node.forEach((x) => reach.get(i).node.add(x));
-        });
-      }
-      return reach;
-    };
-    const ascending = [...used].sort((a, b) => layer(a) - layer(b));
-    const before = collect(ascending, "target", "source");
-    const after = collect([...ascending].reverse(), "source", "target");
-    return (from, to, ...own) => ({
-      node: [...new Set([...before.get(from).node, ...after.get(to).node])],
-      edge: [...new Set([...before.get(from).edge, ...after.get(to).edge, ...own])],
+  const mostAblated = 2000;
+  const short = (v) => number(Number(v.toPrecision(3)));
+  const writes = (a) => "its source writes " + short(a.norm) + ", ablated " + short(a.ablated_norm) + ", Δ " +
+    short(a.delta_norm);
+  const channels = (a) => a.channels.map(([i, written, ablated]) => "[" + i + "] " + short(written) + " → " +
+    short(ablated)).join(", ");
+  const tipOf = (what) => {
+    if (what.link) {
+      const e = what.link;
+      const a = activityOf(e.from, e.position);
+      return tip(e.name, "score " + number(e.score), "rank " + count(e.rank),
+        ...(e.position === null ? [] : ["position " + positionName(e.position)]),
+        ...(a ? [writes(a), channels(a)] : []));
+    }
+    const a = activityOf(names[what.i], what.position);
+    return tip(circuit.labelOf(names[what.i]) + ", " + flow.KINDS[kindOf(what.i)],
+      plural(what.in.length, "edge") + " in, " + count(what.out.length) + " out",
+      ...(a ? [writes(a).replace("its source ", ""), channels(a)] : []));
+  };
+
+  // Where a head looks: queries down, keys across, darker for a greater share.
+  const patternOf = (what) => {
+    const name = names[what.link ? what.from.i : what.i];
+    const pattern = data.activations?.patterns.find((p) => p.head === name);
+    if (!pattern) return [];
+    const n = pattern.rows.length;
+    const size = n > 20 ? 11 : 15;
+    const side = 104;
+    const cells = pattern.rows.flatMap((row, q) => row.map((share, k) => (share === 0 ? null
+      : ac.flow.shape("rect", { x: side + k * size, y: q * size, width: size - 1, height: size - 1, class: "share",
+        "fill-opacity": share }, ac.flow.shape("title", {}, tokenName(q) + " looks at " + tokenName(k) + ": " +
+        number(share)))))).filter(Boolean);
+    const clipped = (text) => (text.length > 15 ? text.slice(0, 14) + "…" : text);
+    const labels = pattern.rows.map((_, q) => ac.flow.shape("text", { x: side - 5, y: q * size + size - 4,
+      "text-anchor": "end" }, clipped(tokenName(q))));
+    const foot = pattern.rows.map((_, k) => ac.flow.shape("text", { "text-anchor": "end", transform: "translate(" +
+      (side + k * size + size - 4) + " " + (n * size + 4) + ") rotate(-60)" }, clipped(tokenName(k))));
+    const words = pattern.rows.map((row, q) => {
+      const most = row.indexOf(Math.max(...row));
+      return row.length ? tokenName(q) + " at " + tokenName(most) + " (" + number(row[most]) + ")" : "";
+    }).filter(Boolean);
+    return [element("h4", { textContent: "Where " + name + " looks, first prompt: queries down, keys across" }),
+      ac.flow.shape("svg", { class: "pattern", width: side + n * size + 4, height: n * size + 96, role: "img",
+        "aria-label": "Attention of " + name + ". Most of each: " + words.join(", ") + "." }, ...cells, ...labels, ...foot)];
+  };
+
+  // What was chosen in the diagram, in words.
+  const detail = byId("detail");
+  const showDetail = (what) => {
+    detail.hidden = !what;
+    if (!what) return;
+    const bands = what.link ? [what] : [...what.in, ...what.out];
+    const rows = bands.map((b) => b.link).sort((a, b) => a.rank - b.rank);
+    const name = what.link ? what.link.name : circuit.labelOf(names[what.i]) + " (" + flow.KINDS[kindOf(what.i)] + ")";
+    const a = what.link ? activityOf(what.link.from, what.link.position) : activityOf(names[what.i], what.position);
+    const source = what.link ? circuit.labelOf(names[what.from.i]) : circuit.labelOf(names[what.i]);
+    const about = data.activations;
+    byId("detail-heading").textContent = name;
+    byId("detail-text").textContent = a === null ? "" : source + " writes a vector of norm " + number(a.norm) +
+      " in the " + about.run + " prompts (root mean square over " + plural(about.prompts, "prompt") +
+      (a.position === null ? " and all positions" : "") + "); it is ablated to one of norm " +
+      number(a.ablated_norm) + " (" + about.ablation + "); the difference Δ has norm " + number(a.delta_norm) +
+      ". Of the first prompt, at position " + tokenName(a.at) + (a.position === null ? ", where its Δ is greatest" : "") +
+      ", written → ablated, by channel: " + channels(a) + ".";
+    byId("detail-pattern").replaceChildren(...patternOf(what));
+    byId("detail-table").replaceChildren(table({ name: "Edges of " + name, sorted: true, rows, columns: [
+      { title: "Edge", value: (e) => e.name },
+      ...(positions.length ? [{ title: "Position", numeric: true, value: (e) => e.position,
+        text: (e) => (e.position === null ? "all" : positionName(e.position)) }] : []),
+      { title: "Score", numeric: true, value: (e) => e.score },
+      { title: "Rank", numeric: true, value: (e) => e.rank },
+      ...(about ? [{ title: "Δ of its source", numeric: true, value: (e) =>
+        activityOf(e.from, e.position)?.delta_norm ?? NaN }] : []),
+    ] }));
+  };
+
+  const shownOf = (list) => (typeof state.position !== "number" ? list
+    : list.filter((e) => e.position === null || e.position === state.position));
+  const panelsOf = (shown, others) => {
+    const label = (links) => "Diagram of " + plural(links.length, "edge") + ". Arrow keys follow its edges, Enter keeps" +
+      " a node lit and lists its edges below. All edges are in the table Edges.";
+    if (state.position !== "each") return [{ title: null, links: shown, others, label: label(shown) }];
+    return [...new Set(shown.map((e) => e.position))].sort((a, b) => (a ?? -1) - (b ?? -1)).map((p) => {
+      const links = shown.filter((e) => e.position === p);
+      const title = p === null ? "All positions" : "Position " + positionName(p);
+      const token = p !== null && data.positionLabels[p] === undefined && data.activations?.tokens[p];
+      return { title, hint: plural(links.length, "edge") + (token ? ", in the first prompt “" + token + "”" : ""), links, others: others.filter((e) => e.position === p),
+        label: title + ". " + label(links) };
     });
   };
 
-  const circuitOption = (shown, c) => {
-    const used = [...new Set(shown.flatMap((e) => [e.source, e.target]))];
-    const layers = [...new Set(used.map((i) => data.nodes[i][1]))].sort((a, b) => a - b);
-    const depth = new Map(layers.map((layer, i) => [layer, i]));
-    const perLayer = new Map();
-    for (const i of used) perLayer.set(data.nodes[i][1], (perLayer.get(data.nodes[i][1]) || 0) + 1);
-    const widest = Math.max(1, ...perLayer.values());
-    const finite = shown.map((e) => Math.abs(e.score)).filter(Number.isFinite);
-    const greatest = Math.max(0, ...finite);
-    const width = (score) => {
-      const size = Math.abs(score);
-      if (!Number.isFinite(size)) return 1;
-      return greatest > 0 ? Math.max(size / greatest, 0.004) : 0.004;
-    };
-    const narrow = circuitBox.clientWidth < 640;
-    const height = narrow
-      ? Math.max(380, 58 * layers.length + 60) : Math.min(1500, Math.max(320, 26 * widest + 80));
-    const degree = new Map();
-    for (const e of shown) {
-      for (const i of [e.source, e.target]) degree.set(i, (degree.get(i) || 0) + 1);
+  const readoutOf = (circuitEdges, shown) => {
+    const last = circuitEdges[circuitEdges.length - 1];
+    if (!last) {
+      return "No edge has so great a |score|; the greatest is " + number(Math.abs(edges[0].score)) + ".";
     }
-    const through = shown.length <= pathLimit ? paths(shown, used) : () => "adjacency";
-    const dense = narrow ? widest > 9 : widest > 60;
-    return { height, option: {
-      animation: false, textStyle: { fontFamily: font },
-      tooltip: { trigger: "item", ...tooltipStyle(c), formatter: (p) => p.dataType === "edge"
-        ? tip(p.data.edge.name, "score " + number(p.data.edge.score), "rank " + count(p.data.edge.rank),
-          ...(p.data.edge.position === null ? [] : ["position " + positionName(p.data.edge.position)]))
-        : tip(p.name, plural(degree.get(p.data.node), "edge") + " in this circuit") },
-      series: [{
-        type: "sankey", orient: narrow ? "vertical" : "horizontal", draggable: !narrow,
-        left: narrow ? 8 : 10, right: narrow ? 8 : 84, top: narrow ? 24 : 12, bottom: narrow ? 30 : 12,
-        nodeWidth: narrow ? 10 : 12, nodeGap: narrow ? 18 : (widest > 30 ? 6 : 12),
-        layoutIterations: shown.length > 1500 ? 8 : 32,
-        emphasis: { lineStyle: { opacity: 1 } }, blur: { lineStyle: { opacity: 0.12 } },
-        label: { show: !dense, position: narrow ? "top" : "right", color: c.text, fontSize: 11,
-          distance: narrow ? 3 : 5, textBorderColor: c.card, textBorderWidth: 3 },
-        labelLayout: { hideOverlap: true },
-        data: used.map((i) => ({ name: data.nodes[i][0], node: i, depth: depth.get(data.nodes[i][1]),
-          emphasis: { focus: through(i, i) },
-          itemStyle: { color: c.node, borderWidth: 0 } })),
-        links: shown.map((edge, k) => ({
-          source: data.nodes[edge.source][0], target: data.nodes[edge.target][0],
-          value: width(edge.score), edge, emphasis: { focus: through(edge.source, edge.target, k) },
-          lineStyle: { opacity: 1, curveness: 0.5,
-            color: edge.score > 0 ? c.positive : edge.score < 0 ? c.negative : c.zero },
-        })),
-      }],
-    } };
-  };
-
-  const drawCircuit = () => {
-    const circuit = edges.slice(0, state.edges);
-    const shown = state.position === "all" ? circuit
-      : circuit.filter((e) => e.position === null || e.position === state.position);
-    const readout = byId("readout");
-    if (!chart) {
-      circuitBox.hidden = true;
-      readout.textContent = edges.length === 0 ? "No edge was scored."
-        : "No edge can be drawn: every score is NaN.";
-      return;
-    }
-    const last = circuit[circuit.length - 1];
     const size = Math.abs(last.score);
     const next = edges[state.edges];
     let text = "The " + plural(state.edges, "edge") + " with the greatest |score|, " +
       (Number.isFinite(size) ? "|score| ≥ " + number(size) : "all infinite");
     if (next && Math.abs(next.score) === size) text += " (edge " + count(next.rank) + " ties with the last)";
-    if (state.position !== "all") {
+    if (typeof state.position === "number") {
       text += "; " + count(shown.length) + " of them at position " + positionName(state.position);
     }
-    readout.textContent = text + ".";
+    return text + ".";
+  };
+  const KEYS = { attention: "attention head", MLP: "MLP", start: "embedding and end", residual: "residual stream",
+    latent: "latent", error: "error of an autoencoder", other: "other node" };
+  const drawKey = (shown, ablated) => {
     byId("key-infinite").hidden = shown.every((e) => Number.isFinite(e.score));
-    byId("key-hover").textContent = "hover or tap a link or node to " +
-      (shown.length <= pathLimit ? "follow its paths" : "see its neighbours");
     byId("key-zero").hidden = shown.every((e) => e.score !== 0);
-    const { height, option } = circuitOption(shown, colours());
-    circuitBox.style.height = height + "px";
-    chart.clear();
-    chart.resize({ width: circuitBox.clientWidth, height });
-    if (shown.length) chart.setOption(option, true);
+    byId("key-ablated").hidden = !ablated;
+    byId("key-hover").textContent = "point at a link or node to " +
+      (shown.length <= pathLimit ? "follow its paths" : "see its neighbours") + ", choose it to list its edges";
+    const kinds = new Set(shown.flatMap((e) => [e.source, e.target]).map(kindOf).map((k) => (k === "end" ? "start" : k)));
+    byId("key-nodes").replaceChildren(...Object.entries(KEYS).filter(([kind]) => kinds.has(kind)).map(([kind, text]) =>
+      element("li", {}, element("span", { className: "chip " + kind }), text)));
+  };
+  const drawCircuit = () => {
+    const readout = byId("readout");
+    if (drawable === 0) {
+      circuitBox.hidden = true;
+      readout.textContent = edges.length === 0 ? "No edge was scored."
+        : "No edge can be drawn: every score is NaN.";
+      return;
+    }
+    const circuitEdges = edges.slice(0, state.edges);
+    const shown = shownOf(circuitEdges);
+    const rest = state.ablated && data.patchType !== "edge"
+      ? shownOf(edges.slice(state.edges, drawable)).slice(0, mostAblated) : [];
+    readout.textContent = readoutOf(circuitEdges, shown);
+    drawKey(shown, state.ablated);
+    const layers = [...new Set(shown.flatMap((e) => [e.source, e.target]).map((i) => data.nodes[i][1]))]
+      .sort((a, b) => a - b);
+    const depth = new Map(layers.map((layer, i) => [layer, i]));
+    const column = new Map(shown.flatMap((e) => [e.source, e.target]).map((i) => [i, depth.get(data.nodes[i][1])]));
+    const panels = panelsOf(shown, rest);
+    showDetail(null);
+    flow.show(circuitBox, panels, { names, column, order: (i) => standing.get(i), vertical: circuitBox.clientWidth < 640,
+      greatest: Math.max(0, ...shown.map((e) => Math.abs(e.score)).filter(Number.isFinite)),
+      circuitAblated: state.ablated && data.patchType === "edge", far: shown.length <= pathLimit,
+      positions: panels.map((panel) => (state.position === "each" ? panel.links[0].position
+        : typeof state.position === "number" ? state.position : null)),
+      tip: tipOf, pinned: showDetail });
     circuitBox.dataset.links = String(shown.length);
-    circuitBox.setAttribute("aria-label",
-      "Diagram of the circuit. " + readout.textContent + " The edges are listed in the table below.");
   };
 
   // ---- the circuit for other programs, and beside another ------------------------------------
 
   const graphNodes = data.nodes.map(([name, layer]) => ({ name, layer }));
   const linkOf = (e, rank, side) => {
-    const target = data.nodes[e.target][0];
-    return { name: e.name, source: data.nodes[e.source][0], target, position: e.position, score: e.score, rank,
-      side, input: e.to === target ? "" : e.to.slice(target.length + 1) };
+    const a = activityOf(e.from, e.position);
+    return { name: e.name, source: names[e.source], target: names[e.target], position: e.position, score: e.score,
+      rank, side, input: e.input, activation: a && { norm: a.norm, ablated: a.ablated_norm, delta: a.delta_norm } };
   };
   const exported = () => circuit.drawing(data.title + ", " + state.edges + " edges", graphNodes,
-    edges.slice(0, state.edges).map((e, i) => linkOf(e, i + 1, "only")));
+    edges.slice(0, state.edges).map((e, i) => linkOf(e, i + 1, "only")), data.positionLabels);
+  const picture = (d) => circuit.svg(d, state.position === "each");
   const saveAs = (id, end, save) => byId(id).addEventListener("click", () => save(exported(), slug(data.title) +
     "-" + state.edges + end));
   saveAs("save-dot", ".dot", (d, name) => download(name, "text/vnd.graphviz", circuit.dot(d)));
   saveAs("save-graphml", ".graphml", (d, name) => download(name, "application/xml", circuit.graphml(d)));
-  saveAs("save-svg", "", (d, name) => saveSvg(name, circuit.svg(d)));
-  saveAs("save-png", "", (d, name) => savePng(name, circuit.svg(d)));
+  saveAs("save-svg", "", (d, name) => saveSvg(name, picture(d)));
+  saveAs("save-png", "", (d, name) => savePng(name, picture(d)));
   byId("circuit-tools").hidden = drawable === 0;
 
   let other = null; // { name, rank by edge, edges }
@@ -314,7 +405,7 @@
     const links = [...both.map((e) => linkOf(e, e.rank, "both")), ...first.map((e) => linkOf(e, e.rank, "first")),
       ...second.filter((e) => e.mine).map((e) => ({ ...linkOf(e.mine, e.rank, "second"), score: e.score }))];
     const title = data.title + " (first) and " + other.name + " (second), " + size + " edges each";
-    const text = circuit.svg(circuit.drawing(title, graphNodes, links));
+    const text = circuit.svg(circuit.drawing(title, graphNodes, links, data.positionLabels));
     byId("comparison").hidden = false;
     byId("comparison-note").textContent = plural(size, "edge") + " each: " + count(both.length) + " in both, " +
       count(first.length) + " only here, " + count(second.length) + " only in " + other.name + "; Jaccard index " +
@@ -449,10 +540,15 @@
   const select = byId("position");
   slider.max = String(Math.max(0, steps.length - 1));
   box.max = String(drawable);
-  slider.disabled = box.disabled = drawable === 0;
+  const threshold = byId("threshold");
+  const ablated = byId("ablated");
+  slider.disabled = box.disabled = threshold.disabled = ablated.disabled = drawable === 0;
+  byId("ablated-text").textContent = data.patchType === "edge" ? "mark the circuit’s edges as ablated"
+    : "show ablated edges between these nodes";
   if (positions.length) {
     byId("position-control").hidden = false;
-    select.append(element("option", { value: "all", textContent: "all positions" }),
+    select.append(element("option", { value: "each", textContent: "a picture of each" }),
+      element("option", { value: "all", textContent: "all in one picture" }),
       ...positions.map((p) => element("option", { value: String(p), textContent: positionName(p) })));
   }
 
@@ -471,13 +567,16 @@
   };
   const showControls = () => {
     if (drawable > 0) {
-      slider.value = String(nearestStep(state.edges));
+      slider.value = String(nearestStep(Math.max(1, state.edges)));
       slider.setAttribute("aria-valuetext", plural(state.edges, "edge"));
       box.value = String(state.edges);
+      const last = state.edges > 0 ? Math.abs(edges[state.edges - 1].score) : NaN;
+      if (state.edges > 0) threshold.value = Number.isFinite(last) ? String(Number(last.toPrecision(6))) : "";
     } else {
       box.value = "";
     }
     select.value = String(state.position);
+    ablated.checked = state.ablated;
   };
   slider.addEventListener("input", () => {
     state.edges = steps[Number(slider.value)];
@@ -495,7 +594,24 @@
   box.addEventListener("input", () => typed(false));
   box.addEventListener("change", () => typed(true));
   select.addEventListener("change", () => {
-    state.position = select.value === "all" ? "all" : Number(select.value);
+    state.position = select.value === "all" || select.value === "each" ? select.value : Number(select.value);
+    redraw();
+  });
+  // All edges of at least that |score|; none may be.
+  threshold.addEventListener("change", () => {
+    const least = Number(threshold.value);
+    if (threshold.value === "" || !(least >= 0)) {
+      showControls();
+      return;
+    }
+    // what is shown has six digits: the last edge's own threshold keeps it
+    const reaches = (e) => Number(Math.abs(e.score).toPrecision(6)) >= least || Math.abs(e.score) >= least;
+    state.edges = edges.slice(0, drawable).filter(reaches).length;
+    showControls();
+    redraw();
+  });
+  ablated.addEventListener("change", () => {
+    state.ablated = ablated.checked;
     redraw();
   });
   window.addEventListener("hashchange", () => {
@@ -508,7 +624,7 @@
     const c = colours();
     for (const { item, chart: plot } of plotCharts) {
       plot.resize();
-      plot.setOption(curveOption(item, c), true);
+      plot.setOption(item ? curveOption(item, c) : rocOption(c), true);
     }
     markSize();
     drawCircuit();

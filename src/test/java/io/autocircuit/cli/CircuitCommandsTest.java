@@ -55,6 +55,53 @@ class CircuitCommandsTest {
   }
 
   @Test
+  void whatTheDirectorySaysOfACircuitIsExportedToo() throws Exception {
+    String tokens =
+        """
+        [{"name":"A0.1->MLP 0","seq_idx":2,"score":3},
+        {"name":"Resid Start->A0.1.Q","seq_idx":0,"score":-2},
+        {"name":"MLP 0->Resid End","seq_idx":2,"score":1}]
+        """;
+    Path results = results("tokens", tokens);
+    Files.writeString(
+        results.resolve("measurements.json"), "{\"position_labels\":[\"When\",\" Mary\"]}");
+    Files.writeString(
+        results.resolve("activations.json"),
+        "{\"ablation\":\"zero\",\"run\":\"clean\",\"prompts\":1,\"tokens\":[],\"patterns\":[],\"sources\":[{\"name\":"
+            + "\"A0.1\",\"position\":2,\"norm\":1.5,\"ablated_norm\":0,\"delta_norm\":1.5,"
+            + "\"at\":2,\"channels\":[[0,1,0]]}]}");
+    Path file = directory.resolve("c.dot");
+    assertEquals(0, Ran.command("export", results, "--threshold=2", "--out=" + file).code());
+    String dot = Files.readString(file);
+    assertTrue(dot.contains("[label=\"Q @0 “When”\", score=\"-2\", rank=2"), dot);
+    assertTrue(dot.contains("delta_norm=\"1.5\"") && !dot.contains("Unembed"), dot);
+    Ran none = Ran.command("export", results, "--threshold=9", "--out=" + file);
+    assertEquals(file + "\nnote: no edge reaches it; the greatest |score| is 3.0\n", none.out());
+    file = directory.resolve("c.svg");
+    Object[] each = {"export", results, "--format=svg", "--position=each", "--out=" + file};
+    assertEquals(0, Ran.command(each).code());
+    String svg = Files.readString(file);
+    assertTrue(svg.contains(">Position 0 “When”<") && svg.contains(">Position 2<"), svg);
+    Object[] one = {"export", results, "--format=svg", "--position=2", "--out=" + file};
+    assertEquals(0, Ran.command(one).code());
+    svg = Files.readString(file);
+    assertTrue(svg.contains("position 2: 2<") && !svg.contains("A0.1.Q"), svg);
+    file = directory.resolve("c.png");
+    Ran png = Ran.command("export", results, "--format=png", "--out=" + file);
+    assertEquals(0, png.code(), png.err());
+    assertEquals(920, javax.imageio.ImageIO.read(file.toFile()).getWidth());
+    for (String bad : List.of("--position=3", "--position=x", "--edges=1 --threshold=1")) {
+      Ran ran = Ran.command((Object[]) ("export " + results + " " + bad).split(" "));
+      assertEquals(2, ran.code(), bad);
+      assertTrue(ran.err().lines().findFirst().orElse("").length() > 20, ran.err());
+    }
+    assertEquals(2, Ran.command("export", results, "--position=each").code(), "a picture");
+    Path whole = results("whole", FIRST);
+    Ran ran = Ran.command("export", whole, "--position=0");
+    assertTrue(ran.err().contains("these edges stand for all positions"), ran.err());
+  }
+
+  @Test
   void twoCircuitsAreCompared() throws Exception {
     Path page = directory.resolve("two.html");
     Ran ran =

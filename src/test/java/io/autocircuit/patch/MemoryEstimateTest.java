@@ -9,6 +9,8 @@ import io.autocircuit.RandomModels.Architecture;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.Autoencoder;
+import io.autocircuit.model.Autoencoders;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
@@ -19,16 +21,21 @@ import io.autocircuit.objective.Divergence;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.tensor.NativeThreads;
+import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Random;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -71,6 +78,7 @@ class MemoryEstimateTest {
         new Case("sequential", List.of(Work.CIRCUITS), 4, prompt),
         new Case("parallel", List.of(Work.CIRCUITS), 3, prompt),
         new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), 1, prompt),
+        new Case("latents", List.of(Work.MASKS, Work.CIRCUITS, Work.GRADIENT), 1, prompt),
         new Case("sequential", List.of(Work.UNIFORM_GRADIENT), 1, Map.of()));
   }
 
@@ -157,6 +165,8 @@ class MemoryEstimateTest {
     private static final LossFunction LOSS =
         (logits, batch, reference) -> Divergence.kl(logits, reference);
 
+    private static final int LATENTS = 1024;
+
     private Child() {}
 
     private static Architecture architecture(boolean parallel) {
@@ -192,7 +202,11 @@ class MemoryEstimateTest {
               RandomModels.model(architecture(words[0].equals("parallel")), ScalarType.Float, 2)) {
         PatchableModel model =
             PatchableModel.of(
-                transformer, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
+                words[0].equals("latents") ? withLatents(transformer) : transformer,
+                true,
+                0,
+                OutputSlice.LAST_SEQ,
+                KernelsProvider.choose().kernels());
         // what libraries take once, whatever they are used for
         run(model, Work.UNIFORM_GRADIENT, 1, List.of(batch.slice(0, 1)));
         int circuits = Integer.parseInt(words[1]);
@@ -212,6 +226,36 @@ class MemoryEstimateTest {
       }
     }
 
+    /** Random autoencoders, half of whose latents are active at a position. */
+    private static Transformer withLatents(Transformer model) {
+      Placement place = model.placement();
+      int d = model.config().dModel();
+      List<Autoencoder> all = new ArrayList<>();
+      try (TensorScope scope = new TensorScope()) {
+        for (int b = 0; b < model.config().blocks(); b++) {
+          float[] values = new float[LATENTS * d];
+          Random random = new Random(b);
+          for (int i = 0; i < values.length; i++) {
+            values[i] = (float) random.nextGaussian();
+          }
+          Tensor rows = place.tensor(values, LATENTS, d);
+          Tensor bias = place.zeros(d);
+          all.add(
+              new Autoencoder(
+                  rows.t(),
+                  place.zeros(LATENTS),
+                  null,
+                  0,
+                  bias,
+                  rows,
+                  bias,
+                  Autoencoder.Scaling.NONE,
+                  IntStream.range(0, LATENTS).toArray()));
+        }
+        return model.withAutoencoders(Autoencoders.of(all, true, place));
+      }
+    }
+
     private static void run(
         PatchableModel model, Work work, int circuits, List<PromptBatch> batches) {
       SplittableRandom random = new SplittableRandom(3);
@@ -222,15 +266,16 @@ class MemoryEstimateTest {
         }
         return;
       }
-      int instances = work == Work.PROMPT_GRADIENT ? batches.get(0).clean().batchSize() : 0;
+      boolean each = work.name().contains("PROMPT_GRADIENT");
+      int instances = each ? batches.get(0).clean().batchSize() : 0;
       float[] values = new float[Math.max(1, instances) * edges];
       for (int i = 0; i < values.length; i++) {
         values[i] = random.nextInt(1 << 10) / 1024f;
       }
-      PatchMask mask =
-          work == Work.UNIFORM_GRADIENT || work == Work.ONE_UNIFORM_GRADIENT
-              ? PatchMask.uniform(model.graph(), 0.3)
-              : new PatchMask(model.graph(), values, instances);
+      if (work.name().contains("UNIFORM")) {
+        Arrays.fill(values, 0.3f);
+      }
+      PatchMask mask = new PatchMask(model.graph(), values, instances);
       try (AblationValues ablation = AblationValues.prepare(model, Ablation.RESAMPLE, batches);
           Evaluations all =
               Evaluations.once(
@@ -259,6 +304,11 @@ class MemoryEstimateTest {
                     part.run().logits(mask);
                     part.run().logitsFrom(PatchMask.uniform(model.graph(), 0), 1);
                   }
+                }
+                case BLOCK_GRADIENT, BLOCK_PROMPT_GRADIENT -> {
+                  part.run().gradient(mask, LOSS, part.prompts(), part.clean());
+                  Arrays.fill(values, 0);
+                  part.run().gradientFrom(mask, 1, LOSS, part.prompts(), part.clean());
                 }
                 default -> part.run().gradient(mask, LOSS, part.prompts(), part.clean());
               }

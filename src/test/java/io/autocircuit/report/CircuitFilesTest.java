@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.report.CircuitDrawing.Side;
 import java.io.ByteArrayInputStream;
 import java.nio.charset.StandardCharsets;
@@ -23,6 +24,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import javax.imageio.ImageIO;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
@@ -37,6 +39,17 @@ class CircuitFilesTest {
   private static final String GRAPHML = "http://graphml.graphdrawing.org/xmlns";
   private static final List<NodeInfo> NODES = SampleReports.nodes(3, 4);
 
+  private static final SourceActivations WRITTEN =
+      new SourceActivations(
+          "resample",
+          "clean",
+          1,
+          List.of(),
+          Stream.of("Resid Start", "A0.1", "MLP 1")
+              .map(n -> new SourceActivations.Source(n, 1, 1.5, 2e-7, 3, 1, List.of()))
+              .toList(),
+          List.of());
+
   /** A token of Graphviz's language: a quoted text, a name or number, an arrow, a sign. */
   private static final Pattern TOKEN =
       Pattern.compile("\\s*(\"(?:[^\"\\\\]|\\\\.)*\"|[A-Za-z_0-9.-]+(?<!-)|->|[{}\\[\\]=;,])");
@@ -50,7 +63,9 @@ class CircuitFilesTest {
         CircuitDrawing.of("usual", NODES, edges, 30),
         CircuitDrawing.of("none", NODES, edges, 0),
         CircuitDrawing.of("all", NODES, edges, edges.size()),
-        CircuitDrawing.of("positions", NODES, tokens, 40),
+        CircuitDrawing.of("positions", NODES, tokens, 40)
+            .withPositionLabels(List.of("When", "\" ] <Mary>"))
+            .withActivations(WRITTEN),
         CircuitDrawing.of("two", NODES, edges, others, 25),
         CircuitDrawing.of(
             "extremes",
@@ -110,6 +125,11 @@ class CircuitFilesTest {
         assertEquals((float) link.edge().score(), (float) score);
         assertEquals(link.input(), data.getOrDefault("input", ""));
         assertEquals(link.side() == Side.ONLY, !data.containsKey("in"));
+        assertEquals(drawing.activation(link).isPresent(), "3".equals(data.get("delta_norm")));
+        assertEquals(drawing.activation(link).isPresent(), "2e-7".equals(data.get("ablated_norm")));
+        boolean labelled =
+            link.edge().seqIdx() != null && link.edge().seqIdx() < drawing.positionLabels().size();
+        assertEquals(labelled, data.containsKey("token"));
       } else {
         assertEquals("desc", item.getLocalName());
       }
@@ -277,6 +297,130 @@ class CircuitFilesTest {
       assertTrue(x >= 0 && x + 54 <= width && y >= 0 && y + 20 <= height);
       assertTrue(places.add(x + " " + y), "two nodes in one place");
     }
+  }
+
+  @Test
+  void eachPositionHasAGrid() throws Exception {
+    CircuitDrawing drawing = drawings().toList().get(3);
+    Element root = xml(CircuitFiles.svgByPosition(drawing)).getDocumentElement();
+    List<String> headings =
+        children(root).stream()
+            .filter(e -> e.getAttribute("class").equals("position"))
+            .map(Element::getTextContent)
+            .toList();
+    assertEquals(List.of("Position 0 “When”", "Position 1 “\" ] <Mary>”", "Position 2"), headings);
+    NodeList paths = root.getElementsByTagNameNS("*", "path");
+    int links = 0;
+    for (int i = 0; i < paths.getLength(); i++) {
+      links += children((Element) paths.item(i)).size();
+    }
+    assertEquals(40, links);
+    int first = (int) drawing.links().stream().filter(l -> l.edge().seqIdx() == 0).count();
+    assertEquals(first, drawing.at(0).links().size());
+    assertTrue(CircuitFiles.svg(drawing).contains("; its source writes 1.5, ablated 2e-7, Δ 3<"));
+  }
+
+  @Test
+  void picturesArePainted() throws Exception {
+    for (CircuitDrawing drawing : drawings().toList()) {
+      Element root = xml(CircuitFiles.svg(drawing)).getDocumentElement();
+      var image = ImageIO.read(new ByteArrayInputStream(GridImage.png(CircuitFiles.svg(drawing))));
+      assertEquals(2 * Double.parseDouble(root.getAttribute("width")), image.getWidth());
+      assertEquals(2 * Double.parseDouble(root.getAttribute("height")), image.getHeight());
+      Set<Integer> colours = new HashSet<>();
+      for (int y = 0; y < image.getHeight(); y++) {
+        for (int x = 0; x < image.getWidth(); x++) {
+          colours.add(image.getRGB(x, y) & 0xffffff);
+        }
+      }
+      assertTrue(colours.contains(0xffffff) && colours.contains(0x1d2126), "paper and text");
+      boolean blue = drawing.links().isEmpty() || drawing.links().get(0).side() != Side.ONLY;
+      assertTrue(blue || colours.contains(0x2456c7), drawing.title()); // the key
+    }
+    assertMessage("no picture of a circuit", () -> GridImage.png("<svg"));
+  }
+
+  @Test
+  void graphsOfOtherKindsHaveTheirLayersFromEdgesAlone(@TempDir Path directory) throws Exception {
+    Path file = directory.resolve("edges.json");
+    Files.writeString(
+        file,
+        Stream.of(
+                "Resid Start->Resid Mid 0",
+                "A0.0->Resid Mid 0",
+                "Resid Mid 0->Resid Post 0",
+                "MLP 0->Resid Post 0",
+                "Resid Post 0->Resid Mid 1",
+                "A1.0->Resid Mid 1",
+                "Resid Mid 1->Resid End",
+                "MLP 1->Resid End")
+            .map(n -> "{\"name\":\"" + n + "\",\"seq_idx\":null,\"score\":1}")
+            .toList()
+            .toString());
+    Map<String, Integer> layers = new HashMap<>();
+    ResultEdges.read(file).nodes().forEach(n -> layers.put(n.name(), n.layer()));
+    assertEquals(
+        Map.of(
+            "Resid Start",
+            0,
+            "A0.0",
+            0,
+            "Resid Mid 0",
+            1,
+            "MLP 0",
+            1,
+            "Resid Post 0",
+            2,
+            "A1.0",
+            2,
+            "Resid Mid 1",
+            3,
+            "MLP 1",
+            3,
+            "Resid End",
+            4),
+        layers);
+    Files.writeString(
+        file,
+        Stream.of(
+                "Resid Start->A0.0.Q",
+                "Resid Start->MLP 0",
+                "A0.0->MLP 0",
+                "MLP 0 Latent 7->A1.0.Q",
+                "A0.0->A1.0.Q",
+                "MLP 0 Latent 12->Resid End",
+                "A1.0->Resid End")
+            .map(n -> "{\"name\":\"" + n + "\",\"seq_idx\":null,\"score\":1}")
+            .toList()
+            .toString());
+    layers.clear();
+    ResultEdges latents = ResultEdges.read(file);
+    latents.nodes().forEach(n -> layers.put(n.name(), n.layer()));
+    assertEquals(
+        Map.of(
+            "Resid Start",
+            0,
+            "A0.0",
+            1,
+            "MLP 0",
+            2,
+            "MLP 0 Latent 7",
+            2,
+            "MLP 0 Latent 12",
+            2,
+            "A1.0",
+            3,
+            "Resid End",
+            4),
+        layers);
+    // of thousands of latents the picture has those with an edge
+    String picture = CircuitFiles.svg(latents.drawing("latents", 4));
+    assertTrue(picture.contains(">MLP 0·7<") && !picture.contains(">MLP 0·12<"));
+    List<String> order =
+        CircuitDrawing.of("", latents.nodes(), List.of(), 0).nodes().stream()
+            .map(NodeInfo::name)
+            .toList();
+    assertTrue(order.indexOf("MLP 0 Latent 7") < order.indexOf("MLP 0 Latent 12"));
   }
 
   @Test

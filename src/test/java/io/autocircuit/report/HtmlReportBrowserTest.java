@@ -8,6 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.autocircuit.experiment.SourceActivations;
+import io.autocircuit.metric.Roc;
+import io.autocircuit.patch.PatchType;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,12 +33,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("slow")
 class HtmlReportBrowserTest {
   private static final String READY = "document.documentElement?.dataset.ready === 'true'";
-  private static final String FILLS =
-      "(fill) => [...document.querySelectorAll('#circuit svg path')]"
-          + ".filter((p) => p.getAttribute('fill') === fill"
-          + " && p.getAttribute('fill-opacity') === '0.3').length";
-  private static final String LINKS =
-      "((count) => count('rgb(0,0,255)') + count('rgb(255,0,0)'))(" + FILLS + ")";
+  private static final String LINKS = "document.querySelectorAll('#circuit .link').length";
 
   @TempDir static Path folder;
   private static Path downloads;
@@ -113,20 +111,31 @@ class HtmlReportBrowserTest {
                 edge("Resid Start", "A0.0.V", null, 0),
                 edge("A0.0", "Resid End", null, -2))),
         "");
-    assertEquals(1, integer("(" + FILLS + ")('rgb(0,0,255)')"));
-    assertEquals(2, integer("(" + FILLS + ")('rgb(255,0,0)')"));
+    assertEquals(1, integer("document.querySelectorAll('#circuit .positive').length"));
+    assertEquals(2, integer("document.querySelectorAll('#circuit .negative').length"));
     assertFalse(bool("document.getElementById('key-zero').hidden"));
-    // The three parallel links into one head keep their own widths: 4 and 1 of 5 units.
-    String height =
-        "(fill) => Math.max(...[...document.querySelectorAll('#circuit svg path')].filter((p) =>"
-            + " p.getAttribute('fill') === fill && p.getAttribute('fill-opacity') === '0.3')"
-            + ".map((p) => p.getBBox().height))";
-    double blue = browser.evaluate("(" + height + ")('rgb(0,0,255)')").asDouble();
-    double drawn =
-        browser
-            .evaluate("document.querySelector('#circuit svg').getBoundingClientRect().height")
-            .asDouble();
-    assertTrue(blue > 0.6 * drawn, () -> "link of score 4 is " + blue + " of " + drawn);
+    // The three parallel links into one head keep their own widths.
+    String widths =
+        "[...document.querySelectorAll('#circuit .link')].map((p) => Number("
+            + "p.getAttribute('stroke-width')))";
+    JsonNode drawn = browser.evaluate(widths);
+    assertEquals(0.5, drawn.get(1).asDouble() / drawn.get(0).asDouble(), 0.01);
+    assertEquals(0.25, drawn.get(2).asDouble() / drawn.get(0).asDouble(), 0.01);
+    assertTrue(drawn.get(3).asDouble() < 1.1, "a score of 0 keeps a hair");
+    // a sign is never told by colour alone
+    assertTrue(
+        text("getComputedStyle(document.querySelector('#circuit .negative.wide')).stroke")
+            .contains("#hatch"));
+    assertEquals(
+        "AQKV",
+        text(
+            "(() => { const t = document.querySelector('#circuit .attention text');"
+                + " return t.textContent[0] + t.querySelector('.inputs').textContent; })()"));
+    assertEquals(
+        "Embed Unembed",
+        text(
+            "['.start', '.end'].map((k) => document.querySelector('#circuit ' + k + ' text')"
+                + ".textContent).join(' ')"));
     assertClean();
   }
 
@@ -149,8 +158,15 @@ class HtmlReportBrowserTest {
     assertEquals(7, integer(LINKS));
     JsonNode point = middleOfLink(3);
     browser.hover(point.get("x").asDouble(), point.get("y").asDouble());
-    browser.await(LINKS + " === 4");
+    browser.await("document.querySelectorAll('#circuit .dim .link.on').length === 4");
+    assertEquals(7, integer(LINKS));
     assertTrue(text("document.querySelector('#circuit .tip').textContent").contains("A0.1.Q"));
+    // its own ends stand out of the path
+    assertEquals(
+        "Embed A0.1",
+        text(
+            "[...document.querySelectorAll('#circuit .node.near text')].map((t) =>"
+                + " t.firstChild.data).join(' ')"));
     assertClean();
   }
 
@@ -182,8 +198,9 @@ class HtmlReportBrowserTest {
     ReportData data =
         ReportData.of("positions", nodes, SampleReports.edges(nodes, 3, 5))
             .withPositionLabels(List.of("When", " Mary", " and"));
-    show(data, "#edges=40");
+    show(data, "#edges=40&position=all");
     assertEquals(40, integer(LINKS));
+    assertEquals(1, integer("document.querySelectorAll('#circuit .panel').length"));
     long expected = data.edges().subList(0, 40).stream().filter(edge -> edge.seqIdx() == 1).count();
     assertTrue(expected > 0 && expected < 40);
     browser.evaluate(
@@ -192,6 +209,227 @@ class HtmlReportBrowserTest {
     browser.await(LINKS + " === " + expected);
     assertEquals("#edges=40&position=1", text("location.hash"));
     assertTrue(text("document.getElementById('readout').textContent").contains("1 “ Mary”"));
+    assertClean();
+  }
+
+  /** As AutoCircuit draws token graphs: a picture for each position, the first on top. */
+  @Test
+  void eachPositionHasAPictureOfItsOwn() throws Exception {
+    List<NodeInfo> nodes = SampleReports.nodes(2, 2);
+    ReportData data =
+        ReportData.of("positions", nodes, SampleReports.edges(nodes, 4, 5))
+            .withPositionLabels(List.of("When", " Mary", " and"));
+    show(data, "#edges=40");
+    assertEquals(40, integer(LINKS));
+    JsonNode panels =
+        browser.evaluate(
+            "[...document.querySelectorAll('#circuit .panel')].map((p) => ["
+                + "p.querySelector('b').textContent, p.querySelectorAll('.link').length])");
+    List<Integer> positions =
+        data.edges().subList(0, 40).stream().map(ScoredEdge::seqIdx).distinct().sorted().toList();
+    assertEquals(positions.size(), panels.size());
+    List<String> names = List.of("0 “When”", "1 “ Mary”", "2 “ and”", "3");
+    for (int i = 0; i < positions.size(); i++) {
+      int p = positions.get(i);
+      assertEquals("Position " + names.get(p), panels.get(i).get(0).asText());
+      assertEquals(
+          data.edges().subList(0, 40).stream().filter(e -> e.seqIdx() == p).count(),
+          panels.get(i).get(1).asLong());
+    }
+    browser.evaluate("document.getElementById('save-svg').click()");
+    assertEquals(
+        CircuitFiles.svgByPosition(
+            CircuitDrawing.of("positions, 40 edges", nodes, data.edges(), 40)
+                .withPositionLabels(data.positionLabels())),
+        downloaded("positions-40.svg"));
+    assertClean();
+    picture("positions", 1280, 2600);
+  }
+
+  @Test
+  void aThresholdSaysHowManyEdgesAreDrawn() throws Exception {
+    ReportData data = SampleReports.usual();
+    show(data, "#edges=7");
+    double seventh = Math.abs(data.edges().get(6).score());
+    assertEquals(
+        seventh, Double.parseDouble(text("document.getElementById('threshold').value")), 1e-4);
+    browser.evaluate("document.getElementById('threshold').dispatchEvent(new Event('change'))");
+    assertEquals(7, integer(LINKS), "its own threshold keeps the last edge");
+    input("threshold", "0.5");
+    long expected = data.edges().stream().filter(e -> Math.abs(e.score()) >= 0.5).count();
+    browser.await(LINKS + " === " + expected);
+    assertEquals("#edges=" + expected, text("location.hash"));
+    input("threshold", "1e9");
+    browser.await(LINKS + " === 0");
+    assertTrue(
+        text("document.getElementById('readout').textContent").startsWith("No edge has so great"));
+    input("edge-count", "3");
+    browser.await(LINKS + " === 3");
+    assertClean();
+  }
+
+  @Test
+  void ablatedEdgesAreShownWhenAsked() throws Exception {
+    List<NodeInfo> nodes = SampleReports.nodes(1, 2);
+    ReportData data = ReportData.of("ablated", nodes, SampleReports.edges(nodes, 0, 6));
+    String dotted = "document.querySelectorAll('#circuit path.ablated').length";
+    show(
+        data.withDetails(new ReportData.Details(PatchType.TREE_PATCH, null, List.of())),
+        "#edges=6");
+    assertEquals(0, integer(dotted));
+    browser.evaluate("document.getElementById('ablated').click()");
+    browser.await(dotted + " > 0");
+    List<ScoredEdge> circuit = data.edges().subList(0, 6);
+    List<String> drawn =
+        circuit.stream()
+            .flatMap(e -> List.of(e.source(), head(e.destination())).stream())
+            .distinct()
+            .toList();
+    long others =
+        data.edges().stream()
+            .skip(6)
+            .filter(e -> drawn.contains(e.source()) && drawn.contains(head(e.destination())))
+            .count();
+    assertEquals(others, integer(dotted));
+    assertFalse(bool("document.getElementById('key-ablated').hidden"));
+    assertEquals("#edges=6&ablated=shown", text("location.hash"));
+    show(
+        data.withDetails(new ReportData.Details(PatchType.EDGE_PATCH, null, List.of())),
+        "#edges=6&ablated=shown");
+    assertEquals(6, integer(dotted), "edge patching ablates the circuit itself");
+    assertClean();
+  }
+
+  private static String head(String name) {
+    return name.startsWith("A") ? name.substring(0, name.lastIndexOf('.')) : name;
+  }
+
+  @Test
+  void keysFollowEdgesAndListThem() throws Exception {
+    List<NodeInfo> nodes = SampleReports.nodes(2, 2);
+    SourceActivations activations =
+        new SourceActivations(
+            "resample",
+            "clean",
+            4,
+            List.of("When", " Mary"),
+            List.of(
+                new SourceActivations.Source(
+                    "A0.0",
+                    null,
+                    3,
+                    2,
+                    4.5,
+                    1,
+                    List.of(new SourceActivations.Channel(5, 0.25, -1)))),
+            List.of(
+                new SourceActivations.Pattern("A0.0", List.of(List.of(1.0), List.of(0.25, 0.75)))));
+    show(
+        ReportData.of(
+                "keys",
+                nodes,
+                List.of(
+                    edge("Resid Start", "A0.0.Q", null, 9),
+                    edge("A0.0", "A1.0.K", null, -8),
+                    edge("A1.0", "Resid End", null, 7),
+                    edge("Resid Start", "A0.1.Q", null, 6),
+                    edge("A0.1", "A1.0.K", null, 5)))
+            .withDetails(new ReportData.Details(null, activations, List.of())),
+        "");
+    assertEquals(1, integer("document.querySelectorAll('#circuit .node[tabindex=\"0\"]').length"));
+    browser.evaluate("document.querySelector('#circuit .node[tabindex=\"0\"]').focus()");
+    String focused = "document.activeElement.getAttribute('aria-label')";
+    assertTrue(text(focused).startsWith("Embed, embedding. Reads 0 edges."), text(focused));
+    browser.key("ArrowRight", 39);
+    assertEquals(
+        "A0.0, attention head. Reads 1 edge, first Embed into its Q with score 9. Read by 1 edge,"
+            + " first A1.0 into its K with score −8.",
+        text(focused));
+    // up and down to the other head of the layer and back
+    boolean last =
+        bool(
+            "document.activeElement.getBoundingClientRect().y > [...document.querySelectorAll("
+                + "'#circuit .node')].find((n) => n.getAttribute('aria-label').startsWith('A0.1,'))"
+                + ".getBoundingClientRect().y");
+    browser.key(last ? "ArrowUp" : "ArrowDown", last ? 38 : 40);
+    assertTrue(text(focused).startsWith("A0.1, "), text(focused));
+    browser.key(last ? "ArrowDown" : "ArrowUp", last ? 40 : 38);
+    browser.key("Enter", 13);
+    browser.await("!document.getElementById('detail').hidden");
+    assertEquals("true", text("document.activeElement.getAttribute('aria-pressed')"));
+    assertEquals(2, integer("document.querySelectorAll('#detail-table tbody tr').length"));
+    String said = text("document.getElementById('detail-text').textContent");
+    assertTrue(
+        said.contains("norm 3 in the clean prompts")
+            && said.contains("norm 2 (resample)")
+            && said.contains("Δ has norm 4.5")
+            && said.contains("at position 1 “ Mary”, where its Δ is greatest")
+            && said.contains("[5] 0.25 → −1"),
+        said);
+    assertEquals(
+        "1 “ Mary”1 “ Mary”,0.75",
+        text(
+            "(() => { const cell = document.querySelector('#detail-pattern rect:last-of-type');"
+                + " return cell.textContent.replace(/ looks at |: /g, (m) => m === ': ' ? ',' : '')"
+                + " })()"));
+    browser.key("Escape", 27);
+    browser.await("document.getElementById('detail').hidden");
+    JsonNode point = middleOfLink(1);
+    browser.hover(point.get("x").asDouble(), point.get("y").asDouble());
+    browser.await("!!document.querySelector('#circuit .floating .tip')");
+    String tip = text("document.querySelector('#circuit .tip').textContent");
+    assertTrue(tip.contains("its source writes 3, ablated 2, Δ 4.5[5] 0.25 → −1"), tip);
+    assertClean();
+  }
+
+  @Test
+  void theCurveAgainstAKnownCircuitIsDrawn() throws Exception {
+    show(
+        SampleReports.usual()
+            .withDetails(
+                new ReportData.Details(
+                    null,
+                    null,
+                    List.of(
+                        new Roc.Point(0, 0),
+                        new Roc.Point(0, 0.5),
+                        new Roc.Point(0.25, 1),
+                        new Roc.Point(1, 1)))),
+        "");
+    assertEquals(5, integer("document.querySelectorAll('#plots .plot svg').length"));
+    assertTrue(
+        text("document.querySelector('#plots figure:last-child .plot').getAttribute('aria-label')")
+            .contains("0.5 at 0, 1 at 0.25"));
+    assertClean();
+  }
+
+  /** Graphs of residual sums, and of latents, have nodes of further kinds. */
+  @Test
+  void nodesOfEveryKindAreNamed() throws Exception {
+    List<NodeInfo> nodes =
+        List.of(
+            new NodeInfo("Resid Start", 0),
+            new NodeInfo("A0.0", 0),
+            new NodeInfo("Resid Mid 0", 1),
+            new NodeInfo("MLP 0 Latent 17", 1),
+            new NodeInfo("Resid End", 2));
+    show(
+        ReportData.of(
+            "kinds",
+            nodes,
+            List.of(
+                edge("Resid Start", "Resid Mid 0", null, 3),
+                edge("A0.0", "Resid Mid 0", null, 2),
+                edge("MLP 0 Latent 17", "Resid End", null, 1),
+                edge("Resid Mid 0", "Resid End", null, 1))),
+        "");
+    assertEquals(
+        "embedding and end,attention head,residual stream,latent",
+        text(
+            "['embedding and end', 'attention head', 'residual stream', 'latent'].filter((k) =>"
+                + " [...document.querySelectorAll('#key-nodes li')].some((l) =>"
+                + " l.textContent === k)).join()"));
+    assertEquals("MLP 0·17", text("document.querySelector('#circuit .latent text').textContent"));
     assertClean();
   }
 
@@ -231,16 +469,36 @@ class HtmlReportBrowserTest {
     edges.add(edge("Resid Start", "MLP 2", 0, Double.POSITIVE_INFINITY));
     edges.add(edge("Resid Start", "Resid End", 1, (float) 1e9 / 3));
     edges.add(edge("A0.0", "Resid End", null, (float) 1e-9 / 7));
-    ReportData data = ReportData.of("A <b>\"bold\"</b> \\ title & é", nodes, edges);
+    SourceActivations activations =
+        new SourceActivations(
+            "zero",
+            "clean",
+            2,
+            List.of("One"),
+            List.of(
+                new SourceActivations.Source("A0.0", 0, 1.25, 0, 1.25, 0, List.of()),
+                new SourceActivations.Source("Resid Start", 1, 1e-7, 3e8, 3e8, 1, List.of())),
+            List.of());
+    ReportData data =
+        ReportData.of("A <b>\"bold\"</b> \\ title & é", nodes, edges)
+            .withPositionLabels(List.of("<\"One\">"))
+            .withDetails(new ReportData.Details(PatchType.TREE_PATCH, activations, List.of()));
     for (int size : new int[] {5, edges.size()}) {
       show(data, "#edges=" + size);
       CircuitDrawing drawing =
-          CircuitDrawing.of(data.title() + ", " + size + " edges", nodes, data.edges(), size);
+          CircuitDrawing.of(data.title() + ", " + size + " edges", nodes, data.edges(), size)
+              .withPositionLabels(data.positionLabels())
+              .withActivations(activations);
       String name = "a-b-bold-b-title-" + size;
       browser.evaluate("document.getElementById('save-dot').click()");
       assertEquals(CircuitFiles.dot(drawing), downloaded(name + ".dot"));
       browser.evaluate("document.getElementById('save-graphml').click()");
       assertEquals(CircuitFiles.graphml(drawing), downloaded(name + ".graphml"));
+      browser.evaluate("document.getElementById('save-svg').click()");
+      assertEquals(CircuitFiles.svgByPosition(drawing), downloaded(name + ".svg"));
+      assertClean();
+      show(data, "#edges=" + size + "&position=all");
+      Files.delete(saved(name + ".svg"));
       browser.evaluate("document.getElementById('save-svg').click()");
       assertEquals(CircuitFiles.svg(drawing), downloaded(name + ".svg"));
       assertClean();
@@ -420,11 +678,10 @@ class HtmlReportBrowserTest {
   private static JsonNode middleOfLink(int index) {
     browser.evaluate("document.getElementById('circuit').scrollIntoView({block: 'start'})");
     return browser.evaluate(
-        "(() => { const r = [...document.querySelectorAll('#circuit svg path')].filter((p) =>"
-            + " p.getAttribute('fill-opacity') === '0.3')["
+        "(() => { const p = document.querySelectorAll('#circuit .link')["
             + index
-            + "].getBoundingClientRect(); return {x: r.x + r.width / 2, y: r.y + r.height / 2};"
-            + " })()");
+            + "]; const m = p.getPointAtLength(p.getTotalLength() / 2).matrixTransform("
+            + "p.getScreenCTM()); return {x: m.x, y: m.y}; })()");
   }
 
   private static void assertClean() {

@@ -1,0 +1,52 @@
+package io.autocircuit.model;
+
+import io.autocircuit.kernels.Normalization;
+import io.autocircuit.kernels.Products;
+import io.autocircuit.model.Transformer.MlpState;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * The function of an MLP.
+ *
+ * @param w its weights
+ */
+record MlpFunction(TransformerConfig config, TransformerWeights.Mlp w) {
+
+  /** See {@link Transformer#mlp}. */
+  MlpState forward(Tensor x, Tensor out) {
+    Tensor hidden = Products.addmm(w.bIn(), x, w.wIn());
+    Tensor gate = w.wGate() == null ? null : Products.addmm(w.bGate(), x, w.wGate());
+    Tensor active =
+        gate == null
+            ? ActivationFunctions.apply(config.activation(), hidden)
+            : ActivationFunctions.apply(config.activation(), gate).mul_(hidden);
+    Products.addmmOut(out, w.bOut(), active, w.wOut());
+    if (w.outputScale() == null) {
+      return new MlpState(hidden, gate, null);
+    }
+    Tensor raw = out.clone();
+    Normalization norm = config.features().outputNormalization();
+    out.copy_(Transformer.normalize(norm, raw).mul_(w.outputScale()));
+    return new MlpState(hidden, gate, raw);
+  }
+
+  /** See {@link Transformer#mlpBackward}. */
+  void backward(MlpState state, Tensor gradient, Tensor out) {
+    Tensor written = gradient;
+    if (w.outputScale() != null) {
+      Normalization norm = config.features().outputNormalization();
+      written = Normalizations.backward(norm, state.output(), gradient.mul(w.outputScale()));
+    }
+    Tensor ga = Products.mm(written, w.wOut().t());
+    if (state.gate() == null) {
+      Products.mmOut(
+          out, ActivationFunctions.backward(config.activation(), ga, state.hidden()), w.wIn().t());
+    } else {
+      Products.mmOut(
+          out, ga.mul(ActivationFunctions.apply(config.activation(), state.gate())), w.wIn().t());
+      Tensor gg =
+          ActivationFunctions.backward(config.activation(), ga.mul(state.hidden()), state.gate());
+      Products.addmmOut(out, out, gg, w.wGate().t());
+    }
+  }
+}
