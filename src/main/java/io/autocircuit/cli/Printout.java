@@ -1,6 +1,8 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.experiment.Discovery;
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.metric.EdgeStability;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
@@ -52,6 +54,9 @@ record Printout(PrintWriter out, boolean everyMetric) {
             + " from "
             + dataset
             + (beginning.isEmpty() ? "" : "; " + beginning.replaceFirst("^prompts ", "they ")));
+    if (!d.model().graph().spans().isEmpty()) {
+      out.println("spans: " + String.join(", ", d.model().graph().spans()));
+    }
     out.println("device: " + device);
     String judged = d.runs().ablation().key();
     out.println(
@@ -96,9 +101,12 @@ record Printout(PrintWriter out, boolean everyMetric) {
     for (PruneScores.Scored s : scores.best(SHOWN_EDGES)) {
       if (rises && Float.isInfinite(s.score())) {
         out.printf(
-            Locale.ROOT, "  %-28s  kept %12.5g%n", s.edge(), scores.tieBreaks()[s.edge().index()]);
+            Locale.ROOT,
+            "  %-28s  kept %12.5g%n",
+            scores.graph().label(s.edge()),
+            scores.tieBreaks()[s.edge().index()]);
       } else {
-        out.printf(Locale.ROOT, "  %-28s %12.5g%n", s.edge(), s.score());
+        out.printf(Locale.ROOT, "  %-28s %12.5g%n", scores.graph().label(s.edge()), s.score());
       }
     }
     for (PruneAlgorithm.Found f : result.found()) {
@@ -122,8 +130,36 @@ record Printout(PrintWriter out, boolean everyMetric) {
     if (!result.roc().isEmpty()) {
       out.printf(Locale.ROOT, "%narea under the ROC curve: %.4f%n", Roc.area(result.roc()));
     }
+    result.stability().ifPresent(s -> stability(s, scores.graph()));
     out.println();
     result.verdict().ifPresent(out::println);
+  }
+
+  /** How stable edges are across prompts. */
+  private void stability(EdgeStability stability, ComputationGraph graph) {
+    out.printf(
+        Locale.ROOT,
+        "%nacross prompts: share that has the edge among its %,d best, mean and deviation of scores,"
+            + " share of the mean's sign%n",
+        stability.size());
+    for (EdgeStability.Row row :
+        stability.rows().subList(0, Math.min(SHOWN_EDGES, stability.rows().size()))) {
+      out.printf(
+          Locale.ROOT,
+          "  %-28s %6.1f %% %12.5g %12s %6.1f %%%n",
+          graph.label(row.edge()),
+          100 * row.share(),
+          row.mean(),
+          shown("%.5g", row.deviation()),
+          100 * row.agreement());
+    }
+    out.println(
+        "overlap of two prompts' edges (mean Jaccard index): "
+            + shown("%.4f", stability.overlap()));
+  }
+
+  private static String shown(String format, double number) {
+    return Double.isNaN(number) ? "–" : String.format(Locale.ROOT, format, number);
   }
 
   /** The few that people look at first, and those of other jars. */

@@ -249,7 +249,10 @@ record RunOptions(
         .withGraph(
             new RunSpec.Graph(
                 given("--separate-qkv") ? scoring.separateQkv : usual().separateQkv(),
-                given("--token-positions") ? scoring.tokenPositions : usual().tokenPositions(),
+                given("--token-positions")
+                    ? scoring.tokenPositions
+                    : !scoring.spans && usual().tokenPositions(),
+                scoring.spans,
                 autoencoders()))
         .withJudging(judged())
         .withOfficial(official())
@@ -393,7 +396,8 @@ record RunOptions(
         judging.metrics == null
             ? Metric.all()
             : judging.metrics.stream().map(Metric.catalogue()::get).distinct().toList(),
-        given("--slice") ? judging.slice : usual().slice());
+        given("--slice") ? judging.slice : usual().slice(),
+        scoring.perPrompt == null ? 0 : scoring.perPrompt);
   }
 
   private RunSpec.Scoring scores() {

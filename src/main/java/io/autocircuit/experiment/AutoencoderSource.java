@@ -68,7 +68,7 @@ public record AutoencoderSource(
 
   private static RunSpec.Graph of(RunSpec.Graph graph, AutoencoderSource autoencoders) {
     return new RunSpec.Graph(
-        graph.separateQkv(), graph.tokenPositions(), Optional.of(autoencoders));
+        graph.separateQkv(), graph.tokenPositions(), graph.spans(), Optional.of(autoencoders));
   }
 
   /**

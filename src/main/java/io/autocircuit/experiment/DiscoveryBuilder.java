@@ -2,6 +2,7 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.data.Batches;
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.Spans;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.ComputationGraph;
@@ -22,6 +23,8 @@ import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.task.Task;
 import java.util.List;
 import java.util.Objects;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 
 /**
@@ -58,6 +61,8 @@ public final class DiscoveryBuilder {
   private MemoryBudget memory = MemoryBudget.UNLIMITED;
   private int threads;
   private SharedOutputs shared;
+  private int perPrompt;
+  private boolean spans;
 
   /** A builder for a task. */
   DiscoveryBuilder(Task task, PruneAlgorithm algorithm) {
@@ -83,6 +88,8 @@ public final class DiscoveryBuilder {
     b.memory = memory;
     b.threads = threads;
     b.shared = shared;
+    b.perPrompt = perPrompt;
+    b.spans = spans;
     change.accept(b);
     return b;
   }
@@ -126,6 +133,17 @@ public final class DiscoveryBuilder {
    */
   public DiscoveryBuilder tokenPositions(boolean each) {
     return with(b -> b.tokenPositions = each);
+  }
+
+  /**
+   * Whether there is one edge for each named span of the prompts ({@link Spans}), which may then
+   * differ in length; in place of token positions.
+   *
+   * @param each default: false
+   * @return a builder with it
+   */
+  public DiscoveryBuilder spans(boolean each) {
+    return with(b -> b.spans = each);
   }
 
   /**
@@ -266,22 +284,56 @@ public final class DiscoveryBuilder {
   }
 
   /**
+   * Whether edges are scored for each prompt besides, and of how many edges the circuit of each
+   * prompt then is.
+   *
+   * @param edges all of them if the graph has fewer; 0, the default, for no scores of each prompt
+   * @return a builder with it
+   * @throws IllegalArgumentException if it is negative
+   */
+  public DiscoveryBuilder perPrompt(int edges) {
+    if (edges < 0) {
+      throw new IllegalArgumentException("edges=" + edges + " of each prompt; give 0 or more");
+    }
+    return with(b -> b.perPrompt = edges);
+  }
+
+  /**
    * The graph that the model is seen through, for reading circuits and scores that belong to it.
    *
-   * @return as separate inputs and token positions make it
-   * @throws DataException if there are token positions, and prompts of different length
+   * @return as separate inputs and token positions or spans make it
+   * @throws DataException if there are token positions, and prompts of different length; or spans,
+   *     and the prompts have none
+   * @throws IllegalArgumentException if there are both
    */
   public ComputationGraph graph() {
     return patchable(kernels).graph();
   }
 
+  /** The positions of words in the graph: of spans their numbers. */
+  SortedMap<String, Integer> words() {
+    if (!spans) {
+      return task.prompts().wordIdxs();
+    }
+    SortedMap<String, Integer> words = new TreeMap<>();
+    List<String> names = graph().spans();
+    names.forEach(span -> words.put(span, names.indexOf(span)));
+    return words;
+  }
+
   private PatchableModel patchable(Kernels used) {
     TokenizedDataset data = task.prompts();
+    if (tokenPositions && spans) {
+      throw new IllegalArgumentException(
+          "--token-positions and --spans are both given; choose one of them");
+    }
     if (tokenPositions) {
       data.requireEqualLengths();
     }
     int positions = tokenPositions ? data.lengths().get(0) : 0;
-    return PatchableModel.of(task.model(), separateQkv, positions, slice, used).withMemory(memory);
+    PatchableModel model =
+        PatchableModel.of(task.model(), separateQkv, positions, slice, used).withMemory(memory);
+    return spans ? model.withSpans(Spans.of(data).names()) : model;
   }
 
   /**
@@ -326,7 +378,8 @@ public final class DiscoveryBuilder {
         ties,
         metrics,
         official,
-        data.notices());
+        data.notices(),
+        Math.min(perPrompt, model.graph().edgeCount()));
   }
 
   /** The slice is a setting: where the answers are for other positions, it is wrong. */
@@ -339,6 +392,12 @@ public final class DiscoveryBuilder {
   }
 
   private List<PromptBatch> batches(TokenizedDataset data) {
-    return padded ? Batches.padded(data, batchSize, 0) : Batches.byLength(data, batchSize);
+    List<PromptBatch> batches =
+        padded ? Batches.padded(data, batchSize, 0) : Batches.byLength(data, batchSize);
+    if (!spans) {
+      return batches;
+    }
+    Spans all = Spans.of(task.prompts()); // a part may lack some
+    return batches.stream().map(batch -> all.on(batch, data)).toList();
   }
 }

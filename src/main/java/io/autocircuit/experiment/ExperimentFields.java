@@ -33,9 +33,6 @@ final class ExperimentFields {
   static final String ALGORITHMS_MEANING =
       "what scores the edges: keys of algorithms and presets, or names with values; at least one";
 
-  /** The field that names a task's model. */
-  static final String MODEL = "model";
-
   static final String GRAPH_MEANING = "how models are seen as graphs; lists span a grid";
   static final String COMPLETENESS_MEANING =
       "asks for the completeness of circuits: how they behave under learned knockouts";
@@ -135,7 +132,13 @@ final class ExperimentFields {
           Setting.optional(
               "ties",
               new SettingType.Flag(),
-              "whether circuits include all edges that tie with their last; without it no"));
+              "whether circuits include all edges that tie with their last; without it no"),
+          Setting.optional(
+              "per_prompt",
+              count(1),
+              "of how many edges the circuit of each prompt is, as discover --per-prompt, for"
+                  + " algorithms that score prompts one by one; without it prompts are not scored"
+                  + " one by one"));
 
   /** The graph; a list spans a grid. */
   static final List<Setting> GRAPHS =
@@ -148,7 +151,12 @@ final class ExperimentFields {
           Setting.optional(
               "token_positions",
               new SettingType.Flag(),
-              "one edge for each token position; without it what the task says, else no"));
+              "one edge for each token position; without it what the task says, else no"),
+          Setting.optional(
+              "spans",
+              new SettingType.Flag(),
+              "one edge for each named span of the prompts, in place of token positions; without it"
+                  + " no"));
 
   /** A task, beside the settings of the catalogue's one, {@link #RUN} and the graph. */
   static final List<Setting> TASK =
@@ -159,7 +167,7 @@ final class ExperimentFields {
               new SettingType.Text(),
               "what reports call it; without it the task's key, else the name of the prompt file"),
           Setting.optional(
-              MODEL,
+              "model",
               new SettingType.File(),
               "a model directory, or a name on the Hugging Face hub, in place of the task's own"),
           Setting.optional(

@@ -123,7 +123,8 @@ final class ExperimentReader {
         values.fields(
             field.value(), "graph", Optional.of(ExperimentFields.names(ExperimentFields.GRAPHS)));
     SortedMap<String, List<Object>> grid = values.grid(ExperimentFields.GRAPHS, in);
-    return new ExperimentGraphs(flags(grid, "separate_qkv"), flags(grid, "token_positions"));
+    return new ExperimentGraphs(
+        flags(grid, "separate_qkv"), flags(grid, "token_positions"), flags(grid, "spans"));
   }
 
   private static List<Boolean> flags(SortedMap<String, List<Object>> grid, String name) {

@@ -90,21 +90,25 @@ public record RunSpec(
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
    * @param tokenPositions whether there is one edge for each token position
+   * @param spans whether there is one edge for each named span of the prompts
    * @param autoencoders whose latents are sources in the place of MLPs; empty without
    */
   public record Graph(
-      boolean separateQkv, boolean tokenPositions, Optional<AutoencoderSource> autoencoders) {
+      boolean separateQkv,
+      boolean tokenPositions,
+      boolean spans,
+      Optional<AutoencoderSource> autoencoders) {
     /** Separate inputs, one edge for all positions. */
     public static final Graph USUAL = new Graph(true, false);
 
     /**
-     * Without autoencoders.
+     * Without spans and autoencoders.
      *
      * @param separateQkv whether queries, keys and values have inputs of their own
      * @param tokenPositions whether there is one edge for each token position
      */
     public Graph(boolean separateQkv, boolean tokenPositions) {
-      this(separateQkv, tokenPositions, Optional.empty());
+      this(separateQkv, tokenPositions, false, Optional.empty());
     }
   }
 
@@ -362,18 +366,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withGraph(Graph to) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        to,
-        scoring,
-        judging,
-        official,
-        seed,
-        machine);
+    return with(to, scoring, judging, official, seed, machine);
   }
 
   /**
@@ -383,8 +376,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withScoring(Scoring to) {
-    return new RunSpec(
-        version, model, processing, numbers, prompts, graph, to, judging, official, seed, machine);
+    return with(graph, to, judging, official, seed, machine);
   }
 
   /**
@@ -394,8 +386,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withJudging(RunJudging to) {
-    return new RunSpec(
-        version, model, processing, numbers, prompts, graph, scoring, to, official, seed, machine);
+    return with(graph, scoring, to, official, seed, machine);
   }
 
   /**
@@ -405,8 +396,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withOfficial(Optional<OfficialSource> to) {
-    return new RunSpec(
-        version, model, processing, numbers, prompts, graph, scoring, judging, to, seed, machine);
+    return with(graph, scoring, judging, to, seed, machine);
   }
 
   /**
@@ -416,18 +406,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withSeed(long other) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        official,
-        other,
-        machine);
+    return with(graph, scoring, judging, official, other, machine);
   }
 
   /**
@@ -437,7 +416,18 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withMachine(Optional<Machine> to) {
+    return with(graph, scoring, judging, official, seed, to);
+  }
+
+  /** The same model and prompts, run otherwise. */
+  private RunSpec with(
+      Graph g,
+      Scoring scores,
+      RunJudging judged,
+      Optional<OfficialSource> circuit,
+      long draws,
+      Optional<Machine> where) {
     return new RunSpec(
-        version, model, processing, numbers, prompts, graph, scoring, judging, official, seed, to);
+        version, model, processing, numbers, prompts, g, scores, judged, circuit, draws, where);
   }
 }

@@ -58,10 +58,13 @@ final class RunSpecJson {
     root.put("version", spec.version());
     root.set("model", model(spec, places));
     root.set("prompts", prompts(spec.prompts(), places));
-    ObjectNode graph =
-        root.putObject("graph")
-            .put("separate_qkv", spec.graph().separateQkv())
-            .put("token_positions", spec.graph().tokenPositions());
+    ObjectNode graph = root.putObject("graph");
+    graph
+        .put("separate_qkv", spec.graph().separateQkv())
+        .put("token_positions", spec.graph().tokenPositions());
+    if (spec.graph().spans()) {
+      graph.put("spans", true);
+    }
     spec.graph().autoencoders().ifPresent(a -> graph.set("autoencoders", autoencoders(a, places)));
     root.set("scoring", scoring(spec.scoring(), places));
     root.set("judging", judging(spec.judging()));
@@ -170,6 +173,9 @@ final class RunSpecJson {
     node.put("ties", judging.ties());
     node.set("metrics", texts(judging.metrics().stream().map(Metric::key).toList()));
     node.put("slice", judging.slice().key());
+    if (judging.perPrompt() > 0) {
+      node.put("per_prompt", judging.perPrompt());
+    }
     return node;
   }
 
@@ -266,7 +272,8 @@ final class RunSpecJson {
             RunSpecJson::modelFields,
             "weights");
     JsonFields graph =
-        root.object("graph", List.of("separate_qkv", "token_positions"), List.of("autoencoders"));
+        root.object(
+            "graph", List.of("separate_qkv", "token_positions"), List.of("spans", "autoencoders"));
     return new RunSpec(
         root.text("version"),
         reader.model(model),
@@ -281,10 +288,7 @@ final class RunSpecJson {
                 "prompts",
                 List.of("file", "columns", "embedded", "random", "task"),
                 RunSpecJson::promptFields)),
-        new Graph(
-            graph.flag("separate_qkv"),
-            graph.flag("token_positions"),
-            graph.has("autoencoders") ? Optional.of(reader.autoencoders(graph)) : Optional.empty()),
+        reader.graph(graph),
         reader.scoring(
             root.variant(
                 "scoring",
@@ -294,13 +298,10 @@ final class RunSpecJson {
         reader.judging(
             root.object(
                 "judging",
-                "patch_type",
-                "ablation",
-                "reverse_clean_corrupt",
-                "edges",
-                "ties",
-                "metrics",
-                "slice")),
+                List.of(
+                    "patch_type ablation reverse_clean_corrupt edges ties metrics slice"
+                        .split(" ")),
+                List.of("per_prompt"))),
         root.isNull("official") ? Optional.empty() : Optional.of(reader.official(root)),
         root.integer("seed", Long.MIN_VALUE),
         root.isNull("machine")
@@ -423,6 +424,14 @@ final class RunSpecJson {
     return new StoredFile(node.path("path", folder), node.sha256("sha256"));
   }
 
+  private Graph graph(JsonFields node) {
+    return new Graph(
+        node.flag("separate_qkv"),
+        node.flag("token_positions"),
+        node.has("spans") && node.flag("spans"),
+        node.has("autoencoders") ? Optional.of(autoencoders(node)) : Optional.empty());
+  }
+
   private Scoring scoring(JsonFields node) {
     if (node.text("kind").equals("saved")) {
       return new Saved(file(node));
@@ -447,7 +456,8 @@ final class RunSpecJson {
         sizes(node),
         node.flag("ties"),
         metrics,
-        node.as("slice", OutputSlice::of));
+        node.as("slice", OutputSlice::of),
+        node.has("per_prompt") ? node.whole("per_prompt", 1) : 0);
   }
 
   private static EdgeCounts sizes(JsonFields node) {

@@ -189,6 +189,9 @@ final class StoreRows {
     }
     all.put("graph.separate_qkv", String.valueOf(spec.graph().separateQkv()));
     all.put("graph.token_positions", String.valueOf(spec.graph().tokenPositions()));
+    if (spec.graph().spans()) { // as in a spec's JSON
+      all.put("graph.spans", "true");
+    }
     RunJudging judging = spec.judging();
     all.put("run.edges", String.join(", ", judging.sizes().texts()));
     all.put("run.ties", String.valueOf(judging.ties()));

@@ -58,6 +58,9 @@ public final class ComputationGraph {
 
   private final int edgeCount;
 
+  /** The names of the positions, where these are spans; else empty. */
+  private final List<String> spans;
+
   /** What a graph follows from. */
   record Shape(
       Form form,
@@ -86,8 +89,9 @@ public final class ComputationGraph {
     }
   }
 
-  private ComputationGraph(Shape shape) {
+  private ComputationGraph(Shape shape, List<String> spans) {
     this.shape = shape;
+    this.spans = List.copyOf(spans);
     GraphLayout made = GraphLayout.of(shape);
     this.stages = made.stages();
     this.modules = made.modules();
@@ -162,7 +166,8 @@ public final class ComputationGraph {
     }
     return new ComputationGraph(
         new Shape(
-            Form.FACTORIZED, blocks, heads, keyValueHeads, wiring, separateQkv, positions, null));
+            Form.FACTORIZED, blocks, heads, keyValueHeads, wiring, separateQkv, positions, null),
+        List.of());
   }
 
   /**
@@ -191,7 +196,8 @@ public final class ComputationGraph {
               + " same stream, which has no sum between them; use graph=factorized");
     }
     return new ComputationGraph(
-        new Shape(Form.UNFACTORIZED, blocks, heads, heads, wiring, false, positions, null));
+        new Shape(Form.UNFACTORIZED, blocks, heads, heads, wiring, false, positions, null),
+        List.of());
   }
 
   private static void requireSizes(int blocks, int heads, int positions) {
@@ -513,7 +519,7 @@ public final class ComputationGraph {
    */
   public ComputationGraph withPositions(int newPositions) {
     requireSizes(blocks(), heads(), newPositions);
-    return new ComputationGraph(shape.withPositions(newPositions));
+    return new ComputationGraph(shape.withPositions(newPositions), List.of());
   }
 
   /**
@@ -537,7 +543,7 @@ public final class ComputationGraph {
                   ? "; they take the place of the MLPs of a model of as many blocks"
                   : "; use graph=factorized, where an MLP is a source among others"));
     }
-    return new ComputationGraph(shape.withLatents(latents));
+    return new ComputationGraph(shape.withLatents(latents), spans);
   }
 
   /**
@@ -549,14 +555,50 @@ public final class ComputationGraph {
     return shape.latents();
   }
 
+  /**
+   * The same graph with a copy of each edge for each of some named spans, instead of each position:
+   * position p of the graph is span p, wherever that lies in a prompt.
+   *
+   * @param names of the spans, in order; at least one
+   * @return the graph
+   * @throws IllegalArgumentException if there is none, or a name is there twice
+   */
+  public ComputationGraph withSpans(List<String> names) {
+    if (names.isEmpty() || names.stream().distinct().count() < names.size()) {
+      throw new IllegalArgumentException(
+          "spans=" + names + "; give one name or more, each of them once");
+    }
+    return new ComputationGraph(withPositions(names.size()).shape, names);
+  }
+
+  /**
+   * The names of the positions where these are spans.
+   *
+   * @return {@link #positions} names; empty where positions are those of tokens, or one edge stands
+   *     for all
+   */
+  public List<String> spans() {
+    return spans;
+  }
+
+  /**
+   * What people call an edge: its name, and its span or position.
+   *
+   * @param edge of this graph
+   * @return such as {@code A0.2->MLP 1}, {@code A0.2->MLP 1@3}, {@code A0.2->MLP 1@subject}
+   */
+  public String label(Edge edge) {
+    return spans.isEmpty() ? edge.toString() : edge.name() + "@" + spans.get(edge.position());
+  }
+
   @Override
   public boolean equals(Object o) {
-    return o instanceof ComputationGraph g && g.shape.equals(shape);
+    return o instanceof ComputationGraph g && g.shape.equals(shape) && g.spans.equals(spans);
   }
 
   @Override
   public int hashCode() {
-    return shape.hashCode();
+    return 31 * shape.hashCode() + spans.hashCode();
   }
 
   @Override
@@ -574,6 +616,7 @@ public final class ComputationGraph {
         + separateQkv()
         + ", positions="
         + positions()
+        + (spans.isEmpty() ? "" : ", spans=" + spans)
         + (latents() == null ? "" : ", latents=" + latents().total())
         + ", edges="
         + edgeCount

@@ -4,15 +4,13 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.graph.Edge;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
-import io.autocircuit.patch.AblationValues;
-import io.autocircuit.patch.Evaluations;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
+import io.autocircuit.patch.PromptScores;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
@@ -29,7 +27,7 @@ import org.bytedeco.pytorch.Tensor;
  *
  * @param measure the loss (its mask value and samples are not used), and the ablation
  */
-public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
+public record ExactPatching(MaskGradient measure) implements PromptAlgorithm {
   /**
    * Logit difference under corrupt resampling.
    *
@@ -66,42 +64,47 @@ public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
 
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    int edges = model.graph().edgeCount();
-    double[] sum = new double[edges];
-    long[] done = {0};
+    return scores(model, batches).shared(Work.MASKS, differences(model.graph()), progress);
+  }
+
+  @Override
+  public PromptScores scorePrompts(
+      PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    return scores(model, batches).each(Work.MASKS, differences(model.graph()), progress);
+  }
+
+  private GradientScores scores(PatchableModel model, List<PromptBatch> batches) {
+    return new GradientScores(
+        model,
+        batches,
+        measure.ablation(),
+        measure.source().direction(),
+        "edge runs",
+        model.graph().edgeCount(),
+        1);
+  }
+
+  private GradientScores.Gradients differences(ComputationGraph graph) {
     LossFunction loss = measure.loss();
-    try (AblationValues values = AblationValues.prepare(model, measure.ablation(), batches);
-        Evaluations all =
-            Evaluations.once(model, batches, values, measure.source().direction(), Work.MASKS)) {
-      long total = (long) edges * all.count();
-      all.forEach(
-          part -> {
-            double[] clean = losses(loss, part.clean(), part.prompts());
-            float[] mask = new float[edges];
-            // the canonical order walks destinations from the end, so restarts stay valid
-            for (int e = 0; e < edges; e++) {
-              try (TensorScope scope = new TensorScope()) {
-                Edge edge = model.graph().edge(e);
-                mask[e] = 1;
-                Tensor logits =
-                    part.run()
-                        .logitsFrom(PatchMask.of(model.graph(), mask), edge.destination().block());
-                mask[e] = 0;
-                double[] patched = losses(loss, logits, part.prompts());
-                for (int i = 0; i < patched.length; i++) {
-                  sum[e] += patched[i] - clean[i];
-                }
-              }
-              progress.update("edge runs", ++done[0], total);
-            }
-          });
-    }
-    int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
-    float[] scores = new float[edges];
-    for (int e = 0; e < edges; e++) {
-      scores[e] = (float) (sum[e] / prompts);
-    }
-    return new PruneScores(model.graph(), scores);
+    return (part, instances, sums, pass) -> {
+      double[] clean = losses(loss, part.clean(), part.prompts());
+      float[] mask = new float[graph.edgeCount()];
+      // the canonical order walks destinations from the end, so restarts stay valid
+      for (int e = 0; e < mask.length; e++) {
+        try (TensorScope scope = new TensorScope()) {
+          mask[e] = 1;
+          Tensor logits =
+              part.run().logitsFrom(PatchMask.of(graph, mask), graph.edge(e).destination().block());
+          mask[e] = 0;
+          double[] patched = losses(loss, logits, part.prompts());
+          for (int i = 0; i < patched.length; i++) {
+            int row = instances == 0 ? 0 : i;
+            sums[row * mask.length + e] += patched[i] - clean[i];
+          }
+        }
+        pass.run();
+      }
+    };
   }
 
   private static double[] losses(LossFunction loss, Tensor logits, PromptBatch batch) {

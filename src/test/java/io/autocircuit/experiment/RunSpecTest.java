@@ -140,7 +140,7 @@ class RunSpecTest {
             r.nextBoolean(),
             1 + r.nextInt(1000),
             new PromptSplit(r.nextInt(100), r.nextInt(100), r.nextBoolean())),
-        new RunSpec.Graph(r.nextBoolean(), r.nextBoolean()),
+        new RunSpec.Graph(r.nextBoolean(), r.nextBoolean(), r.nextBoolean(), Optional.empty()),
         scoring(r),
         new RunJudging(
             new CircuitRuns(
@@ -148,7 +148,8 @@ class RunSpecTest {
             sizes(r),
             r.nextBoolean(),
             metrics.subList(0, 1 + r.nextInt(metrics.size())),
-            one(r, List.of(OutputSlice.values()))),
+            one(r, List.of(OutputSlice.values())),
+            r.nextInt(3)),
         official(r),
         r.nextLong(),
         r.nextBoolean()

@@ -25,6 +25,7 @@ import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Locale;
@@ -265,15 +266,16 @@ class MemoryEstimateTest {
         }
         return;
       }
-      int instances = work == Work.PROMPT_GRADIENT ? batches.get(0).clean().batchSize() : 0;
+      boolean each = work.name().contains("PROMPT_GRADIENT");
+      int instances = each ? batches.get(0).clean().batchSize() : 0;
       float[] values = new float[Math.max(1, instances) * edges];
       for (int i = 0; i < values.length; i++) {
         values[i] = random.nextInt(1 << 10) / 1024f;
       }
-      PatchMask mask =
-          work == Work.UNIFORM_GRADIENT || work == Work.ONE_UNIFORM_GRADIENT
-              ? PatchMask.uniform(model.graph(), 0.3)
-              : new PatchMask(model.graph(), values, instances);
+      if (work.name().contains("UNIFORM")) {
+        Arrays.fill(values, 0.3f);
+      }
+      PatchMask mask = new PatchMask(model.graph(), values, instances);
       try (AblationValues ablation = AblationValues.prepare(model, Ablation.RESAMPLE, batches);
           Evaluations all =
               Evaluations.once(
@@ -302,6 +304,11 @@ class MemoryEstimateTest {
                     part.run().logits(mask);
                     part.run().logitsFrom(PatchMask.uniform(model.graph(), 0), 1);
                   }
+                }
+                case BLOCK_GRADIENT, BLOCK_PROMPT_GRADIENT -> {
+                  part.run().gradient(mask, LOSS, part.prompts(), part.clean());
+                  Arrays.fill(values, 0);
+                  part.run().gradientFrom(mask, 1, LOSS, part.prompts(), part.clean());
                 }
                 default -> part.run().gradient(mask, LOSS, part.prompts(), part.clean());
               }
