@@ -4,6 +4,7 @@ import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.model.WeightType;
@@ -157,7 +158,16 @@ final class ExperimentFields {
               "spans",
               new SettingType.Flag(),
               "one edge for each named span of the prompts, in place of token positions; without it"
-                  + " no"));
+                  + " no"),
+          Setting.optional(
+              "form",
+              constants(Form.values()),
+              "what the edges are, as discover --graph; without it factorized"),
+          Setting.optional(
+              "level",
+              constants(Level.values()),
+              "what is scored and what circuits are made of, as discover --level; without it"
+                  + " edge"));
 
   /** A task, beside the settings of the catalogue's one, {@link #RUN} and the graph. */
   static final List<Setting> TASK =
