@@ -3,6 +3,7 @@ package io.autocircuit.prune;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.SrcNode;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.MemoryEstimate;
@@ -28,7 +29,8 @@ import org.bytedeco.pytorch.Tensor;
  * none.
  *
  * <p>AutoCircuit computes something else: the absolute value of the <em>signed</em> mean, which is
- * 0 up to rounding where writing weights are centred, averaged over batches.
+ * 0 up to rounding where writing weights are centred, averaged over batches; and in unfactorized
+ * graphs it takes the first sources for those of the destination.
  *
  * @param signedMean whether the absolute value is taken of the mean of a batch and not of each
  *     activation, as AutoCircuit does it; for comparison
@@ -58,7 +60,9 @@ public record ActivationMagnitude(boolean signedMean) implements PruneAlgorithm 
     double[] means = sourceMeans(model, batches, progress);
     float[] scores = new float[model.graph().edgeCount()];
     for (int e = 0; e < scores.length; e++) {
-      scores[e] = (float) means[model.graph().edge(e).source().index()];
+      Edge edge = model.graph().edge(e);
+      int passed = signedMean ? edge.destination().firstSource() : 0; // what AutoCircuit forgets
+      scores[e] = (float) means[edge.source().index() - passed];
     }
     return new PruneScores(model.graph(), scores);
   }
