@@ -113,15 +113,6 @@ class ReferenceParityTest {
           "avoid_edges",
           "completeness_training");
 
-  /** Kinds of what the library does not do yet; they are counted. */
-  private static final Set<String> LATER =
-      Set.of(
-          "unfactorized_graph",
-          "unfactorized_mask_gradient",
-          "unfactorized_patched_logits",
-          "unfactorized_run_circuits",
-          "unfactorized_src_ablations");
-
   private static final double ROUNDING = 4;
   private static final double HF_TOLERANCE = 2e-4;
 
@@ -130,7 +121,6 @@ class ReferenceParityTest {
       JsonMapper.builder().enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS).build();
 
   private final Map<String, Tally> tallies = new TreeMap<>();
-  private final Map<String, Integer> later = new TreeMap<>();
   private final List<String> failures = new ArrayList<>();
   private final Device device =
       DeviceChoice.of(DeviceRequest.parse(System.getProperty("autocircuit.device", "cpu")))
@@ -198,7 +188,6 @@ class ReferenceParityTest {
             System.out.printf(
                 "  %-20s %4d cases, largest deviation %.3g absolute, %.3f of the tolerance (%s)%n",
                 kind, t.cases, t.absolute, t.relative, t.worst));
-    later.forEach((kind, n) -> System.out.printf("  %-20s %4d cases, not read yet%n", kind, n));
     if (folders == 0) {
       fail("no model folder with expected.json under reference.dir=" + dir);
     }
@@ -221,13 +210,6 @@ class ReferenceParityTest {
         String kind = c.get("kind").asText();
         String name = folder.getFileName() + "#" + i++ + " " + kind;
         if (!wanted(folder, kind)) {
-          continue;
-        }
-        boolean nodes = !c.path("factorized").asBoolean(true);
-        boolean laterNodes =
-            nodes && (kind.equals("activation_magnitude") || kind.equals("instance_masks"));
-        if (LATER.contains(kind) || laterNodes) {
-          later.merge(kind, 1, Integer::sum);
           continue;
         }
         try {
@@ -433,13 +415,14 @@ class ReferenceParityTest {
           };
       this.autoencoders =
           c.has("sae") ? ReferenceAutoencoders.of(c, tensors, transformer.placement()) : null;
+      Transformer seen =
+          autoencoders == null ? transformer : transformer.withAutoencoders(autoencoders);
+      int length = positions ? batches.get(0).clean().length() : 0;
       this.model =
-          PatchableModel.of(
-              autoencoders == null ? transformer : transformer.withAutoencoders(autoencoders),
-              c.path("separate_qkv").asBoolean(true),
-              positions ? batches.get(0).clean().length() : 0,
-              slice,
-              kernels);
+          c.path("factorized").asBoolean(true)
+              ? PatchableModel.of(
+                  seen, c.path("separate_qkv").asBoolean(true), length, slice, kernels)
+              : new PatchableModel(seen, seen.config().unfactorizedGraph(length), slice, kernels);
       this.graph = model.graph();
     }
 
@@ -491,15 +474,17 @@ class ReferenceParityTest {
       switch (c.get("kind").asText()) {
         case "logits" -> logits();
         case "graph" -> graph();
-        case "src_ablations" -> srcAblations();
-        case "patched_logits", "sae_patched_logits" -> patchedLogits();
-        case "mask_gradient", "sae_mask_gradient" -> maskGradient();
+        case "unfactorized_graph" -> wrong.addAll(ReferenceUnfactorized.graph(name, graph, c));
+        case "src_ablations", "unfactorized_src_ablations" -> srcAblations();
+        case "patched_logits", "unfactorized_patched_logits", "sae_patched_logits" ->
+            patchedLogits();
+        case "mask_gradient", "unfactorized_mask_gradient", "sae_mask_gradient" -> maskGradient();
         case "sae_logits" -> logits();
         case "sae_graph" -> latentGraph();
         case "sae_src_ablations" -> latentAblations();
         case "sae_prune" -> latentPruning();
         case "subnetwork_probing" -> subnetworkProbing();
-        case "run_circuits" -> runCircuits();
+        case "run_circuits", "unfactorized_run_circuits" -> runCircuits();
         case "roc" -> roc();
         case "acdc" -> acdc();
         case "similarity" -> similarity();

@@ -3,8 +3,10 @@ package io.autocircuit.cli;
 import io.autocircuit.catalogue.CatalogueException;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
+import io.autocircuit.experiment.Level;
 import io.autocircuit.experiment.Precision;
 import io.autocircuit.files.DataException;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.Suggestions;
 import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.kernels.cuda.CudaException;
@@ -170,7 +172,7 @@ public final class Main implements Runnable {
 
   private static CommandLine line(
       String[] args, PrintWriter out, PrintWriter err, Map<String, String> environment) {
-    CommandLine.IFactory factory = HubOption.factory(environment);
+    CommandLine.IFactory factory = new HubOption.Factory(environment, CommandLine.defaultFactory());
     CommandLine line = new CommandLine(new Main(), factory);
     // to learn what a command takes costs time, so only the one that is meant is asked, if it is
     Class<?> meant = args.length == 0 ? null : COMMANDS.get(args[0]);
@@ -186,6 +188,8 @@ public final class Main implements Runnable {
     register(line, BosPolicy.values(), Main::lower);
     register(line, MultiTokenAnswers.values(), Main::lower);
     register(line, PatchType.values(), PatchType::key);
+    register(line, Form.values(), Form::key);
+    register(line, Level.values(), Level::key);
     register(line, Precision.values(), Precision::key);
     register(line, WeightType.values(), WeightType::key);
     register(line, OutputSlice.values(), OutputSlice::key);

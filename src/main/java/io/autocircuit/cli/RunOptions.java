@@ -12,6 +12,7 @@ import io.autocircuit.experiment.AvoidedEdges;
 import io.autocircuit.experiment.CatalogueTask;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Cells;
+import io.autocircuit.experiment.Level;
 import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.NumberTypes;
 import io.autocircuit.experiment.OfficialSource;
@@ -21,6 +22,7 @@ import io.autocircuit.experiment.RunJudging;
 import io.autocircuit.experiment.RunPrompts;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.StoredFile;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.Metric;
@@ -246,17 +248,32 @@ record RunOptions(
         .withProcessing(processing)
         .withNumbers(new NumberTypes(input.precision, input.weights))
         .withPrompts(prompts())
-        .withGraph(
-            new RunSpec.Graph(
-                given("--separate-qkv") ? scoring.separateQkv : usual().separateQkv(),
-                given("--token-positions")
-                    ? scoring.tokenPositions
-                    : !scoring.spans && usual().tokenPositions(),
-                scoring.spans,
-                autoencoders()))
+        .withGraph(graph())
         .withJudging(judged())
         .withOfficial(official())
         .withSeed(input.seed);
+  }
+
+  private RunSpec.Graph graph() {
+    boolean factorized = scoring.graph == Form.FACTORIZED;
+    if (given("--separate-qkv") && !factorized) {
+      throw new IllegalArgumentException(
+          "--separate-qkv is given, but in the graph of --graph=unfactorized heads have no edges"
+              + " into them; leave it away");
+    }
+    if (scoring.level == Level.NODE && scoring.perPrompt != null) {
+      throw new IllegalArgumentException(
+          "--per-prompt scores edges, but --level=node is given; leave one of them away");
+    }
+    return new RunSpec.Graph(
+        given("--separate-qkv") ? scoring.separateQkv : !factorized || usual().separateQkv(),
+        given("--token-positions")
+            ? scoring.tokenPositions
+            : !scoring.spans && usual().tokenPositions(),
+        scoring.spans,
+        scoring.graph,
+        scoring.level,
+        autoencoders());
   }
 
   private Optional<AutoencoderSource> autoencoders() {
@@ -268,6 +285,11 @@ record RunOptions(
     if (scoring.maxLatents != null && scoring.maxLatents < 1) {
       throw new IllegalArgumentException(
           "--max-latents=" + scoring.maxLatents + " is not positive; give 1 or more");
+    }
+    if (scoring.autoencoders != null && scoring.graph == Form.UNFACTORIZED) {
+      throw new IllegalArgumentException(
+          "--autoencoders is given, but only factorized graphs have latents; give"
+              + " --graph=factorized");
     }
     return Optional.ofNullable(scoring.autoencoders)
         .map(

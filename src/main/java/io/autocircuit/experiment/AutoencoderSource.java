@@ -68,7 +68,12 @@ public record AutoencoderSource(
 
   private static RunSpec.Graph of(RunSpec.Graph graph, AutoencoderSource autoencoders) {
     return new RunSpec.Graph(
-        graph.separateQkv(), graph.tokenPositions(), graph.spans(), Optional.of(autoencoders));
+        graph.separateQkv(),
+        graph.tokenPositions(),
+        graph.spans(),
+        graph.form(),
+        graph.level(),
+        Optional.of(autoencoders));
   }
 
   /**

@@ -338,6 +338,12 @@ public final class Cells {
     if (task.graphs().stream().map(RunSpec.Graph::spans).distinct().count() > 1) {
       all.put("spans", Boolean.toString(spec.graph().spans()));
     }
+    if (task.graphs().stream().map(RunSpec.Graph::form).distinct().count() > 1) {
+      all.put("form", spec.graph().form().key());
+    }
+    if (task.graphs().stream().map(RunSpec.Graph::level).distinct().count() > 1) {
+      all.put("level", spec.graph().level().key());
+    }
     all.putAll(task.coordinates());
     a.coordinates()
         .forEach(

@@ -6,7 +6,9 @@ import io.autocircuit.data.Spans;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
+import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.Metric;
@@ -46,6 +48,8 @@ public final class DiscoveryBuilder {
   private final Task task;
   private PruneAlgorithm algorithm;
   private Kernels kernels;
+  private Form form = Form.FACTORIZED;
+  private Level level = Level.EDGE;
   private boolean separateQkv = true;
   private boolean tokenPositions;
   private OutputSlice slice = OutputSlice.LAST_SEQ;
@@ -73,6 +77,8 @@ public final class DiscoveryBuilder {
   private DiscoveryBuilder with(Consumer<DiscoveryBuilder> change) {
     DiscoveryBuilder b = new DiscoveryBuilder(task, algorithm);
     b.kernels = kernels;
+    b.form = form;
+    b.level = level;
     b.separateQkv = separateQkv;
     b.tokenPositions = tokenPositions;
     b.slice = slice;
@@ -116,7 +122,28 @@ public final class DiscoveryBuilder {
   }
 
   /**
-   * Whether queries, keys and values of a head have inputs, and so edges, of their own.
+   * What the edges of the graph are.
+   *
+   * @param which default: factorized
+   * @return a builder with it
+   */
+  public DiscoveryBuilder graph(Form which) {
+    return with(b -> b.form = Objects.requireNonNull(which, "form"));
+  }
+
+  /**
+   * What is scored, and what circuits are made of.
+   *
+   * @param which default: edges
+   * @return a builder with it
+   */
+  public DiscoveryBuilder level(Level which) {
+    return with(b -> b.level = Objects.requireNonNull(which, "level"));
+  }
+
+  /**
+   * Whether queries, keys and values of a head have inputs, and so edges, of their own. Only read
+   * of a factorized graph.
    *
    * @param separate default: true
    * @return a builder with it
@@ -304,7 +331,7 @@ public final class DiscoveryBuilder {
    * @return as separate inputs and token positions or spans make it
    * @throws DataException if there are token positions, and prompts of different length; or spans,
    *     and the prompts have none
-   * @throws IllegalArgumentException if there are both
+   * @throws IllegalArgumentException if there are both, or the model has no such graph
    */
   public ComputationGraph graph() {
     return patchable(kernels).graph();
@@ -332,7 +359,11 @@ public final class DiscoveryBuilder {
     }
     int positions = tokenPositions ? data.lengths().get(0) : 0;
     PatchableModel model =
-        PatchableModel.of(task.model(), separateQkv, positions, slice, used).withMemory(memory);
+        form == Form.FACTORIZED
+            ? PatchableModel.of(task.model(), separateQkv, positions, slice, used)
+            : new PatchableModel(
+                task.model(), task.model().config().unfactorizedGraph(positions), slice, used);
+    model = model.withMemory(memory);
     return spans ? model.withSpans(Spans.of(data).names()) : model;
   }
 
@@ -356,9 +387,18 @@ public final class DiscoveryBuilder {
       data.requirePairedLengths();
     }
     requireAnswerPositions(data);
-    algorithm.requireFit(model.graph(), data);
+    GraphNodes nodes = level == Level.NODE ? GraphNodes.of(model.graph()) : null;
+    if (nodes == null) {
+      algorithm.requireFit(model.graph(), data);
+    } else {
+      algorithm.requireFit(nodes.groups(), data);
+    }
     try {
-      sizes.requireWithin(model.graph().edgeCount());
+      if (nodes == null) {
+        sizes.requireWithin(model.graph().edgeCount());
+      } else {
+        sizes.requireWithin(nodes.size(), "nodes");
+      }
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("--edges: " + e.getMessage(), e);
     }
@@ -379,7 +419,8 @@ public final class DiscoveryBuilder {
         metrics,
         official,
         data.notices(),
-        Math.min(perPrompt, model.graph().edgeCount()));
+        Math.min(perPrompt, model.graph().edgeCount()),
+        level);
   }
 
   /** The slice is a setting: where the answers are for other positions, it is wrong. */

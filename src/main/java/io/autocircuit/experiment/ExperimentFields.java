@@ -4,6 +4,7 @@ import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.model.WeightType;
@@ -24,6 +25,7 @@ final class ExperimentFields {
   static final String COMPLETENESS = "completeness";
   static final String EDGES = "edges";
   static final String COLUMNS = "columns";
+  static final String MODEL = "model";
   static final String AVOID = "avoid";
   static final String AVOID_EDGES = "avoid_edges";
 
@@ -32,9 +34,6 @@ final class ExperimentFields {
           + " one";
   static final String ALGORITHMS_MEANING =
       "what scores the edges: keys of algorithms and presets, or names with values; at least one";
-
-  /** The field that names a task's model. */
-  static final String MODEL = "model";
 
   static final String GRAPH_MEANING = "how models are seen as graphs; lists span a grid";
   static final String COMPLETENESS_MEANING =
@@ -159,7 +158,16 @@ final class ExperimentFields {
               "spans",
               new SettingType.Flag(),
               "one edge for each named span of the prompts, in place of token positions; without it"
-                  + " no"));
+                  + " no"),
+          Setting.optional(
+              "form",
+              constants(Form.values()),
+              "what the edges are, as discover --graph; without it factorized"),
+          Setting.optional(
+              "level",
+              constants(Level.values()),
+              "what is scored and what circuits are made of, as discover --level; without it"
+                  + " edge"));
 
   /** A task, beside the settings of the catalogue's one, {@link #RUN} and the graph. */
   static final List<Setting> TASK =
@@ -170,7 +178,7 @@ final class ExperimentFields {
               new SettingType.Text(),
               "what reports call it; without it the task's key, else the name of the prompt file"),
           Setting.optional(
-              MODEL,
+              "model",
               new SettingType.File(),
               "a model directory, or a name on the Hugging Face hub, in place of the task's own"),
           Setting.optional(

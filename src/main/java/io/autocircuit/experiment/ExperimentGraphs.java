@@ -1,9 +1,11 @@
 package io.autocircuit.experiment;
 
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.task.TaskDefaults;
-import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Which graphs an experiment sees a model as: every combination.
@@ -14,12 +16,17 @@ import java.util.Optional;
  *     says
  * @param spans whether there is one edge for each named span of the prompts, which then is in place
  *     of token positions; empty for no
+ * @param forms what their edges are; empty for factorized ones
+ * @param levels what is scored; empty for edges
  */
 public record ExperimentGraphs(
-    List<Boolean> separateQkv, List<Boolean> tokenPositions, List<Boolean> spans) {
+    List<Boolean> separateQkv,
+    List<Boolean> tokenPositions,
+    List<Boolean> spans,
+    List<Form> forms,
+    List<Level> levels) {
   /** What the task says. */
-  public static final ExperimentGraphs USUAL =
-      new ExperimentGraphs(List.of(), List.of(), List.of());
+  public static final ExperimentGraphs USUAL = new ExperimentGraphs(List.of(), List.of());
 
   /**
    * Keeps unmodifiable copies.
@@ -27,21 +34,25 @@ public record ExperimentGraphs(
    * @param separateQkv whether queries, keys and values have inputs of their own
    * @param tokenPositions whether there is one edge for each token position
    * @param spans whether there is one edge for each named span of the prompts
+   * @param forms what their edges are
+   * @param levels what is scored
    */
   public ExperimentGraphs {
     separateQkv = List.copyOf(separateQkv);
     tokenPositions = List.copyOf(tokenPositions);
     spans = List.copyOf(spans);
+    forms = List.copyOf(forms);
+    levels = List.copyOf(levels);
   }
 
   /**
-   * Without spans.
+   * Factorized graphs without spans, whose edges are scored.
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
    * @param tokenPositions whether there is one edge for each token position
    */
   public ExperimentGraphs(List<Boolean> separateQkv, List<Boolean> tokenPositions) {
-    this(separateQkv, tokenPositions, List.of());
+    this(separateQkv, tokenPositions, List.of(), List.of(), List.of());
   }
 
   /** With what others say where these say nothing. */
@@ -49,20 +60,30 @@ public record ExperimentGraphs(
     return new ExperimentGraphs(
         separateQkv.isEmpty() ? others.separateQkv : separateQkv,
         tokenPositions.isEmpty() ? others.tokenPositions : tokenPositions,
-        spans.isEmpty() ? others.spans : spans);
+        spans.isEmpty() ? others.spans : spans,
+        forms.isEmpty() ? others.forms : forms,
+        levels.isEmpty() ? others.levels : levels);
   }
 
-  /** The graphs, separate inputs first counted. */
+  /** The graphs, forms first counted, then levels, then separate inputs; each once. */
   List<RunSpec.Graph> graphs(TaskDefaults task) {
-    List<RunSpec.Graph> graphs = new ArrayList<>();
-    for (boolean separate : separateQkv.isEmpty() ? List.of(task.separateQkv()) : separateQkv) {
-      for (boolean positions :
-          tokenPositions.isEmpty() ? List.of(task.tokenPositions()) : tokenPositions) {
-        for (boolean named : spans.isEmpty() ? List.of(false) : spans) {
-          graphs.add(new RunSpec.Graph(separate, positions && !named, named, Optional.empty()));
+    Set<RunSpec.Graph> graphs = new LinkedHashSet<>();
+    for (Form form : forms.isEmpty() ? List.of(Form.FACTORIZED) : forms) {
+      for (Level level : levels.isEmpty() ? List.of(Level.EDGE) : levels) {
+        for (boolean separate : separateQkv.isEmpty() ? List.of(task.separateQkv()) : separateQkv) {
+          for (boolean positions :
+              tokenPositions.isEmpty() ? List.of(task.tokenPositions()) : tokenPositions) {
+            for (boolean named : spans.isEmpty() ? List.of(false) : spans) {
+              // heads of an unfactorized graph have no edges into them
+              boolean own = separate || form != Form.FACTORIZED;
+              graphs.add(
+                  new RunSpec.Graph(
+                      own, positions && !named, named, form, level, Optional.empty()));
+            }
+          }
         }
       }
     }
-    return graphs.stream().distinct().toList();
+    return List.copyOf(graphs);
   }
 }

@@ -2,7 +2,6 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.experiment.RunSpec.Algorithm;
-import io.autocircuit.experiment.RunSpec.Machine;
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.DeviceChoice;
@@ -211,6 +210,8 @@ public final class Run implements AutoCloseable {
     DiscoveryBuilder builder =
         Discovery.builder(task)
             .kernels(kernels.kernels())
+            .graph(spec.graph().form())
+            .level(spec.graph().level())
             .separateQkv(spec.graph().separateQkv())
             .tokenPositions(spec.graph().tokenPositions())
             .spans(spec.graph().spans())
@@ -280,7 +281,6 @@ public final class Run implements AutoCloseable {
                       prompts.multiTokenAnswers(),
                       !prompts.padded(),
                       spec.seed()));
-      Transformer plain = model;
       return new Task(
           spec.graph().autoencoders().map(a -> a.attach(model, read)).orElse(model), read);
     } catch (RuntimeException e) {

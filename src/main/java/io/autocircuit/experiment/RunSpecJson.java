@@ -8,8 +8,6 @@ import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.Columns;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.experiment.RunSpec.Algorithm;
-import io.autocircuit.experiment.RunSpec.Graph;
-import io.autocircuit.experiment.RunSpec.Machine;
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.experiment.RunSpec.Scoring;
 import io.autocircuit.files.DataException;
@@ -58,14 +56,7 @@ final class RunSpecJson {
     root.put("version", spec.version());
     root.set("model", model(spec, places));
     root.set("prompts", prompts(spec.prompts(), places));
-    ObjectNode graph = root.putObject("graph");
-    graph
-        .put("separate_qkv", spec.graph().separateQkv())
-        .put("token_positions", spec.graph().tokenPositions());
-    if (spec.graph().spans()) {
-      graph.put("spans", true);
-    }
-    spec.graph().autoencoders().ifPresent(a -> graph.set("autoencoders", autoencoders(a, places)));
+    root.set("graph", GraphJson.tree(spec.graph(), places));
     root.set("scoring", scoring(spec.scoring(), places));
     root.set("judging", judging(spec.judging()));
     root.set("official", spec.official().map(c -> official(c, places)).orElse(NODES.nullNode()));
@@ -74,16 +65,6 @@ final class RunSpecJson {
       root.set("machine", spec.machine().map(m -> (JsonNode) machine(m)).orElse(NODES.nullNode()));
     }
     return root;
-  }
-
-  private static ObjectNode autoencoders(AutoencoderSource a, boolean places) {
-    ObjectNode node = NODES.objectNode();
-    if (places) {
-      node.put("path", place(a.directory()));
-    }
-    return node.put("sha256", a.sha256().orElse(null))
-        .put("max_latents", a.maxLatents())
-        .put("error_term", a.errorTerm());
   }
 
   private static ObjectNode model(RunSpec spec, boolean places) {
@@ -214,7 +195,8 @@ final class RunSpecJson {
     return node.put("sha256", file.sha256().orElse(null));
   }
 
-  private static String place(Path path) {
+  /** A file as a path that means the same everywhere on the machine. */
+  static String place(Path path) {
     return path.toAbsolutePath().normalize().toString();
   }
 
@@ -271,9 +253,6 @@ final class RunSpecJson {
             List.of("directory", "embedded", "random", "task"),
             RunSpecJson::modelFields,
             "weights");
-    JsonFields graph =
-        root.object(
-            "graph", List.of("separate_qkv", "token_positions"), List.of("spans", "autoencoders"));
     return new RunSpec(
         root.text("version"),
         reader.model(model),
@@ -288,7 +267,7 @@ final class RunSpecJson {
                 "prompts",
                 List.of("file", "columns", "embedded", "random", "task"),
                 RunSpecJson::promptFields)),
-        reader.graph(graph),
+        GraphJson.read(root, folder),
         reader.scoring(
             root.variant(
                 "scoring",
@@ -308,15 +287,6 @@ final class RunSpecJson {
             ? Optional.empty()
             : Optional.of(
                 reader.machine(root.object("machine", "device", "kernels", "threads", "memory"))));
-  }
-
-  private AutoencoderSource autoencoders(JsonFields graph) {
-    JsonFields node = graph.object("autoencoders", "path", "sha256", "max_latents", "error_term");
-    return new AutoencoderSource(
-        node.path("path", folder),
-        node.sha256("sha256"),
-        node.whole("max_latents", 0),
-        node.flag("error_term"));
   }
 
   private static List<String> modelFields(String kind) {
@@ -422,14 +392,6 @@ final class RunSpecJson {
 
   private StoredFile file(JsonFields node) {
     return new StoredFile(node.path("path", folder), node.sha256("sha256"));
-  }
-
-  private Graph graph(JsonFields node) {
-    return new Graph(
-        node.flag("separate_qkv"),
-        node.flag("token_positions"),
-        node.has("spans") && node.flag("spans"),
-        node.has("autoencoders") ? Optional.of(autoencoders(node)) : Optional.empty());
   }
 
   private Scoring scoring(JsonFields node) {

@@ -1,9 +1,7 @@
 package io.autocircuit.graph;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
@@ -42,54 +40,29 @@ public final class ComputationGraph {
      * From every source to the next sum of the residual stream, which is a source in turn: patching
      * an edge patches a node ("node patching").
      */
-    UNFACTORIZED
+    UNFACTORIZED;
+
+    /**
+     * Its name in files and on the command line.
+     *
+     * @return {@code factorized} or {@code unfactorized}
+     */
+    public String key() {
+      return name().toLowerCase(java.util.Locale.ROOT);
+    }
   }
 
-  private final Shape shape;
+  private final GraphShape shape;
   private final List<SrcNode> sources;
   private final List<DestModule> modules;
   private final List<Stage> stages;
-  private final Map<String, DestModule> moduleByName = new LinkedHashMap<>();
-  private final Map<String, SrcNode> sourceByName = new LinkedHashMap<>();
-  private final Map<String, DestNode> destinationByName = new LinkedHashMap<>();
-
-  /** The stage of each module, and the row of its first destination there. */
-  private final Map<String, Stage> stageByModule = new LinkedHashMap<>();
-
+  private final GraphNames names;
   private final int edgeCount;
 
   /** The names of the positions, where these are spans; else empty. */
   private final List<String> spans;
 
-  /** What a graph follows from. */
-  record Shape(
-      Form form,
-      int blocks,
-      int heads,
-      int keyValueHeads,
-      Wiring wiring,
-      boolean separateQkv,
-      int positions,
-      LatentSources latents) {
-    int positionCopies() {
-      return Math.max(1, positions);
-    }
-
-    Shape withPositions(int count) {
-      return new Shape(form, blocks, heads, keyValueHeads, wiring, separateQkv, count, latents);
-    }
-
-    Shape withLatents(LatentSources some) {
-      return new Shape(form, blocks, heads, keyValueHeads, wiring, separateQkv, positions, some);
-    }
-
-    /** Whether latents take the place of a block's MLP. */
-    boolean latent(int block) {
-      return latents != null && latents.replaces(block);
-    }
-  }
-
-  private ComputationGraph(Shape shape, List<String> spans) {
+  private ComputationGraph(GraphShape shape, List<String> spans) {
     this.shape = shape;
     this.spans = List.copyOf(spans);
     GraphLayout made = GraphLayout.of(shape);
@@ -101,18 +74,7 @@ public final class ComputationGraph {
             .flatMap(s -> s.writes().nodes().stream())
             .toList();
     this.edgeCount = made.edgeCount();
-    for (SrcNode s : sources) {
-      sourceByName.put(s.name(), s);
-    }
-    for (DestModule m : modules) {
-      moduleByName.put(m.name(), m);
-      for (DestNode d : m.nodes()) {
-        destinationByName.put(d.name(), d);
-      }
-    }
-    for (Stage s : stages) {
-      s.reads().forEach(m -> stageByModule.put(m.name(), s));
-    }
+    this.names = new GraphNames(this);
   }
 
   /**
@@ -151,22 +113,8 @@ public final class ComputationGraph {
    */
   public static ComputationGraph factorized(
       int blocks, int heads, int keyValueHeads, Wiring wiring, boolean separateQkv, int positions) {
-    requireSizes(blocks, heads, positions);
-    if (keyValueHeads < 1
-        || heads % keyValueHeads != 0
-        || (!separateQkv && keyValueHeads != heads)) {
-      throw new IllegalArgumentException(
-          "keyValueHeads="
-              + keyValueHeads
-              + " does not fit heads="
-              + heads
-              + ", separateQkv="
-              + separateQkv
-              + "; give a divisor of heads, and heads itself where inputs are not separate");
-    }
     return new ComputationGraph(
-        new Shape(
-            Form.FACTORIZED, blocks, heads, keyValueHeads, wiring, separateQkv, positions, null),
+        GraphShape.factorized(blocks, heads, keyValueHeads, wiring, separateQkv, positions),
         List.of());
   }
 
@@ -189,22 +137,8 @@ public final class ComputationGraph {
    *     there are too many edges
    */
   public static ComputationGraph unfactorized(int blocks, int heads, Wiring wiring, int positions) {
-    requireSizes(blocks, heads, positions);
-    if (wiring == Wiring.PARALLEL) {
-      throw new IllegalArgumentException(
-          "graph=unfactorized does not fit wiring=PARALLEL: attention and MLP of a block read the"
-              + " same stream, which has no sum between them; use graph=factorized");
-    }
     return new ComputationGraph(
-        new Shape(Form.UNFACTORIZED, blocks, heads, heads, wiring, false, positions, null),
-        List.of());
-  }
-
-  private static void requireSizes(int blocks, int heads, int positions) {
-    if (blocks < 1 || heads < 1 || positions < 0) {
-      throw new IllegalArgumentException(
-          "blocks=" + blocks + ", heads=" + heads + ", positions=" + positions + " out of range");
-    }
+        GraphShape.unfactorized(blocks, heads, wiring, positions), List.of());
   }
 
   /**
@@ -305,7 +239,7 @@ public final class ComputationGraph {
    * @return the stage that reads it; null if the graph has no module of that name
    */
   public Stage stage(DestModule module) {
-    return stageByModule.get(module.name());
+    return names.stage(module);
   }
 
   /**
@@ -357,7 +291,7 @@ public final class ComputationGraph {
    * @return in canonical order: by module, then by head
    */
   public List<DestNode> destinations() {
-    return List.copyOf(destinationByName.values());
+    return modules.stream().flatMap(m -> m.nodes().stream()).toList();
   }
 
   /**
@@ -377,11 +311,7 @@ public final class ComputationGraph {
    * @throws UnknownNameException if there is none; the message lists the nearest names
    */
   public DestModule module(String name) {
-    DestModule m = moduleByName.get(name);
-    if (m == null) {
-      throw new UnknownNameException("destination module", name, moduleByName.keySet());
-    }
-    return m;
+    return names.module(name);
   }
 
   /**
@@ -393,17 +323,7 @@ public final class ComputationGraph {
    */
   public Edge edge(int index) {
     java.util.Objects.checkIndex(index, edgeCount);
-    int lo = 0;
-    int hi = modules.size() - 1;
-    while (lo < hi) {
-      int mid = (lo + hi + 1) / 2;
-      if (modules.get(mid).offset() <= index) {
-        lo = mid;
-      } else {
-        hi = mid - 1;
-      }
-    }
-    DestModule m = modules.get(lo);
+    DestModule m = names.module(index);
     int within = index - m.offset();
     int copies = positionCopies();
     int position = positions() == 0 ? -1 : within % copies;
@@ -439,24 +359,8 @@ public final class ComputationGraph {
    * @throws IllegalArgumentException if the position does not fit the graph
    */
   public Edge edge(String name, int position) {
-    int positions = positions();
-    boolean fits = positions == 0 ? position == -1 : position >= 0 && position < positions;
-    if (!fits) {
-      throw new IllegalArgumentException(
-          "position="
-              + position
-              + " of edge \""
-              + name
-              + "\" does not fit: "
-              + (positions == 0
-                  ? "this graph has one edge for all positions; leave seq_idx out, or give"
-                      + " --token-positions"
-                  : "this graph has positions="
-                      + positions
-                      + "; give one in 0.."
-                      + (positions - 1)));
-    }
-    return edge(firstIndex(name) + Math.max(0, position));
+    shape.requirePosition(name, position);
+    return edge(names.edge(name) + Math.max(0, position));
   }
 
   /**
@@ -468,18 +372,8 @@ public final class ComputationGraph {
    * @throws UnknownNameException if there is none; the message lists the nearest names
    */
   public List<Edge> edges(String name) {
-    int first = firstIndex(name);
+    int first = names.edge(name);
     return IntStream.range(first, first + positionCopies()).mapToObj(this::edge).toList();
-  }
-
-  private int firstIndex(String name) {
-    int arrow = name.indexOf("->");
-    SrcNode s = arrow < 0 ? null : sourceByName.get(name.substring(0, arrow).strip());
-    DestNode d = arrow < 0 ? null : destinationByName.get(name.substring(arrow + 2).strip());
-    if (s == null || d == null || !d.reads(s)) {
-      throw new UnknownNameException("edge", name, edgeNames());
-    }
-    return index(module(d.module()), Math.max(0, d.head()), s.index(), 0);
   }
 
   /**
@@ -518,7 +412,6 @@ public final class ComputationGraph {
    * @return the graph
    */
   public ComputationGraph withPositions(int newPositions) {
-    requireSizes(blocks(), heads(), newPositions);
     return new ComputationGraph(shape.withPositions(newPositions), List.of());
   }
 
@@ -533,16 +426,7 @@ public final class ComputationGraph {
    *     of blocks, or there are too many edges
    */
   public ComputationGraph withLatents(LatentSources latents) {
-    if (!factorized() || wiring() == Wiring.ATTENTION_ONLY || latents.blocks() != blocks()) {
-      throw new IllegalArgumentException(
-          "autoencoders of blocks="
-              + latents.blocks()
-              + " do not fit "
-              + this
-              + (factorized()
-                  ? "; they take the place of the MLPs of a model of as many blocks"
-                  : "; use graph=factorized, where an MLP is a source among others"));
-    }
+    shape.requireFit(latents, this);
     return new ComputationGraph(shape.withLatents(latents), spans);
   }
 
@@ -604,18 +488,7 @@ public final class ComputationGraph {
   @Override
   public String toString() {
     return "ComputationGraph["
-        + (factorized() ? "" : "unfactorized, ")
-        + "blocks="
-        + blocks()
-        + ", heads="
-        + heads()
-        + (keyValueHeads() == heads() ? "" : ", keyValueHeads=" + keyValueHeads())
-        + ", wiring="
-        + wiring()
-        + ", separateQkv="
-        + separateQkv()
-        + ", positions="
-        + positions()
+        + shape
         + (spans.isEmpty() ? "" : ", spans=" + spans)
         + (latents() == null ? "" : ", latents=" + latents().total())
         + ", edges="

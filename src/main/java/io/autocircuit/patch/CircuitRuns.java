@@ -4,6 +4,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.tensor.TensorScope;
 import java.util.BitSet;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -113,20 +114,20 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
    * @throws IndexOutOfBoundsException if the graph has no such edge
    */
   public static boolean reads(Circuit circuit, int edge) {
-    return reads(circuit, edge, false);
+    return reads(circuit, IntStream.of(edge), false);
   }
 
   /**
-   * As {@link #reads(Circuit, int)}, of a model that may couple its heads.
+   * Whether the end reads any of the nodes that some edges lead to.
    *
    * @param circuit the circuit
-   * @param edge canonical index of an edge of the graph, in the circuit or not
+   * @param edges canonical indices of edges of the graph, in the circuit or not
    * @param coupled whether what a head writes depends on the inputs of all heads of its block
-   * @return true for every edge into the end of the stream
+   * @return false if all of them change nothing
    * @throws IndexOutOfBoundsException if the graph has no such edge
    */
-  public static boolean reads(Circuit circuit, int edge, boolean coupled) {
-    return CircuitPlan.of(circuit, false, false, coupled).reads(edge);
+  public static boolean reads(Circuit circuit, IntStream edges, boolean coupled) {
+    return edges.anyMatch(CircuitPlan.of(circuit, false, false, coupled)::reads);
   }
 
   /**

@@ -55,9 +55,9 @@ final class DenseRun implements MaskedRun {
   /**
    * What a stage keeps for its gradient.
    *
-   * @param rows its mask
-   * @param inputs its normalised inputs, {@code [unique,B,T,D]}
-   * @param rstd the reciprocal root of each of their rows, {@code [unique,B,T]}
+   * @param rows its mask; null where it has no destinations
+   * @param inputs its normalised inputs, {@code [unique,B,T,D]}; null of a sum of the stream
+   * @param rstd the reciprocal root of each of their rows, {@code [unique,B,T]}; null likewise
    * @param qkv queries, keys and values; null unless of attention
    * @param mixed values before they are scaled; null unless attention's output is normalised
    * @param mlp null unless of an MLP
@@ -74,8 +74,8 @@ final class DenseRun implements MaskedRun {
 
     /** Moves them out of a scope, so that nothing else of a block stays. */
     void keep(TensorScope scope) {
-      scope.keep(rows.mask());
       List<Tensor> all = new ArrayList<>(Arrays.asList(inputs, rstd, qkv, mixed));
+      all.add(rows == null ? null : rows.mask());
       if (mlp != null) {
         all.addAll(Arrays.asList(mlp.hidden(), mlp.gate(), mlp.output()));
       }

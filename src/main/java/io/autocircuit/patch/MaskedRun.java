@@ -9,6 +9,9 @@ import org.bytedeco.pytorch.Tensor;
 interface MaskedRun extends AutoCloseable {
   /** For the form of the graph. */
   static MaskedRun of(RunInputs in) {
+    if (!in.graph().factorized()) {
+      return new ResidualRun(in);
+    }
     return in.graph().latents() == null ? new DenseRun(in) : new LatentRun(in);
   }
 

@@ -83,6 +83,16 @@ record RunSizes(PatchableModel patchable, int length) {
     return distinct * stream();
   }
 
+  /** The sums of the stream that circuits hold beside the outputs of all sources. */
+  long sums() {
+    return sum(Stage.Kind.RESIDUAL, s -> stream());
+  }
+
+  /** Inputs of a stage of attention; without destinations it reads the stream. */
+  private static long inputs(Stage stage) {
+    return Math.max(1, stage.rows());
+  }
+
   /** Queries, keys and values of all stages. */
   long parts() {
     return sum(Stage.Kind.ATTENTION, this::parts);
@@ -94,7 +104,7 @@ record RunSizes(PatchableModel patchable, int length) {
 
   /** Attention inputs of a block. */
   long inputs() {
-    return largest(Stage.Kind.ATTENTION, s -> s.rows());
+    return largest(Stage.Kind.ATTENTION, RunSizes::inputs);
   }
 
   long stream() {
@@ -302,7 +312,7 @@ record RunSizes(PatchableModel patchable, int length) {
         sum(
             Stage.Kind.ATTENTION,
             s -> {
-              long rows = uniform ? 1 : s.rows();
+              long rows = uniform ? 1 : inputs(s);
               return rows * stream() + rows * length + parts(s) + unscaled();
             });
     kept += sum(Stage.Kind.MLP, s -> stream() + length + hidden() + unscaled());
@@ -316,7 +326,8 @@ record RunSizes(PatchableModel patchable, int length) {
             + (fused() ? scoresAreWritten() ? 5 * pattern() + rotation() : 0 : unfused())
             + (config().features().scoreCap() > 0 ? 2 * pattern() : 0)
             + prepared();
-    long moving = Math.max(forward, products() + back + (uniform ? 0 : delta()));
+    boolean throughDelta = !uniform && patchable.graph().factorized();
+    long moving = Math.max(forward, products() + back + (throughDelta ? delta() : 0));
     return 2 * stream() + kept + end() + moving;
   }
 }

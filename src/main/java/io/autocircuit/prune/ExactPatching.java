@@ -4,8 +4,10 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
@@ -64,42 +66,58 @@ public record ExactPatching(MaskGradient measure) implements PromptAlgorithm {
 
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    return scores(model, batches).shared(Work.MASKS, differences(model.graph()), progress);
+    return scores(model, batches, model.graph().edgeCount())
+        .shared(Work.MASKS, differences(EdgeGroups.each(model.graph())), progress);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>All edges of a group are ablated together; one run for each group.
+   */
+  @Override
+  public GroupScores score(
+      PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
+    // the first edge of a group stands for all of them
+    PruneScores first =
+        scores(model, batches, groups.size()).shared(Work.MASKS, differences(groups), progress);
+    float[] values = new float[groups.size()];
+    for (int g = 0; g < values.length; g++) {
+      values[g] = first.values()[groups.first(g)];
+    }
+    return new GroupScores(groups, values);
   }
 
   @Override
   public PromptScores scorePrompts(
       PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    return scores(model, batches).each(Work.MASKS, differences(model.graph()), progress);
+    return scores(model, batches, model.graph().edgeCount())
+        .each(Work.MASKS, differences(EdgeGroups.each(model.graph())), progress);
   }
 
-  private GradientScores scores(PatchableModel model, List<PromptBatch> batches) {
+  private GradientScores scores(PatchableModel model, List<PromptBatch> batches, int runs) {
     return new GradientScores(
-        model,
-        batches,
-        measure.ablation(),
-        measure.source().direction(),
-        "edge runs",
-        model.graph().edgeCount(),
-        1);
+        model, batches, measure.ablation(), measure.source().direction(), "edge runs", runs, 1);
   }
 
-  private GradientScores.Gradients differences(ComputationGraph graph) {
+  private GradientScores.Gradients differences(EdgeGroups groups) {
+    ComputationGraph graph = groups.graph();
     LossFunction loss = measure.loss();
     return (part, instances, sums, pass) -> {
       double[] clean = losses(loss, part.clean(), part.prompts());
       float[] mask = new float[graph.edgeCount()];
       // the canonical order walks destinations from the end, so restarts stay valid
-      for (int e = 0; e < mask.length; e++) {
+      for (int g = 0; g < groups.size(); g++) {
         try (TensorScope scope = new TensorScope()) {
-          mask[e] = 1;
-          Tensor logits =
-              part.run().logitsFrom(PatchMask.of(graph, mask), graph.edge(e).destination().block());
-          mask[e] = 0;
+          groups.edges(g).forEach(e -> mask[e] = 1);
+          int block =
+              groups.edges(g).map(e -> graph.edge(e).destination().block()).min().getAsInt();
+          Tensor logits = part.run().logitsFrom(PatchMask.of(graph, mask), block);
+          groups.edges(g).forEach(e -> mask[e] = 0);
           double[] patched = losses(loss, logits, part.prompts());
           for (int i = 0; i < patched.length; i++) {
             int row = instances == 0 ? 0 : i;
-            sums[row * mask.length + e] += patched[i] - clean[i];
+            sums[row * mask.length + groups.first(g)] += patched[i] - clean[i];
           }
         }
         pass.run();

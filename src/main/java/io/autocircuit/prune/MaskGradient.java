@@ -5,11 +5,13 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestModule;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.objective.Answers;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Evaluations;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.OpenMicroBatch;
 import io.autocircuit.patch.PatchMask;
@@ -296,6 +298,17 @@ public record MaskGradient(
   @Override
   public Optional<Ablation> scoringAblation() {
     return Optional.of(ablation);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>The gradient of a mask value that edges share is the sum of theirs.
+   */
+  @Override
+  public GroupScores score(
+      PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
+    return GroupScores.summed(groups, score(model, batches, progress));
   }
 
   @Override

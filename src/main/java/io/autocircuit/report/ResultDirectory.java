@@ -25,8 +25,9 @@ import java.util.stream.Stream;
 /**
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
  * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
- * repeats it; where prompts were scored one by one also the {@link PromptResultFiles}; and {@code
- * activations.json}, where somebody looked at what sources write.
+ * repeats it; where nodes were scored also {@code nodes.json}; where prompts were scored one by one
+ * also the {@link PromptResultFiles}; and {@code activations.json}, where somebody looked at what
+ * sources write.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -38,12 +39,15 @@ public final class ResultDirectory {
   /** Written for a run that can be repeated; one of an earlier run goes. */
   private static final String RUN = "run.json";
 
+  /** Written where nodes were scored; one of an earlier run goes. */
+  private static final String NODES = "nodes.json";
+
   /** Written where somebody looked at what sources write. */
   static final String ACTIVATIONS = "activations.json";
 
   /** Written for some results; those of an earlier run go. */
   private static final List<String> OPTIONAL =
-      Stream.concat(Stream.of(RUN, ACTIVATIONS), PromptResultFiles.FILES.stream()).toList();
+      Stream.concat(Stream.of(RUN, NODES, ACTIVATIONS), PromptResultFiles.FILES.stream()).toList();
 
   private static final int MOST_TRIES = 100;
 
@@ -163,6 +167,9 @@ public final class ResultDirectory {
                   ResultFiles.writeMeasurements(
                       fresh.resolve(MEASUREMENTS), result, run, report.positionLabels());
                   run.ifPresent(spec -> spec.write(fresh.resolve(RUN)));
+                  result
+                      .nodes()
+                      .ifPresent(nodes -> ResultFiles.writeNodes(fresh.resolve(NODES), nodes));
                   result
                       .stability()
                       .ifPresent(

@@ -137,6 +137,8 @@ final class RunSettings {
       put("scores", last(s.file().path()));
       s.file().sha256().ifPresent(hash -> put("scores sha256", hash));
     }
+    put("graph", spec.graph().form().key());
+    put("level", spec.graph().level().key());
     put("separate-qkv", spec.graph().separateQkv());
     put("token-positions", spec.graph().tokenPositions());
     if (spec.graph().spans()) {

@@ -381,6 +381,9 @@ class HubTest {
     assertTrue(hub().named(folder.resolve("org")).isEmpty(), "an absolute path is no name");
     assertTrue(hub().named(Path.of("./org/tiny")).isEmpty(), "nor is one of this directory");
     assertEquals(List.of(), server.addresses());
+    assertContains(
+        message(() -> hub().named(Path.of("org/none"))),
+        "no directory=org/none; model=org/none is not at ");
     assertTrue(hub().named(Path.of("org/tiny")).isPresent());
     Path elsewhere =
         Path.of("/gone/models--org--tiny/snapshots/").resolve(FakeHub.COMMIT).toAbsolutePath();
@@ -400,8 +403,8 @@ class HubTest {
   }
 
   /** A process that finds a model. */
-  static final class Process {
-    private Process() {}
+  static final class Finds {
+    private Finds() {}
 
     public static void main(String[] names) {
       System.out.println(Hub.standard().find(HubId.parse(names[0])).directory());
@@ -439,7 +442,7 @@ class HubTest {
                         log,
                         List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
                         server.environment(cache),
-                        Process.class,
+                        Finds.class,
                         "org/tiny")));
       }
       for (Future<List<String>> f : found) {

@@ -34,8 +34,8 @@ import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -78,6 +78,7 @@ class MemoryEstimateTest {
         new Case("sequential", List.of(Work.CIRCUITS), 4, prompt),
         new Case("parallel", List.of(Work.CIRCUITS), 3, prompt),
         new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), 1, prompt),
+        new Case("unfactorized", List.of(Work.values()), 1, prompt),
         new Case("latents", List.of(Work.MASKS, Work.CIRCUITS, Work.GRADIENT), 1, prompt),
         new Case("sequential", List.of(Work.UNIFORM_GRADIENT), 1, Map.of()));
   }
@@ -201,12 +202,18 @@ class MemoryEstimateTest {
           Transformer transformer =
               RandomModels.model(architecture(words[0].equals("parallel")), ScalarType.Float, 2)) {
         PatchableModel model =
-            PatchableModel.of(
-                words[0].equals("latents") ? withLatents(transformer) : transformer,
-                true,
-                0,
-                OutputSlice.LAST_SEQ,
-                KernelsProvider.choose().kernels());
+            words[0].equals("unfactorized")
+                ? new PatchableModel(
+                    transformer,
+                    transformer.config().unfactorizedGraph(0),
+                    OutputSlice.LAST_SEQ,
+                    KernelsProvider.choose().kernels())
+                : PatchableModel.of(
+                    words[0].equals("latents") ? withLatents(transformer) : transformer,
+                    true,
+                    0,
+                    OutputSlice.LAST_SEQ,
+                    KernelsProvider.choose().kernels());
         // what libraries take once, whatever they are used for
         run(model, Work.UNIFORM_GRADIENT, 1, List.of(batch.slice(0, 1)));
         int circuits = Integer.parseInt(words[1]);
