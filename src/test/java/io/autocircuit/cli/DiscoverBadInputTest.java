@@ -65,10 +65,10 @@ class DiscoverBadInputTest {
 
   @Test
   void anUnsupportedModelNamesTheSupportedOnes() throws IOException {
-    Files.writeString(model.resolve("config.json"), "{\"model_type\": \"gptj\"}");
+    Files.writeString(model.resolve("config.json"), "{\"model_type\": \"mamba\"}");
     bad(
         withModel(model),
-        "model_type=\"gptj\" is not supported",
+        "model_type=\"mamba\" is not supported",
         "gpt2",
         "gpt_neox",
         "llama",
