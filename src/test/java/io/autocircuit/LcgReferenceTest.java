@@ -58,6 +58,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The second, independent reference set, which travels with the tests: {@code
@@ -450,6 +451,50 @@ class LcgReferenceTest {
                 expected.at("/tok/eap"),
                 MaskGradient.eap().score(model, single),
                 single.size()));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"seq_sepqkv", "seq_nosep", "attn_only_sep"})
+  void unfactorizedGraphs(String variant) {
+    JsonNode want = golden.get(variant).get("unfact");
+    try (TensorScope scope = new TensorScope();
+        Transformer transformer = transformer(variant, weights(variant))) {
+      ComputationGraph graph = transformer.config().unfactorizedGraph(0);
+      assertEquals(want.get("n_edges").asInt(), graph.edgeCount());
+      List<String> sources = new ArrayList<>();
+      want.get("srcs")
+          .forEach(
+              n ->
+                  sources.add(
+                      n.get(1).asText() + " " + n.get(0) + " " + n.get(2) + " " + n.get(3)));
+      assertEquals(
+          sources,
+          graph.sources().stream()
+              .map(s -> s.name() + " " + s.index() + " " + s.layer() + " \"" + s.module() + "\"")
+              .toList());
+      List<String> destinations = new ArrayList<>();
+      want.get("dests")
+          .forEach(
+              n ->
+                  destinations.add(
+                      n.get(0).asText() + " " + n.get(1) + " " + n.get(2) + " " + n.get(3)));
+      assertEquals(
+          destinations.stream().sorted().toList(),
+          graph.destinations().stream()
+              .map(d -> d.name() + " " + d.layer() + " \"" + d.module() + "\" " + d.firstSource())
+              .sorted()
+              .toList());
+      List<PromptBatch> batches = batches(false);
+      closeScores(
+          "eap",
+          want.get("eap"),
+          MaskGradient.eap()
+              .score(
+                  new PatchableModel(
+                      transformer, graph, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels()),
+                  batches),
+          batches.size());
+    }
   }
 
   private static MaskGradient gradient(

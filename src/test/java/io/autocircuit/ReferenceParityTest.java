@@ -119,12 +119,7 @@ class ReferenceParityTest {
           "instance_masks",
           "tail_divergence",
           "tail_divergence_own_prefix",
-          "tail_divergence_src_ablations",
-          "unfactorized_graph",
-          "unfactorized_mask_gradient",
-          "unfactorized_patched_logits",
-          "unfactorized_run_circuits",
-          "unfactorized_src_ablations");
+          "tail_divergence_src_ablations");
 
   private static final double ROUNDING = 4;
   private static final double HF_TOLERANCE = 2e-4;
@@ -435,14 +430,14 @@ class ReferenceParityTest {
           };
       this.autoencoders =
           c.has("sae") ? ReferenceAutoencoders.of(c, tensors, transformer.placement()) : null;
-      this.model =
-          PatchableModel.of(
-              autoencoders == null ? transformer : transformer.withAutoencoders(autoencoders),
-              c.path("separate_qkv").asBoolean(true),
-              positions ? batches.get(0).clean().length() : 0,
-              slice,
-              kernels);
-      this.graph = model.graph();
+      Transformer used =
+          autoencoders == null ? transformer : transformer.withAutoencoders(autoencoders);
+      int length = positions ? batches.get(0).clean().length() : 0;
+      this.graph =
+          c.path("factorized").asBoolean(true)
+              ? used.graph(c.path("separate_qkv").asBoolean(true), length)
+              : used.config().unfactorizedGraph(length);
+      this.model = new PatchableModel(used, graph, slice, kernels);
     }
 
     /** Measures; {@code allowed} is how many tolerances a figure may be off. */
@@ -493,15 +488,17 @@ class ReferenceParityTest {
       switch (c.get("kind").asText()) {
         case "logits" -> logits();
         case "graph" -> graph();
-        case "src_ablations" -> srcAblations();
-        case "patched_logits", "sae_patched_logits" -> patchedLogits();
-        case "mask_gradient", "sae_mask_gradient" -> maskGradient();
+        case "unfactorized_graph" -> wrong.addAll(ReferenceUnfactorized.graph(name, graph, c));
+        case "src_ablations", "unfactorized_src_ablations" -> srcAblations();
+        case "patched_logits", "unfactorized_patched_logits", "sae_patched_logits" ->
+            patchedLogits();
+        case "mask_gradient", "unfactorized_mask_gradient", "sae_mask_gradient" -> maskGradient();
         case "sae_logits" -> logits();
         case "sae_graph" -> latentGraph();
         case "sae_src_ablations" -> latentAblations();
         case "sae_prune" -> latentPruning();
         case "subnetwork_probing" -> subnetworkProbing();
-        case "run_circuits" -> runCircuits();
+        case "run_circuits", "unfactorized_run_circuits" -> runCircuits();
         case "roc" -> roc();
         case "acdc" -> acdc();
         case "similarity" -> similarity();

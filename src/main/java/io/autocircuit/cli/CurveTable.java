@@ -18,9 +18,13 @@ import java.util.stream.IntStream;
  * @param measurements the curves, of the same circuits
  * @param liveEdges the live edges of each circuit by its size
  * @param always sizes of circuits that have a row in any case
+ * @param what circuits are made of: {@code edges}, say
  */
 record CurveTable(
-    List<Measurement> measurements, Map<Integer, Integer> liveEdges, Collection<Integer> always) {
+    List<Measurement> measurements,
+    Map<Integer, Integer> liveEdges,
+    Collection<Integer> always,
+    String what) {
   static final int WIDTH = 80;
   static final int MOST_ROWS = 20;
 
@@ -28,6 +32,12 @@ record CurveTable(
   private static final int COLUMN = 10;
   private static final int GAP = 2;
   private static final double INVISIBLE = 0.002;
+
+  /** Of circuits made of edges. */
+  CurveTable(
+      List<Measurement> measurements, Map<Integer, Integer> liveEdges, Collection<Integer> always) {
+    this(measurements, liveEdges, always, "edges");
+  }
 
   /** The lines of the table, without a line break at the end of any; none without curves. */
   List<String> lines() {
@@ -55,8 +65,8 @@ record CurveTable(
 
   private void table(List<Measurement> shown, int[] rows, List<String> lines) {
     List<List<String>> heads = new ArrayList<>();
-    heads.add(List.of("edges"));
-    heads.add(List.of("live"));
+    heads.add(List.of(what));
+    heads.add(what.equals("edges") ? List.of("live") : List.of("live", "edges"));
     shown.forEach(m -> heads.add(wrapped(m.metric().key())));
     int height = heads.stream().mapToInt(List::size).max().orElse(1);
     for (int line = 0; line < height; line++) {

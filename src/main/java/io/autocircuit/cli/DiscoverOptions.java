@@ -2,7 +2,9 @@ package io.autocircuit.cli;
 
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
+import io.autocircuit.experiment.Level;
 import io.autocircuit.experiment.Precision;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.PatchType;
@@ -226,14 +228,34 @@ final class DiscoverOptions {
     Path scores;
 
     @Option(
+        names = "--graph",
+        paramLabel = "FORM",
+        defaultValue = "factorized",
+        description =
+            "factorized: an edge from every source to every later input; unfactorized: the residual"
+                + " stream is kept, and edges lead from sources to its next sum, so that patching"
+                + " one patches a node with all that it does; not for models whose attention and MLP"
+                + " are parallel (default: ${DEFAULT-VALUE}).")
+    Form graph;
+
+    @Option(
+        names = "--level",
+        paramLabel = "LEVEL",
+        defaultValue = "edge",
+        description =
+            "What is scored and what circuits are made of: edge, or node: heads and MLPs, of which"
+                + " --edges then counts (default: ${DEFAULT-VALUE}).")
+    Level level;
+
+    @Option(
         names = "--separate-qkv",
         paramLabel = "BOOL",
         arity = "0..1",
         fallbackValue = "true",
         defaultValue = "true",
         description =
-            "Separate inputs for queries, keys and values, or one per head (default:"
-                + " ${DEFAULT-VALUE}, or what is usual for --task).")
+            "Separate inputs for queries, keys and values, or one per head; of a factorized graph"
+                + " (default: ${DEFAULT-VALUE}, or what is usual for --task).")
     boolean separateQkv;
 
     @Option(
@@ -316,6 +338,8 @@ final class DiscoverOptions {
       one.ablation = oneAblation;
       one.preset = preset;
       one.scores = scores;
+      one.graph = graph;
+      one.level = level;
       one.separateQkv = separateQkv;
       one.tokenPositions = tokenPositions;
       one.autoencoders = autoencoders;
@@ -350,8 +374,8 @@ final class DiscoverOptions {
         split = ",",
         paramLabel = "SIZES",
         description =
-            "Circuit sizes: numbers of edges, shares of all edges such as 0.1, and 'all' among them"
-                + " for the full graph. Or one word: all (every size), log (1, 2, …, 9, 10, 20, …),"
+            "Circuit sizes: numbers of edges (with --level node, of nodes), shares of all such as"
+                + " 0.1, and 'all' among them for the full graph. Or one word: all (every size), log (1, 2, …, 9, 10, 20, …),"
                 + " groups (where the score changes), auto (groups if there are few, else all up to"
                 + " 200 edges, else log). Default: auto.")
     List<String> edges;

@@ -1,6 +1,8 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.experiment.Discovery;
+import io.autocircuit.experiment.Level;
+import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
@@ -40,12 +42,16 @@ record Printout(PrintWriter out, boolean everyMetric) {
     TransformerConfig c = d.model().model().config();
     out.printf(
         Locale.ROOT,
-        "model: %s (%d × %d heads, d_model %d), %,d edges%n",
+        "model: %s (%d × %d heads, d_model %d), %,d edges%s%s%n",
         c.name(),
         c.blocks(),
         c.heads(),
         c.dModel(),
-        d.model().graph().edgeCount());
+        d.model().graph().edgeCount(),
+        d.model().graph().factorized() ? "" : " of its unfactorized graph",
+        d.level() == Level.NODE
+            ? String.format(Locale.ROOT, ", %,d nodes", GraphNodes.of(d.model().graph()).size())
+            : "");
     out.println(
         "prompts: "
             + prompts(d)
@@ -81,39 +87,46 @@ record Printout(PrintWriter out, boolean everyMetric) {
     Discovery d = result.discovery();
     out.printf(
         Locale.ROOT,
-        "%s on %d prompts%s: %,d edges%n%n",
+        "%s on %d prompts%s: %,d %ss%n%n",
         d.algorithm().title(),
         d.trainPrompts(),
         d.train().equals(d.test()) ? "" : ", judged on " + d.prompts() + " others",
-        scores.graph().edgeCount());
+        result.fullSize(),
+        d.level().key());
     boolean rises =
         scores.tieBreaks().length > 0
             && scores.best(1).stream().anyMatch(s -> Float.isInfinite(s.score()));
+    String what = d.level().key() + "s";
     out.println(
-        rises
-            ? "top edges; of those kept, how much removing one raises the distance"
-            : "top edges");
-    for (PruneScores.Scored s : scores.best(SHOWN_EDGES)) {
-      if (rises && Float.isInfinite(s.score())) {
-        out.printf(
-            Locale.ROOT, "  %-28s  kept %12.5g%n", s.edge(), scores.tieBreaks()[s.edge().index()]);
-      } else {
-        out.printf(Locale.ROOT, "  %-28s %12.5g%n", s.edge(), s.score());
-      }
-    }
+        "top "
+            + what
+            + (rises ? "; of those kept, how much removing one raises the distance" : ""));
+    result
+        .nodes()
+        .ifPresentOrElse(
+            nodes ->
+                nodes.ranked().stream()
+                    .limit(SHOWN_EDGES)
+                    .forEach(s -> scored(s.node(), s.score(), nodes.tieBreaks(), s.node().index())),
+            () ->
+                scores
+                    .best(SHOWN_EDGES)
+                    .forEach(
+                        s -> scored(s.edge(), s.score(), scores.tieBreaks(), s.edge().index())));
     for (PruneAlgorithm.Found f : result.found()) {
-      out.printf(Locale.ROOT, "  %s: %,d edges%n", f.description(), f.size());
+      out.printf(Locale.ROOT, "  %s: %,d %s%n", f.description(), f.size(), what);
     }
     List<Integer> always =
         Stream.concat(
                 result.found().stream().map(PruneAlgorithm.Found::size),
-                Stream.ofNullable(d.official()).map(c -> c.size()))
+                Stream.ofNullable(d.official()).map(c -> result.officialSize()))
             .toList();
     List<String> table =
         new CurveTable(
                 result.measurements().stream().filter(m -> everyMetric || usual(m)).toList(),
                 result.liveEdges(),
-                always)
+                always,
+                what)
             .lines();
     if (!table.isEmpty()) {
       out.println();
@@ -124,6 +137,15 @@ record Printout(PrintWriter out, boolean everyMetric) {
     }
     out.println();
     result.verdict().ifPresent(out::println);
+  }
+
+  /** A scored edge or node; of one that is never removed, how much that would cost. */
+  private void scored(Object what, float score, float[] rises, int index) {
+    if (rises.length > 0 && Float.isInfinite(score)) {
+      out.printf(Locale.ROOT, "  %-28s  kept %12.5g%n", what, rises[index]);
+    } else {
+      out.printf(Locale.ROOT, "  %-28s %12.5g%n", what, score);
+    }
   }
 
   /** The few that people look at first, and those of other jars. */

@@ -21,6 +21,7 @@ import io.autocircuit.experiment.RunJudging;
 import io.autocircuit.experiment.RunPrompts;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.StoredFile;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.Metric;
@@ -246,11 +247,7 @@ record RunOptions(
         .withProcessing(processing)
         .withNumbers(new NumberTypes(input.precision, input.weights))
         .withPrompts(prompts())
-        .withGraph(
-            new RunSpec.Graph(
-                given("--separate-qkv") ? scoring.separateQkv : usual().separateQkv(),
-                given("--token-positions") ? scoring.tokenPositions : usual().tokenPositions(),
-                autoencoders()))
+        .withGraph(graph())
         .withJudging(judged())
         .withOfficial(official())
         .withSeed(input.seed);
@@ -271,6 +268,21 @@ record RunOptions(
             dir ->
                 AutoencoderSource.at(
                     dir, scoring.maxLatents == null ? 0 : scoring.maxLatents, scoring.errorTerm));
+  }
+
+  private RunSpec.Graph graph() {
+    boolean factorized = scoring.graph == Form.FACTORIZED;
+    if (given("--separate-qkv") && !factorized) {
+      throw new IllegalArgumentException(
+          "--separate-qkv is given, but in the graph of --graph=unfactorized heads have no edges"
+              + " into them; leave it away");
+    }
+    return new RunSpec.Graph(
+        given("--separate-qkv") ? scoring.separateQkv : !factorized || usual().separateQkv(),
+        given("--token-positions") ? scoring.tokenPositions : usual().tokenPositions(),
+        scoring.graph,
+        scoring.level,
+        autoencoders());
   }
 
   private ModelSource model() {

@@ -10,7 +10,6 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.DataException;
-import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.SrcNode;
 import io.autocircuit.model.AttentionPatterns;
@@ -22,6 +21,7 @@ import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.patch.SourceOutputs;
+import io.autocircuit.patch.SourceRows;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.io.IOException;
@@ -38,6 +38,8 @@ import java.util.function.Function;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * What sources write into the residual stream on some prompts, and what they are ablated to: what a
@@ -205,10 +207,13 @@ public record Activations(
     try (AblationValues values = AblationValues.prepare(model, runs.ablation(), discovery.test());
         TensorScope scope = new TensorScope()) {
       TokenBatch tokens = runs.direction().input(batch);
-      Tensor written = SourceOutputs.of(model, tokens); // [S,B,T,D]
+      List<SrcNode> sources = places.stream().map(Place::source).distinct().toList();
+      Tensor written = SourceOutputs.of(model, tokens);
       Tensor ablated =
           values.of(runs.direction().patches(batch)).expand_as(written); // the same shape
-      Outputs outputs = new Outputs(model.graph(), tokens, written, ablated);
+      Outputs outputs =
+          new Outputs(
+              sources, tokens, some(model, sources, written), some(model, sources, ablated));
       return new Activations(
           runs.ablation().key(),
           runs.direction() == Direction.CORRUPT_INTO_CLEAN ? "clean" : "corrupt",
@@ -324,6 +329,14 @@ public record Activations(
         : value;
   }
 
+  /** What some sources write, {@code [sources,B,T,D]}. */
+  private static Tensor some(PatchableModel model, List<SrcNode> sources, Tensor outputs) {
+    SourceRows rows = model.sourceRows();
+    TensorVector each = new TensorVector();
+    sources.forEach(s -> each.push_back(rows.written(outputs, s, model.model())));
+    return sources.isEmpty() ? outputs.narrow(0, 0, 0) : torch.stack(each, 0);
+  }
+
   private static List<Pattern> patterns(
       PatchableModel model, TokenBatch tokens, Set<Place> places) {
     List<SrcNode> heads =
@@ -361,14 +374,16 @@ public record Activations(
   /** A source at a position, or −1 for all. */
   private record Place(SrcNode source, int position) {}
 
-  /** What all sources write and are ablated to. */
+  /** What some sources write and are ablated to. */
   private static final class Outputs {
+    private final List<SrcNode> sources;
     private final TokenBatch tokens;
     private final Tensor written;
     private final Tensor ablated;
     private final double[][] squares;
 
-    Outputs(ComputationGraph graph, TokenBatch tokens, Tensor written, Tensor ablated) {
+    Outputs(List<SrcNode> sources, TokenBatch tokens, Tensor written, Tensor ablated) {
+      this.sources = sources;
       this.tokens = tokens;
       this.written = written;
       this.ablated = ablated;
@@ -377,9 +392,6 @@ public record Activations(
           Stream.of(written, ablated, difference)
               .map(x -> Tensors.doubles(x.mul(x).sum(-1).flatten()))
               .toArray(double[][]::new);
-      if (squares[0].length != graph.sources().size() * tokens.batchSize() * tokens.length()) {
-        throw new IllegalStateException("outputs of sources=" + squares[0].length);
-      }
     }
 
     /** A square of the norm. */
@@ -390,11 +402,12 @@ public record Activations(
     private double norm(int kind, Place place) {
       double sum = 0;
       int count = 0;
+      int source = sources.indexOf(place.source());
       int from = Math.max(0, place.position());
       int to = place.position() < 0 ? tokens.length() : place.position() + 1;
       for (int b = 0; b < tokens.batchSize(); b++) {
         for (int t = Math.max(from, tokens.padding()[b]); t < to; t++) {
-          sum += square(kind, place.source().index(), b, t);
+          sum += square(kind, source, b, t);
           count++;
         }
       }
@@ -402,7 +415,7 @@ public record Activations(
     }
 
     Source source(Place place) {
-      int s = place.source().index();
+      int s = sources.indexOf(place.source());
       int at = place.position();
       if (at < 0) {
         at = tokens.length() - 1;

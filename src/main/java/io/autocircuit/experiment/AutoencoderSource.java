@@ -1,5 +1,7 @@
 package io.autocircuit.experiment;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.data.Batches;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
@@ -28,6 +30,12 @@ import java.util.Optional;
  */
 public record AutoencoderSource(
     Path directory, Optional<String> sha256, int maxLatents, boolean errorTerm) {
+  /** The field of a graph's JSON. */
+  static final String FIELD = "autoencoders";
+
+  static final String MAX_LATENTS = "max_latents";
+  static final String ERROR_TERM = "error_term";
+
   /** Prompts run together to see which latents are active. */
   private static final int BATCH_SIZE = 32;
 
@@ -66,9 +74,13 @@ public record AutoencoderSource(
     return graph.autoencoders().isEmpty() ? graph : of(graph, graph.autoencoders().get().pinned());
   }
 
-  private static RunSpec.Graph of(RunSpec.Graph graph, AutoencoderSource autoencoders) {
+  static RunSpec.Graph of(RunSpec.Graph graph, AutoencoderSource autoencoders) {
     return new RunSpec.Graph(
-        graph.separateQkv(), graph.tokenPositions(), Optional.of(autoencoders));
+        graph.separateQkv(),
+        graph.tokenPositions(),
+        graph.form(),
+        graph.level(),
+        Optional.of(autoencoders));
   }
 
   /**
@@ -83,6 +95,38 @@ public record AutoencoderSource(
     return of(graph, new AutoencoderSource(directory, a.sha256(), a.maxLatents(), a.errorTerm()));
   }
 
+  /** What tells it from others of an experiment. */
+  String text() {
+    return directory.getFileName()
+        + (maxLatents > 0 ? ", at most " + maxLatents : "")
+        + (errorTerm ? ", with the error term" : "");
+  }
+
+  /** As JSON. */
+  ObjectNode json(boolean places) {
+    ObjectNode node = JsonNodeFactory.instance.objectNode();
+    if (places) {
+      node.put("path", directory.toAbsolutePath().normalize().toString());
+    }
+    return node.put("sha256", sha256.orElse(null))
+        .put(MAX_LATENTS, maxLatents)
+        .put(ERROR_TERM, errorTerm);
+  }
+
+  /** Of a graph's JSON, if it has some. */
+  static Optional<AutoencoderSource> read(JsonFields graph, Path folder) {
+    if (!graph.has(FIELD)) {
+      return Optional.empty();
+    }
+    JsonFields node = graph.object(FIELD, "path", "sha256", MAX_LATENTS, ERROR_TERM);
+    return Optional.of(
+        new AutoencoderSource(
+            node.path("path", folder),
+            node.sha256("sha256"),
+            node.whole(MAX_LATENTS, 0),
+            node.flag(ERROR_TERM)));
+  }
+
   /** With the hash of its files as they are now. */
   AutoencoderSource pinned() {
     List<String> files = Autoencoders.files(directory);
@@ -94,6 +138,11 @@ public record AutoencoderSource(
     }
     return new AutoencoderSource(
         directory, Optional.of(Fingerprint.of(directory, files)), maxLatents, errorTerm);
+  }
+
+  /** The model of a graph: with its autoencoders, if it has some. */
+  static Transformer attached(RunSpec.Graph graph, Transformer model, TokenizedDataset prompts) {
+    return graph.autoencoders().map(a -> a.attach(model, prompts)).orElse(model);
   }
 
   /**

@@ -53,7 +53,8 @@ public record Cell(
    */
   public String name() {
     StringBuilder name = new StringBuilder(task);
-    for (String graph : List.of("separate_qkv", "token_positions")) {
+    for (String graph :
+        List.of("separate_qkv", "token_positions", "form", "level", AutoencoderSource.FIELD)) {
       if (coordinates.containsKey(graph)) {
         name.append(", ")
             .append(graph.replace('_', ' '))

@@ -33,12 +33,12 @@ final class CellCompleteness {
     Discovery d = run.discovery();
     TreeSet<Integer> sizes = new TreeSet<>(how.sizes());
     if (sizes.isEmpty() && d.official() != null) {
-      sizes.add(d.official().size());
+      sizes.add(result.officialSize());
     }
     KnockoutTraining training = how.training(d.runs().ablation(), run.spec().seed());
     List<CompletenessResult> all = new ArrayList<>();
-    for (int size : sizes.headSet(d.model().graph().edgeCount(), true)) {
-      Circuit circuit = d.ties() ? result.scores().topWithTies(size) : result.scores().top(size);
+    for (int size : sizes.headSet(result.fullSize(), true)) {
+      Circuit circuit = result.circuit(size);
       if (circuit.size() == 0) {
         continue;
       }

@@ -328,6 +328,17 @@ public final class Cells {
     if (task.graphs().stream().map(RunSpec.Graph::tokenPositions).distinct().count() > 1) {
       all.put("token_positions", Boolean.toString(spec.graph().tokenPositions()));
     }
+    if (task.graphs().stream().map(RunSpec.Graph::form).distinct().count() > 1) {
+      all.put("form", spec.graph().form().key());
+    }
+    if (task.graphs().stream().map(RunSpec.Graph::level).distinct().count() > 1) {
+      all.put("level", spec.graph().level().key());
+    }
+    if (task.graphs().stream().map(RunSpec.Graph::autoencoders).distinct().count() > 1) {
+      all.put(
+          AutoencoderSource.FIELD,
+          spec.graph().autoencoders().map(AutoencoderSource::text).orElse("none"));
+    }
     all.putAll(task.coordinates());
     a.coordinates()
         .forEach(

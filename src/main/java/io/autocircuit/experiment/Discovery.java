@@ -3,6 +3,7 @@ package io.autocircuit.experiment;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.EdgeCounts;
+import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.AnswerPreference;
@@ -14,6 +15,7 @@ import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.MemoryEstimate;
 import io.autocircuit.patch.MicroBatch;
+import io.autocircuit.patch.NodeScores;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
@@ -51,6 +53,7 @@ import org.bytedeco.pytorch.global.torch;
  * @param official a known circuit to compare the scores with, or null
  * @param remarks what the user should know of the prompts, one sentence each; passed on to the
  *     result's notices, after those of the model
+ * @param level what is scored, and what circuits are made of
  */
 public record Discovery(
     PatchableModel model,
@@ -62,14 +65,16 @@ public record Discovery(
     boolean ties,
     List<Metric> metrics,
     Circuit official,
-    List<String> remarks) {
+    List<String> remarks,
+    Level level) {
 
   /**
    * What came out.
    *
    * @param discovery what was run
    * @param scores the score of every edge
-   * @param measurements one for each metric that applied
+   * @param measurements one for each metric that applied; where nodes are scored their points count
+   *     nodes, as all sizes here do
    * @param liveEdges how many edges of each measured circuit can change its output, by the
    *     circuit's size; see {@link CircuitRuns#live}
    * @param found the circuits that the algorithm itself arrived at; each is among those measured
@@ -107,6 +112,46 @@ public record Discovery(
       roc = List.copyOf(roc);
       notices = List.copyOf(notices);
     }
+
+    /**
+     * The scores of the nodes, where these were scored.
+     *
+     * @return empty at level edge
+     */
+    public Optional<NodeScores> nodes() {
+      return discovery.level() == Level.NODE
+          ? Optional.of(NodeScores.of(GraphNodes.of(scores.graph()), scores))
+          : Optional.empty();
+    }
+
+    /**
+     * The size of the full circuit, in what {@link Measurement.Point#edges} counts.
+     *
+     * @return its number of edges, or of nodes
+     */
+    public int fullSize() {
+      return Circuits.of(discovery, scores).all();
+    }
+
+    /**
+     * The size of the known circuit, counted likewise.
+     *
+     * @return its number of edges, or of the nodes that they join; −1 without one
+     */
+    public int officialSize() {
+      return Circuits.of(discovery, scores).officialSize();
+    }
+
+    /**
+     * A circuit of that size.
+     *
+     * @param size number of edges, or of nodes, 0 to {@link #fullSize}
+     * @return the best, with all that tie with the last where the discovery says so
+     */
+    public Circuit circuit(int size) {
+      SortedMap<Integer, Circuit> one = Circuits.of(discovery, scores).some(IntStream.of(size));
+      return one.get(one.firstKey());
+    }
   }
 
   /**
@@ -125,6 +170,7 @@ public record Discovery(
    * @param official a known circuit to compare the scores with, or null
    * @param remarks what the user should know of the prompts, one sentence each; passed on to the
    *     result's notices, after those of the model
+   * @param level what is scored, and what circuits are made of
    */
   public Discovery {
     train = List.copyOf(train);
@@ -236,10 +282,10 @@ public record Discovery(
   }
 
   /**
-   * Scores the edges.
+   * Scores the edges, or the nodes.
    *
    * @param progress told about the work done
-   * @return the score of every edge
+   * @return the score of every edge; of nodes, that of its less important end
    * @throws DataException if the model's outputs are not finite
    * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget, here or
    *     when circuits are judged
@@ -261,6 +307,10 @@ public record Discovery(
                   + " them again");
         }
       }
+    }
+    if (level == Level.NODE) {
+      GraphNodes nodes = GraphNodes.of(model.graph());
+      return NodeScores.of(nodes, algorithm.score(model, train, nodes.groups(), progress)).edges();
     }
     return algorithm.score(model, train, progress);
   }
@@ -299,28 +349,33 @@ public record Discovery(
           "every score is 0: by this algorithm no edge matters for these answers, and circuits are"
               + " chosen by the order of the edges alone");
     }
-    int edges = model.graph().edgeCount();
-    int[] sizes = counts.resolve(edges, values, official == null ? -1 : official.size());
+    Circuits of = Circuits.of(this, scores);
+    int edges = of.all();
+    int[] sizes = of.sizes();
     if (sizes.length == 0) {
       notices.add("all scores are equal, so there are no groups of edges: only 0 and all are run");
       sizes = new int[] {0, edges};
     }
-    List<PruneAlgorithm.Found> found =
-        algorithm.found(scores).stream().filter(f -> f.size() <= edges).toList();
-    TreeMap<Integer, Circuit> circuits = new TreeMap<>();
-    IntStream.concat(Arrays.stream(sizes), found.stream().mapToInt(PruneAlgorithm.Found::size))
-        .mapToObj(k -> ties ? scores.topWithTies(k) : scores.top(k))
-        .forEach(c -> circuits.put(c.size(), c));
+    List<PruneAlgorithm.Found> found = of.found().stream().filter(f -> f.size() <= edges).toList();
+    SortedMap<Integer, Circuit> circuits =
+        of.some(
+            IntStream.concat(
+                Arrays.stream(sizes), found.stream().mapToInt(PruneAlgorithm.Found::size)));
     List<Measurement> measurements =
-        Measurements.of(model, runs, test, List.copyOf(circuits.values()), applicable, progress);
+        of.counted(
+            circuits,
+            Measurements.of(
+                model, runs, test, List.copyOf(circuits.values()), applicable, progress));
     List<Roc.Point> roc =
         official == null
             ? List.of()
-            : Roc.curve(scores, official, Arrays.stream(sizes).filter(k -> k <= edges).toArray());
+            : of.roc(Arrays.stream(sizes).filter(k -> k <= edges).toArray());
     TreeMap<Integer, Integer> live = new TreeMap<>();
     circuits.forEach((size, circuit) -> live.put(size, runs.live(circuit).size()));
     Optional<String> verdict =
-        preference.filter(AnswerPreference::shown).flatMap(p -> Verdict.of(measurements, edges));
+        preference
+            .filter(AnswerPreference::shown)
+            .flatMap(p -> Verdict.of(measurements, edges, level));
     return new Result(this, scores, measurements, live, found, verdict, roc, notices);
   }
 }

@@ -5,11 +5,14 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
+import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
+import io.autocircuit.model.Transformer;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
@@ -43,6 +46,8 @@ public final class DiscoveryBuilder {
   private final Task task;
   private PruneAlgorithm algorithm;
   private Kernels kernels;
+  private Form form = Form.FACTORIZED;
+  private Level level = Level.EDGE;
   private boolean separateQkv = true;
   private boolean tokenPositions;
   private OutputSlice slice = OutputSlice.LAST_SEQ;
@@ -68,6 +73,8 @@ public final class DiscoveryBuilder {
   private DiscoveryBuilder with(Consumer<DiscoveryBuilder> change) {
     DiscoveryBuilder b = new DiscoveryBuilder(task, algorithm);
     b.kernels = kernels;
+    b.form = form;
+    b.level = level;
     b.separateQkv = separateQkv;
     b.tokenPositions = tokenPositions;
     b.slice = slice;
@@ -109,7 +116,28 @@ public final class DiscoveryBuilder {
   }
 
   /**
-   * Whether queries, keys and values of a head have inputs, and so edges, of their own.
+   * What the edges of the graph are.
+   *
+   * @param which default: factorized
+   * @return a builder with it
+   */
+  public DiscoveryBuilder graph(Form which) {
+    return with(b -> b.form = Objects.requireNonNull(which, "form"));
+  }
+
+  /**
+   * What is scored, and what circuits are made of.
+   *
+   * @param which default: edges
+   * @return a builder with it
+   */
+  public DiscoveryBuilder level(Level which) {
+    return with(b -> b.level = Objects.requireNonNull(which, "level"));
+  }
+
+  /**
+   * Whether queries, keys and values of a head have inputs, and so edges, of their own. Only read
+   * of a factorized graph.
    *
    * @param separate default: true
    * @return a builder with it
@@ -270,6 +298,7 @@ public final class DiscoveryBuilder {
    *
    * @return as separate inputs and token positions make it
    * @throws DataException if there are token positions, and prompts of different length
+   * @throws IllegalArgumentException if the model has no such graph
    */
   public ComputationGraph graph() {
     return patchable(kernels).graph();
@@ -281,7 +310,17 @@ public final class DiscoveryBuilder {
       data.requireEqualLengths();
     }
     int positions = tokenPositions ? data.lengths().get(0) : 0;
-    return PatchableModel.of(task.model(), separateQkv, positions, slice, used).withMemory(memory);
+    Transformer model = task.model();
+    if (form != Form.FACTORIZED && model.autoencoders() != null) {
+      throw new IllegalArgumentException(
+          "graph=unfactorized does not fit autoencoders, whose latents are sources of a factorized"
+              + " graph; leave one of them out");
+    }
+    ComputationGraph graph =
+        form == Form.FACTORIZED
+            ? model.graph(separateQkv, positions)
+            : model.config().unfactorizedGraph(positions);
+    return new PatchableModel(model, graph, slice, used).withMemory(memory);
   }
 
   /**
@@ -304,9 +343,14 @@ public final class DiscoveryBuilder {
       data.requirePairedLengths();
     }
     requireAnswerPositions(data);
-    algorithm.requireFit(model.graph(), data);
+    GraphNodes nodes = level == Level.NODE ? GraphNodes.of(model.graph()) : null;
+    if (nodes == null) {
+      algorithm.requireFit(model.graph(), data);
+    } else {
+      algorithm.requireFit(nodes.groups(), data);
+    }
     try {
-      sizes.requireWithin(model.graph().edgeCount());
+      sizes.requireWithin(nodes == null ? model.graph().edgeCount() : nodes.size());
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("--edges: " + e.getMessage(), e);
     }
@@ -326,7 +370,8 @@ public final class DiscoveryBuilder {
         ties,
         metrics,
         official,
-        data.notices());
+        data.notices(),
+        level);
   }
 
   /** The slice is a setting: where the answers are for other positions, it is wrong. */

@@ -4,6 +4,7 @@ import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.model.WeightType;
@@ -148,7 +149,30 @@ final class ExperimentFields {
           Setting.optional(
               "token_positions",
               new SettingType.Flag(),
-              "one edge for each token position; without it what the task says, else no"));
+              "one edge for each token position; without it what the task says, else no"),
+          Setting.optional(
+              "form",
+              constants(Form.values()),
+              "what the edges are, as discover --graph; without it factorized"),
+          Setting.optional(
+              "level",
+              constants(Level.values()),
+              "what is scored and what circuits are made of, as discover --level; without it"
+                  + " edge"),
+          Setting.optional(
+              AutoencoderSource.FIELD,
+              new SettingType.File(),
+              "a directory of sparse autoencoders, whose latents are sources in the place of MLPs,"
+                  + " as discover --autoencoders; without it none"),
+          Setting.optional(
+              AutoencoderSource.MAX_LATENTS,
+              new SettingType.Whole(1, Integer.MAX_VALUE),
+              "at most so many latents of each block, the most active; without it all that are"
+                  + " active"),
+          Setting.optional(
+              AutoencoderSource.ERROR_TERM,
+              new SettingType.Flag(),
+              "whether what an autoencoder does not reconstruct is a source too; without it no"));
 
   /** A task, beside the settings of the catalogue's one, {@link #RUN} and the graph. */
   static final List<Setting> TASK =

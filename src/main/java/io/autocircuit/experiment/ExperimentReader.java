@@ -10,6 +10,7 @@ import io.autocircuit.experiment.Marked.Field;
 import io.autocircuit.experiment.Marked.Items;
 import io.autocircuit.experiment.Marked.Scalar;
 import io.autocircuit.files.DataException;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.Metric;
@@ -123,11 +124,22 @@ final class ExperimentReader {
         values.fields(
             field.value(), "graph", Optional.of(ExperimentFields.names(ExperimentFields.GRAPHS)));
     SortedMap<String, List<Object>> grid = values.grid(ExperimentFields.GRAPHS, in);
-    return new ExperimentGraphs(flags(grid, "separate_qkv"), flags(grid, "token_positions"));
+    ExperimentGraphs.unfit(grid).ifPresent(why -> mistakes.add(field.place(), why));
+    return new ExperimentGraphs(
+        flags(grid, "separate_qkv"),
+        flags(grid, "token_positions"),
+        constants(grid, "form", Form.class),
+        constants(grid, "level", Level.class),
+        ExperimentGraphs.autoencoders(grid));
   }
 
   private static List<Boolean> flags(SortedMap<String, List<Object>> grid, String name) {
     return grid.getOrDefault(name, List.of()).stream().map(Boolean.class::cast).toList();
+  }
+
+  private static <E extends Enum<E>> List<E> constants(
+      SortedMap<String, List<Object>> grid, String name, Class<E> type) {
+    return grid.getOrDefault(name, List.of()).stream().map(type::cast).toList();
   }
 
   private ExperimentSpec.Completeness completeness(Field field) {

@@ -79,7 +79,7 @@ public sealed interface OfficialSource {
               .filter(c -> c.key().equals(circuit))
               .findFirst()
               .orElseThrow(() -> unknown(circuit, all));
-      return Circuit.of(graph, known.edges().of(graph, words));
+      return Circuit.of(graph, known.in(graph, words));
     }
 
     @Override

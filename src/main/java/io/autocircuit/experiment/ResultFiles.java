@@ -13,6 +13,7 @@ import io.autocircuit.files.AtomicFile;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.NodeScores;
 import io.autocircuit.patch.PruneScores;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -72,6 +73,41 @@ public final class ResultFiles {
         });
   }
 
+  /**
+   * {@code nodes.json}: {@code [{"name","seq_idx","score"}]} by descending |score|, otherwise as
+   * {@link #writeEdges}.
+   *
+   * @param file where to
+   * @param scores the scores
+   */
+  public static void writeNodes(Path file, NodeScores scores) {
+    AtomicFile.write(
+        file,
+        out -> {
+          try (var g = JSON.getFactory().createGenerator(out)) {
+            g.disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET);
+            g.setPrettyPrinter(ONE_PER_LINE.createInstance());
+            g.writeStartArray();
+            for (NodeScores.Scored s : scores.ranked()) {
+              g.writeStartObject();
+              g.writeStringField("name", s.node().name());
+              if (s.node().position() < 0) {
+                g.writeNullField("seq_idx");
+              } else {
+                g.writeNumberField("seq_idx", s.node().position());
+              }
+              number(g, "score", s.score());
+              if (scores.tieBreaks().length > 0) {
+                number(g, "tie_break", scores.tieBreaks()[s.node().index()]);
+              }
+              g.writeEndObject();
+            }
+            g.writeEndArray();
+            g.writeRaw('\n');
+          }
+        });
+  }
+
   private static void number(JsonGenerator g, String field, float value) throws IOException {
     if (Float.isInfinite(value)) {
       g.writeStringField(field, value > 0 ? "Infinity" : "-Infinity");
@@ -103,6 +139,7 @@ public final class ResultFiles {
     root.put("ablation", d.runs().ablation().key());
     root.put("patch_type", lower(d.runs().patchType().name()).replace("_patch", ""));
     root.put("n_edges", d.model().graph().edgeCount());
+    result.nodes().ifPresent(nodes -> root.put("n_nodes", nodes.nodes().size()));
     root.put("prompts", d.prompts());
     settings(root, d, run);
     if (!positionLabels.isEmpty()) {
@@ -111,7 +148,12 @@ public final class ResultFiles {
     ArrayNode found = root.putArray("found");
     result
         .found()
-        .forEach(c -> found.addObject().put("what", c.description()).put("edges", c.size()));
+        .forEach(
+            c ->
+                found
+                    .addObject()
+                    .put("what", c.description())
+                    .put(d.level().key() + "s", c.size()));
     ArrayNode live = root.putArray("live_edges");
     result.liveEdges().forEach((size, n) -> live.addArray().add(size).add(n));
     ObjectNode metrics = root.putObject("metrics");
@@ -145,6 +187,8 @@ public final class ResultFiles {
   private static void settings(ObjectNode root, Discovery d, Optional<RunSpec> run) {
     root.put("score_prompts", d.trainPrompts());
     root.set("settings", d.algorithm().settings().json());
+    root.put("graph", d.model().graph().form().key());
+    root.put("level", d.level().key());
     root.put("separate_qkv", d.model().graph().separateQkv());
     root.put("token_positions", d.model().graph().positions() > 0);
     root.put("slice", d.model().slice().key());

@@ -3,7 +3,6 @@ package io.autocircuit.experiment;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.RunSpec.Algorithm;
-import io.autocircuit.experiment.RunSpec.Machine;
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.DeviceChoice;
@@ -214,6 +213,8 @@ public final class Run implements AutoCloseable {
     DiscoveryBuilder builder =
         Discovery.builder(task)
             .kernels(kernels.kernels())
+            .graph(spec.graph().form())
+            .level(spec.graph().level())
             .separateQkv(spec.graph().separateQkv())
             .tokenPositions(spec.graph().tokenPositions())
             .slice(spec.judging().slice())
@@ -281,9 +282,7 @@ public final class Run implements AutoCloseable {
                       prompts.multiTokenAnswers(),
                       !prompts.padded(),
                       spec.seed()));
-      Transformer plain = model;
-      return new Task(
-          spec.graph().autoencoders().map(a -> a.attach(model, read)).orElse(model), read);
+      return new Task(AutoencoderSource.attached(spec.graph(), model, read), read);
     } catch (RuntimeException e) {
       model.close();
       throw e;
@@ -304,11 +303,7 @@ public final class Run implements AutoCloseable {
     }
   }
 
-  /**
-   * The run as it is.
-   *
-   * @return the spec with the hashes of all files, and with this machine
-   */
+  /** {@return the spec with the hashes of all files, and with this machine} */
   public RunSpec spec() {
     return spec;
   }

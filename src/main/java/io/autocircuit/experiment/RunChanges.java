@@ -1,6 +1,5 @@
 package io.autocircuit.experiment;
 
-import io.autocircuit.experiment.RunSpec.Machine;
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.experiment.RunSpec.Scoring;
 import java.util.ArrayList;

@@ -1,6 +1,8 @@
 package io.autocircuit.experiment;
 
 import io.autocircuit.catalogue.Settings;
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import java.util.HashMap;
 import java.util.List;
@@ -19,7 +21,10 @@ public final class RunEstimate implements AutoCloseable {
   private final RunResources resources = new RunResources();
   private final Map<List<?>, Task> tasks = new HashMap<>();
 
-  /** A task's graph, how many circuits are judged of it, and what plain passes take. */
+  /**
+   * How much is scored of a task's graph, how many circuits are judged of it, and what plain passes
+   * take.
+   */
   private record Task(int edges, int circuits, double scoreSeconds, double judgeSeconds) {}
 
   /**
@@ -83,7 +88,9 @@ public final class RunEstimate implements AutoCloseable {
   private Task open(RunSpec spec) {
     try (Run run = Run.open(spec, means, resources)) {
       Discovery d = run.discovery();
-      int edges = d.model().graph().edgeCount();
+      ComputationGraph graph = d.model().graph();
+      // what is scored
+      int edges = d.level() == Level.NODE ? GraphNodes.of(graph).size() : graph.edgeCount();
       double seconds = run.plainPass();
       // as many different scores as edges: what "auto" makes of most algorithms
       float[] scores = new float[edges];

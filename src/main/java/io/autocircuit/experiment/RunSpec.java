@@ -5,6 +5,7 @@ import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.CanonicalJson;
 import io.autocircuit.files.Fingerprint;
 import io.autocircuit.files.JsonFiles;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.patch.Progress;
 import java.nio.charset.StandardCharsets;
@@ -88,23 +89,45 @@ public record RunSpec(
   /**
    * How the model is seen as a graph.
    *
-   * @param separateQkv whether queries, keys and values have inputs of their own
+   * @param separateQkv whether queries, keys and values have inputs of their own (only read of a
+   *     factorized graph)
    * @param tokenPositions whether there is one edge for each token position
+   * @param form what the edges are
+   * @param level what is scored, and what circuits are made of
    * @param autoencoders whose latents are sources in the place of MLPs; empty without
    */
   public record Graph(
-      boolean separateQkv, boolean tokenPositions, Optional<AutoencoderSource> autoencoders) {
+      boolean separateQkv,
+      boolean tokenPositions,
+      Form form,
+      Level level,
+      Optional<AutoencoderSource> autoencoders) {
     /** Separate inputs, one edge for all positions. */
     public static final Graph USUAL = new Graph(true, false);
 
     /**
-     * Without autoencoders.
+     * Checks that nothing is null.
+     *
+     * @param separateQkv whether queries, keys and values have inputs of their own
+     * @param tokenPositions whether there is one edge for each token position
+     * @param form what the edges are
+     * @param level what is scored, and what circuits are made of
+     * @param autoencoders whose latents are sources in the place of MLPs; empty without
+     */
+    public Graph {
+      Objects.requireNonNull(form, "form");
+      Objects.requireNonNull(level, "level");
+      Objects.requireNonNull(autoencoders, "autoencoders");
+    }
+
+    /**
+     * A factorized graph without autoencoders, whose edges are scored.
      *
      * @param separateQkv whether queries, keys and values have inputs of their own
      * @param tokenPositions whether there is one edge for each token position
      */
     public Graph(boolean separateQkv, boolean tokenPositions) {
-      this(separateQkv, tokenPositions, Optional.empty());
+      this(separateQkv, tokenPositions, Form.FACTORIZED, Level.EDGE, Optional.empty());
     }
   }
 
@@ -137,34 +160,6 @@ public record RunSpec(
    * @param file {@code scores.safetensors}
    */
   public record Saved(StoredFile file) implements Scoring {}
-
-  /**
-   * Where a run was computed, and how. No part of a run's hash: these change numbers by rounding
-   * alone. A repetition uses the same threads and memory, so that on the same machine it gives the
-   * same bits.
-   *
-   * @param device {@code cpu}, or {@code cuda:N}
-   * @param kernels the name of the kernels, with their instruction set
-   * @param threads how many threads there were
-   * @param memory the native memory that runs could take, in bytes
-   */
-  public record Machine(String device, String kernels, int threads, long memory) {
-    /**
-     * Checks the numbers.
-     *
-     * @param device {@code cpu}, or {@code cuda:N}
-     * @param kernels the name of the kernels, with their instruction set
-     * @param threads how many threads there were
-     * @param memory the native memory that runs could take, in bytes
-     * @throws IllegalArgumentException if one is not positive
-     */
-    public Machine {
-      if (threads < 1 || memory < 1) {
-        throw new IllegalArgumentException(
-            "threads=" + threads + ", memory=" + memory + " must be positive");
-      }
-    }
-  }
 
   /**
    * The usual run of an algorithm; see {@link Discovery#of(io.autocircuit.task.Task,

@@ -9,11 +9,11 @@ import io.autocircuit.data.Columns;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Graph;
-import io.autocircuit.experiment.RunSpec.Machine;
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.experiment.RunSpec.Scoring;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.Fingerprint;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
@@ -58,11 +58,7 @@ final class RunSpecJson {
     root.put("version", spec.version());
     root.set("model", model(spec, places));
     root.set("prompts", prompts(spec.prompts(), places));
-    ObjectNode graph =
-        root.putObject("graph")
-            .put("separate_qkv", spec.graph().separateQkv())
-            .put("token_positions", spec.graph().tokenPositions());
-    spec.graph().autoencoders().ifPresent(a -> graph.set("autoencoders", autoencoders(a, places)));
+    root.set("graph", graph(spec.graph(), places));
     root.set("scoring", scoring(spec.scoring(), places));
     root.set("judging", judging(spec.judging()));
     root.set("official", spec.official().map(c -> official(c, places)).orElse(NODES.nullNode()));
@@ -73,14 +69,29 @@ final class RunSpecJson {
     return root;
   }
 
-  private static ObjectNode autoencoders(AutoencoderSource a, boolean places) {
-    ObjectNode node = NODES.objectNode();
-    if (places) {
-      node.put("path", place(a.directory()));
+  private static ObjectNode graph(Graph graph, boolean places) {
+    ObjectNode node =
+        NODES
+            .objectNode()
+            .put("separate_qkv", graph.separateQkv())
+            .put("token_positions", graph.tokenPositions());
+    if (graph.form() != Form.FACTORIZED) {
+      node.put("form", graph.form().key());
     }
-    return node.put("sha256", a.sha256().orElse(null))
-        .put("max_latents", a.maxLatents())
-        .put("error_term", a.errorTerm());
+    if (graph.level() != Level.EDGE) {
+      node.put("level", graph.level().key());
+    }
+    graph.autoencoders().ifPresent(a -> node.set(AutoencoderSource.FIELD, a.json(places)));
+    return node;
+  }
+
+  private Graph graph(JsonFields graph) {
+    return new Graph(
+        graph.flag("separate_qkv"),
+        graph.flag("token_positions"),
+        graph.has("form") ? graph.constant("form", Form.values()) : Form.FACTORIZED,
+        graph.has("level") ? graph.constant("level", Level.values()) : Level.EDGE,
+        AutoencoderSource.read(graph, folder));
   }
 
   private static ObjectNode model(RunSpec spec, boolean places) {
@@ -266,7 +277,10 @@ final class RunSpecJson {
             RunSpecJson::modelFields,
             "weights");
     JsonFields graph =
-        root.object("graph", List.of("separate_qkv", "token_positions"), List.of("autoencoders"));
+        root.object(
+            "graph",
+            List.of("separate_qkv", "token_positions"),
+            List.of("form", "level", AutoencoderSource.FIELD));
     return new RunSpec(
         root.text("version"),
         reader.model(model),
@@ -281,10 +295,7 @@ final class RunSpecJson {
                 "prompts",
                 List.of("file", "columns", "embedded", "random", "task"),
                 RunSpecJson::promptFields)),
-        new Graph(
-            graph.flag("separate_qkv"),
-            graph.flag("token_positions"),
-            graph.has("autoencoders") ? Optional.of(reader.autoencoders(graph)) : Optional.empty()),
+        reader.graph(graph),
         reader.scoring(
             root.variant(
                 "scoring",
@@ -307,15 +318,6 @@ final class RunSpecJson {
             ? Optional.empty()
             : Optional.of(
                 reader.machine(root.object("machine", "device", "kernels", "threads", "memory"))));
-  }
-
-  private AutoencoderSource autoencoders(JsonFields graph) {
-    JsonFields node = graph.object("autoencoders", "path", "sha256", "max_latents", "error_term");
-    return new AutoencoderSource(
-        node.path("path", folder),
-        node.sha256("sha256"),
-        node.whole("max_latents", 0),
-        node.flag("error_term"));
   }
 
   private static List<String> modelFields(String kind) {

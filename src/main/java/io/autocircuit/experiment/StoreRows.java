@@ -2,6 +2,7 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.files.Fingerprint;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
@@ -64,7 +65,7 @@ final class StoreRows {
   static void finish(Connection c, String key, CellOutcome o) throws SQLException {
     Discovery d = o.result().discovery();
     long machine = machine(c);
-    RunSpec.Machine on = o.spec().machine().orElseThrow();
+    Machine on = o.spec().machine().orElseThrow();
     long id = id(c, key);
     for (String table :
         List.of(
@@ -91,8 +92,8 @@ final class StoreRows {
             + " score_prompts = ?, verdict = ?, scores = ?, page = ?, machine = ?, device = ?,"
             + " kernels = ?, threads = ?, started = ?, finished = ? WHERE id = ?",
         o.spec().json(),
-        d.model().graph().edgeCount(),
-        d.official() == null ? null : d.official().size(),
+        o.result().fullSize(),
+        d.official() == null ? null : o.result().officialSize(),
         d.prompts(),
         d.trainPrompts(),
         o.result().verdict().orElse(null),
@@ -189,6 +190,13 @@ final class StoreRows {
     }
     all.put("graph.separate_qkv", String.valueOf(spec.graph().separateQkv()));
     all.put("graph.token_positions", String.valueOf(spec.graph().tokenPositions()));
+    if (spec.graph().form() != Form.FACTORIZED) { // as in a spec's JSON
+      all.put("graph.form", spec.graph().form().key());
+    }
+    if (spec.graph().level() != Level.EDGE) {
+      all.put("graph.level", spec.graph().level().key());
+    }
+    spec.graph().autoencoders().ifPresent(a -> all.put("graph.autoencoders", a.text()));
     RunJudging judging = spec.judging();
     all.put("run.edges", String.join(", ", judging.sizes().texts()));
     all.put("run.ties", String.valueOf(judging.ties()));

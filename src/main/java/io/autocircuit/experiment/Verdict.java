@@ -25,6 +25,15 @@ final class Verdict {
    * @return empty where no circuit but the full graph was measured, or the share was not
    */
   static Optional<String> of(List<Measurement> measurements, int edges) {
+    return of(measurements, edges, Level.EDGE);
+  }
+
+  /**
+   * As {@link #of(List, int)}, of circuits whose size is a number of edges, or of nodes.
+   *
+   * @param edges size of the full graph
+   */
+  static Optional<String> of(List<Measurement> measurements, int edges, Level level) {
     for (Measurement m : measurements) {
       if (m.metric() == Metric.LOGIT_DIFF_PERCENT) {
         List<Measurement.Point> circuits =
@@ -35,8 +44,9 @@ final class Verdict {
           return Optional.of(
               String.format(
                   Locale.ROOT,
-                  "With every edge ablated the logit difference is still %.0f %% of the full"
+                  "With every %s ablated the logit difference is still %.0f %% of the full"
                       + " model's: these prompts and this ablation cannot tell circuits apart.",
+                  level.key(),
                   empty.get().value()));
         }
         if (circuits.stream().allMatch(p -> p.edges() == 0)) {
@@ -46,7 +56,7 @@ final class Verdict {
             circuits.stream()
                 .filter(Verdict::recovers)
                 .findFirst()
-                .map(p -> found(p, edges))
+                .map(p -> found(p, edges, level))
                 .orElse(
                     String.format(
                         Locale.ROOT,
@@ -64,13 +74,14 @@ final class Verdict {
     return p.value() >= SHARE && p.value() <= MOST;
   }
 
-  private static String found(Measurement.Point p, int edges) {
+  private static String found(Measurement.Point p, int edges, Level level) {
     return String.format(
         Locale.ROOT,
-        "%,d of %,d edges (%.1f %%) recover %.0f %% of the full model's logit difference; no"
+        "%,d of %,d %ss (%.1f %%) recover %.0f %% of the full model's logit difference; no"
             + " smaller circuit measured recovers %.0f to %.0f %%.",
         p.edges(),
         edges,
+        level.key(),
         100.0 * p.edges() / edges,
         p.value(),
         SHARE,

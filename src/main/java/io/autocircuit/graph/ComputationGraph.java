@@ -42,10 +42,19 @@ public final class ComputationGraph {
      * From every source to the next sum of the residual stream, which is a source in turn: patching
      * an edge patches a node ("node patching").
      */
-    UNFACTORIZED
+    UNFACTORIZED;
+
+    /**
+     * Its name in files and on the command line.
+     *
+     * @return {@code factorized} or {@code unfactorized}
+     */
+    public String key() {
+      return name().toLowerCase(java.util.Locale.ROOT);
+    }
   }
 
-  private final Shape shape;
+  private final GraphShape shape;
   private final List<SrcNode> sources;
   private final List<DestModule> modules;
   private final List<Stage> stages;
@@ -58,35 +67,7 @@ public final class ComputationGraph {
 
   private final int edgeCount;
 
-  /** What a graph follows from. */
-  record Shape(
-      Form form,
-      int blocks,
-      int heads,
-      int keyValueHeads,
-      Wiring wiring,
-      boolean separateQkv,
-      int positions,
-      LatentSources latents) {
-    int positionCopies() {
-      return Math.max(1, positions);
-    }
-
-    Shape withPositions(int count) {
-      return new Shape(form, blocks, heads, keyValueHeads, wiring, separateQkv, count, latents);
-    }
-
-    Shape withLatents(LatentSources some) {
-      return new Shape(form, blocks, heads, keyValueHeads, wiring, separateQkv, positions, some);
-    }
-
-    /** Whether latents take the place of a block's MLP. */
-    boolean latent(int block) {
-      return latents != null && latents.replaces(block);
-    }
-  }
-
-  private ComputationGraph(Shape shape) {
+  private ComputationGraph(GraphShape shape) {
     this.shape = shape;
     GraphLayout made = GraphLayout.of(shape);
     this.stages = made.stages();
@@ -147,22 +128,8 @@ public final class ComputationGraph {
    */
   public static ComputationGraph factorized(
       int blocks, int heads, int keyValueHeads, Wiring wiring, boolean separateQkv, int positions) {
-    requireSizes(blocks, heads, positions);
-    if (keyValueHeads < 1
-        || heads % keyValueHeads != 0
-        || (!separateQkv && keyValueHeads != heads)) {
-      throw new IllegalArgumentException(
-          "keyValueHeads="
-              + keyValueHeads
-              + " does not fit heads="
-              + heads
-              + ", separateQkv="
-              + separateQkv
-              + "; give a divisor of heads, and heads itself where inputs are not separate");
-    }
     return new ComputationGraph(
-        new Shape(
-            Form.FACTORIZED, blocks, heads, keyValueHeads, wiring, separateQkv, positions, null));
+        GraphShape.factorized(blocks, heads, keyValueHeads, wiring, separateQkv, positions));
   }
 
   /**
@@ -184,21 +151,7 @@ public final class ComputationGraph {
    *     there are too many edges
    */
   public static ComputationGraph unfactorized(int blocks, int heads, Wiring wiring, int positions) {
-    requireSizes(blocks, heads, positions);
-    if (wiring == Wiring.PARALLEL) {
-      throw new IllegalArgumentException(
-          "graph=unfactorized does not fit wiring=PARALLEL: attention and MLP of a block read the"
-              + " same stream, which has no sum between them; use graph=factorized");
-    }
-    return new ComputationGraph(
-        new Shape(Form.UNFACTORIZED, blocks, heads, heads, wiring, false, positions, null));
-  }
-
-  private static void requireSizes(int blocks, int heads, int positions) {
-    if (blocks < 1 || heads < 1 || positions < 0) {
-      throw new IllegalArgumentException(
-          "blocks=" + blocks + ", heads=" + heads + ", positions=" + positions + " out of range");
-    }
+    return new ComputationGraph(GraphShape.unfactorized(blocks, heads, wiring, positions));
   }
 
   /**
@@ -433,23 +386,7 @@ public final class ComputationGraph {
    * @throws IllegalArgumentException if the position does not fit the graph
    */
   public Edge edge(String name, int position) {
-    int positions = positions();
-    boolean fits = positions == 0 ? position == -1 : position >= 0 && position < positions;
-    if (!fits) {
-      throw new IllegalArgumentException(
-          "position="
-              + position
-              + " of edge \""
-              + name
-              + "\" does not fit: "
-              + (positions == 0
-                  ? "this graph has one edge for all positions; leave seq_idx out, or give"
-                      + " --token-positions"
-                  : "this graph has positions="
-                      + positions
-                      + "; give one in 0.."
-                      + (positions - 1)));
-    }
+    shape.requirePosition(name, position);
     return edge(firstIndex(name) + Math.max(0, position));
   }
 
@@ -512,14 +449,12 @@ public final class ComputationGraph {
    * @return the graph
    */
   public ComputationGraph withPositions(int newPositions) {
-    requireSizes(blocks(), heads(), newPositions);
     return new ComputationGraph(shape.withPositions(newPositions));
   }
 
   /**
-   * The same graph with latents of sparse autoencoders as sources, {@code MLP b Latent k}, in the
-   * place of the MLPs that they stand for; with the error term {@code MLP b Error} follows them.
-   * Destinations are the same.
+   * The same destinations, with latents of sparse autoencoders as sources, {@code MLP b Latent k},
+   * in the place of MLPs; with the error term {@code MLP b Error} follows them.
    *
    * @param latents by block
    * @return the graph
@@ -529,13 +464,12 @@ public final class ComputationGraph {
   public ComputationGraph withLatents(LatentSources latents) {
     if (!factorized() || wiring() == Wiring.ATTENTION_ONLY || latents.blocks() != blocks()) {
       throw new IllegalArgumentException(
-          "autoencoders of blocks="
+          latents
+              + " of blocks="
               + latents.blocks()
               + " do not fit "
               + this
-              + (factorized()
-                  ? "; they take the place of the MLPs of a model of as many blocks"
-                  : "; use graph=factorized, where an MLP is a source among others"));
+              + "; they take the place of the MLPs of a factorized graph of as many blocks");
     }
     return new ComputationGraph(shape.withLatents(latents));
   }
@@ -561,22 +495,6 @@ public final class ComputationGraph {
 
   @Override
   public String toString() {
-    return "ComputationGraph["
-        + (factorized() ? "" : "unfactorized, ")
-        + "blocks="
-        + blocks()
-        + ", heads="
-        + heads()
-        + (keyValueHeads() == heads() ? "" : ", keyValueHeads=" + keyValueHeads())
-        + ", wiring="
-        + wiring()
-        + ", separateQkv="
-        + separateQkv()
-        + ", positions="
-        + positions()
-        + (latents() == null ? "" : ", latents=" + latents().total())
-        + ", edges="
-        + edgeCount
-        + "]";
+    return shape.text(edgeCount);
   }
 }

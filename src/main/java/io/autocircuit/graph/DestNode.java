@@ -4,8 +4,8 @@ package io.autocircuit.graph;
  * A node that reads sources.
  *
  * @param name {@code A{block}.{head}}, with {@code .Q}, {@code .K} or {@code .V} when those are
- *     separate, {@code MLP {block}} or {@code Resid End}; in an unfactorized graph {@code Resid
- *     Mid {block}} and {@code Resid Post {block}}
+ *     separate, {@code MLP {block}} or {@code Resid End}; in an unfactorized graph {@code Resid Mid
+ *     {block}} and {@code Resid Post {block}}
  * @param module the TransformerLens hook whose value is patched
  * @param input what is read
  * @param layer its depth

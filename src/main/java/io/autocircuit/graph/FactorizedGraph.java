@@ -1,6 +1,5 @@
 package io.autocircuit.graph;
 
-import io.autocircuit.graph.ComputationGraph.Shape;
 import io.autocircuit.graph.ComputationGraph.Wiring;
 import io.autocircuit.graph.DestNode.Input;
 import io.autocircuit.graph.Stage.Kind;
@@ -16,7 +15,7 @@ final class FactorizedGraph {
   private FactorizedGraph() {}
 
   /** The stages, whose modules have no offsets yet. */
-  static List<Stage> stages(Shape shape) {
+  static List<Stage> stages(GraphShape shape) {
     List<Stage> stages = new ArrayList<>();
     boolean parallel = shape.wiring() == Wiring.PARALLEL;
     int layer = 0;
@@ -49,15 +48,8 @@ final class FactorizedGraph {
                 0,
                 parallel ? before : sources,
                 b);
-        stages.add(
-            new Stage(
-                stages.size(),
-                shape.latent(b) ? Kind.LATENTS : Kind.MLP,
-                b,
-                layer,
-                List.of(input),
-                mlp,
-                false));
+        Kind kind = shape.latent(b) ? Kind.LATENTS : Kind.MLP;
+        stages.add(new Stage(stages.size(), kind, b, layer, List.of(input), mlp, false));
         sources += mlp.size();
         layer++;
       }
@@ -91,7 +83,7 @@ final class FactorizedGraph {
   }
 
   /** What an MLP's autoencoder writes: a source for each latent, and for what it leaves over. */
-  private static SrcModule latents(Shape shape, int block, int layer, int first) {
+  private static SrcModule latents(GraphShape shape, int block, int layer, int first) {
     String module = "blocks." + block + ".hook_mlp_out.latent_outs";
     List<SrcNode> nodes = new ArrayList<>();
     for (int latent : shape.latents().of(block)) {
@@ -107,7 +99,7 @@ final class FactorizedGraph {
   }
 
   /** What the heads of a block write. */
-  static SrcModule heads(Shape shape, int block, int layer, int first) {
+  static SrcModule heads(GraphShape shape, int block, int layer, int first) {
     String module = "blocks." + block + ".attn.hook_result";
     return new SrcModule(
         module,
@@ -116,7 +108,7 @@ final class FactorizedGraph {
             .toList());
   }
 
-  private static List<DestModule> attention(Shape shape, int block, int layer, int sources) {
+  private static List<DestModule> attention(GraphShape shape, int block, int layer, int sources) {
     if (!shape.separateQkv()) {
       return List.of(
           perHead(Input.ATTENTION, "hook_attn_in", "", shape.heads(), block, layer, sources));

@@ -1,6 +1,5 @@
 package io.autocircuit.graph;
 
-import io.autocircuit.graph.ComputationGraph.Shape;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -21,7 +20,7 @@ record GraphLayout(List<Stage> stages, List<DestModule> modules, int edgeCount) 
    *
    * @throws IllegalArgumentException if there are too many edges
    */
-  static GraphLayout of(Shape shape) {
+  static GraphLayout of(GraphShape shape) {
     List<Stage> planned =
         switch (shape.form()) {
           case FACTORIZED -> FactorizedGraph.stages(shape);

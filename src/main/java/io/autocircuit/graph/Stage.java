@@ -235,6 +235,16 @@ public record Stage(
   }
 
   /**
+   * Whether it reads the stream as it is: it has a function, and no destination where what it reads
+   * could be patched.
+   *
+   * @return true for attention and MLPs of an unfactorized graph
+   */
+  public boolean readsStream() {
+    return reads.isEmpty() && parts() > 0;
+  }
+
+  /**
    * How many of its sources depend on a row: 1, or the size of a group of heads.
    *
    * @param row 0 to {@code rows() − 1}

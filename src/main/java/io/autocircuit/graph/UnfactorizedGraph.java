@@ -1,6 +1,5 @@
 package io.autocircuit.graph;
 
-import io.autocircuit.graph.ComputationGraph.Shape;
 import io.autocircuit.graph.ComputationGraph.Wiring;
 import io.autocircuit.graph.DestNode.Input;
 import io.autocircuit.graph.Stage.Kind;
@@ -12,7 +11,7 @@ import java.util.List;
  * then for each block its heads, the sum behind them, its MLP, the sum behind that.
  */
 final class UnfactorizedGraph {
-  private final Shape shape;
+  private final GraphShape shape;
   private final List<Stage> stages = new ArrayList<>();
   private int layer;
   private int sources;
@@ -20,12 +19,12 @@ final class UnfactorizedGraph {
   /** The index of the last sum, or of the start. */
   private int residual;
 
-  private UnfactorizedGraph(Shape shape) {
+  private UnfactorizedGraph(GraphShape shape) {
     this.shape = shape;
   }
 
   /** The stages, whose modules have no offsets yet. */
-  static List<Stage> stages(Shape shape) {
+  static List<Stage> stages(GraphShape shape) {
     UnfactorizedGraph graph = new UnfactorizedGraph(shape);
     graph.add(FactorizedGraph.embedding());
     for (int b = 0; b < shape.blocks(); b++) {

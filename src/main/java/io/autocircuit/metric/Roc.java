@@ -1,8 +1,10 @@
 package io.autocircuit.metric;
 
 import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.NodeScores;
 import io.autocircuit.patch.PruneScores;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 
 /** Receiver operating characteristic of scores against a known ("official") circuit. */
@@ -32,17 +34,41 @@ public final class Roc {
       throw new IllegalArgumentException(
           "the official circuit is for another graph than the scores: " + official.graph());
     }
-    int positives = official.size();
-    int negatives = scores.graph().edgeCount() - positives;
+    return curve(
+        "edges", scores.values(), scores.ranking(), official.edgeSet(), official.size(), counts);
+  }
+
+  /**
+   * The curve over numbers of nodes, ties included as a whole.
+   *
+   * @param scores the scores that rank the nodes
+   * @param official indices of the nodes of the truth
+   * @param counts numbers of nodes, ascending
+   * @return points from (0,0) to (1,1)
+   * @throws IllegalArgumentException if the truth has no node or all of them
+   */
+  public static List<Point> curve(NodeScores scores, BitSet official, int[] counts) {
+    return curve(
+        "nodes", scores.values(), scores.ranking(), official, official.cardinality(), counts);
+  }
+
+  private static List<Point> curve(
+      String what, float[] values, int[] order, BitSet official, int positives, int[] counts) {
+    int negatives = values.length - positives;
     if (positives == 0 || negatives == 0) {
       throw new IllegalArgumentException(
-          "official edges=" + positives + ": a curve needs edges inside and outside the circuit");
+          "official "
+              + what
+              + "="
+              + positives
+              + ": a curve needs "
+              + what
+              + " inside and outside the circuit");
     }
-    // rank[i] hits among the first i edges; ties extend a circuit to the end of its group
-    int[] order = scores.ranking();
+    // rank[i] hits among the first i; ties extend a circuit to the end of its group
     int[] hits = new int[order.length + 1];
     for (int i = 0; i < order.length; i++) {
-      hits[i + 1] = hits[i] + (official.contains(order[i]) ? 1 : 0);
+      hits[i + 1] = hits[i] + (official.get(order[i]) ? 1 : 0);
     }
     List<Point> points = new ArrayList<>();
     points.add(new Point(0, 0));
@@ -50,7 +76,7 @@ public final class Roc {
       int end = k;
       while (end > 0
           && end < order.length
-          && Math.abs(scores.values()[order[end]]) == Math.abs(scores.values()[order[end - 1]])) {
+          && Math.abs(values[order[end]]) == Math.abs(values[order[end - 1]])) {
         end++;
       }
       points.add(new Point((double) (end - hits[end]) / negatives, (double) hits[end] / positives));

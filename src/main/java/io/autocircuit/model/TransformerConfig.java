@@ -200,4 +200,16 @@ public record TransformerConfig(
   public ComputationGraph graph(boolean separateQkv, int positions) {
     return ComputationGraph.factorized(blocks, heads, wiring(), separateQkv, positions);
   }
+
+  /**
+   * The unfactorized graph of such a model.
+   *
+   * @param positions 0 for one edge at all positions, else the number of positions
+   * @return the graph
+   * @throws IllegalArgumentException if attention and MLP of a block read the same stream, or there
+   *     are too many edges
+   */
+  public ComputationGraph unfactorizedGraph(int positions) {
+    return ComputationGraph.unfactorized(blocks, heads, wiring(), positions);
+  }
 }

@@ -30,7 +30,7 @@ import org.bytedeco.pytorch.global.torch;
  * not read it get some finite numbers, which their masks leave out. Every copy remembers what it
  * holds, so that its next circuit is computed from its last.
  */
-final class CircuitEngine implements AutoCloseable {
+final class CircuitEngine implements CircuitRunner {
   private final RunInputs in;
   private final Transformer model;
   private final Placement place;
@@ -71,22 +71,18 @@ final class CircuitEngine implements AutoCloseable {
     logits = new Tensor[count];
   }
 
-  /** How many circuits can be evaluated in one run. */
-  int capacity() {
+  @Override
+  public int capacity() {
     return held.count();
   }
 
-  /** Forgets what was computed, but for what is the same for every circuit. */
-  void forget() {
+  @Override
+  public void forget() {
     held.forget();
   }
 
-  /**
-   * The sliced logits of circuits, {@code [circuits,B,P,V]}, in the current scope.
-   *
-   * @param circuits 1 to {@link #capacity}
-   */
-  Tensor logits(List<Circuit> circuits) {
+  @Override
+  public Tensor logits(List<Circuit> circuits) {
     boolean last = in.patchable.slice() == OutputSlice.LAST_SEQ;
     CircuitBatch g = CircuitBatch.of(circuits, in.constantsAreAblations, last);
     for (Stage stage : graph.stages()) {
@@ -97,9 +93,8 @@ final class CircuitEngine implements AutoCloseable {
           case EMBEDDING, END -> {
             // the one is there, the other follows
           }
-          case LATENTS, RESIDUAL -> {
-            throw new IllegalStateException("stage " + stage.kind() + " is of another engine");
-          }
+          case LATENTS, RESIDUAL ->
+              throw new IllegalStateException("stage " + stage.kind() + " is of another engine");
         }
       }
     }

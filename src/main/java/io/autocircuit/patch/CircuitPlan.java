@@ -90,6 +90,10 @@ final class CircuitPlan {
       if (stage.kind() == Stage.Kind.EMBEDDING) {
         Arrays.fill(varies, stage.firstWritten(), stage.firstWritten() + stage.written(), true);
       }
+      if (stage.readsStream()) {
+        boolean read = varies[Sums.before(graph, stage)];
+        Arrays.fill(varies, stage.firstWritten(), stage.firstWritten() + stage.written(), read);
+      }
       int[][] rows = kept[stage.index()];
       for (int row = 0; row < rows.length; row++) {
         rows[row] = those(varies, rows[row]);
@@ -123,6 +127,11 @@ final class CircuitPlan {
   private void spreadNeed(byte end) {
     for (int i = graph.stages().size() - 1; i >= 0; i--) {
       Stage stage = graph.stages().get(i);
+      if (stage.readsStream()) {
+        byte own = written(stage);
+        boolean everywhere = stage.kind() == Stage.Kind.ATTENTION && own != NOTHING;
+        raise(new int[] {Sums.before(graph, stage)}, everywhere ? EVERYTHING : own);
+      }
       for (int row = 0; row < kept[i].length; row++) {
         byte own = stage.kind() == Stage.Kind.END ? end : need(stage, row);
         if (own != NOTHING) {
@@ -140,9 +149,17 @@ final class CircuitPlan {
 
   /** How much is read of the sources that depend on a destination. */
   private byte need(Stage stage, int row) {
+    return need(stage.firstFed(row), stage.fed(row));
+  }
+
+  /** How much is read of what a stage writes. */
+  private byte written(Stage stage) {
+    return need(stage.firstWritten(), stage.written());
+  }
+
+  private byte need(int first, int count) {
     byte most = NOTHING;
-    int first = stage.firstFed(row);
-    for (int s = first; s < first + stage.fed(row); s++) {
+    for (int s = first; s < first + count; s++) {
       most = (byte) Math.max(most, need[s]);
     }
     return most;
@@ -216,6 +233,15 @@ final class CircuitPlan {
     double plain = c.blocks() * full * (c.heads() * (4 * head + mix) + mlp) + unembed;
     double live = 0;
     for (Stage stage : graph.stages()) {
+      if (stage.readsStream()) {
+        for (int s = stage.firstWritten(); s < stage.firstWritten() + stage.written(); s++) {
+          double own = need[s] == NOTHING ? 0 : need[s] == EVERYTHING ? all : few;
+          live +=
+              stage.kind() == Stage.Kind.MLP
+                  ? own * mlp
+                  : (own == 0 ? 0 : all) * 2 * head + own * (2 * head + mix);
+        }
+      }
       for (int row = 0; row < stage.rows(); row++) {
         int count = kept(stage, row).length;
         if (stage.kind() == Stage.Kind.END) {

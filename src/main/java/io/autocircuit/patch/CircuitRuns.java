@@ -4,6 +4,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.tensor.TensorScope;
 import java.util.BitSet;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -102,7 +103,19 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
    * @throws IndexOutOfBoundsException if the graph has no such edge
    */
   public static boolean reads(Circuit circuit, int edge) {
-    return CircuitPlan.of(circuit, false, false).reads(edge);
+    return reads(circuit, IntStream.of(edge));
+  }
+
+  /**
+   * Whether the end reads any of the nodes that some edges lead to.
+   *
+   * @param circuit the circuit
+   * @param edges canonical indices of edges of the graph, in the circuit or not
+   * @return false if all of them change nothing
+   * @throws IndexOutOfBoundsException if the graph has no such edge
+   */
+  public static boolean reads(Circuit circuit, IntStream edges) {
+    return edges.anyMatch(CircuitPlan.of(circuit, false, false)::reads);
   }
 
   /**

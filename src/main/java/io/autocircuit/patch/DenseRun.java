@@ -50,9 +50,9 @@ final class DenseRun implements MaskedRun {
   /**
    * What a stage keeps for its gradient.
    *
-   * @param rows its mask
-   * @param inputs its normalised inputs, {@code [unique,B,T,D]}
-   * @param rstd the reciprocal root of each of their rows, {@code [unique,B,T]}
+   * @param rows its mask; null where it has no destinations
+   * @param inputs its normalised inputs, {@code [unique,B,T,D]}; null of a sum of the stream
+   * @param rstd the reciprocal root of each of their rows, {@code [unique,B,T]}; null likewise
    * @param qkv queries, keys and values; null unless of attention
    * @param mlp null unless of an MLP
    * @param encoded what an autoencoder made of its output; null without
@@ -72,8 +72,9 @@ final class DenseRun implements MaskedRun {
 
     /** Moves them out of a scope, so that nothing else of a block stays. */
     void keep(TensorScope scope) {
-      scope.keep(rows.mask());
-      for (Tensor t : new Tensor[] {inputs, rstd, qkv, mlp == null ? null : mlp.hidden()}) {
+      Tensor mask = rows == null ? null : rows.mask();
+      Tensor hidden = mlp == null ? null : mlp.hidden();
+      for (Tensor t : new Tensor[] {mask, inputs, rstd, qkv, hidden}) {
         if (t != null) {
           scope.keep(t);
         }

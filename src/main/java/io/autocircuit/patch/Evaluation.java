@@ -21,7 +21,8 @@ import org.bytedeco.pytorch.global.torch;
  * activation patching", arXiv:2404.15255; along paths Goldowsky-Dill et al. 2023, "Localizing model
  * behavior with path patching", arXiv:2304.05969): destination d reads {@code stream + Σ_s m_sd
  * (p_s − c_s)}, where c_s is what source s writes in this very run, p_s its ablation value and m_sd
- * the mask of the edge.
+ * the mask of the edge. In an unfactorized graph destinations are sums of the stream, and whatever
+ * follows reads what they read.
  *
  * <p>Holds the working memory that the runs share; not for use by several threads at once (make one
  * for each). Shapes: B prompts, T positions, P of them in the output slice, V outputs, S sources, D
@@ -34,9 +35,9 @@ import org.bytedeco.pytorch.global.torch;
 public final class Evaluation implements AutoCloseable {
   private final RunInputs in;
   private final ComputationGraph graph;
-  private final MaskedRun dense;
+  private final MaskedRun masked;
   private final Restarts restarts;
-  private CircuitEngine engine;
+  private CircuitRunner engine;
 
   /**
    * Losses and mask gradients of a batch.
@@ -56,8 +57,8 @@ public final class Evaluation implements AutoCloseable {
       boolean once) {
     in = new RunInputs(patchable, input, ablations, constantsAreAblations, prefix, once);
     graph = patchable.graph();
-    dense = MaskedRun.of(in);
-    restarts = new Restarts(in, dense);
+    masked = MaskedRun.of(in);
+    restarts = new Restarts(in, masked);
   }
 
   /**
@@ -225,7 +226,7 @@ public final class Evaluation implements AutoCloseable {
       engine.close();
     }
     requireValues();
-    engine = new CircuitEngine(in, count);
+    engine = CircuitRunner.of(in, count);
   }
 
   /** The edges that carry what is computed; all others carry ablation values. */
@@ -285,9 +286,9 @@ public final class Evaluation implements AutoCloseable {
           "firstBlock=" + firstBlock + " is not one of 0.." + graph.blocks() + ", the end");
     }
     try (TensorScope scope = new TensorScope()) {
-      Tensor stream = restarts.before(firstBlock);
+      Tensor stream = restarts.before(Sums.restart(graph, firstBlock));
       return scope.keep(
-          dense.logits(mask, firstBlock, stream, null, null, in.model().unembedding()));
+          masked.logits(mask, firstBlock, stream, null, null, in.model().unembedding()));
     }
   }
 
@@ -368,13 +369,13 @@ public final class Evaluation implements AutoCloseable {
     AnswerOutputs some = AnswerOutputs.of(loss, prompts, in.model().config().outputs());
     Unembedding end = in.model().unembedding();
     end = some == null ? end : end.of(some.outputs());
-    Tensor logits = dense.logits(mask, 0, restarts.before(0), kept, null, end);
+    Tensor logits = masked.logits(mask, 0, restarts.before(0), kept, null, end);
     LossFunction.WithGradient l =
         some == null
             ? loss.withGradient(logits, prompts, reference)
             : loss.withGradient(logits, some.prompts(), some.of(reference));
     MaskGradients gradients = new MaskGradients(mask, in.place());
-    dense.backward(rules, mask, kept, gradients, end.backward(l.gradient()));
+    masked.backward(rules, mask, kept, gradients, end.backward(l.gradient()));
     return new Unread(l.losses(), gradients);
   }
 
@@ -385,7 +386,7 @@ public final class Evaluation implements AutoCloseable {
       engine.close();
     }
     restarts.close();
-    dense.close();
+    masked.close();
     in.close();
   }
 }

@@ -100,7 +100,8 @@ public final class Evaluations implements AutoCloseable {
     for (int b = 0; b < open.length; b++) {
       open[b] = new OpenMicroBatch[parts.get(b).size()];
     }
-    circuitsAtOnce = work == MemoryEstimate.Work.CIRCUITS ? circuitsAtOnce(work) : 1;
+    boolean several = work == MemoryEstimate.Work.CIRCUITS && model.graph().factorized();
+    circuitsAtOnce = several ? circuitsAtOnce(work) : 1;
     workers = stay && model.workers() > 1 ? pool(model.workers()) : null;
   }
 

@@ -27,11 +27,11 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * <p>Held while an evaluation is open: the ablation values (one Δ when resampled), one Δ (which
  * takes the place of resampled values where only one gradient follows), the embedding, the logits
- * of the clean and corrupt runs, {@code 2·P·V}; for circuits {@code (2L+1)·T·D + L·3·T·H·d}, for
- * masks {@code (L+1)·T·D} for restarts. Transient during a call: one block's inputs, attention and
- * MLP; for gradients the inputs, queries, keys, values and MLP of all blocks (with one mask value
- * for all edges only one input for each block), with arbitrary masks another Δ, and what one
- * block's backward step takes.
+ * of the clean and corrupt runs, {@code 2·P·V}; for circuits {@code (2L+1)·T·D + L·3·T·H·d} (in an
+ * unfactorized graph also {@code (2L−1)·T·D}, its sums), for masks {@code (L+1)·T·D} for restarts.
+ * Transient during a call: one block's inputs, attention and MLP; for gradients the inputs,
+ * queries, keys, values and MLP of all blocks (with one mask value for all edges only one input for
+ * each block), with arbitrary masks another Δ, and what one block's backward step takes.
  *
  * @param length T
  * @param fixed bytes whatever the number of prompts
@@ -151,7 +151,7 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
     long moving;
     switch (s.latent() ? masked(work) : work) {
       case CIRCUITS -> {
-        long copy = s.delta() + s.bases() + s.parts();
+        long copy = s.delta() + s.bases() + s.sums() + s.parts();
         if (circuits > 1) {
           // each copy has the patched-in values, and its logits until its next circuit
           copy += patches + s.logits() + s.context();

@@ -66,6 +66,16 @@ record RunSizes(PatchableModel patchable, int length) {
     return distinct * stream();
   }
 
+  /** The sums of the stream that circuits hold beside the outputs of all sources. */
+  long sums() {
+    return sum(Stage.Kind.RESIDUAL, s -> stream());
+  }
+
+  /** Inputs of a stage of attention; without destinations it reads the stream. */
+  private static long inputs(Stage stage) {
+    return Math.max(1, stage.rows());
+  }
+
   /** Queries, keys and values of all stages. */
   long parts() {
     return sum(Stage.Kind.ATTENTION, this::parts);
@@ -77,7 +87,7 @@ record RunSizes(PatchableModel patchable, int length) {
 
   /** Attention inputs of a block. */
   long inputs() {
-    return largest(Stage.Kind.ATTENTION, s -> s.rows());
+    return largest(Stage.Kind.ATTENTION, RunSizes::inputs);
   }
 
   long stream() {
@@ -254,7 +264,7 @@ record RunSizes(PatchableModel patchable, int length) {
         sum(
             Stage.Kind.ATTENTION,
             s -> {
-              long rows = uniform ? 1 : s.rows();
+              long rows = uniform ? 1 : inputs(s);
               return rows * stream() + rows * length + parts(s);
             });
     kept += sum(Stage.Kind.MLP, s -> stream() + length + hidden());
@@ -266,7 +276,8 @@ record RunSizes(PatchableModel patchable, int length) {
             + 9 * width()
             + (long) length * config().dMlp() * (config().gatedMlp() ? 5 : 2)
             + (fused() ? 0 : unfused());
-    long moving = Math.max(forward, products() + back + (uniform ? 0 : delta()));
+    boolean throughDelta = !uniform && patchable.graph().factorized();
+    long moving = Math.max(forward, products() + back + (throughDelta ? delta() : 0));
     return 2 * stream() + kept + end() + moving;
   }
 }

@@ -60,7 +60,7 @@ public final class SourceOutputs {
           Tensor earlier = null;
           for (Stage stage : graph.stages(b)) {
             Tensor read = earlier == null ? stream : earlier;
-            Tensor input = model.read(stage, read);
+            Tensor input = stage.kind() == Stage.Kind.RESIDUAL ? null : model.read(stage, read);
             if (stage.kind() == Stage.Kind.ATTENTION) {
               // what reads its outputs does so from there on
               stream = attention.behind(stream, first);
@@ -75,14 +75,15 @@ public final class SourceOutputs {
                   model.mlp(stage, input, out);
                   stream.add_(out);
                 } else {
-                  // the last stage: nothing reads the stream behind it
+                  // the last stage but the end: nothing records the stream behind it
                   Tensor out = place.empty(input.shape());
                   model.mlp(stage, input, out);
                   attention.write(written.select(0, 0), first, out);
                 }
               }
               case LATENTS -> latents(patchable, context, rows, stage, input, all, stream, first);
-              case EMBEDDING, RESIDUAL, END ->
+              case RESIDUAL -> attention.write(written.select(0, 0), first, stream);
+              case EMBEDDING, END ->
                   throw new IllegalStateException("stage " + stage.kind() + " is in no block");
             }
           }

@@ -4,6 +4,7 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestNode;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.objective.Divergence;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
@@ -11,6 +12,7 @@ import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.Evaluations;
 import io.autocircuit.patch.Evaluations.Direction;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
@@ -141,11 +143,11 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
    *
    * @param kept edges that are not removed
    * @param previous the distance of their circuit
-   * @param ahead the distances without the next edges, if each of them is removed; null for edges
-   *     that nobody reads
+   * @param ahead the distances without the next tied edges, if each of them is removed; null for
+   *     edges that nobody reads
    * @param tries how many edges the next run tries; 0 for one, and so on to the end
    */
-  private record Group(
+  private record Alike(
       List<Double> thresholds,
       BitSet kept,
       Distance previous,
@@ -172,13 +174,22 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
 
   @Override
   public List<Found> found(PruneScores scores) {
+    return found(scores.values());
+  }
+
+  @Override
+  public List<Found> found(GroupScores scores) {
+    return found(scores.values());
+  }
+
+  private List<Found> found(float[] scores) {
     return thresholds.stream()
         .distinct()
         .sorted()
         .map(
             tau -> {
               int kept = 0;
-              for (float v : scores.values()) {
+              for (float v : scores) {
                 kept += v > tau.floatValue() ? 1 : 0;
               }
               return new Found("kept at τ = " + tau, kept);
@@ -197,13 +208,33 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
       List<PromptBatch> batches,
       Progress progress,
       ToIntFunction<Evaluations> most) {
+    GroupScores each = score(model, batches, EdgeGroups.each(model.graph()), progress, most);
+    return new PruneScores(model.graph(), each.values(), each.tieBreaks());
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>The edges of a group are removed together, groups in their order.
+   */
+  @Override
+  public GroupScores score(
+      PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
+    return score(model, batches, groups, progress, Evaluations::circuitsAtOnce);
+  }
+
+  private GroupScores score(
+      PatchableModel model,
+      List<PromptBatch> batches,
+      EdgeGroups tied,
+      Progress progress,
+      ToIntFunction<Evaluations> most) {
     if (target == Target.AUTO) {
       boolean numbers = batches.stream().allMatch(b -> b.numbers() != null);
       return new Acdc(thresholds, numbers ? Target.MSE : Target.KL_DIV, ablation)
-          .score(model, batches, progress, most);
+          .score(model, batches, tied, progress, most);
     }
-    ComputationGraph graph = model.graph();
-    int edges = graph.edgeCount();
+    int edges = tied.size();
     float[] scores = new float[edges];
     Arrays.fill(scores, Float.POSITIVE_INFINITY);
     float[] rises = new float[edges];
@@ -211,21 +242,21 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     try (AblationValues values = AblationValues.prepare(model, ablation, batches);
         Evaluations running =
             Evaluations.kept(model, batches, values, Direction.CORRUPT_INTO_CLEAN, Work.CIRCUITS)) {
-      Trials trials = new Trials(model, batches, running);
+      Trials trials = new Trials(model, batches, tied, running);
       int atOnce = most.applyAsInt(running);
-      BitSet all = new BitSet(edges);
-      all.set(0, edges);
-      List<Group> groups =
+      BitSet all = new BitSet();
+      all.set(0, model.graph().edgeCount());
+      List<Alike> groups =
           List.of(
-              new Group(
+              new Alike(
                   thresholds.stream().distinct().sorted().toList(),
                   all,
                   new Distance(0, 0),
                   List.of(),
                   atOnce == 1 ? 0 : 1));
       for (int e = 0; e < edges; e++) {
-        List<Group> next = new ArrayList<>();
-        for (Group g : groups) {
+        List<Alike> next = new ArrayList<>();
+        for (Alike g : groups) {
           scores[e] = Math.min(scores[e], decide(trials, g, e, atOnce, next, rises));
         }
         groups = next;
@@ -237,16 +268,16 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
         rises[e] = e; // tested in this order: what went last is needed longest
       }
     }
-    return new PruneScores(graph, scores, rises);
+    return new GroupScores(tied, scores, rises);
   }
 
   /**
-   * Decides on an edge.
+   * Decides on an edge, or on tied ones.
    *
    * @param rises gets the rise of the distance, where a threshold keeps the edge
    * @return the smallest τ at which it is removed, or +∞
    */
-  private float decide(Trials trials, Group g, int e, int most, List<Group> next, float[] rises) {
+  private float decide(Trials trials, Alike g, int e, int most, List<Alike> next, float[] rises) {
     boolean alone = g.tries() == 0;
     List<Optional<Distance>> ahead =
         g.ahead().isEmpty() ? trials.ahead(g.kept(), e, g.tries()) : g.ahead();
@@ -260,7 +291,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     if (again) {
       previous = trials.alone(g.kept());
     }
-    g.kept().clear(e);
+    trials.tied.edges(e).forEach(g.kept()::clear);
     if (again) {
       without = trials.alone(g.kept());
       rise = without.distance() - previous.distance();
@@ -271,17 +302,17 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     if (!kept.isEmpty()) {
       rises[e] = Math.max(rises[e], Double.isNaN(sure) ? Float.POSITIVE_INFINITY : (float) sure);
       BitSet with = removed.isEmpty() ? g.kept() : (BitSet) g.kept().clone();
-      with.set(e);
-      next.add(new Group(kept, with, previous, List.of(), alone ? 0 : 1));
+      trials.tied.edges(e).forEach(with::set);
+      next.add(new Alike(kept, with, previous, List.of(), alone ? 0 : 1));
     }
     if (removed.isEmpty()) {
       return Float.POSITIVE_INFINITY;
     }
     if (!alone && margin > SMALL * removed.get(0)) {
-      next.add(new Group(removed, g.kept(), trials.alone(g.kept()), List.of(), 0));
+      next.add(new Alike(removed, g.kept(), trials.alone(g.kept()), List.of(), 0));
     } else {
       int tries = ahead.isEmpty() ? Math.min(most, 2 * g.tries()) : g.tries();
-      next.add(new Group(removed, g.kept(), without, ahead, tries));
+      next.add(new Alike(removed, g.kept(), without, ahead, tries));
     }
     return removed.get(0).floatValue();
   }
@@ -289,13 +320,15 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
   /** Runs circuits on all prompts. */
   private final class Trials {
     private final ComputationGraph graph;
+    private final EdgeGroups tied;
     private final Evaluations running;
     private final int prompts;
     private final double epsilon;
     private final double outputs;
 
-    Trials(PatchableModel model, List<PromptBatch> batches, Evaluations running) {
+    Trials(PatchableModel model, List<PromptBatch> batches, EdgeGroups tied, Evaluations running) {
       this.graph = model.graph();
+      this.tied = tied;
       this.running = running;
       prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
       epsilon = model.model().type() == ScalarType.Double ? Math.ulp(1.0) : Math.ulp(1f);
@@ -309,7 +342,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     }
 
     /**
-     * Tries the edges from {@code first} on.
+     * Tries the tied edges from the {@code first} group on.
      *
      * @param tries how many circuits; 0 for one that is only ever run alone
      * @return the distances without the first of them, without the first two, …; nothing for an
@@ -321,12 +354,13 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
       List<Boolean> changes = new ArrayList<>();
       DestNode reader = null;
       boolean read = false;
-      for (int e = first; e < graph.edgeCount() && circuits.size() < Math.max(1, tries); e++) {
-        rest.clear(e);
-        DestNode to = graph.edge(e).destination();
-        if (!to.equals(reader)) {
-          reader = to;
-          read = CircuitRuns.reads(Circuit.of(graph, rest), e);
+      for (int e = first; e < tied.size() && circuits.size() < Math.max(1, tries); e++) {
+        tied.edges(e).forEach(rest::clear);
+        DestNode to = graph.edge(tied.first(e)).destination();
+        boolean one = tied.edges(e).limit(2).count() == 1;
+        if (!one || !to.equals(reader)) {
+          reader = one ? to : null;
+          read = CircuitRuns.reads(Circuit.of(graph, rest), tied.edges(e));
         }
         changes.add(read);
         if (read) {

@@ -4,11 +4,12 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Evaluations;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
@@ -66,30 +67,41 @@ public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
 
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    int edges = model.graph().edgeCount();
-    double[] sum = new double[edges];
+    return new PruneScores(
+        model.graph(), score(model, batches, EdgeGroups.each(model.graph()), progress).values());
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>All edges of a group are ablated together; one run for each group.
+   */
+  @Override
+  public GroupScores score(
+      PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
+    ComputationGraph graph = model.graph();
+    double[] sum = new double[groups.size()];
     long[] done = {0};
     LossFunction loss = measure.loss();
     try (AblationValues values = AblationValues.prepare(model, measure.ablation(), batches);
         Evaluations all =
             Evaluations.once(model, batches, values, measure.source().direction(), Work.MASKS)) {
-      long total = (long) edges * all.count();
+      long total = (long) groups.size() * all.count();
       all.forEach(
           part -> {
             double[] clean = losses(loss, part.clean(), part.prompts());
-            float[] mask = new float[edges];
+            float[] mask = new float[graph.edgeCount()];
             // the canonical order walks destinations from the end, so restarts stay valid
-            for (int e = 0; e < edges; e++) {
+            for (int g = 0; g < groups.size(); g++) {
               try (TensorScope scope = new TensorScope()) {
-                Edge edge = model.graph().edge(e);
-                mask[e] = 1;
-                Tensor logits =
-                    part.run()
-                        .logitsFrom(PatchMask.of(model.graph(), mask), edge.destination().block());
-                mask[e] = 0;
+                groups.edges(g).forEach(e -> mask[e] = 1);
+                int first =
+                    groups.edges(g).map(e -> graph.edge(e).destination().block()).min().getAsInt();
+                Tensor logits = part.run().logitsFrom(PatchMask.of(graph, mask), first);
+                groups.edges(g).forEach(e -> mask[e] = 0);
                 double[] patched = losses(loss, logits, part.prompts());
                 for (int i = 0; i < patched.length; i++) {
-                  sum[e] += patched[i] - clean[i];
+                  sum[g] += patched[i] - clean[i];
                 }
               }
               progress.update("edge runs", ++done[0], total);
@@ -97,11 +109,11 @@ public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
           });
     }
     int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
-    float[] scores = new float[edges];
-    for (int e = 0; e < edges; e++) {
-      scores[e] = (float) (sum[e] / prompts);
+    float[] scores = new float[sum.length];
+    for (int g = 0; g < scores.length; g++) {
+      scores[g] = (float) (sum[g] / prompts);
     }
-    return new PruneScores(model.graph(), scores);
+    return new GroupScores(groups, scores);
   }
 
   private static double[] losses(LossFunction loss, Tensor logits, PromptBatch batch) {

@@ -4,6 +4,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
@@ -28,6 +29,15 @@ public record GroundTruth(Circuit official) implements PruneAlgorithm {
   @Override
   public List<Found> found(PruneScores scores) {
     return List.of(new Found("official", official.size()));
+  }
+
+  @Override
+  public List<Found> found(GroupScores scores) {
+    int official = 0;
+    for (float v : scores.values()) {
+      official += v > 0 ? 1 : 0;
+    }
+    return List.of(new Found("official", official));
   }
 
   @Override

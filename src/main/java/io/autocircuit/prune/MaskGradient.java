@@ -4,12 +4,14 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.objective.Answers;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Evaluations;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
@@ -209,6 +211,17 @@ public record MaskGradient(
   @Override
   public Optional<Ablation> scoringAblation() {
     return Optional.of(ablation);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>The gradient of a mask value that edges share is the sum of theirs.
+   */
+  @Override
+  public GroupScores score(
+      PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
+    return GroupScores.summed(groups, score(model, batches, progress));
   }
 
   @Override

@@ -4,7 +4,9 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
@@ -65,6 +67,16 @@ public interface PruneAlgorithm {
   }
 
   /**
+   * As {@link #found(PruneScores)}, where groups of edges were scored.
+   *
+   * @param scores what {@link #score(PatchableModel, List, EdgeGroups, Progress)} returned
+   * @return sizes are numbers of groups; none for an algorithm that only orders them
+   */
+  default List<Found> found(GroupScores scores) {
+    return List.of();
+  }
+
+  /**
    * Checks that it can be run, before any work: that the prompts have the answers that it looks at,
    * and that its settings fit the graph.
    *
@@ -76,6 +88,18 @@ public interface PruneAlgorithm {
   default void requireFit(ComputationGraph graph, TokenizedDataset prompts) {}
 
   /**
+   * As {@link #requireFit(ComputationGraph, TokenizedDataset)}, where groups of edges are scored.
+   *
+   * @param groups of the model's graph
+   * @param prompts all prompts, those that score among them
+   * @throws io.autocircuit.files.DataException if the prompts do not have them, naming the prompts
+   * @throws IllegalArgumentException if a setting does not fit
+   */
+  default void requireFit(EdgeGroups groups, TokenizedDataset prompts) {
+    requireFit(groups.graph(), prompts);
+  }
+
+  /**
    * Scores every edge.
    *
    * @param model the model and its graph
@@ -84,6 +108,21 @@ public interface PruneAlgorithm {
    * @return finite scores, or {@code +∞} for edges that are never removed
    */
   PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress);
+
+  /**
+   * Scores groups of edges that share one mask value: nodes, say. Unless overridden, every edge is
+   * scored, and a group has the largest of its scores, by size.
+   *
+   * @param model the model and its graph
+   * @param batches the prompts
+   * @param groups of the graph
+   * @param progress told about the work done
+   * @return finite scores, or {@code +∞} for groups that are never removed
+   */
+  default GroupScores score(
+      PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
+    return GroupScores.largest(groups, score(model, batches, progress));
+  }
 
   /**
    * {@link #score(PatchableModel, List, Progress)} without progress.

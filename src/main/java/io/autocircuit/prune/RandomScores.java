@@ -1,6 +1,8 @@
 package io.autocircuit.prune;
 
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.graph.EdgeGroups;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
@@ -25,11 +27,21 @@ public record RandomScores(long seed) implements PruneAlgorithm {
 
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    return new PruneScores(model.graph(), values(model.graph().edgeCount()));
+  }
+
+  @Override
+  public GroupScores score(
+      PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
+    return new GroupScores(groups, values(groups.size()));
+  }
+
+  private float[] values(int count) {
     SplittableRandom random = new SplittableRandom(seed);
-    float[] values = new float[model.graph().edgeCount()];
+    float[] values = new float[count];
     for (int i = 0; i < values.length; i++) {
       values[i] = (float) random.nextDouble();
     }
-    return new PruneScores(model.graph(), values);
+    return values;
   }
 }

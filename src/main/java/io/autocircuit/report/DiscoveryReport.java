@@ -126,15 +126,22 @@ public final class DiscoveryReport {
     all.put(
         "Patch type", lower(result.discovery().runs().patchType().name()).replace("_patch", ""));
     all.put("Prompts", prompts(result.discovery()));
-    all.put("Edges", String.format(Locale.ROOT, "%,d", graph.edgeCount()));
+    all.put(
+        "Edges",
+        String.format(Locale.ROOT, "%,d", graph.edgeCount())
+            + (graph.factorized() ? "" : " (unfactorized graph)"));
+    result
+        .nodes()
+        .ifPresent(n -> all.put("Nodes", String.format(Locale.ROOT, "%,d", n.nodes().size())));
+    String circuit = "Circuit " + result.discovery().level().key() + "s";
     List<Curve> curves = new ArrayList<>();
     List<Measurement> measurements = new ArrayList<>(result.measurements());
     measurements.sort(Comparator.comparingInt(m -> rank(m.metric())));
     for (Measurement m : measurements) {
-      curves.add(curve(m, result.discovery().algorithm().title()));
+      curves.add(curve(m, result.discovery().algorithm().title(), circuit));
     }
     if (!result.liveEdges().isEmpty()) {
-      curves.add(live(result));
+      curves.add(live(result, circuit));
     }
     ReportData data =
         ReportData.of(title, nodes, edges)
@@ -144,7 +151,7 @@ public final class DiscoveryReport {
             .withTotalEdges(graph.edgeCount())
             .withDetails(details(result, Optional.empty()));
     if (!result.found().isEmpty()) {
-      data = data.withFirstDrawn(result.found().get(0).size());
+      data = data.withFirstDrawn(result.circuit(result.found().get(0).size()).size());
     }
     return result.verdict().map(data::withVerdict).orElse(data);
   }
@@ -186,12 +193,12 @@ public final class DiscoveryReport {
         : d.trainPrompts() + " to score, " + d.prompts() + " to judge";
   }
 
-  private static Curve curve(Measurement m, String series) {
+  private static Curve curve(Measurement m, String series, String circuit) {
     Metric metric = m.metric();
     return new Curve(
         metric.title(),
         series,
-        "Circuit edges",
+        circuit,
         metric.title(),
         metric.logX(),
         metric.logY(),
@@ -200,11 +207,11 @@ public final class DiscoveryReport {
   }
 
   /** How many of a circuit's edges can change its output. */
-  private static Curve live(Discovery.Result result) {
+  private static Curve live(Discovery.Result result, String circuit) {
     return new Curve(
         "Live edges",
         result.discovery().algorithm().title(),
-        "Circuit edges",
+        circuit,
         "Live edges",
         true,
         false,

@@ -23,7 +23,8 @@ import java.util.stream.Stream;
 /**
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
  * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
- * repeats it; and {@code activations.json}, where somebody looked at what sources write.
+ * repeats it; {@code activations.json}, where somebody looked at what sources write; and, where
+ * nodes were scored, {@code nodes.json}.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -38,7 +39,10 @@ public final class ResultDirectory {
   /** Written where somebody looked at what sources write. */
   static final String ACTIVATIONS = "activations.json";
 
-  private static final List<String> OPTIONAL = List.of(RUN, ACTIVATIONS);
+  /** Written where nodes were scored; one of an earlier run goes. */
+  private static final String NODES = "nodes.json";
+
+  private static final List<String> OPTIONAL = List.of(RUN, ACTIVATIONS, NODES);
 
   private static final int MOST_TRIES = 100;
 
@@ -136,6 +140,9 @@ public final class ResultDirectory {
                   if (activations != null) {
                     activations.write(fresh.resolve(ACTIVATIONS));
                   }
+                  result
+                      .nodes()
+                      .ifPresent(nodes -> ResultFiles.writeNodes(fresh.resolve(NODES), nodes));
                   HtmlReport.write(fresh.resolve(REPORT), report);
                 }),
         true);

@@ -107,7 +107,8 @@ final class DocstringCircuits {
               new EdgeCollector(key, graph, words).require(BLOCKS, HEADS, Wiring.ATTENTION_ONLY);
           circuit.heads(kept(circuit));
           return circuit.edges();
-        });
+        },
+        true);
   }
 
   private static Map<String, List<Integer>> kept(EdgeCollector circuit) {

@@ -109,7 +109,8 @@ final class IoiCircuits {
           keep(kept, PREVIOUS, circuit.positions(AFTER_S1));
           circuit.heads(kept);
           return circuit.edges();
-        });
+        },
+        true);
   }
 
   private static void keep(Map<String, List<Integer>> kept, List<String> heads, List<Integer> at) {

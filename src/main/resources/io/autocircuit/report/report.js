@@ -164,7 +164,9 @@
   const markSize = () => {
     for (const { item, chart } of plotCharts.filter((p) => p.item)) {
       const sizes = item.lines.flatMap((line) => line.points.map((p) => p[0]));
-      const inside = drawable > 0 && state.edges <= Math.max(...sizes);
+      // the circuit that is drawn has a number of edges
+      const inside = drawable > 0 && item.plot.xLabel !== "Circuit nodes" &&
+        state.edges <= Math.max(...sizes);
       chart.setOption({ series: [{ markLine: {
         data: inside ? [{ xAxis: item.x.to(state.edges) }] : [] } }] });
     }

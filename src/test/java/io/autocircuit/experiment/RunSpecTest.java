@@ -11,6 +11,7 @@ import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.Columns;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.files.DataException;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
@@ -140,7 +141,15 @@ class RunSpecTest {
             r.nextBoolean(),
             1 + r.nextInt(1000),
             new PromptSplit(r.nextInt(100), r.nextInt(100), r.nextBoolean())),
-        new RunSpec.Graph(r.nextBoolean(), r.nextBoolean()),
+        new RunSpec.Graph(
+            r.nextBoolean(),
+            r.nextBoolean(),
+            r.nextBoolean() ? Form.FACTORIZED : Form.UNFACTORIZED,
+            r.nextBoolean() ? Level.EDGE : Level.NODE,
+            r.nextBoolean()
+                ? Optional.empty()
+                : Optional.of(
+                    new AutoencoderSource(path(r), hash(r), r.nextInt(9), r.nextBoolean()))),
         scoring(r),
         new RunJudging(
             new CircuitRuns(
@@ -154,7 +163,7 @@ class RunSpecTest {
         r.nextBoolean()
             ? Optional.empty()
             : Optional.of(
-                new RunSpec.Machine(
+                new Machine(
                     one(r, List.of("cpu", "cuda:1")), "cpu-avx2", 1 + r.nextInt(64), 1L << 40)));
   }
 
@@ -236,7 +245,7 @@ class RunSpecTest {
             OutputSlice.LAST_SEQ),
         Optional.empty(),
         7,
-        Optional.of(new RunSpec.Machine("cpu", "cpu-avx2", 2, 1000)));
+        Optional.of(new Machine("cpu", "cpu-avx2", 2, 1000)));
   }
 
   @Test
@@ -291,7 +300,7 @@ class RunSpecTest {
     assertEquals(
         spec.hash(),
         spec.withModel(new ModelSource.Directory(Path.of("/elsewhere"), Optional.of(contents)))
-            .withMachine(Optional.of(new RunSpec.Machine("cuda:0", "cuda", 64, 5)))
+            .withMachine(Optional.of(new Machine("cuda:0", "cuda", 64, 5)))
             .hash());
     ModelSource.Contents other = new ModelSource.Contents("d".repeat(64), contents.config());
     assertNotEquals(

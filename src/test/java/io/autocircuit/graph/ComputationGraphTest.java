@@ -70,8 +70,17 @@ class ComputationGraphTest {
     return list.stream();
   }
 
+  static Stream<ComputationGraph> unfactorized() {
+    return Stream.of(Wiring.SEQUENTIAL, Wiring.ATTENTION_ONLY)
+        .flatMap(w -> Stream.of(0, 1, 3).map(p -> ComputationGraph.unfactorized(3, 2, w, p)));
+  }
+
+  static Stream<ComputationGraph> bothForms() {
+    return Stream.concat(graphs(), unfactorized());
+  }
+
   @ParameterizedTest
-  @MethodSource("graphs")
+  @MethodSource("bothForms")
   void edgesRoundTripByIndexAndName(ComputationGraph graph) {
     Set<String> seen = new HashSet<>();
     for (int i = 0; i < graph.edgeCount(); i++) {
@@ -110,7 +119,79 @@ class ComputationGraphTest {
   }
 
   @ParameterizedTest
-  @MethodSource("graphs")
+  @MethodSource("unfactorized")
+  void edgesOfUnfactorizedGraphsLeadToTheNextLayer(ComputationGraph graph) {
+    Set<String> names = new HashSet<>(graph.edgeNames());
+    for (SrcNode s : graph.sources()) {
+      int read = 0;
+      for (DestNode d : graph.destinations()) {
+        boolean edge = s.layer() + 1 == d.layer();
+        assertEquals(edge, names.contains(s.name() + "->" + d.name()), s + "->" + d);
+        assertEquals(edge, d.reads(s), s + "->" + d);
+        read += edge ? 1 : 0;
+      }
+      assertEquals(1, read, s + " is read by one sum");
+    }
+    for (DestModule m : graph.modules()) {
+      assertEquals(m.firstSource(), m.nodes().get(0).firstSource());
+      assertEquals(m.sources(), m.nodes().get(0).sources());
+      assertEquals(
+          0, m.firstSource() == 0 ? 0 : graph.index(m, 0, m.firstSource(), 0) - m.offset());
+    }
+  }
+
+  @Test
+  void sizesOfUnfactorizedGraphs() {
+    ComputationGraph gpt2 = ComputationGraph.unfactorized(12, 12, Wiring.SEQUENTIAL, 0);
+    assertEquals(180, gpt2.edgeCount());
+    assertEquals(180, gpt2.sources().size());
+    assertEquals(24, gpt2.destinations().size());
+    assertEquals(36, ComputationGraph.unfactorized(4, 8, Wiring.ATTENTION_ONLY, 0).edgeCount());
+    assertEquals(15 * 180, gpt2.withPositions(15).edgeCount());
+    assertTrue(!gpt2.factorized() && gpt2.withPositions(15).form() == gpt2.form());
+    assertNotEquals(gpt2, ComputationGraph.factorized(12, 12, Wiring.SEQUENTIAL, false, 0));
+    assertEquals(
+        "ComputationGraph[unfactorized, blocks=12, heads=12", gpt2.toString().substring(0, 50));
+  }
+
+  @Test
+  void unfactorizedGraphsByName() {
+    ComputationGraph graph = ComputationGraph.unfactorized(2, 2, Wiring.SEQUENTIAL, 0);
+    assertEquals(
+        List.of(
+            "Resid Mid 1->Resid End",
+            "MLP 1->Resid End",
+            "Resid Post 0->Resid Mid 1",
+            "A1.0->Resid Mid 1",
+            "A1.1->Resid Mid 1",
+            "Resid Mid 0->Resid Post 0",
+            "MLP 0->Resid Post 0",
+            "Resid Start->Resid Mid 0",
+            "A0.0->Resid Mid 0",
+            "A0.1->Resid Mid 0"),
+        graph.edgeNames());
+    assertThrows(UnknownNameException.class, () -> graph.edge("A0.0->Resid End", -1));
+    assertTrue(graph.stages(1).get(0).readsStream());
+    assertTrue(!graph.stages(1).get(1).readsStream());
+    assertEquals(
+        List.of(Stage.Kind.ATTENTION, Stage.Kind.RESIDUAL, Stage.Kind.MLP, Stage.Kind.RESIDUAL),
+        graph.stages(0).stream().map(Stage::kind).toList());
+    assertTrue(
+        ComputationGraph.factorized(2, 2, Wiring.SEQUENTIAL, true, 0).stages().stream()
+            .noneMatch(s -> s.kind() != Stage.Kind.EMBEDDING && s.reads().isEmpty()));
+  }
+
+  @Test
+  void parallelBlocksHaveNoSumBetweenTheirParts() {
+    IllegalArgumentException e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> ComputationGraph.unfactorized(2, 2, Wiring.PARALLEL, 0));
+    assertTrue(e.getMessage().contains("use graph=factorized"), e.getMessage());
+  }
+
+  @ParameterizedTest
+  @MethodSource("bothForms")
   void theOrderIsCanonical(ComputationGraph graph) {
     List<Edge> edges = new ArrayList<>();
     for (int i = 0; i < graph.edgeCount(); i++) {

@@ -33,8 +33,8 @@ import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -78,6 +78,7 @@ class MemoryEstimateTest {
         new Case("parallel", List.of(Work.CIRCUITS), 3, prompt),
         new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), 1, prompt),
         new Case("latents", List.of(Work.MASKS, Work.CIRCUITS, Work.GRADIENT), 1, prompt),
+        new Case("unfactorized", List.of(Work.values()), 1, prompt),
         new Case("sequential", List.of(Work.UNIFORM_GRADIENT), 1, Map.of()));
   }
 
@@ -199,11 +200,13 @@ class MemoryEstimateTest {
       try (NativeThreads one = NativeThreads.one();
           Transformer transformer =
               RandomModels.model(architecture(words[0].equals("parallel")), ScalarType.Float, 2)) {
+        Transformer used = words[0].equals("latents") ? withLatents(transformer) : transformer;
         PatchableModel model =
-            PatchableModel.of(
-                words[0].equals("latents") ? withLatents(transformer) : transformer,
-                true,
-                0,
+            new PatchableModel(
+                used,
+                words[0].equals("unfactorized")
+                    ? used.config().unfactorizedGraph(0)
+                    : used.graph(true, 0),
                 OutputSlice.LAST_SEQ,
                 KernelsProvider.choose().kernels());
         // what libraries take once, whatever they are used for

@@ -121,6 +121,23 @@ class KnownCircuitsTest {
     assertEquals(5842, count(SportsPlayersCircuits.probe(), pythia(7), words(SPORTS, 13)));
   }
 
+  /** Of an unfactorized graph, by the nodes that the circuit's edges join. */
+  @Test
+  void circuitsOfEdgesInUnfactorizedGraphs() {
+    ComputationGraph nodes = ComputationGraph.unfactorized(12, 12, Wiring.SEQUENTIAL, 0);
+    List<String> edges =
+        GreaterThanCircuit.edges().in(nodes, new TreeMap<>()).stream().map(Edge::name).toList();
+    assertTrue(edges.contains("A5.5->Resid Mid 5"), "a head of the circuit");
+    assertTrue(!edges.contains("A5.6->Resid Mid 5"), "another head");
+    assertTrue(edges.contains("MLP 9->Resid Post 9"), "an MLP of the circuit");
+    assertTrue(edges.contains("Resid Post 4->Resid Mid 5"), "the stream");
+    ComputationGraph tokens = ComputationGraph.unfactorized(4, 8, Wiring.ATTENTION_ONLY, 41);
+    List<Edge> some = DocstringCircuits.edges().in(tokens, words(DOCSTRING, 0));
+    assertTrue(some.contains(tokens.edge("A3.0->Resid End", 40)));
+    assertTrue(!some.contains(tokens.edge("A3.0->Resid End", 39)));
+    assertTrue(some.contains(tokens.edge("A0.5->Resid Post 0", 13)), "B_def");
+  }
+
   @Test
   void headsMayShareOneInput() {
     ComputationGraph joint = ComputationGraph.factorized(4, 8, Wiring.ATTENTION_ONLY, false, 0);
@@ -189,26 +206,16 @@ class KnownCircuitsTest {
     }
     assumeTrue(Files.isDirectory(folder), "no official circuits at reference.dir");
     List<DynamicTest> tests = new ArrayList<>();
-    int unfactorized = 0;
     for (Map.Entry<String, KnownCircuit> circuit : new TreeMap<>(CIRCUITS).entrySet()) {
       JsonNode file = JSON.readTree(folder.resolve(circuit.getKey() + ".json").toFile());
       for (JsonNode variant : file.path("variants")) {
         String name = circuit.getKey() + ", " + variant.path("id").asText();
-        if (variant.path("factorized").asBoolean()) {
-          tests.add(
-              DynamicTest.dynamicTest(
-                  name, () -> compare(circuit.getValue(), file.path("model"), variant)));
-        } else {
-          unfactorized++;
-        }
+        tests.add(
+            DynamicTest.dynamicTest(
+                name, () -> compare(circuit.getValue(), file.path("model"), variant)));
       }
     }
-    System.out.printf(
-        "KnownCircuitsTest: variants=%d of official circuits; unfactorized=%d, which the library has no"
-            + " graphs for, are not compared%n",
-        tests.size(), unfactorized);
-    assertEquals(24, tests.size());
-    assertEquals(6, unfactorized);
+    assertEquals(30, tests.size());
     try (Stream<Path> files = Files.list(folder)) {
       assertEquals(
           CIRCUITS.keySet(),
@@ -225,13 +232,15 @@ class KnownCircuitsTest {
         model.path("attn_only").asBoolean()
             ? Wiring.ATTENTION_ONLY
             : model.path("parallel").asBoolean() ? Wiring.PARALLEL : Wiring.SEQUENTIAL;
+    int blocks = model.path("n_layers").asInt();
+    int heads = model.path("n_heads").asInt();
+    int positions =
+        variant.path("token_positions").asBoolean() ? variant.path("seq_len").asInt() : 0;
     ComputationGraph graph =
-        ComputationGraph.factorized(
-            model.path("n_layers").asInt(),
-            model.path("n_heads").asInt(),
-            wiring,
-            model.path("separate_qkv").asBoolean(),
-            variant.path("token_positions").asBoolean() ? variant.path("seq_len").asInt() : 0);
+        variant.path("factorized").asBoolean()
+            ? ComputationGraph.factorized(
+                blocks, heads, wiring, model.path("separate_qkv").asBoolean(), positions)
+            : ComputationGraph.unfactorized(blocks, heads, wiring, positions);
     assertEquals(variant.path("n_edges_of_graph").asInt(), graph.edgeCount());
     int cut = variant.path("seq_start_idx").asInt();
     SortedMap<String, Integer> words = new TreeMap<>();
@@ -250,7 +259,7 @@ class KnownCircuitsTest {
     }
     assertEquals(variant.path("count").asInt(), theirs.size());
     TreeSet<String> ours = new TreeSet<>();
-    circuit.edges().of(graph, words).forEach(e -> ours.add(e.toString()));
+    circuit.in(graph, words).forEach(e -> ours.add(e.toString()));
     if (variant.path("reading").asText().equals("as_coded")) {
       // AutoCircuit takes the index of the last word for the last block: no MLP lies before the end
       TreeSet<String> more = new TreeSet<>(ours);

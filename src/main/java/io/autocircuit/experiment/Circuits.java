@@ -1,0 +1,149 @@
+package io.autocircuit.experiment;
+
+import io.autocircuit.graph.GraphNodes;
+import io.autocircuit.metric.Measurement;
+import io.autocircuit.metric.Roc;
+import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.GroupScores;
+import io.autocircuit.patch.NodeScores;
+import io.autocircuit.patch.PruneScores;
+import io.autocircuit.prune.PruneAlgorithm;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.stream.IntStream;
+
+/** The circuits of a discovery's scores: by their number of edges, or of nodes. */
+interface Circuits {
+  /** Those of a discovery's level. */
+  static Circuits of(Discovery d, PruneScores scores) {
+    return d.level() == Level.NODE
+        ? new OfNodes(d, NodeScores.of(GraphNodes.of(scores.graph()), scores))
+        : new OfEdges(d, scores);
+  }
+
+  /** The size of the full circuit. */
+  int all();
+
+  /** The size of the official circuit; −1 without one. */
+  int officialSize();
+
+  /** The sizes that are asked for; none where scores make no groups. */
+  int[] sizes();
+
+  /** The circuits that the algorithm itself arrived at. */
+  List<PruneAlgorithm.Found> found();
+
+  /** Circuits by the size that they really have. */
+  SortedMap<Integer, Circuit> some(IntStream sizes);
+
+  /** Measurements of circuits, by their size. */
+  List<Measurement> counted(SortedMap<Integer, Circuit> circuits, List<Measurement> measurements);
+
+  /** The curve against the official circuit. */
+  List<Roc.Point> roc(int[] sizes);
+
+  /** Sizes are numbers of edges. */
+  record OfEdges(Discovery d, PruneScores scores) implements Circuits {
+    @Override
+    public int all() {
+      return scores.graph().edgeCount();
+    }
+
+    @Override
+    public int officialSize() {
+      return d.official() == null ? -1 : d.official().size();
+    }
+
+    @Override
+    public int[] sizes() {
+      return d.counts().resolve(all(), scores.values(), officialSize());
+    }
+
+    @Override
+    public List<PruneAlgorithm.Found> found() {
+      return d.algorithm().found(scores);
+    }
+
+    @Override
+    public SortedMap<Integer, Circuit> some(IntStream sizes) {
+      TreeMap<Integer, Circuit> circuits = new TreeMap<>();
+      sizes
+          .mapToObj(k -> d.ties() ? scores.topWithTies(k) : scores.top(k))
+          .forEach(c -> circuits.put(c.size(), c));
+      return circuits;
+    }
+
+    @Override
+    public List<Measurement> counted(
+        SortedMap<Integer, Circuit> circuits, List<Measurement> measurements) {
+      return measurements;
+    }
+
+    @Override
+    public List<Roc.Point> roc(int[] sizes) {
+      return Roc.curve(scores, d.official(), sizes);
+    }
+  }
+
+  /** Sizes are numbers of nodes. */
+  record OfNodes(Discovery d, NodeScores scores) implements Circuits {
+    /** The nodes of the official circuit. */
+    private BitSet official() {
+      return scores.nodes().joined(d.official().edgeSet());
+    }
+
+    @Override
+    public int all() {
+      return scores.nodes().size();
+    }
+
+    @Override
+    public int officialSize() {
+      return d.official() == null ? -1 : official().cardinality();
+    }
+
+    @Override
+    public int[] sizes() {
+      return d.counts().resolve(all(), scores.values(), officialSize());
+    }
+
+    @Override
+    public List<PruneAlgorithm.Found> found() {
+      return d.algorithm()
+          .found(new GroupScores(scores.nodes().groups(), scores.values(), scores.tieBreaks()));
+    }
+
+    @Override
+    public SortedMap<Integer, Circuit> some(IntStream sizes) {
+      TreeMap<Integer, Circuit> circuits = new TreeMap<>();
+      sizes
+          .mapToObj(k -> d.ties() ? scores.bestWithTies(k) : scores.best(k))
+          .forEach(nodes -> circuits.put(nodes.cardinality(), scores.circuit(nodes)));
+      return circuits;
+    }
+
+    @Override
+    public List<Measurement> counted(
+        SortedMap<Integer, Circuit> circuits, List<Measurement> measurements) {
+      List<Integer> sizes = List.copyOf(circuits.keySet());
+      List<Measurement> counted = new ArrayList<>();
+      for (Measurement m : measurements) {
+        List<Measurement.Point> points = new ArrayList<>();
+        for (int i = 0; i < sizes.size(); i++) {
+          Measurement.Point p = m.points().get(i);
+          points.add(new Measurement.Point(sizes.get(i), p.value(), p.prompts()));
+        }
+        counted.add(new Measurement(m.metric(), points));
+      }
+      return counted;
+    }
+
+    @Override
+    public List<Roc.Point> roc(int[] sizes) {
+      return Roc.curve(scores, official(), sizes);
+    }
+  }
+}
