@@ -16,6 +16,7 @@ import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.LibtorchKernels;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.kernels.Tolerance;
+import io.autocircuit.model.Features;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
@@ -685,7 +686,9 @@ class EngineOracleTest {
   /** TransformerLens's gates have no bias, its RMS no shift, and its LN always one. */
   private static boolean asTransformerLens(Architecture a) {
     boolean shifts = a.config().normalization().kind() == Normalization.Kind.LAYER_NORM;
-    return !(a.config().gatedMlp() && a.biased()) && (!a.scaled() || shifts == a.biased());
+    return a.config().features().equals(Features.NONE)
+        && !(a.config().gatedMlp() && a.biased())
+        && (!a.scaled() || shifts == a.biased());
   }
 
   private static void write(Architecture a, Path dir) throws IOException {

@@ -3,9 +3,12 @@ package io.autocircuit;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.Features;
+import io.autocircuit.model.Features.AttentionKind;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.model.TransformerConfig.Activation;
+import io.autocircuit.model.TransformerConfig.Alibi;
 import io.autocircuit.model.TransformerConfig.Learned;
 import io.autocircuit.model.TransformerConfig.NoPositions;
 import io.autocircuit.model.TransformerConfig.Positions;
@@ -50,6 +53,34 @@ public final class RandomModels {
     @Override
     public String toString() {
       return config.name();
+    }
+
+    /** The same architecture with what some families compute besides. */
+    Architecture with(Features features) {
+      TransformerConfig c = config;
+      return new Architecture(
+          new TransformerConfig(
+              c.name(),
+              c.blocks(),
+              c.heads(),
+              c.dModel(),
+              c.dHead(),
+              c.dMlp(),
+              c.vocabulary(),
+              c.outputs(),
+              c.contextLength(),
+              c.activation(),
+              c.gatedMlp(),
+              c.normalization(),
+              c.finalNormalization(),
+              c.causal(),
+              c.parallel(),
+              c.positions(),
+              c.attentionScale(),
+              features),
+          groups,
+          scaled,
+          biased);
     }
   }
 
@@ -100,7 +131,42 @@ public final class RandomModels {
                 Normalization.NONE,
                 new Learned())
             .bidirectional()
-            .with(Activation.RELU, false, true));
+            .with(Activation.RELU, false, true),
+        architecture(
+                "windows, a block without rotation, normalised queries and keys",
+                4,
+                2,
+                6,
+                RMS,
+                RMS,
+                Rotary.withBase(4, 100, false))
+            .withGate()
+            .with(Activation.SILU, true, true)
+            .with(
+                new Features(
+                    List.of(
+                        new AttentionKind(2, Rotary.withBase(4, 100, false)),
+                        new AttentionKind(0, new NoPositions())),
+                    RMS,
+                    false,
+                    0,
+                    0,
+                    0,
+                    Normalization.NONE)),
+        architecture("ALiBi, clipped and capped", 3, 3, 8, LAYER, LAYER, Alibi.of(3))
+            .with(Activation.GELU_TANH, true, true)
+            .with(new Features(List.of(), LAYER, false, 1.3, 1.5, 2.5, Normalization.NONE)),
+        architecture(
+                "normalised outputs, queries and keys over all heads",
+                2,
+                2,
+                6,
+                RMS,
+                RMS,
+                Rotary.withBase(4, 100, false))
+            .withGate()
+            .with(Activation.SILU, true, false)
+            .with(new Features(List.of(), RMS, true, 0, 0, 0, RMS)));
   }
 
   /** The architecture of that name. */
@@ -183,6 +249,15 @@ public final class RandomModels {
         if (a.biased()) {
           shapes.put(p + "attn.b_" + part, new long[] {heads, c.dHead()});
         }
+      }
+      if (c.features().queryKeyNormalization().kind() != Normalization.Kind.NONE) {
+        shapes.put(p + "attn.q_norm.w", new long[] {c.dHead()});
+        shapes.put(p + "attn.k_norm.w", new long[] {a.groups(), c.dHead()});
+        shapes.put(p + "attn.k_norm.b", new long[] {a.groups(), c.dHead()});
+      }
+      if (c.features().outputNormalization().kind() != Normalization.Kind.NONE) {
+        shapes.put(p + "ln1_post.w", new long[] {c.dModel()});
+        shapes.put(p + "ln2_post.w", new long[] {c.dModel()});
       }
       shapes.put(p + "attn.W_O", new long[] {c.heads(), c.dHead(), c.dModel()});
       if (a.biased()) {

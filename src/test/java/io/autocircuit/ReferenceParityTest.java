@@ -430,14 +430,16 @@ class ReferenceParityTest {
           };
       this.autoencoders =
           c.has("sae") ? ReferenceAutoencoders.of(c, tensors, transformer.placement()) : null;
-      Transformer used =
+      Transformer seen =
           autoencoders == null ? transformer : transformer.withAutoencoders(autoencoders);
       int length = positions ? batches.get(0).clean().length() : 0;
-      this.graph =
+      this.model =
           c.path("factorized").asBoolean(true)
-              ? used.graph(c.path("separate_qkv").asBoolean(true), length)
-              : used.config().unfactorizedGraph(length);
-      this.model = new PatchableModel(used, graph, slice, kernels);
+              ? PatchableModel.of(
+                  seen, c.path("separate_qkv").asBoolean(true), length, slice, kernels)
+              : new PatchableModel(
+                  seen, seen.config().unfactorizedGraph(length), slice, kernels);
+      this.graph = model.graph();
     }
 
     /** Measures; {@code allowed} is how many tolerances a figure may be off. */

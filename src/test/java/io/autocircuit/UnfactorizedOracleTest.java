@@ -36,6 +36,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -145,7 +146,14 @@ class UnfactorizedOracleTest {
           Tensor qkv = Tensors.empty(ScalarType.Double, n, 3L * heads * dHead);
           t.projectQkv(stage, t.read(stage, stream).view(n, d), qkv, 0, 3 * heads);
           Tensor parts = qkv.view(PROMPTS, LENGTH, 3, heads, dHead);
-          Tensor z = t.mix(parts.select(2, 0), parts.select(2, 1), parts.select(2, 2), context);
+          Tensor z =
+              t.attentionStep(stage)
+                  .mix(
+                      parts.select(2, 0),
+                      parts.select(2, 1),
+                      parts.select(2, 2),
+                      IntStream.range(0, heads).toArray(),
+                      context);
           for (int h = 0; h < heads; h++) {
             Tensor out = torch.matmul(z.select(2, h), t.headOutput(stage, h));
             outputs.add(out);

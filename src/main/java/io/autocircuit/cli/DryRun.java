@@ -8,6 +8,7 @@ import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.IntStream;
 
 /** The cells of an experiment that is not run, and what they would take. */
 final class DryRun {
@@ -22,7 +23,8 @@ final class DryRun {
    */
   static void print(List<Cell> cells, Run.Means means, PrintWriter out) {
     List<String[]> rows = new ArrayList<>();
-    rows.add(new String[] {"task", "algorithm", "ablation", "patch", "seed", "estimate"});
+    boolean graphs = cells.stream().anyMatch(c -> !c.graph().isEmpty());
+    rows.add(row(graphs, "task", "graph", "algorithm", "ablation", "patch", "seed", "estimate"));
     double seconds = 0;
     int unknown = 0;
     try (RunEstimate estimate = new RunEstimate(means)) {
@@ -39,16 +41,39 @@ final class DryRun {
           text = "cannot be run: " + e.getMessage();
         }
         rows.add(
-            new String[] {
-              c.task(),
-              c.label(),
-              c.coordinates().get("ablation"),
-              c.coordinates().get("patch_type"),
-              c.coordinates().get("seed"),
-              text
-            });
+            row(
+                graphs,
+                c.task(),
+                c.graph(),
+                c.label(),
+                c.coordinates().get("ablation"),
+                c.coordinates().get("patch_type"),
+                c.coordinates().get("seed"),
+                text));
       }
     }
+    print(rows, out);
+    out.println();
+    out.println(
+        cells.size()
+            + (cells.size() == 1 ? " cell" : " cells")
+            + ", about "
+            + SweepConsole.duration(seconds)
+            + (unknown > 0
+                ? " and the scoring of " + unknown + ", of whose algorithms no cost is known"
+                : "")
+            + " in one process (estimated from a plain pass over each task's prompts)");
+  }
+
+  /** A row; the graph, its second column, only where it tells cells apart. */
+  private static String[] row(boolean graphs, String... columns) {
+    return IntStream.range(0, columns.length)
+        .filter(i -> graphs || i != 1)
+        .mapToObj(i -> columns[i])
+        .toArray(String[]::new);
+  }
+
+  private static void print(List<String[]> rows, PrintWriter out) {
     int[] widths = new int[rows.get(0).length];
     for (String[] row : rows) {
       for (int i = 0; i < row.length; i++) {
@@ -65,15 +90,5 @@ final class DryRun {
       }
       out.println(line);
     }
-    out.println();
-    out.println(
-        cells.size()
-            + (cells.size() == 1 ? " cell" : " cells")
-            + ", about "
-            + SweepConsole.duration(seconds)
-            + (unknown > 0
-                ? " and the scoring of " + unknown + ", of whose algorithms no cost is known"
-                : "")
-            + " in one process (estimated from a plain pass over each task's prompts)");
   }
 }

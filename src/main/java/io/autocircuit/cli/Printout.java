@@ -93,9 +93,12 @@ record Printout(PrintWriter out, boolean everyMetric) {
         d.train().equals(d.test()) ? "" : ", judged on " + d.prompts() + " others",
         result.fullSize(),
         d.level().key());
-    boolean rises =
-        scores.tieBreaks().length > 0
-            && scores.best(1).stream().anyMatch(s -> Float.isInfinite(s.score()));
+    boolean kept =
+        result
+            .nodes()
+            .map(n -> n.ranked().stream().limit(1).anyMatch(s -> Float.isInfinite(s.score())))
+            .orElseGet(() -> scores.best(1).stream().anyMatch(s -> Float.isInfinite(s.score())));
+    boolean rises = scores.tieBreaks().length > 0 && kept;
     String what = d.level().key() + "s";
     out.println(
         "top "

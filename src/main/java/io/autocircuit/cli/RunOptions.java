@@ -253,23 +253,6 @@ record RunOptions(
         .withSeed(input.seed);
   }
 
-  private Optional<AutoencoderSource> autoencoders() {
-    if (scoring.autoencoders == null && (scoring.maxLatents != null || scoring.errorTerm)) {
-      throw new IllegalArgumentException(
-          (scoring.errorTerm ? "--error-term" : "--max-latents")
-              + " is for autoencoders; give --autoencoders DIR too, or leave it out");
-    }
-    if (scoring.maxLatents != null && scoring.maxLatents < 1) {
-      throw new IllegalArgumentException(
-          "--max-latents=" + scoring.maxLatents + " is not positive; give 1 or more");
-    }
-    return Optional.ofNullable(scoring.autoencoders)
-        .map(
-            dir ->
-                AutoencoderSource.at(
-                    dir, scoring.maxLatents == null ? 0 : scoring.maxLatents, scoring.errorTerm));
-  }
-
   private RunSpec.Graph graph() {
     boolean factorized = scoring.graph == Form.FACTORIZED;
     if (given("--separate-qkv") && !factorized) {
@@ -283,6 +266,28 @@ record RunOptions(
         scoring.graph,
         scoring.level,
         autoencoders());
+  }
+
+  private Optional<AutoencoderSource> autoencoders() {
+    if (scoring.autoencoders == null && (scoring.maxLatents != null || scoring.errorTerm)) {
+      throw new IllegalArgumentException(
+          (scoring.errorTerm ? "--error-term" : "--max-latents")
+              + " is for autoencoders; give --autoencoders DIR too, or leave it out");
+    }
+    if (scoring.maxLatents != null && scoring.maxLatents < 1) {
+      throw new IllegalArgumentException(
+          "--max-latents=" + scoring.maxLatents + " is not positive; give 1 or more");
+    }
+    if (scoring.autoencoders != null && scoring.graph == Form.UNFACTORIZED) {
+      throw new IllegalArgumentException(
+          "--autoencoders is given, but only factorized graphs have latents; give"
+              + " --graph=factorized");
+    }
+    return Optional.ofNullable(scoring.autoencoders)
+        .map(
+            dir ->
+                AutoencoderSource.at(
+                    dir, scoring.maxLatents == null ? 0 : scoring.maxLatents, scoring.errorTerm));
   }
 
   private ModelSource model() {

@@ -1,10 +1,11 @@
 package io.autocircuit.experiment;
 
 import java.util.Collections;
-import java.util.List;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * One run of an experiment, and where it stands among the others.
@@ -46,6 +47,18 @@ public record Cell(
   }
 
   /**
+   * The graph options that vary in its experiment.
+   *
+   * @return such as {@code form unfactorized, level node}; empty where none does
+   */
+  public String graph() {
+    return Stream.of("separate_qkv", "token_positions", "form", "level", AutoencoderSource.FIELD)
+        .filter(coordinates::containsKey)
+        .map(option -> option.replace('_', ' ') + " " + coordinates.get(option))
+        .collect(Collectors.joining(", "));
+  }
+
+  /**
    * Its name for people and in messages.
    *
    * @return such as {@code induction, Integrated gradients (samples 20), resample, tree, seed 42};
@@ -53,14 +66,8 @@ public record Cell(
    */
   public String name() {
     StringBuilder name = new StringBuilder(task);
-    for (String graph :
-        List.of("separate_qkv", "token_positions", "form", "level", AutoencoderSource.FIELD)) {
-      if (coordinates.containsKey(graph)) {
-        name.append(", ")
-            .append(graph.replace('_', ' '))
-            .append(' ')
-            .append(coordinates.get(graph));
-      }
+    if (!graph().isEmpty()) {
+      name.append(", ").append(graph());
     }
     return name.append(", ")
         .append(label)

@@ -371,7 +371,8 @@ public record Discovery(
             ? List.of()
             : of.roc(Arrays.stream(sizes).filter(k -> k <= edges).toArray());
     TreeMap<Integer, Integer> live = new TreeMap<>();
-    circuits.forEach((size, circuit) -> live.put(size, runs.live(circuit).size()));
+    boolean coupled = model.model().config().features().couplesHeads();
+    circuits.forEach((size, circuit) -> live.put(size, runs.live(circuit, coupled).size()));
     Optional<String> verdict =
         preference
             .filter(AnswerPreference::shown)

@@ -12,7 +12,6 @@ import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
-import io.autocircuit.model.Transformer;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
@@ -310,17 +309,17 @@ public final class DiscoveryBuilder {
       data.requireEqualLengths();
     }
     int positions = tokenPositions ? data.lengths().get(0) : 0;
-    Transformer model = task.model();
-    if (form != Form.FACTORIZED && model.autoencoders() != null) {
+    if (form != Form.FACTORIZED && task.model().autoencoders() != null) {
       throw new IllegalArgumentException(
           "graph=unfactorized does not fit autoencoders, whose latents are sources of a factorized"
               + " graph; leave one of them out");
     }
-    ComputationGraph graph =
+    PatchableModel model =
         form == Form.FACTORIZED
-            ? model.graph(separateQkv, positions)
-            : model.config().unfactorizedGraph(positions);
-    return new PatchableModel(model, graph, slice, used).withMemory(memory);
+            ? PatchableModel.of(task.model(), separateQkv, positions, slice, used)
+            : new PatchableModel(
+                task.model(), task.model().config().unfactorizedGraph(positions), slice, used);
+    return model.withMemory(memory);
   }
 
   /**
@@ -350,7 +349,11 @@ public final class DiscoveryBuilder {
       algorithm.requireFit(nodes.groups(), data);
     }
     try {
-      sizes.requireWithin(nodes == null ? model.graph().edgeCount() : nodes.size());
+      if (nodes == null) {
+        sizes.requireWithin(model.graph().edgeCount());
+      } else {
+        sizes.requireWithin(nodes.size(), "nodes");
+      }
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("--edges: " + e.getMessage(), e);
     }

@@ -27,6 +27,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
@@ -139,7 +140,9 @@ final class ExperimentReader {
 
   private static <E extends Enum<E>> List<E> constants(
       SortedMap<String, List<Object>> grid, String name, Class<E> type) {
-    return grid.getOrDefault(name, List.of()).stream().map(type::cast).toList();
+    return grid.getOrDefault(name, List.of()).stream()
+        .map(key -> Enum.valueOf(type, ((String) key).toUpperCase(Locale.ROOT)))
+        .toList();
   }
 
   private ExperimentSpec.Completeness completeness(Field field) {

@@ -106,21 +106,6 @@ public record RunSpec(
     public static final Graph USUAL = new Graph(true, false);
 
     /**
-     * Checks that nothing is null.
-     *
-     * @param separateQkv whether queries, keys and values have inputs of their own
-     * @param tokenPositions whether there is one edge for each token position
-     * @param form what the edges are
-     * @param level what is scored, and what circuits are made of
-     * @param autoencoders whose latents are sources in the place of MLPs; empty without
-     */
-    public Graph {
-      Objects.requireNonNull(form, "form");
-      Objects.requireNonNull(level, "level");
-      Objects.requireNonNull(autoencoders, "autoencoders");
-    }
-
-    /**
      * A factorized graph without autoencoders, whose edges are scored.
      *
      * @param separateQkv whether queries, keys and values have inputs of their own

@@ -192,10 +192,28 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
    * @throws IllegalArgumentException if a size exceeds it
    */
   public EdgeCounts requireWithin(int edges) {
+    return requireWithin(edges, "edges");
+  }
+
+  /**
+   * As {@link #requireWithin(int)}, of what circuits are made of.
+   *
+   * @param most how many there are
+   * @param what they are, for people: {@code nodes}, say
+   * @return this
+   * @throws IllegalArgumentException if a size exceeds it
+   */
+  public EdgeCounts requireWithin(int most, String what) {
     for (Value v : values) {
-      if (!v.share() && v.number() > edges) {
+      if (!v.share() && v.number() > most) {
         throw new IllegalArgumentException(
-            "size=" + text(v) + " exceeds the graph's edges=" + edges + "; choose a smaller one");
+            "size="
+                + text(v)
+                + " exceeds the graph's "
+                + what
+                + "="
+                + most
+                + "; choose a smaller one");
       }
     }
     return this;

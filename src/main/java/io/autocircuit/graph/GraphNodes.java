@@ -68,7 +68,7 @@ public final class GraphNodes {
     Arrays.fill(bySource, STREAM);
     List<SrcNode> parts =
         graph.stages().stream()
-            .filter(s -> s.kind() == Stage.Kind.ATTENTION || s.kind() == Stage.Kind.MLP)
+            .filter(s -> s.writes() != null && s.parts() > 0 && s.kind() != Stage.Kind.RESIDUAL)
             .flatMap(s -> s.writes().nodes().stream())
             .sorted(
                 Comparator.comparingInt((SrcNode s) -> -s.layer()).thenComparingInt(SrcNode::index))

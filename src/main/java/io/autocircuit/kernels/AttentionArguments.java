@@ -86,7 +86,7 @@ record AttentionArguments(
     TensorView mask = TensorView.NONE;
     if (p.mask() != null) {
       mask = table("mask", p.mask(), type, prompts, device);
-      mask.shaped(mask.shape()[0], 1, t, t);
+      mask.shaped(mask.shape()[0], mask.shape()[1] == p.heads() ? p.heads() : 1, t, t);
     }
     TensorView cosines = TensorView.NONE;
     TensorView sines = TensorView.NONE;

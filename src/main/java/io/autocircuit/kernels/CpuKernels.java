@@ -110,7 +110,12 @@ public final class CpuKernels implements Kernels {
 
   @Override
   public void attention(Attention args) {
-    long[] call = AttentionArguments.of(args).call();
+    AttentionArguments checked = AttentionArguments.of(args);
+    if (!args.pattern().isFused()) {
+      Kernels.super.attention(args);
+      return;
+    }
+    long[] call = checked.call();
     try {
       NativeKernels.attention(set.code(), threads.getAsInt(), call);
     } finally {
@@ -120,7 +125,12 @@ public final class CpuKernels implements Kernels {
 
   @Override
   public void attentionBackward(AttentionBackward args) {
-    long[] call = AttentionArguments.of(args).call();
+    AttentionArguments checked = AttentionArguments.of(args);
+    if (!args.pattern().isFused()) {
+      Kernels.super.attentionBackward(args);
+      return;
+    }
+    long[] call = checked.call();
     try {
       NativeKernels.attention_backward(set.code(), threads.getAsInt(), call);
     } finally {

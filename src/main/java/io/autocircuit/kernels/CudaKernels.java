@@ -98,6 +98,10 @@ public final class CudaKernels implements Kernels, AutoCloseable {
   @Override
   public void attention(Attention args) {
     AttentionArguments a = AttentionArguments.of(args, device);
+    if (!args.pattern().isFused()) {
+      Kernels.super.attention(args);
+      return;
+    }
     if (a.type() == ElementType.FLOAT64) {
       exact.attention(args);
     } else {
@@ -108,6 +112,10 @@ public final class CudaKernels implements Kernels, AutoCloseable {
   @Override
   public void attentionBackward(AttentionBackward args) {
     AttentionArguments a = AttentionArguments.of(args, device);
+    if (!args.pattern().isFused()) {
+      Kernels.super.attentionBackward(args);
+      return;
+    }
     if (a.type() == ElementType.FLOAT64) {
       exact.attentionBackward(args);
     } else {

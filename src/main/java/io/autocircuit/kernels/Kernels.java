@@ -261,11 +261,38 @@ public interface Kernels {
    * @param heads H
    * @param width W, channels of a head
    * @param scale what the scores are multiplied by
-   * @param mask added to the scores: {@code [B or 1, 1, T, T]}, contiguous, −∞ where a key is not
-   *     seen (each query sees one at least); null: every key is seen
+   * @param mask added to the scores: {@code [B or 1, 1 or H, T, T]}, contiguous, −∞ where a key is
+   *     not seen (each query sees one at least); null: every key is seen
    * @param rotation of queries and keys; null if they are not rotated
+   * @param cap scaled scores s become {@code cap · tanh(s / cap)} before the mask is added; 0: they
+   *     stay
    */
-  record AttentionPattern(int heads, int width, double scale, Tensor mask, Rotation rotation) {}
+  record AttentionPattern(
+      int heads, int width, double scale, Tensor mask, Rotation rotation, double cap) {
+
+    /**
+     * Without a cap.
+     *
+     * @param heads H
+     * @param width W
+     * @param scale multiplies the scores
+     * @param mask added to the scores; or null
+     * @param rotation of queries and keys; or null
+     */
+    public AttentionPattern(int heads, int width, double scale, Tensor mask, Rotation rotation) {
+      this(heads, width, scale, mask, rotation, 0);
+    }
+
+    /**
+     * Whether fused kernels know it: no cap, and one mask for all heads. Everything else is
+     * computed in libtorch's operations.
+     *
+     * @return whether it is so
+     */
+    public boolean isFused() {
+      return cap == 0 && (mask == null || mask.size(1) == 1);
+    }
+  }
 
   /**
    * The rotation of the first R channels of queries and keys by their position.

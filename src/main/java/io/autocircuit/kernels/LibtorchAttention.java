@@ -23,6 +23,26 @@ public final class LibtorchAttention {
    * @return {@code [B,H,P,W]}
    */
   public static Tensor attend(Tensor q, Tensor k, Tensor v, Tensor mask, double scale) {
+    return attend(q, k, v, mask, scale, 0);
+  }
+
+  /**
+   * Softmax of scaled, capped and masked scores times values.
+   *
+   * @param q rotated queries, {@code [B,H,P,W]}
+   * @param k rotated keys, {@code [B,H,T,W]}
+   * @param v values, {@code [B,H,T,W]}
+   * @param mask added to the scores, broadcastable to {@code [B,H,P,T]}; or null
+   * @param scale multiplies the scores
+   * @param cap scores s become {@code cap · tanh(s / cap)} before the mask is added; 0: they stay
+   * @return {@code [B,H,P,W]}
+   */
+  public static Tensor attend(Tensor q, Tensor k, Tensor v, Tensor mask, double scale, double cap) {
+    if (cap > 0) {
+      Tensor capped = torch.matmul(q, k.transpose(2, 3)).mul_(new Scalar(scale / cap)).tanh_();
+      capped.mul_(new Scalar(cap));
+      return torch.matmul(torch.softmax(mask == null ? capped : capped.add_(mask), -1), v);
+    }
     if (q.is_meta()) { // libtorch has no rule for the shape of the joint operation
       Tensor scores = torch.matmul(q, k.transpose(2, 3));
       return torch.matmul(mask == null ? scores : scores.add(mask), v);
@@ -94,7 +114,7 @@ public final class LibtorchAttention {
     try (TensorScope scope = new TensorScope()) {
       Kernels.AttentionPattern p = a.pattern();
       Parts x = Parts.of(a.qkv(), a.prompts(), p);
-      Tensor z = attend(x.q(), x.k(), x.v(), p.mask(), p.scale()).transpose(1, 2);
+      Tensor z = attend(x.q(), x.k(), x.v(), p.mask(), p.scale(), p.cap()).transpose(1, 2);
       a.z().view(z.size(0), z.size(1), z.size(2), z.size(3)).copy_(z);
     }
   }
@@ -107,6 +127,12 @@ public final class LibtorchAttention {
       long t = a.qkv().size(0) / b;
       Scalar scale = new Scalar(p.scale());
       Tensor scores = torch.matmul(x.q(), x.k().transpose(2, 3)).mul_(scale);
+      Tensor slope = null;
+      if (p.cap() > 0) {
+        Tensor bent = scores.div_(new Scalar(p.cap())).tanh_();
+        slope = bent.mul(bent).neg_().add_(new Scalar(1.0));
+        scores = bent.mul_(new Scalar(p.cap()));
+      }
       if (p.mask() != null) {
         scores.add_(p.mask());
       }
@@ -117,6 +143,9 @@ public final class LibtorchAttention {
       Tensor gp = torch.matmul(gz, x.v().transpose(2, 3));
       Tensor inner = gp.mul(pattern).sum(new long[] {-1}, true, null);
       Tensor gs = gp.sub_(inner).mul_(pattern).mul_(scale);
+      if (slope != null) {
+        gs.mul_(slope);
+      }
       Tensor gq = rotate(torch.matmul(gs, x.k()), p.rotation(), true);
       Tensor gk = rotate(torch.matmul(gs.transpose(2, 3), x.q()), p.rotation(), true);
       out.select(2, 0).copy_(gq.transpose(1, 2));

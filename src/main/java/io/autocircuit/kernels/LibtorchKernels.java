@@ -249,13 +249,17 @@ public final class LibtorchKernels implements Kernels {
                         p.heads(),
                         p.width(),
                         p.scale(),
-                        rows.where(p.mask(), 0),
+                        // the axis behind prompts is heads, not positions
+                        p.mask() == null || p.mask().size(0) == 1
+                            ? p.mask()
+                            : p.mask().narrow(0, prompts[0], prompts[1]),
                         r == null
                             ? null
                             : new Rotation(
                                 rows.where(r.cosines(), 0),
                                 rows.where(r.sines(), 0),
-                                r.adjacentPairs())),
+                                r.adjacentPairs()),
+                        p.cap()),
                     a.gradZ().narrow(0, prompts[0] * t, prompts[1] * t),
                     a.gradQkv().narrow(0, prompts[0] * t, prompts[1] * t)));
           }

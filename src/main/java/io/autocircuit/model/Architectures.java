@@ -2,26 +2,23 @@ package io.autocircuit.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.files.DataException;
-import java.util.Map;
+import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** The classes that {@code architectures} names must be those of the family. */
 final class Architectures {
-  private static final Map<String, Pattern> FAMILIES =
-      Map.of(
-          "gpt2", family("GPT2", "LMHeadModel|Model|DoubleHeadsModel|PreTrainedModel"),
-          "gpt_neox", family("GPTNeoX", "ForCausalLM|Model|PreTrainedModel"),
-          "llama", family("(?:Llama|LLaMA)", "ForCausalLM|Model|PreTrainedModel"));
+  private static final String KNOWN =
+      "ForCausalLM|LMHeadModel|Model|TextModel|DoubleHeadsModel|PreTrainedModel";
 
   private Architectures() {}
 
-  private static Pattern family(String name, String known) {
+  private static Pattern pattern(String name) {
     return Pattern.compile(
         "(?:TF|Flax)?"
             + name
             + "(?:"
-            + known
+            + KNOWN
             + "|(For(?:SequenceClassification|TokenClassification|QuestionAnswering))"
             + ")|AutoModelForCausalLM");
   }
@@ -31,20 +28,20 @@ final class Architectures {
    *
    * @throws DataException if one is not a class of the family
    */
-  static void check(ConfigReader c, String type) {
+  static void check(ConfigReader c, Family family) {
     JsonNode value = c.value("architectures");
-    Pattern family = FAMILIES.get(type);
-    if (!c.has("architectures") || family == null) {
+    Pattern known = pattern(family.classes());
+    if (!c.has("architectures")) {
       return;
     }
-    for (JsonNode name : value.isArray() ? value : java.util.List.of(value)) {
-      Matcher m = family.matcher(name.isTextual() ? name.textValue() : "");
+    for (JsonNode name : value.isArray() ? value : List.of(value)) {
+      Matcher m = known.matcher(name.isTextual() ? name.textValue() : "");
       if (!m.matches()) {
         throw c.error(
             "architectures=["
                 + (name.isContainerNode() ? "…" : DataException.quote(name.asText()))
                 + "] is not model_type="
-                + DataException.quote(type)
+                + DataException.quote(family.key())
                 + ": such a model computes something else; use a model of that family, or give the"
                 + " config.json that belongs to the weights");
       }

@@ -30,7 +30,6 @@ public final class AttentionPatterns {
     TransformerConfig config = model.config();
     try (TensorScope scope = new TensorScope()) {
       PromptContext context = model.context(tokens);
-      Kernels.AttentionPattern how = model.attentionPattern(context);
       long n = context.rows();
       long width = (long) config.heads() * config.dHead();
       Tensor stream = model.embed(tokens).view(n, config.dModel()).clone();
@@ -44,8 +43,12 @@ public final class AttentionPatterns {
         switch (stage.kind()) {
           case ATTENTION -> {
             model.projectQkv(stage, model.read(stage, read), qkv, 0, stage.parts());
-            patterns.add(pattern(qkv, context, how));
-            LibtorchAttention.forward(new Kernels.Attention(qkv, context.batchSize(), how, z));
+            AttentionStep step = model.attentionStep(stage);
+            Tensor prepared = step.prepare(qkv);
+            Kernels.AttentionPattern how = step.pattern(context);
+            patterns.add(pattern(prepared, context, how));
+            LibtorchAttention.forward(new Kernels.Attention(prepared, context.batchSize(), how, z));
+            step.scale(z);
             stream =
                 Products.addmm(stream, z, model.attentionOutput(stage))
                     .add_(model.attentionOutputBias(stage));
@@ -55,8 +58,8 @@ public final class AttentionPatterns {
             model.mlp(stage, model.read(stage, read), out);
             stream = stream.add(out);
           }
-          case EMBEDDING, END -> {
-            // the one is done, the other is not needed
+          case EMBEDDING, LATENTS, RESIDUAL, END -> {
+            // the first is done, the last is not needed
           }
         }
       }
@@ -70,6 +73,9 @@ public final class AttentionPatterns {
     Tensor q = LibtorchAttention.rotate(split.select(2, 0).transpose(1, 2), how.rotation(), false);
     Tensor k = LibtorchAttention.rotate(split.select(2, 1).transpose(1, 2), how.rotation(), false);
     Tensor scores = torch.matmul(q, k.transpose(2, 3)).mul(new Scalar(how.scale()));
+    if (how.cap() > 0) {
+      scores = scores.div(new Scalar(how.cap())).tanh().mul(new Scalar(how.cap()));
+    }
     if (how.mask() != null) {
       scores = scores.add(how.mask());
     }

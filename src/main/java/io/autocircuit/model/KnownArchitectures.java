@@ -6,8 +6,6 @@ import java.util.Set;
 
 /** The architectures of this library; see {@code docs/models.md}. */
 final class KnownArchitectures {
-  private static final String KINDS = "rotary scaling of kinds other than those of docs/models.md";
-
   /** The one that no {@code model_type} names. */
   static final Architecture HOOKED_TRANSFORMER =
       new Known(
@@ -22,31 +20,29 @@ final class KnownArchitectures {
   /** All, in the order of the documents. */
   static final List<Architecture> ALL =
       List.of(
-          new Known(
-              "gpt2",
-              "GPT-2",
-              "learned positions, attention then MLP, LayerNorm with a shift",
-              Source.named(
-                  "Radford et al. 2019, \"Language models are unsupervised multitask learners\""),
-              Set.of("transformer", "model"),
-              List.of("add_cross_attention"),
-              WeightProcessing.DEFAULT),
-          new Known(
-              "gpt_neox",
-              "GPT-NeoX, Pythia",
-              "rotary positions, attention and MLP side by side or in turn",
-              Source.arxiv("Black et al. 2022, \"GPT-NeoX-20B\"", "2204.06745"),
-              Set.of("gpt_neox", "model"),
-              List.of(KINDS),
-              WeightProcessing.DEFAULT),
-          new Known(
-              "llama",
-              "Llama",
-              "rotary positions, RMS normalisation, gated MLP, shared keys and values",
-              Source.arxiv("Touvron et al. 2023, \"LLaMA\"", "2302.13971"),
-              Set.of("model"),
-              List.of(KINDS, "windows of attention shorter than the context"),
-              WeightProcessing.DEFAULT),
+          Gpt2.FAMILY,
+          GptNeoX.FAMILY,
+          Llama.FAMILY,
+          GptNeo.FAMILY,
+          GptJ.FAMILY,
+          Mistral.FAMILY,
+          Qwen.QWEN2,
+          Qwen.QWEN3,
+          Gemma.FAMILY,
+          Gemma2.FAMILY,
+          Gemma3.FAMILY,
+          Phi.FAMILY,
+          Phi3.FAMILY,
+          Opt.FAMILY,
+          Olmo.FAMILY,
+          Olmo2.FAMILY,
+          StableLm.FAMILY,
+          SmolLm3.FAMILY,
+          Starcoder2.FAMILY,
+          Granite.FAMILY,
+          Cohere.FAMILY,
+          Bloom.FAMILY,
+          Falcon.FAMILY,
           HOOKED_TRANSFORMER);
 
   private KnownArchitectures() {}
@@ -70,10 +66,7 @@ final class KnownArchitectures {
       implements Architecture {
     @Override
     public TransformerConfig read(Checkpoint c) {
-      return c.take(
-          key.equals(HOOKED_TRANSFORMER.key())
-              ? HookedTransformerLayout.read(c.name(), c.settings(), c.files())
-              : HuggingFaceLayout.read(c.name(), c.settings(), c.files()));
+      return c.take(HookedTransformerLayout.read(c.name(), c.settings(), c.files()));
     }
   }
 }

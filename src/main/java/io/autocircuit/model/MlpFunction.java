@@ -1,5 +1,6 @@
 package io.autocircuit.model;
 
+import io.autocircuit.kernels.Normalization;
 import io.autocircuit.kernels.Products;
 import io.autocircuit.model.Transformer.MlpState;
 import org.bytedeco.pytorch.Tensor;
@@ -20,12 +21,23 @@ record MlpFunction(TransformerConfig config, TransformerWeights.Mlp w) {
             ? ActivationFunctions.apply(config.activation(), hidden)
             : ActivationFunctions.apply(config.activation(), gate).mul_(hidden);
     Products.addmmOut(out, w.bOut(), active, w.wOut());
-    return new MlpState(hidden, gate);
+    if (w.outputScale() == null) {
+      return new MlpState(hidden, gate, null);
+    }
+    Tensor raw = out.clone();
+    Normalization norm = config.features().outputNormalization();
+    out.copy_(Transformer.normalize(norm, raw).mul_(w.outputScale()));
+    return new MlpState(hidden, gate, raw);
   }
 
   /** See {@link Transformer#mlpBackward}. */
   void backward(MlpState state, Tensor gradient, Tensor out) {
-    Tensor ga = Products.mm(gradient, w.wOut().t());
+    Tensor written = gradient;
+    if (w.outputScale() != null) {
+      Normalization norm = config.features().outputNormalization();
+      written = Normalizations.backward(norm, state.output(), gradient.mul(w.outputScale()));
+    }
+    Tensor ga = Products.mm(written, w.wOut().t());
     if (state.gate() == null) {
       Products.mmOut(
           out, ActivationFunctions.backward(config.activation(), ga, state.hidden()), w.wIn().t());

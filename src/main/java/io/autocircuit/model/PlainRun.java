@@ -48,9 +48,11 @@ record PlainRun(Transformer model, List<Stage> stages, LatentListener listener) 
           switch (stage.kind()) {
             case ATTENTION -> {
               model.projectQkv(stage, model.read(stage, read), qkv, 0, stage.parts());
+              AttentionStep step = model.attentionStep(stage);
               LibtorchAttention.forward(
                   new Kernels.Attention(
-                      qkv, context.batchSize(), model.attentionPattern(context), z));
+                      step.prepare(qkv), context.batchSize(), step.pattern(context), z));
+              step.scale(z);
               stream =
                   inner.keep(
                       Products.addmm(stream, z, model.attentionOutput(stage))

@@ -1,8 +1,16 @@
 package io.autocircuit.model;
 
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.model.Features.AttentionKind;
+import io.autocircuit.model.TransformerConfig.Alibi;
 import io.autocircuit.tensor.Placement;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -11,12 +19,53 @@ import org.bytedeco.pytorch.Tensor;
  *
  * @param batchSize number of prompts B
  * @param length number of positions T
- * @param mask added to attention scores, {@code [1 or B,1,T,T]}: 0 where a query sees a key, else
- *     −∞; null if every key is seen
- * @param cosines rotation, {@code [1 or B,1,T,dimensions]}; null without rotary positions
- * @param sines likewise
+ * @param kinds what each way of attending needs, in the order of {@link
+ *     TransformerConfig#attentionKinds}; they may share tensors
  */
-public record PromptContext(int batchSize, int length, Tensor mask, Tensor cosines, Tensor sines) {
+public record PromptContext(int batchSize, int length, List<Attending> kinds) {
+
+  /**
+   * What attention of one kind needs.
+   *
+   * @param mask added to attention scores, {@code [1 or B, 1 or H, T,T]}: −∞ where a query does not
+   *     see a key; null if every key is seen
+   * @param cosines rotation, {@code [1 or B,1,T,dimensions]}; null without rotary positions
+   * @param sines likewise
+   */
+  public record Attending(Tensor mask, Tensor cosines, Tensor sines) {
+
+    /** The same for queries at the last {@code positions} positions only. */
+    Attending last(int positions) {
+      return new Attending(last(mask, positions), last(cosines, positions), last(sines, positions));
+    }
+
+    private static Tensor last(Tensor t, int positions) {
+      return t == null || t.size(2) == positions
+          ? t
+          : t.narrow(2, t.size(2) - positions, positions);
+    }
+  }
+
+  /**
+   * The same with other tensors.
+   *
+   * @param batch number of prompts then
+   * @param change makes them, of each tensor that is not null once
+   * @return another context
+   */
+  public PromptContext map(int batch, UnaryOperator<Tensor> change) {
+    Map<Tensor, Tensor> made = new IdentityHashMap<>();
+    UnaryOperator<Tensor> once = t -> t == null ? null : made.computeIfAbsent(t, change);
+    return new PromptContext(
+        batch,
+        length,
+        kinds.stream()
+            .map(
+                k ->
+                    new Attending(
+                        once.apply(k.mask()), once.apply(k.cosines()), once.apply(k.sines())))
+            .toList());
+  }
 
   /**
    * Number of rows of activations.
@@ -27,54 +76,88 @@ public record PromptContext(int batchSize, int length, Tensor mask, Tensor cosin
     return batchSize * length;
   }
 
-  /** The same for queries at the last {@code positions} positions only. */
-  PromptContext last(int positions) {
-    if (positions == length) {
-      return this;
-    }
-    long first = (long) length - positions;
-    return new PromptContext(
-        batchSize,
-        length,
-        mask == null ? null : mask.narrow(2, first, positions),
-        cosines == null ? null : cosines.narrow(2, first, positions),
-        sines == null ? null : sines.narrow(2, first, positions));
-  }
-
   /**
    * Of some prompts.
    *
    * @param place where tensors are made
-   * @param causal whether a query sees no later keys
-   * @param cosines by position, {@code [context, dimensions]}; null without rotary positions
-   * @param sines likewise
+   * @param tables cosines and sines of each kind of attention by position, {@code [context,
+   *     dimensions]}; null where it has no rotation
    */
   static PromptContext of(
-      TokenBatch tokens, Placement place, boolean causal, Tensor cosines, Tensor sines) {
+      TokenBatch tokens,
+      Placement place,
+      TransformerConfig config,
+      List<TransformerWeights.Angles> tables) {
+    Map<Integer, Tensor> masks = new HashMap<>();
+    Map<TransformerWeights.Angles, Attending> turned = new IdentityHashMap<>();
+    List<Attending> kinds = new ArrayList<>();
+    for (int i = 0; i < tables.size(); i++) {
+      AttentionKind kind = config.attentionKinds().get(i);
+      Tensor mask =
+          masks.computeIfAbsent(
+              kind.window(), window -> mask(tokens, place, config.causal(), window));
+      if (kind.positions() instanceof Alibi a) {
+        Tensor falling = distances(tokens.length(), place, a.slopes());
+        mask = mask == null ? falling : mask.add(falling);
+      }
+      TransformerWeights.Angles angles = tables.get(i);
+      if (angles == null) {
+        kinds.add(new Attending(mask, null, null));
+        continue;
+      }
+      Attending rows =
+          turned.computeIfAbsent(
+              angles,
+              x ->
+                  new Attending(
+                      null,
+                      byPosition(x.cosines(), tokens, place),
+                      byPosition(x.sines(), tokens, place)));
+      kinds.add(new Attending(mask, rows.cosines(), rows.sines()));
+    }
+    return new PromptContext(tokens.batchSize(), tokens.length(), List.copyOf(kinds));
+  }
+
+  /**
+   * Which keys queries see, {@code [1 or B,1,T,T]}; null if all.
+   *
+   * @param window how many of the last keys; 0: all
+   */
+  private static Tensor mask(TokenBatch tokens, Placement place, boolean causal, int window) {
     int b = tokens.batchSize();
     int t = tokens.length();
     boolean padded = padded(tokens);
-    Tensor mask = null;
-    if (causal || padded) {
-      int rows = padded ? b : 1;
-      float[] m = new float[rows * t * t];
-      for (int i = 0; i < rows; i++) {
-        int pad = padded ? tokens.padding()[i] : 0;
-        for (int q = 0; q < t; q++) {
-          for (int k = 0; k < t; k++) {
-            // A pad position sees itself alone, so that its row stays finite; nobody reads it.
-            boolean seen = q == k || (k >= pad && q >= pad && (!causal || k <= q));
-            m[(i * t + q) * t + k] = seen ? 0f : Float.NEGATIVE_INFINITY;
-          }
+    boolean cut = window > 0 && window < t;
+    if (!causal && !padded && !cut) {
+      return null;
+    }
+    int rows = padded ? b : 1;
+    float[] m = new float[rows * t * t];
+    for (int i = 0; i < rows; i++) {
+      int pad = padded ? tokens.padding()[i] : 0;
+      for (int q = 0; q < t; q++) {
+        for (int k = 0; k < t; k++) {
+          // A pad position sees itself alone, so that its row stays finite; nobody reads it.
+          boolean seen =
+              q == k || k >= pad && q >= pad && (!causal || k <= q) && (!cut || q - k < window);
+          m[(i * t + q) * t + k] = seen ? 0f : Float.NEGATIVE_INFINITY;
         }
       }
-      mask = place.tensor(m, rows, 1, t, t);
     }
-    if (cosines == null) {
-      return new PromptContext(b, t, mask, null, null);
+    return place.tensor(m, rows, 1, t, t);
+  }
+
+  /** {@code slope · (key − query)} of each head, {@code [1,H,T,T]}. */
+  private static Tensor distances(int t, Placement place, double[] slopes) {
+    float[] m = new float[slopes.length * t * t];
+    for (int h = 0; h < slopes.length; h++) {
+      for (int q = 0; q < t; q++) {
+        for (int k = 0; k < t; k++) {
+          m[(h * t + q) * t + k] = (float) (slopes[h] * (k - q));
+        }
+      }
     }
-    return new PromptContext(
-        b, t, mask, byPosition(cosines, tokens, place), byPosition(sines, tokens, place));
+    return place.tensor(m, 1, slopes.length, t, t);
   }
 
   /** Rows of a table at the position of every token, {@code [1 or B,1,T,columns]}. */

@@ -1,6 +1,7 @@
 package io.autocircuit.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.autocircuit.files.DataException;
 import io.autocircuit.model.RotaryFrequencies.Yarn;
 import io.autocircuit.model.TransformerConfig.Rotary;
 
@@ -16,30 +17,73 @@ record RotarySettings(Rotary rotary, double attentionFactor) {
   private static final String THETA = "rope_theta";
   private static final String SHARE = "partial_rotary_factor";
   private static final String ORIGINAL = "original_max_position_embeddings";
+  private static final String FULL = "full_attention";
+  private static final String SLIDING = "sliding_attention";
   private static final double BASE = 10000;
   private static final double LARGEST_FACTOR = 1000;
 
-  /** How a family calls its settings at the top level, and its default share. */
-  private record Names(String base, String share, double standardShare) {}
+  /** What of rotary positions is refused, for lists. */
+  static final String KINDS = "rotary scaling of kinds other than those of docs/models.md";
 
-  private static final Names NEOX = new Names("rotary_emb_base", "rotary_pct", 0.25);
-  private static final Names LLAMA = new Names(THETA, SHARE, 1);
+  /** How a family calls its settings at the top level, and its defaults. */
+  private record Names(String base, String share, double standardShare, double standardBase) {}
+
+  private static final Names NEOX = new Names("rotary_emb_base", "rotary_pct", 0.25, BASE);
 
   /** GPT-NeoX: a part of each head is rotated. */
-  static RotarySettings neox(ConfigReader c, int dHead, int context) {
-    return read(c, NEOX, dHead, context);
+  static RotarySettings neox(ConfigReader c, Sizes sizes) {
+    return read(c, NEOX, sizes.dHead(), sizes.context());
   }
 
-  /** Llama: whole heads are rotated. */
-  static RotarySettings llama(ConfigReader c, int dHead, int context) {
-    RotarySettings settings = read(c, LLAMA, dHead, context);
-    if (settings.rotary().dimensions() != dHead) {
+  /** A part of each head is rotated. */
+  static RotarySettings partial(ConfigReader c, Sizes sizes, double standardShare) {
+    return read(c, new Names(THETA, SHARE, standardShare, BASE), sizes.dHead(), sizes.context());
+  }
+
+  /** Whole heads are rotated. */
+  static RotarySettings whole(ConfigReader c, Sizes sizes, double standardBase) {
+    RotarySettings settings =
+        read(c, new Names(THETA, SHARE, 1, standardBase), sizes.dHead(), sizes.context());
+    if (settings.rotary().dimensions() != sizes.dHead()) {
       throw c.error(
           SHARE
-              + " other than 1 is not supported with model_type=\"llama\", which rotates whole"
-              + " heads; correct it, or give the config.json that belongs to these weights");
+              + " other than 1 is not supported with model_type="
+              + DataException.quote(c.text("model_type"))
+              + ", which rotates whole heads; correct it, or give the config.json that belongs to"
+              + " these weights");
     }
     return settings;
+  }
+
+  /**
+   * Of blocks that see the whole prompt, where other blocks rotate in another way: {@code
+   * rope_parameters.full_attention}, or in older configurations what other families have.
+   */
+  static RotarySettings ofFullLayers(ConfigReader c, Sizes sizes, double standardBase) {
+    ConfigReader parameters = c.object("rope_parameters");
+    if (!parameters.has(FULL)) {
+      return whole(c, sizes, standardBase);
+    }
+    return ofLayers(c, parameters.object(FULL), sizes, c.number(THETA, standardBase));
+  }
+
+  /** Of blocks that see a window: {@code rope_parameters.sliding_attention}, or the older base. */
+  static RotarySettings ofSlidingLayers(ConfigReader c, Sizes sizes, double standardBase) {
+    ConfigReader parameters = c.object("rope_parameters");
+    double base = c.positive("rope_local_base_freq", standardBase);
+    return parameters.has(SLIDING)
+        ? ofLayers(c, parameters.object(SLIDING), sizes, base)
+        : new RotarySettings(Rotary.withBase(sizes.dHead(), base, false), 1);
+  }
+
+  private static RotarySettings ofLayers(
+      ConfigReader c, ConfigReader s, Sizes sizes, double standardBase) {
+    double base = s.positive(THETA, standardBase);
+    if (s.number(SHARE, 1) != 1) {
+      throw s.error(SHARE + " other than 1 is not supported here; use a model without it");
+    }
+    Rotary plain = Rotary.withBase(sizes.dHead(), base, false);
+    return scaled(c, s, plain, base, sizes.dHead(), sizes.context());
   }
 
   private static RotarySettings read(ConfigReader c, Names names, int dHead, int context) {
@@ -63,7 +107,7 @@ record RotarySettings(Rotary rotary, double attentionFactor) {
                 + " one set of rotary settings");
       }
     }
-    double base = effective(c, s, place, THETA, names.base(), BASE);
+    double base = effective(c, s, place, THETA, names.base(), names.standardBase());
     double share = effective(c, s, place, SHARE, names.share(), names.standardShare());
     refuseOther(c, names.base(), base, THETA, "rotary_emb_base");
     refuseOther(c, names.share(), share, SHARE, "rotary_pct");

@@ -3,11 +3,8 @@ package io.autocircuit.model;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Stage;
-import io.autocircuit.kernels.Kernels;
-import io.autocircuit.kernels.LibtorchAttention;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.kernels.Products;
-import io.autocircuit.model.TransformerConfig.Rotary;
 import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.Placement;
 import java.util.ArrayList;
@@ -39,8 +36,9 @@ public final class Transformer implements AutoCloseable {
    *
    * @param hidden {@code x W_in + b_in}, {@code [N,dMlp]}
    * @param gate {@code x W_gate + b_gate}; null if not gated
+   * @param output before its normalisation, {@code [N,D]}; null if it is not normalised
    */
-  public record MlpState(Tensor hidden, Tensor gate) {}
+  public record MlpState(Tensor hidden, Tensor gate, Tensor output) {}
 
   /**
    * Makes a model from a state dictionary.
@@ -301,7 +299,7 @@ public final class Transformer implements AutoCloseable {
    * @return tensors in the current scope
    */
   public PromptContext context(TokenBatch tokens) {
-    return PromptContext.of(tokens, place, config.causal(), weights.cosines, weights.sines);
+    return PromptContext.of(tokens, place, config, weights.angles);
   }
 
   /**
@@ -345,42 +343,14 @@ public final class Transformer implements AutoCloseable {
   }
 
   /**
-   * Attention of some heads at some query positions.
+   * What attention does between the projections and the mixed values.
    *
-   * @param q unrotated queries, {@code [B, P, heads, dHead]}: the last P positions
-   * @param k unrotated keys, {@code [B, T, heads, dHead]}
-   * @param v values, {@code [B, T, heads, dHead]}
-   * @param context of these B prompts, at all T positions
-   * @return mixed values {@code softmax(q·k / attentionScale) v}, {@code [B, P, heads, dHead]}
+   * @param stage of attention
+   * @return its functions
    */
-  public Tensor mix(Tensor q, Tensor k, Tensor v, PromptContext context) {
-    long positions = q.size(1);
-    PromptContext last = context.last((int) positions);
-    Tensor qr = LibtorchAttention.rotate(q.transpose(1, 2), rotation(last), false);
-    Tensor kr = LibtorchAttention.rotate(k.transpose(1, 2), rotation(context), false);
-    double scale = 1 / config.attentionScale();
-    return LibtorchAttention.attend(qr, kr, v.transpose(1, 2), last.mask(), scale).transpose(1, 2);
-  }
-
-  /**
-   * How positions attend to each other, with the tables of these prompts.
-   *
-   * @param context of the prompts
-   * @return holds the tensors of {@code context}: valid as long as they are
-   */
-  public Kernels.AttentionPattern attentionPattern(PromptContext context) {
-    return new Kernels.AttentionPattern(
-        config.heads(),
-        config.dHead(),
-        1 / config.attentionScale(),
-        context.mask(),
-        rotation(context));
-  }
-
-  private Kernels.Rotation rotation(PromptContext context) {
-    return config.positions() instanceof Rotary r
-        ? new Kernels.Rotation(context.cosines(), context.sines(), r.adjacentPairs())
-        : null;
+  public AttentionStep attentionStep(Stage stage) {
+    TransformerWeights.Attention w = attention(stage);
+    return new AttentionStep(config, stage.block(), w.norm(), w.wO(), w.unscaled());
   }
 
   /**
@@ -459,14 +429,15 @@ public final class Transformer implements AutoCloseable {
    * @return all outputs
    */
   public Unembedding unembedding() {
-    return new Unembedding(weights.unembedding, weights.unembeddingBias);
+    return new Unembedding(
+        weights.unembedding, weights.unembeddingBias, config.features().logitCap());
   }
 
   /**
    * The logits.
    *
    * @param x the normalised end of the stream, {@code […,D]}
-   * @return {@code x W_U + b_U}, {@code […,outputs]}
+   * @return {@code x W_U + b_U}, capped where the model caps them, {@code […,outputs]}
    */
   public Tensor unembed(Tensor x) {
     return unembedding().logits(x);

@@ -3,6 +3,8 @@ package io.autocircuit.model;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.ComputationGraph.Wiring;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.Features.AttentionKind;
+import java.util.List;
 
 /**
  * The shape of a transformer.
@@ -24,6 +26,7 @@ import io.autocircuit.kernels.Normalization;
  * @param parallel whether attention and MLP read the same stream
  * @param positions how positions enter
  * @param attentionScale what attention scores are divided by
+ * @param features what some families compute besides
  */
 public record TransformerConfig(
     String name,
@@ -42,7 +45,69 @@ public record TransformerConfig(
     boolean causal,
     boolean parallel,
     Positions positions,
-    double attentionScale) {
+    double attentionScale,
+    Features features) {
+
+  /**
+   * A model without further features.
+   *
+   * @param name any
+   * @param blocks at least 1
+   * @param heads at least 1
+   * @param dModel at least 1
+   * @param dHead at least 1
+   * @param dMlp 0 (no MLP) or more
+   * @param vocabulary at least 1
+   * @param outputs at least 1
+   * @param contextLength at least 1
+   * @param activation of the MLP
+   * @param gatedMlp whether the MLP is gated
+   * @param normalization formula and ε
+   * @param finalNormalization formula and ε
+   * @param causal true for language models
+   * @param parallel whether attention and MLP read the same stream
+   * @param positions how positions enter
+   * @param attentionScale above 0
+   * @throws IllegalArgumentException as for all components
+   */
+  public TransformerConfig(
+      String name,
+      int blocks,
+      int heads,
+      int dModel,
+      int dHead,
+      int dMlp,
+      int vocabulary,
+      int outputs,
+      int contextLength,
+      Activation activation,
+      boolean gatedMlp,
+      Normalization normalization,
+      Normalization finalNormalization,
+      boolean causal,
+      boolean parallel,
+      Positions positions,
+      double attentionScale) {
+    this(
+        name,
+        blocks,
+        heads,
+        dModel,
+        dHead,
+        dMlp,
+        vocabulary,
+        outputs,
+        contextLength,
+        activation,
+        gatedMlp,
+        normalization,
+        finalNormalization,
+        causal,
+        parallel,
+        positions,
+        attentionScale,
+        Features.NONE);
+  }
 
   /**
    * Checks the sizes.
@@ -65,8 +130,10 @@ public record TransformerConfig(
    * @param positions rotary ones turn an even number of at most {@code dHead} coordinates, with one
    *     frequency for each pair
    * @param attentionScale above 0; √dHead in most models
+   * @param features how each block attends must be given for all blocks or none, with the same kind
+   *     of positions but for rotation
    * @throws IllegalArgumentException if one is not positive (dMlp: negative), the scale is not
-   *     positive, or rotary positions do not fit the heads
+   *     positive, or positions do not fit the heads or the blocks
    */
   public TransformerConfig {
     requirePositive("blocks", blocks);
@@ -80,6 +147,32 @@ public record TransformerConfig(
     requirePositive("outputs", outputs);
     requirePositive("contextLength", contextLength);
     requirePositive("attentionScale", attentionScale);
+    requireFits(positions, heads, dHead);
+    if (!features.attention().isEmpty() && features.attention().size() != blocks) {
+      throw new IllegalArgumentException(
+          "attention of blocks="
+              + features.attention().size()
+              + " is given, but the model has blocks="
+              + blocks
+              + "; give one for each block, or none");
+    }
+    for (AttentionKind kind : features.attention()) {
+      requireFits(kind.positions(), heads, dHead);
+      if (positions instanceof Learned != kind.positions() instanceof Learned) {
+        throw new IllegalArgumentException(
+            "positions="
+                + kind.positions().getClass().getSimpleName()
+                + " of a block do not fit those of the model; learned ones are of all blocks or"
+                + " none");
+      }
+    }
+  }
+
+  private static void requireFits(Positions positions, int heads, int dHead) {
+    if (positions instanceof Alibi a && a.slopes().length != heads) {
+      throw new IllegalArgumentException(
+          "slopes=" + a.slopes().length + " of positions do not fit heads=" + heads);
+    }
     if (positions instanceof Rotary r
         && (r.dimensions() < 2
             || r.dimensions() > dHead
@@ -128,6 +221,32 @@ public record TransformerConfig(
   public record NoPositions() implements Positions {}
 
   /**
+   * Scores fall with the distance of a key, {@code slope · (key − query)}, at a rate of its own for
+   * each head (Press et al. 2021, "Train short, test long", arXiv:2108.12409).
+   *
+   * @param slopes of each head, {@code [H]}
+   */
+  public record Alibi(double[] slopes) implements Positions {
+
+    /**
+     * The published slopes: {@code 2^(−8i/n)} for i = 1…n with n the largest power of two up to the
+     * number of heads, and for further heads every other one of those of 2n.
+     *
+     * @param heads at least 1
+     * @return one for each head
+     */
+    public static Alibi of(int heads) {
+      int n = Integer.highestOneBit(heads);
+      double[] slopes = new double[heads];
+      for (int h = 0; h < heads; h++) {
+        double exponent = h < n ? (h + 1.0) / n : (2 * (h - n) + 1.0) / (2 * n);
+        slopes[h] = Math.pow(2, -8 * exponent);
+      }
+      return new Alibi(slopes);
+    }
+  }
+
+  /**
    * Queries and keys are rotated (Su et al. 2021, "RoFormer: enhanced transformer with rotary
    * position embedding", arXiv:2104.09864).
    *
@@ -153,6 +272,29 @@ public record TransformerConfig(
       }
       return new Rotary(dimensions, f, adjacentPairs);
     }
+  }
+
+  /**
+   * The different ways in which blocks attend.
+   *
+   * @return in the order in which blocks use them first; at least one
+   */
+  public List<AttentionKind> attentionKinds() {
+    return features.attention().isEmpty()
+        ? List.of(new AttentionKind(0, positions))
+        : features.attention().stream().distinct().toList();
+  }
+
+  /**
+   * The way in which a block attends.
+   *
+   * @param block 0 to {@code blocks − 1}
+   * @return its place in {@link #attentionKinds}
+   */
+  public int attentionKind(int block) {
+    return features.attention().isEmpty()
+        ? 0
+        : attentionKinds().indexOf(features.attention().get(block));
   }
 
   /**

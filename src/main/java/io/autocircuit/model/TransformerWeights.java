@@ -1,6 +1,8 @@
 package io.autocircuit.model;
 
 import io.autocircuit.files.DataException;
+import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.AttentionStep.HeadNorm;
 import io.autocircuit.model.TransformerConfig.Rotary;
 import io.autocircuit.model.WeightSource.Part;
 import io.autocircuit.tensor.Device;
@@ -8,9 +10,13 @@ import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.LongOptional;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -22,6 +28,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * stored in, vectors and tables of the one that is computed in.
  */
 final class TransformerWeights implements AutoCloseable {
+  private static final Scalar ONE = new Scalar(1.0);
+
   private final TransformerConfig config;
   private final Placement place;
   private final WeightType stored;
@@ -33,11 +41,8 @@ final class TransformerWeights implements AutoCloseable {
   /** {@code [context, D]}; null without learned positions. */
   final Tensor positionEmbedding;
 
-  /** Rotation by position, {@code [context, dimensions]}; null without rotary positions. */
-  final Tensor cosines;
-
-  /** As {@link #cosines}. */
-  final Tensor sines;
+  /** Rotations of the kinds of attention, in their order; null where nothing is rotated. */
+  final List<Angles> angles;
 
   final List<Block> blocks;
   final Affine finalAffine;
@@ -49,14 +54,32 @@ final class TransformerWeights implements AutoCloseable {
   final Tensor unembeddingBias;
 
   /**
+   * Rotation by position.
+   *
+   * @param cosines {@code [context, dimensions]}
+   * @param sines likewise
+   */
+  record Angles(Tensor cosines, Tensor sines) {}
+
+  /**
    * Attention's weights.
    *
    * @param wQkv queries of all heads, then keys, then values, {@code [D, 3·H·dHead]}
    * @param bQkv {@code [3·H·dHead]}
    * @param wO {@code [H·dHead, D]}
    * @param bO {@code [D]}
+   * @param norm of queries and keys; null unless they are normalised
+   * @param unscaled the reciprocal of the output's scale, which {@code wO} holds; null unless the
+   *     output is normalised
    */
-  record Attention(Affine affine, Tensor wQkv, Tensor bQkv, Tensor wO, Tensor bO) {}
+  record Attention(
+      Affine affine,
+      Tensor wQkv,
+      Tensor bQkv,
+      Tensor wO,
+      Tensor bO,
+      HeadNorm norm,
+      Tensor unscaled) {}
 
   /**
    * An MLP's weights; null where there is no MLP, and those of the gate where it is not gated.
@@ -67,6 +90,8 @@ final class TransformerWeights implements AutoCloseable {
    * @param bGate {@code [dMlp]}
    * @param wOut {@code [dMlp, D]}
    * @param bOut {@code [D]}
+   * @param outputScale after the normalisation of the output, {@code [D]}; null unless it is
+   *     normalised
    */
   record Mlp(
       Affine affine,
@@ -75,7 +100,8 @@ final class TransformerWeights implements AutoCloseable {
       Tensor wGate,
       Tensor bGate,
       Tensor wOut,
-      Tensor bOut) {}
+      Tensor bOut,
+      Tensor outputScale) {}
 
   /** Both parts of a block. */
   record Block(Attention attention, Mlp mlp) {}
@@ -115,9 +141,7 @@ final class TransformerWeights implements AutoCloseable {
       }
       blocks = List.copyOf(list);
       try (TensorScope scope = new TensorScope()) {
-        Tensor[] angles = angles();
-        cosines = angles == null ? null : own(angles[0]);
-        sines = angles == null ? null : own(angles[1]);
+        angles = readAngles();
       }
     } catch (RuntimeException | Error e) {
       close();
@@ -142,13 +166,66 @@ final class TransformerWeights implements AutoCloseable {
                   bias(w, p + "attn.b_Q"), bias(w, p + "attn.b_K"), bias(w, p + "attn.b_V")),
               0);
       long width = (long) config.heads() * config.dHead();
+      Tensor wO = w.get(p + "attn.W_O").reshape(width, config.dModel());
+      Tensor scale = outputScale(w, p + "ln1_post.w");
+      if (scale != null) {
+        requireShares(p, scale, w.get(p + "attn.b_O"));
+        wO = wO.mul(scale);
+      }
       return new Attention(
           affine(w, p + "ln1"),
           matrix(p + "attn.W_Q, W_K, W_V", wQkv),
           own(bQkv),
-          matrix(p + "attn.W_O", w.get(p + "attn.W_O").reshape(width, config.dModel())),
-          own(orZero(w.get(p + "attn.b_O"), config.dModel())));
+          matrix(p + "attn.W_O", wO),
+          own(orZero(w.get(p + "attn.b_O"), config.dModel())),
+          config.features().queryKeyNormalization().kind() == Normalization.Kind.NONE
+              ? null
+              : new HeadNorm(perHead(w, p + "attn.q_norm"), perHead(w, p + "attn.k_norm")),
+          scale == null ? null : own(scale.reciprocal()));
     }
+  }
+
+  /** The scale after the normalisation of an output; null if it is not normalised. */
+  private Tensor outputScale(Map<String, Tensor> weights, String name) {
+    if (config.features().outputNormalization().kind() == Normalization.Kind.NONE) {
+      return null;
+    }
+    Tensor scale = weights.get(name);
+    return scale == null ? place.of(ScalarType.Float).zeros(config.dModel()).add_(ONE) : scale;
+  }
+
+  /** Heads have shares of a normalised output if there is no bias in it, and its scale is not 0. */
+  private static void requireShares(String block, Tensor scale, Tensor bias) {
+    if (scale.is_meta()) {
+      return;
+    }
+    try (TensorScope scope = new TensorScope()) {
+      if (scale.abs().min().item_float() == 0) {
+        throw new DataException(
+            "tensor=\""
+                + block
+                + "ln1_post.w\" holds a scale of 0, which is not supported: what"
+                + " heads write there would be undone; use a model without it");
+      }
+      if (bias != null && bias.abs().max().item_float() != 0) {
+        throw new DataException(
+            "tensor=\""
+                + block
+                + "attn.b_O\": a bias of attention (of its output or its values)"
+                + " before a normalisation of the output is not supported, as no source writes it;"
+                + " use a model without it");
+      }
+    }
+  }
+
+  /** Scale and shift of queries or keys for every head, whether stored for one, a group or all. */
+  private Affine perHead(Map<String, Tensor> weights, String name) {
+    return new Affine(
+        own(perHead(weights.get(name + ".w"))), own(perHead(weights.get(name + ".b"))));
+  }
+
+  private Tensor perHead(Tensor t) {
+    return t == null ? null : ungrouped(t.dim() == 1 ? t.unsqueeze(0) : t);
   }
 
   private Mlp readMlp(WeightSource weights, int block) {
@@ -163,15 +240,22 @@ final class TransformerWeights implements AutoCloseable {
           matrix(p + "mlp.W_gate", w.get(p + "mlp.W_gate")),
           config.gatedMlp() ? own(orZero(w.get(p + "mlp.b_gate"), config.dMlp())) : null,
           matrix(p + "mlp.W_out", w.get(p + "mlp.W_out")),
-          none ? null : own(orZero(w.get(p + "mlp.b_out"), config.dModel())));
+          none ? null : own(orZero(w.get(p + "mlp.b_out"), config.dModel())),
+          none ? null : own(outputScale(w, p + "ln2_post.w")));
     }
   }
 
-  /** Cosines and sines of every position, {@code [context, dimensions]}; null if not rotary. */
-  private Tensor[] angles() {
-    if (!(config.positions() instanceof Rotary r)) {
-      return null;
+  private List<Angles> readAngles() {
+    Map<Rotary, Angles> made = new LinkedHashMap<>();
+    List<Angles> list = new ArrayList<>();
+    for (Features.AttentionKind kind : config.attentionKinds()) {
+      list.add(kind.positions() instanceof Rotary r ? made.computeIfAbsent(r, this::angles) : null);
     }
+    return Collections.unmodifiableList(list);
+  }
+
+  /** Cosines and sines of every position. */
+  private Angles angles(Rotary r) {
     float[] cos = new float[config.contextLength() * r.dimensions()];
     float[] sin = new float[cos.length];
     int half = r.dimensions() / 2;
@@ -183,10 +267,9 @@ final class TransformerWeights implements AutoCloseable {
         sin[t * r.dimensions() + i] = (float) Math.sin(angle);
       }
     }
-    return new Tensor[] {
-      place.tensor(cos, config.contextLength(), r.dimensions()),
-      place.tensor(sin, config.contextLength(), r.dimensions())
-    };
+    return new Angles(
+        own(place.tensor(cos, config.contextLength(), r.dimensions())),
+        own(place.tensor(sin, config.contextLength(), r.dimensions())));
   }
 
   /** A copy of weights on another device, or stored otherwise. */
@@ -197,8 +280,7 @@ final class TransformerWeights implements AutoCloseable {
     try (TensorScope scope = new TensorScope()) {
       embedding = copy("embed.W_E", from.embedding);
       positionEmbedding = copy("pos_embed.W_pos", from.positionEmbedding);
-      cosines = copy(from.cosines);
-      sines = copy(from.sines);
+      angles = copy(from.angles);
       blocks =
           from.blocks.stream().map(b -> new Block(copy(b.attention()), copy(b.mlp()))).toList();
       finalAffine = copy(from.finalAffine);
@@ -226,7 +308,22 @@ final class TransformerWeights implements AutoCloseable {
         copy("attention's W_Q, W_K, W_V", a.wQkv()),
         copy(a.bQkv()),
         copy("attention's W_O", a.wO()),
-        copy(a.bO()));
+        copy(a.bO()),
+        a.norm() == null ? null : new HeadNorm(copy(a.norm().queries()), copy(a.norm().keys())),
+        copy(a.unscaled()));
+  }
+
+  /** Kinds that share a table share its copy. */
+  private List<Angles> copy(List<Angles> all) {
+    Map<Angles, Angles> made = new IdentityHashMap<>();
+    List<Angles> list = new ArrayList<>();
+    for (Angles a : all) {
+      list.add(
+          a == null
+              ? null
+              : made.computeIfAbsent(a, x -> new Angles(copy(x.cosines()), copy(x.sines()))));
+    }
+    return Collections.unmodifiableList(list);
   }
 
   private Mlp copy(Mlp m) {
@@ -237,7 +334,8 @@ final class TransformerWeights implements AutoCloseable {
         copy("an MLP's W_gate", m.wGate()),
         copy(m.bGate()),
         copy("an MLP's W_out", m.wOut()),
-        copy(m.bOut()));
+        copy(m.bOut()),
+        copy(m.outputScale()));
   }
 
   private Affine copy(Affine affine) {

@@ -55,7 +55,7 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
       words(
           "scale_attn_by_inverse_layer_idx mup use_mup moe use_moe output_router_logits"
               + " sliding_window is_layer_norm_activation use_headwise_qkv_input"
-              + " rmsnorm_uses_offset");
+              + " rmsnorm_uses_offset attention_bias mlp_bias");
 
   /**
    * Settings of other families and of variants: what they would change is not computed. They are
@@ -63,16 +63,6 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
    * weights belong to another.
    */
   private static final Map<String, Double> VARIANTS = refused();
-
-  static final UnreadSettings GPT2 =
-      of(
-          COMMON,
-          "n_ctx n_special predict_special_tokens reorder_and_upcast_attn summary_activation"
-              + " summary_first_dropout summary_proj_to_labels summary_type summary_use_proj");
-
-  static final UnreadSettings NEOX = of(COMMON);
-
-  static final UnreadSettings LLAMA = of(COMMON);
 
   static final UnreadSettings HOOKED =
       new UnreadSettings(
@@ -103,10 +93,6 @@ record UnreadSettings(Set<String> neutral, Map<String, Double> variants) {
     Set<String> all = words(COMMON);
     all.addAll(neutral);
     return new UnreadSettings(all, VARIANTS);
-  }
-
-  private static UnreadSettings of(String... words) {
-    return new UnreadSettings(words(words), VARIANTS);
   }
 
   private static Set<String> words(String... lists) {

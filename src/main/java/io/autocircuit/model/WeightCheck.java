@@ -2,6 +2,7 @@ package io.autocircuit.model;
 
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.Suggestions;
+import io.autocircuit.kernels.Normalization;
 import java.util.Arrays;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
@@ -39,7 +40,15 @@ final class WeightCheck {
       }
       check.shape(p + "attn.W_O", c.heads(), c.dHead(), c.dModel());
       check.optional(p + "attn.b_O", c.dModel());
+      if (c.features().queryKeyNormalization().kind() != Normalization.Kind.NONE) {
+        check.perHead(p + "attn.q_norm", c);
+        check.perHead(p + "attn.k_norm", c);
+      }
       check.affine(p + "ln1", c);
+      if (c.features().outputNormalization().kind() != Normalization.Kind.NONE) {
+        check.optional(p + "ln1_post.w", c.dModel());
+        check.optional(p + "ln2_post.w", c.dModel());
+      }
       if (!c.attentionOnly()) {
         check.shape(p + "mlp.W_in", c.dModel(), c.dMlp());
         check.shape(p + "mlp.W_out", c.dMlp(), c.dModel());
@@ -61,6 +70,18 @@ final class WeightCheck {
     Tensor t = weights.get(name);
     long groups = t == null || t.dim() == 0 ? c.heads() : t.size(0);
     return groups > 0 && c.heads() % groups == 0 ? groups : c.heads();
+  }
+
+  /** Scale and shift of queries or keys: for all heads, for each, or for each group. */
+  private void perHead(String norm, TransformerConfig c) {
+    for (String name : new String[] {norm + ".w", norm + ".b"}) {
+      Tensor t = weights.get(name);
+      if (t != null && t.dim() == 1) {
+        shape(name, c.dHead());
+      } else if (t != null) {
+        shape(name, groups(name, c), c.dHead());
+      }
+    }
   }
 
   private void affine(String norm, TransformerConfig c) {

@@ -124,11 +124,13 @@ public record WeightProcessing(
         center(w, name(b, "mlp.b_out"));
       }
     }
-    if (centerUnembed) {
+    // a soft cap sees the mean that a softmax does not
+    if (centerUnembed && config.features().logitCap() == 0) {
       center(w, "unembed.W_U");
       center(w, "unembed.b_U");
     }
-    if (foldValueBiases) {
+    // what is clipped is not linear in its bias
+    if (foldValueBiases && config.features().clip() == 0) {
       for (int b = 0; b < config.blocks(); b++) {
         foldValueBias(w, b);
       }

@@ -45,12 +45,12 @@ interface WeightSource {
 
     static Part attention(int block) {
       String p = "blocks." + block + ".";
-      return new Part(List.of(p + "attn.", p + "ln1."));
+      return new Part(List.of(p + "attn.", p + "ln1.", p + "ln1_post."));
     }
 
     static Part mlp(int block) {
       String p = "blocks." + block + ".";
-      return new Part(List.of(p + "mlp.", p + "ln2."));
+      return new Part(List.of(p + "mlp.", p + "ln2.", p + "ln2_post."));
     }
 
     boolean holds(String name) {

@@ -93,8 +93,9 @@ final class CircuitEngine implements CircuitRunner {
           case EMBEDDING, END -> {
             // the one is there, the other follows
           }
-          case LATENTS, RESIDUAL ->
-              throw new IllegalStateException("stage " + stage.kind() + " is of another engine");
+          case LATENTS, RESIDUAL -> {
+            throw new IllegalStateException("stage " + stage.kind() + " is of another engine");
+          }
         }
       }
     }
@@ -279,7 +280,8 @@ final class CircuitEngine implements CircuitRunner {
     Tensor v = pick(all.narrow(2, 2 * width, width), some, heads, dHead);
     Tensor z =
         model
-            .mix(q, k, v, copies.context(r))
+            .attentionStep(stage)
+            .mix(q, k, v, some, copies.context(r))
             .reshape((long) r.size() * prompts, positions, (long) some.length * dHead);
     int source = stage.firstWritten();
     kernels.headOutputs(

@@ -37,10 +37,14 @@ final class CircuitPlan {
   /** How much of each source is read. */
   private final byte[] need;
 
-  private CircuitPlan(ComputationGraph graph, int[][][] kept, byte[] need) {
+  /** Whether what a head writes depends on the inputs of all heads of its block. */
+  private final boolean coupled;
+
+  private CircuitPlan(ComputationGraph graph, int[][][] kept, byte[] need, boolean coupled) {
     this.graph = graph;
     this.kept = kept;
     this.need = need;
+    this.coupled = coupled;
   }
 
   /**
@@ -50,6 +54,16 @@ final class CircuitPlan {
    * @param sliceIsLast whether only the last position's logits are wanted
    */
   static CircuitPlan of(Circuit circuit, boolean constantsAreAblations, boolean sliceIsLast) {
+    return of(circuit, constantsAreAblations, sliceIsLast, false);
+  }
+
+  /**
+   * Plans a circuit.
+   *
+   * @param coupled whether what a head writes depends on the inputs of all heads of its block
+   */
+  static CircuitPlan of(
+      Circuit circuit, boolean constantsAreAblations, boolean sliceIsLast, boolean coupled) {
     ComputationGraph graph = circuit.graph();
     BitSet edges = circuit.edgeSet();
     int[][][] kept = new int[graph.stages().size()][][];
@@ -62,7 +76,7 @@ final class CircuitPlan {
         }
       }
     }
-    CircuitPlan all = new CircuitPlan(graph, kept, new byte[graph.sources().size()]);
+    CircuitPlan all = new CircuitPlan(graph, kept, new byte[graph.sources().size()], coupled);
     if (constantsAreAblations) {
       all.dropConstants();
     }
@@ -98,8 +112,7 @@ final class CircuitPlan {
       for (int row = 0; row < rows.length; row++) {
         rows[row] = those(varies, rows[row]);
         if (rows[row].length > 0) {
-          int first = stage.firstFed(row);
-          Arrays.fill(varies, first, first + stage.fed(row), true);
+          Arrays.fill(varies, firstFed(stage, row), endFed(stage, row), true);
         }
       }
     }
@@ -163,6 +176,16 @@ final class CircuitPlan {
       most = (byte) Math.max(most, need[s]);
     }
     return most;
+  }
+
+  /** The first source that depends on a row. */
+  private int firstFed(Stage stage, int row) {
+    return coupled ? stage.firstWritten() : stage.firstFed(row);
+  }
+
+  /** Behind the last source that depends on a row. */
+  private int endFed(Stage stage, int row) {
+    return coupled ? stage.firstWritten() + stage.written() : stage.firstFed(row) + stage.fed(row);
   }
 
   /** The sources kept for a destination. */

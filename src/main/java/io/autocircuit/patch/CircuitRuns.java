@@ -80,14 +80,25 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
    * @return the circuit without its dead edges; its outputs are the same
    */
   public Circuit live(Circuit circuit) {
+    return live(circuit, false);
+  }
+
+  /**
+   * As {@link #live(Circuit)}, of a model that may couple its heads.
+   *
+   * @param circuit the circuit
+   * @param coupled whether what a head writes depends on the inputs of all heads of its block
+   * @return the circuit without its dead edges; its outputs are the same
+   */
+  public Circuit live(Circuit circuit, boolean coupled) {
     if (patchType == PatchType.TREE_PATCH) {
-      CircuitPlan plan = CircuitPlan.of(circuit, ablation.valuesAreOutputs(), false);
+      CircuitPlan plan = CircuitPlan.of(circuit, ablation.valuesAreOutputs(), false, coupled);
       return Circuit.of(circuit.graph(), plan.live(circuit.edgeSet()));
     }
     // the circuit's edges are patched in; whatever else there is carries their effect to the end
     BitSet others = circuit.edgeSet();
     others.flip(0, circuit.graph().edgeCount());
-    CircuitPlan rest = CircuitPlan.of(Circuit.of(circuit.graph(), others), false, false);
+    CircuitPlan rest = CircuitPlan.of(Circuit.of(circuit.graph(), others), false, false, coupled);
     BitSet live = new BitSet();
     circuit.edgeSet().stream().filter(rest::reads).forEach(live::set);
     return Circuit.of(circuit.graph(), live);
@@ -103,7 +114,7 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
    * @throws IndexOutOfBoundsException if the graph has no such edge
    */
   public static boolean reads(Circuit circuit, int edge) {
-    return reads(circuit, IntStream.of(edge));
+    return reads(circuit, IntStream.of(edge), false);
   }
 
   /**
@@ -111,11 +122,12 @@ public record CircuitRuns(PatchType patchType, Ablation ablation, boolean revers
    *
    * @param circuit the circuit
    * @param edges canonical indices of edges of the graph, in the circuit or not
+   * @param coupled whether what a head writes depends on the inputs of all heads of its block
    * @return false if all of them change nothing
    * @throws IndexOutOfBoundsException if the graph has no such edge
    */
-  public static boolean reads(Circuit circuit, IntStream edges) {
-    return edges.anyMatch(CircuitPlan.of(circuit, false, false)::reads);
+  public static boolean reads(Circuit circuit, IntStream edges, boolean coupled) {
+    return edges.anyMatch(CircuitPlan.of(circuit, false, false, coupled)::reads);
   }
 
   /**

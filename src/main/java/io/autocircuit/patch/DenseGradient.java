@@ -6,6 +6,7 @@ import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Products;
 import io.autocircuit.model.Affine;
+import io.autocircuit.model.AttentionStep;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
@@ -169,11 +170,15 @@ final class DenseGradient {
     int dHead = model.config().dHead();
     mixed(stage, first, written, mixed, head);
     Tensor qkv = place.empty(rows, (long) stage.parts() * dHead);
+    Tensor projected = kept[stage.index()].qkv();
+    AttentionStep step = model.attentionStep(stage);
+    step.scaleBackward(kept[stage.index()].mixed(), mixed);
     rules.attention(
         kernels,
         stage,
         new Kernels.AttentionBackward(
-            kept[stage.index()].qkv(), in.batch(), in.pattern, mixed, qkv));
+            step.prepare(projected), in.batch(), in.pattern(stage), mixed, qkv));
+    step.backward(projected, qkv);
     attentionInputs(stage, qkv, follower, followerInput);
   }
 

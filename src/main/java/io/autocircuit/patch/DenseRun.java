@@ -4,6 +4,7 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Products;
+import io.autocircuit.model.AttentionStep;
 import io.autocircuit.model.Autoencoder;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.Unembedding;
@@ -12,6 +13,7 @@ import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -54,6 +56,7 @@ final class DenseRun implements MaskedRun {
    * @param inputs its normalised inputs, {@code [unique,B,T,D]}; null of a sum of the stream
    * @param rstd the reciprocal root of each of their rows, {@code [unique,B,T]}; null likewise
    * @param qkv queries, keys and values; null unless of attention
+   * @param mixed values before they are scaled; null unless attention's output is normalised
    * @param mlp null unless of an MLP
    * @param encoded what an autoencoder made of its output; null without
    */
@@ -62,29 +65,21 @@ final class DenseRun implements MaskedRun {
       Tensor inputs,
       Tensor rstd,
       Tensor qkv,
+      Tensor mixed,
       Transformer.MlpState mlp,
       Autoencoder.Encoded encoded) {
 
-    /** Without an autoencoder. */
-    Kept(MaskRows rows, Tensor inputs, Tensor rstd, Tensor qkv, Transformer.MlpState mlp) {
-      this(rows, inputs, rstd, qkv, mlp, null);
-    }
-
     /** Moves them out of a scope, so that nothing else of a block stays. */
     void keep(TensorScope scope) {
-      Tensor mask = rows == null ? null : rows.mask();
-      Tensor hidden = mlp == null ? null : mlp.hidden();
-      for (Tensor t : new Tensor[] {mask, inputs, rstd, qkv, hidden}) {
-        if (t != null) {
-          scope.keep(t);
-        }
-      }
-      if (mlp != null && mlp.gate() != null) {
-        scope.keep(mlp.gate());
+      List<Tensor> all = new ArrayList<>(Arrays.asList(inputs, rstd, qkv, mixed));
+      all.add(rows == null ? null : rows.mask());
+      if (mlp != null) {
+        all.addAll(Arrays.asList(mlp.hidden(), mlp.gate(), mlp.output()));
       }
       if (encoded != null) {
         encoded.keep(scope);
       }
+      all.stream().filter(Objects::nonNull).forEach(scope::keep);
     }
   }
 
@@ -230,7 +225,7 @@ final class DenseRun implements MaskedRun {
         x,
         rstd);
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null);
+      pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null, null, null);
     }
     return model.affine(stage).apply(x.select(0, 0));
   }
@@ -267,7 +262,9 @@ final class DenseRun implements MaskedRun {
       // queries that nobody asks: any finite number will do
       queries(projected).narrow(1, 0, first).zero_();
     }
-    kernels.attention(new Kernels.Attention(projected, batch, in.pattern, z));
+    AttentionStep step = model.attentionStep(stage);
+    kernels.attention(new Kernels.Attention(step.prepare(projected), batch, in.pattern(stage), z));
+    Tensor unscaled = step.scale(z);
     pass.cut(first);
     if (stage.streamReadAgain()) {
       pass.rememberStream();
@@ -281,7 +278,7 @@ final class DenseRun implements MaskedRun {
     }
     flat.add_(model.attentionOutputBias(stage));
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new Kept(mask, x, rstd, projected, null);
+      pass.kept[stage.index()] = new Kept(mask, x, rstd, projected, unscaled, null, null);
     }
   }
 
@@ -401,7 +398,7 @@ final class DenseRun implements MaskedRun {
     addDelta(pass, stage);
     pass.stream.view(-1, d).add_(out);
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new Kept(mask, x, rstd, null, state);
+      pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null, state, null);
     }
   }
 

@@ -196,7 +196,7 @@ public final class Evaluation implements AutoCloseable {
         throw new IllegalArgumentException("the circuit is for another graph: " + c.graph());
       }
     }
-    if (graph.latents() != null) {
+    if (graph.latents() != null || in.model().config().features().couplesHeads()) {
       return masked(circuits, type);
     }
     try (TensorScope scope = new TensorScope()) {
@@ -205,8 +205,12 @@ public final class Evaluation implements AutoCloseable {
     }
   }
 
-  /** One circuit after another as masks, each from the first block that it ablates edges into. */
+  /**
+   * One circuit after another as masks, each from the first block that it ablates edges into: where
+   * there are latents, or heads depend on each other's inputs.
+   */
   private Tensor masked(List<Circuit> circuits, PatchType type) {
+    requireValues();
     try (TensorScope scope = new TensorScope()) {
       TensorVector each = new TensorVector();
       for (Circuit c : circuits) {
@@ -259,6 +263,9 @@ public final class Evaluation implements AutoCloseable {
    *     work too
    */
   public double liveShare(Circuit circuit, PatchType type) {
+    if (in.model().config().features().couplesHeads()) {
+      return 1;
+    }
     boolean last = in.patchable.slice() == OutputSlice.LAST_SEQ;
     return CircuitPlan.of(notAblated(circuit, type), in.constantsAreAblations, last)
         .share(
@@ -375,7 +382,7 @@ public final class Evaluation implements AutoCloseable {
             ? loss.withGradient(logits, prompts, reference)
             : loss.withGradient(logits, some.prompts(), some.of(reference));
     MaskGradients gradients = new MaskGradients(mask, in.place());
-    masked.backward(rules, mask, kept, gradients, end.backward(l.gradient()));
+    masked.backward(rules, mask, kept, gradients, end.backward(l.gradient(), logits));
     return new Unread(l.losses(), gradients);
   }
 

@@ -1,6 +1,7 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.graph.EdgeGroups;
+import java.util.BitSet;
 
 /**
  * One score for each group of edges that share a mask value.
@@ -40,6 +41,27 @@ public record GroupScores(EdgeGroups groups, float[] values, float[] tieBreaks) 
    */
   public GroupScores(EdgeGroups groups, float[] values) {
     this(groups, values, new float[0]);
+  }
+
+  /**
+   * The groups of the largest |score|; of equal ones those of the largest tie break, then the
+   * first.
+   *
+   * @param k how many, 0 to the number of groups
+   * @return their numbers
+   * @throws IllegalArgumentException if k lies outside 0..groups
+   */
+  public BitSet best(int k) {
+    if (k < 0 || k > values.length) {
+      throw new IllegalArgumentException(
+          "count=" + k + " outside 0.." + values.length + "; choose a size in that range");
+    }
+    BitSet best = new BitSet(values.length);
+    int[] order = Ranking.of(values, tieBreaks);
+    for (int i = 0; i < k; i++) {
+      best.set(order[i]);
+    }
+    return best;
   }
 
   /**

@@ -5,6 +5,7 @@ import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Products;
 import io.autocircuit.model.Affine;
+import io.autocircuit.model.AttentionStep;
 import io.autocircuit.model.Autoencoder;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.tensor.Placement;
@@ -171,8 +172,13 @@ final class LatentGradient {
     mixed(stage, first, written, mixed);
     Tensor qkv = place.empty(rows, (long) stage.parts() * dHead);
     DenseRun.Kept k = kept[stage.index()];
+    AttentionStep step = model.attentionStep(stage);
+    step.scaleBackward(k.mixed(), mixed);
     rules.attention(
-        kernels, stage, new Kernels.AttentionBackward(k.qkv(), batch, in.pattern, mixed, qkv));
+        kernels,
+        stage,
+        new Kernels.AttentionBackward(step.prepare(k.qkv()), batch, in.pattern(stage), mixed, qkv));
+    step.backward(k.qkv(), qkv);
     Affine affine = model.affine(stage);
     int count = stage.rows();
     Tensor mask = LatentMasks.withSums(k.rows().ofEveryRow(), sources, stage, place);

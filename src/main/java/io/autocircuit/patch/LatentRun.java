@@ -4,6 +4,7 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Products;
+import io.autocircuit.model.AttentionStep;
 import io.autocircuit.model.Autoencoder;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.Unembedding;
@@ -180,7 +181,7 @@ final class LatentRun implements MaskedRun {
     Tensor stream = pass.stream.narrow(1, first - pass.first, positions);
     patch(stage, stream, mask, pass, first, x, rstd);
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new DenseRun.Kept(mask, x, rstd, null, null);
+      pass.kept[stage.index()] = new DenseRun.Kept(mask, x, rstd, null, null, null, null);
     }
     return model.affine(stage).apply(x.select(0, 0));
   }
@@ -260,7 +261,9 @@ final class LatentRun implements MaskedRun {
           projected.view(batch, length, projected.size(1)),
           null);
     }
-    kernels.attention(new Kernels.Attention(projected, batch, in.pattern, z));
+    AttentionStep step = model.attentionStep(stage);
+    kernels.attention(new Kernels.Attention(step.prepare(projected), batch, in.pattern(stage), z));
+    Tensor unscaled = step.scale(z);
     pass.cut(first);
     if (stage.streamReadAgain()) {
       pass.rememberStream();
@@ -279,7 +282,7 @@ final class LatentRun implements MaskedRun {
             pass.stream));
     pass.stream.add_(model.attentionOutputBias(stage));
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new DenseRun.Kept(mask, x, rstd, projected, null);
+      pass.kept[stage.index()] = new DenseRun.Kept(mask, x, rstd, projected, unscaled, null, null);
     }
   }
 
@@ -312,7 +315,7 @@ final class LatentRun implements MaskedRun {
       pass.stream.view(-1, d).add_(out);
     }
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new DenseRun.Kept(mask, x, rstd, null, state, encoded);
+      pass.kept[stage.index()] = new DenseRun.Kept(mask, x, rstd, null, null, state, encoded);
     }
   }
 

@@ -9,10 +9,10 @@ import org.bytedeco.pytorch.Tensor;
 interface MaskedRun extends AutoCloseable {
   /** For the form of the graph. */
   static MaskedRun of(RunInputs in) {
-    if (in.graph().latents() != null) {
-      return new LatentRun(in);
+    if (!in.graph().factorized()) {
+      return new ResidualRun(in);
     }
-    return in.graph().factorized() ? new DenseRun(in) : new ResidualRun(in);
+    return in.graph().latents() == null ? new DenseRun(in) : new LatentRun(in);
   }
 
   /**

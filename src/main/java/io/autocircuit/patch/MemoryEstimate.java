@@ -149,7 +149,10 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
     }
     long held = patches + s.context() + s.stream() + 2 * s.logits();
     long moving;
-    switch (s.latent() ? masked(work) : work) {
+    // circuits of a model whose heads depend on each other are run one by one, with every node
+    boolean coupled = model.model().config().features().couplesHeads();
+    Work whole = coupled && work == Work.CIRCUITS ? Work.MASKS : work;
+    switch (s.latent() ? masked(work) : whole) {
       case CIRCUITS -> {
         long copy = s.delta() + s.bases() + s.sums() + s.parts();
         if (circuits > 1) {

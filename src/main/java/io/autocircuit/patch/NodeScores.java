@@ -103,12 +103,7 @@ public record NodeScores(GraphNodes nodes, float[] values, float[] tieBreaks) {
    */
   public BitSet best(int k) {
     requireCount(k);
-    BitSet best = new BitSet(values.length);
-    int[] order = ranking();
-    for (int i = 0; i < k; i++) {
-      best.set(order[i]);
-    }
-    return best;
+    return new GroupScores(nodes.groups(), values, tieBreaks).best(k);
   }
 
   /**

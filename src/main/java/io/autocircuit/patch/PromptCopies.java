@@ -106,17 +106,12 @@ final class PromptCopies implements AutoCloseable {
   }
 
   private PromptContext repeated(PromptContext c) {
-    return new PromptContext(
-        count * c.batchSize(),
-        c.length(),
-        ofPrompts(c.mask()),
-        ofPrompts(c.cosines()),
-        ofPrompts(c.sines()));
+    return c.map(count * c.batchSize(), this::ofPrompts);
   }
 
   /** What is the same for all prompts stays; what each prompt has, each copy of it has. */
   private Tensor ofPrompts(Tensor t) {
-    return t == null || t.size(0) == 1 ? t : own(t.repeat(count, 1, 1, 1));
+    return t.size(0) == 1 ? t : own(t.repeat(count, 1, 1, 1));
   }
 
   private Tensor own(Tensor t) {
@@ -133,18 +128,11 @@ final class PromptCopies implements AutoCloseable {
   }
 
   PromptContext context(CopyRange r) {
-    return r.size() == count
-        ? context
-        : new PromptContext(
-            r.size() * prompts,
-            context.length(),
-            rowsOfPrompts(context.mask(), r),
-            rowsOfPrompts(context.cosines(), r),
-            rowsOfPrompts(context.sines(), r));
+    return r.size() == count ? context : context.map(r.size() * prompts, t -> rowsOfPrompts(t, r));
   }
 
   private Tensor rowsOfPrompts(Tensor t, CopyRange r) {
-    return t == null || t.size(0) == 1 ? t : rows(t, 0, r);
+    return t.size(0) == 1 ? t : rows(t, 0, r);
   }
 
   /** What a stage reads in some copies when every source is ablated, {@code [copies·B,T,D]}. */

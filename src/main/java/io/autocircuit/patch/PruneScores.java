@@ -254,8 +254,8 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
                       : " are missing")
                   + ", this graph needs shape="
                   + Arrays.toString(shape)
-                  + "; give the scores of this model, with the same --separate-qkv and"
-                  + " --token-positions");
+                  + "; give the scores of this model, with the same --graph,"
+                  + " --separate-qkv and --token-positions");
         }
         modules.put(m.name(), in.floats(m.name()));
       }

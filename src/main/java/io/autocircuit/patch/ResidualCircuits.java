@@ -106,6 +106,7 @@ final class ResidualCircuits implements CircuitRunner {
         streams[first].copy_(in.ablations.select(0, first));
         return in.ablations.select(0, first);
       }
+      case LATENTS -> throw new IllegalStateException("latents are of other graphs");
       case END -> {
         base[stage.index()] = own(p.contiguous());
         return p;
@@ -150,8 +151,8 @@ final class ResidualCircuits implements CircuitRunner {
           case ATTENTION -> attention(g, stage);
           case MLP -> mlp(g, stage);
           case END -> end(g, stage);
-          case EMBEDDING -> {
-            // is there
+          case LATENTS, EMBEDDING -> {
+            // the one is of other graphs, the other is there
           }
         }
       }
@@ -256,7 +257,7 @@ final class ResidualCircuits implements CircuitRunner {
     Tensor q = pick(all.narrow(2, 0, width).narrow(1, first, positions), some, heads, dHead);
     Tensor k = pick(all.narrow(2, width, width), some, heads, dHead);
     Tensor v = pick(all.narrow(2, 2 * width, width), some, heads, dHead);
-    Tensor z = model.mix(q, k, v, in.context).reshape(batch, positions, (long) some.length * dHead);
+    Tensor z = model.attentionStep(stage).mix(q, k, v, some, in.context).reshape(batch, positions, (long) some.length * dHead);
     int source = stage.firstWritten();
     kernels.headOutputs(
         new Kernels.HeadOutputs(

@@ -6,6 +6,7 @@ import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.kernels.Products;
 import io.autocircuit.model.Affine;
+import io.autocircuit.model.AttentionStep;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
@@ -90,7 +91,8 @@ final class ResidualGradient {
           case EMBEDDING -> {
             // nothing before it is masked
           }
-          case END -> throw new IllegalStateException("the end comes first");
+          case LATENTS, END ->
+              throw new IllegalStateException("stage " + stage.kind() + " is in no block");
         }
       }
     }
@@ -206,9 +208,13 @@ final class ResidualGradient {
       behind(mixed.view(in.batch(), length, width), first)
           .copy_(copy.view(in.batch(), positions, width));
     }
+    AttentionStep step = model.attentionStep(stage);
+    step.scaleBackward(k.mixed(), mixed);
     Tensor qkv = place.empty(rows, (long) stage.parts() * dHead);
     rules.attention(
-        kernels, stage, new Kernels.AttentionBackward(k.qkv(), in.batch(), in.pattern, mixed, qkv));
+        kernels, stage, new Kernels.AttentionBackward(
+            step.prepare(k.qkv()), in.batch(), in.pattern(stage), mixed, qkv));
+    step.backward(k.qkv(), qkv);
     Affine affine = model.affine(stage);
     rules.attentionInputs(
         kernels,

@@ -5,6 +5,7 @@ import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.kernels.Products;
+import io.autocircuit.model.AttentionStep;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.Unembedding;
 import io.autocircuit.tensor.Placement;
@@ -178,7 +179,7 @@ final class ResidualRun implements MaskedRun {
             case ATTENTION -> attention(stage, pass);
             case MLP -> mlp(stage, pass);
             case RESIDUAL -> sum(stage, pass);
-            case EMBEDDING, END ->
+            case LATENTS, EMBEDDING, END ->
                 throw new IllegalStateException("stage " + stage.kind() + " is in no block");
           }
           if (kept != null) {
@@ -223,7 +224,7 @@ final class ResidualRun implements MaskedRun {
         x,
         rstd);
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new DenseRun.Kept(mask, x, rstd, null, null);
+      pass.kept[stage.index()] = new DenseRun.Kept(mask, x, rstd, null, null, null, null);
     }
     return model.affine(stage).apply(x.select(0, 0));
   }
@@ -237,7 +238,9 @@ final class ResidualRun implements MaskedRun {
     Tensor projected = pass.keeps() ? place.empty(qkv.shape()) : qkv;
     model.projectQkv(
         stage, model.affine(stage).apply(x.view(rows, d)), projected, 0, stage.parts());
-    kernels.attention(new Kernels.Attention(projected, batch, in.pattern, z));
+    AttentionStep step = model.attentionStep(stage);
+    kernels.attention(new Kernels.Attention(step.prepare(projected), batch, in.pattern(stage), z));
+    Tensor unscaled = step.scale(z);
     pass.cut(first);
     int source = stage.firstWritten();
     int heads = stage.written();
@@ -260,7 +263,7 @@ final class ResidualRun implements MaskedRun {
     }
     flat.add_(model.attentionOutputBias(stage));
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new DenseRun.Kept(null, x, rstd, projected, null);
+      pass.kept[stage.index()] = new DenseRun.Kept(null, x, rstd, projected, unscaled, null, null);
     }
   }
 
@@ -275,7 +278,7 @@ final class ResidualRun implements MaskedRun {
     writeDelta(stage, out.view(batch, positions, d), pass);
     pass.stream.view(-1, d).add_(out);
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new DenseRun.Kept(null, x, rstd, null, state);
+      pass.kept[stage.index()] = new DenseRun.Kept(null, x, rstd, null, null, state, null);
     }
   }
 
@@ -289,7 +292,7 @@ final class ResidualRun implements MaskedRun {
     }
     writeDelta(stage, pass.stream, pass);
     if (pass.keeps()) {
-      pass.kept[stage.index()] = new DenseRun.Kept(mask, null, null, null, null);
+      pass.kept[stage.index()] = new DenseRun.Kept(mask, null, null, null, null, null, null);
     }
   }
 

@@ -21,8 +21,8 @@ final class RunInputs implements AutoCloseable {
   final PatchableModel patchable;
   final PromptContext context;
 
-  /** How positions attend to each other. */
-  final Kernels.AttentionPattern pattern;
+  /** How positions attend to each other, by block. */
+  private final List<Kernels.AttentionPattern> patterns = new ArrayList<>();
 
   /** The start of the stream, {@code [B,T,D]}. */
   final Tensor embedded;
@@ -83,11 +83,12 @@ final class RunInputs implements AutoCloseable {
     }
     Transformer model = patchable.model();
     try (TensorScope scope = new TensorScope()) {
-      PromptContext c = model.context(input);
-      context =
-          new PromptContext(
-              c.batchSize(), c.length(), own(c.mask()), own(c.cosines()), own(c.sines()));
-      pattern = model.attentionPattern(context);
+      context = model.context(input).map(input.batchSize(), this::own);
+      for (Stage stage : graph.stages()) {
+        if (stage.kind() == Stage.Kind.ATTENTION) {
+          patterns.add(model.attentionStep(stage).pattern(context));
+        }
+      }
       embedded = own(model.embed(input).contiguous());
       this.ablations = own(ablations.expand(sources, context.batchSize(), length, width));
     }
@@ -99,6 +100,11 @@ final class RunInputs implements AutoCloseable {
       owned.add(t);
     }
     return t;
+  }
+
+  /** How positions attend to each other in a stage of attention. */
+  Kernels.AttentionPattern pattern(Stage stage) {
+    return patterns.get(stage.block());
   }
 
   Transformer model() {

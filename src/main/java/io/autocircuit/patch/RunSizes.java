@@ -1,8 +1,11 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.graph.Stage;
+import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.Features.AttentionKind;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
+import io.autocircuit.model.TransformerConfig.Alibi;
 import io.autocircuit.model.TransformerConfig.Rotary;
 import io.autocircuit.tensor.Device;
 import java.util.function.ToLongFunction;
@@ -141,13 +144,43 @@ record RunSizes(PatchableModel patchable, int length) {
     return (long) positions() * config().outputs();
   }
 
+  /** The most coordinates of a head that some block rotates. */
   private int rotated() {
-    return config().positions() instanceof Rotary r ? r.dimensions() : 0;
+    return config().attentionKinds().stream()
+        .mapToInt(k -> k.positions() instanceof Rotary r ? r.dimensions() : 0)
+        .max()
+        .orElse(0);
   }
 
-  /** What the tokens fix for every block. */
+  /** What the tokens fix for every block: masks and rotations of each kind of attention. */
   long context() {
-    return (long) length * length + 2L * length * rotated();
+    long masks = 0;
+    for (AttentionKind kind : config().attentionKinds()) {
+      long heads = kind.positions() instanceof Alibi ? 2L * config().heads() : 1;
+      masks += heads * length * length + 2L * length * rotated();
+    }
+    return masks;
+  }
+
+  /** Whether attention is computed in libtorch's operations on every device. */
+  private boolean scoresAreWritten() {
+    return config().features().scoreCap() > 0
+        || config().attentionKinds().stream().anyMatch(k -> k.positions() instanceof Alibi);
+  }
+
+  /** Copies of queries, keys and values before the scores, and of what is scaled after them. */
+  private long prepared() {
+    long before = config().features().preparesAttention() ? 3L * 4 * width() : 0;
+    return before + (normalizesOutputs() ? 4 * width() + 4 * stream() : 0);
+  }
+
+  private boolean normalizesOutputs() {
+    return config().features().outputNormalization().kind() != Normalization.Kind.NONE;
+  }
+
+  /** What a stage keeps of an output before its normalisation. */
+  private long unscaled() {
+    return normalizesOutputs() ? Math.max(width(), stream()) : 0;
   }
 
   private long pattern() {
@@ -175,7 +208,8 @@ record RunSizes(PatchableModel patchable, int length) {
 
   /** Scores, pattern, mixed values, rotations. */
   private long attention() {
-    return 2 * pattern() + width() + rotation();
+    long scores = config().features().scoreCap() > 0 ? 3 : 2;
+    return scores * pattern() + width() + rotation() + prepared();
   }
 
   /** Contiguous copies inside libtorch's batched products. */
@@ -265,9 +299,9 @@ record RunSizes(PatchableModel patchable, int length) {
             Stage.Kind.ATTENTION,
             s -> {
               long rows = uniform ? 1 : inputs(s);
-              return rows * stream() + rows * length + parts(s);
+              return rows * stream() + rows * length + parts(s) + unscaled();
             });
-    kept += sum(Stage.Kind.MLP, s -> stream() + length + hidden());
+    kept += sum(Stage.Kind.MLP, s -> stream() + length + hidden() + unscaled());
     long rows = uniform ? 1 : inputs();
     long forward =
         affine(Stage.Kind.ATTENTION) * rows * stream() + mlp() + streamsReadAgain() + 2 * stream();
@@ -275,7 +309,9 @@ record RunSizes(PatchableModel patchable, int length) {
         6 * stream()
             + 9 * width()
             + (long) length * config().dMlp() * (config().gatedMlp() ? 5 : 2)
-            + (fused() ? 0 : unfused());
+            + (fused() ? scoresAreWritten() ? 5 * pattern() + rotation() : 0 : unfused())
+            + (config().features().scoreCap() > 0 ? 2 * pattern() : 0)
+            + prepared();
     boolean throughDelta = !uniform && patchable.graph().factorized();
     long moving = Math.max(forward, products() + back + (throughDelta ? delta() : 0));
     return 2 * stream() + kept + end() + moving;

@@ -4,6 +4,7 @@ import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
+import io.autocircuit.model.AttentionStep;
 import io.autocircuit.model.Autoencoder;
 import io.autocircuit.model.PromptContext;
 import io.autocircuit.model.Transformer;
@@ -47,12 +48,7 @@ public final class SourceOutputs {
       Tensor all = place.empty(rows.count(), n, d);
       Tensor stream = model.embed(tokens).view(n, d).clone();
       Attention attention =
-          new Attention(
-              patchable,
-              context,
-              model.attentionPattern(context),
-              place.empty(n, 3 * width),
-              place.empty(n, width));
+          new Attention(patchable, context, place.empty(n, 3 * width), place.empty(n, width));
       all.select(0, graph.stages().get(0).firstWritten()).copy_(stream);
       for (int b = 0; b < graph.blocks(); b++) {
         int first = b == graph.blocks() - 1 ? from : 0;
@@ -142,12 +138,7 @@ public final class SourceOutputs {
    * @param qkv working memory, {@code [B·T, 3·H·dHead]}
    * @param z working memory, {@code [B·T, H·dHead]}
    */
-  private record Attention(
-      PatchableModel patchable,
-      PromptContext context,
-      Kernels.AttentionPattern pattern,
-      Tensor qkv,
-      Tensor z) {
+  private record Attention(PatchableModel patchable, PromptContext context, Tensor qkv, Tensor z) {
 
     /** Writes the rows of the positions from one on. */
     void write(Tensor rows, int first, Tensor values) {
@@ -183,7 +174,13 @@ public final class SourceOutputs {
       long positions = t - first;
       int heads = stage.written();
       model.projectQkv(stage, input, qkv, 0, stage.parts());
-      patchable.kernels().attention(new Kernels.Attention(qkv, context.batchSize(), pattern, z));
+      AttentionStep step = model.attentionStep(stage);
+      patchable
+          .kernels()
+          .attention(
+              new Kernels.Attention(
+                  step.prepare(qkv), context.batchSize(), step.pattern(context), z));
+      step.scale(z);
       patchable
           .kernels()
           .headOutputs(

@@ -325,6 +325,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     private final int prompts;
     private final double epsilon;
     private final double outputs;
+    private final boolean coupled;
 
     Trials(PatchableModel model, List<PromptBatch> batches, EdgeGroups tied, Evaluations running) {
       this.graph = model.graph();
@@ -333,6 +334,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
       prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
       epsilon = model.model().type() == ScalarType.Double ? Math.ulp(1.0) : Math.ulp(1f);
       outputs = model.model().config().outputs();
+      coupled = model.model().config().features().couplesHeads();
     }
 
     /** Of a circuit by itself and from nothing. */
@@ -360,7 +362,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
         boolean one = tied.edges(e).limit(2).count() == 1;
         if (!one || !to.equals(reader)) {
           reader = one ? to : null;
-          read = CircuitRuns.reads(Circuit.of(graph, rest), tied.edges(e));
+          read = CircuitRuns.reads(Circuit.of(graph, rest), tied.edges(e), coupled);
         }
         changes.add(read);
         if (read) {

@@ -4,13 +4,16 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -107,46 +110,79 @@ public record CircuitProbing(SubnetworkProbing each, List<Integer> sizes)
    */
   @Override
   public List<Found> found(PruneScores scores) {
+    return found(scores.values(), "edges");
+  }
+
+  @Override
+  public List<Found> found(GroupScores scores) {
+    return found(scores.values(), "nodes");
+  }
+
+  private List<Found> found(float[] scores, String what) {
     List<Found> found = new ArrayList<>();
     int edges = 0;
     for (int i = 0; i < sizes.size(); i++) {
-      for (float score : scores.values()) {
+      for (float score : scores) {
         edges += score == sizes.size() - i ? 1 : 0;
       }
-      found.add(new Found("probed for " + sizes.get(i) + " edges", edges));
+      found.add(new Found("probed for " + sizes.get(i) + " " + what, edges));
     }
     return found;
   }
 
   @Override
   public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
-    List<Integer> fitting = sizes.stream().filter(n -> n <= graph.edgeCount()).toList();
-    if (fitting.size() < sizes.size()) {
-      throw new IllegalArgumentException(
-          "--circuit-sizes="
-              + sizes.get(sizes.size() - 1)
-              + " exceeds the graph's edges="
-              + graph.edgeCount()
-              + "; give smaller ones, such as --circuit-sizes "
-              + (fitting.isEmpty()
-                  ? Math.max(1, graph.edgeCount() / 10)
-                  : String.join(",", fitting.stream().map(String::valueOf).toList())));
-    }
+    requireSizes(graph.edgeCount(), "edges");
     each.ofSize(0).requireFit(graph, prompts);
   }
 
   @Override
+  public void requireFit(EdgeGroups groups, TokenizedDataset prompts) {
+    requireSizes(groups.size(), "nodes");
+    each.ofSize(0).requireFit(groups, prompts);
+  }
+
+  private void requireSizes(int most, String what) {
+    List<Integer> fitting = sizes.stream().filter(n -> n <= most).toList();
+    if (fitting.size() < sizes.size()) {
+      throw new IllegalArgumentException(
+          "--circuit-sizes="
+              + sizes.get(sizes.size() - 1)
+              + " exceeds the graph's "
+              + what
+              + "="
+              + most
+              + "; give smaller ones, such as --circuit-sizes "
+              + (fitting.isEmpty()
+                  ? Math.max(1, most / 10)
+                  : String.join(",", fitting.stream().map(String::valueOf).toList())));
+    }
+  }
+
+  @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    float[] scores = new float[model.graph().edgeCount()];
+    GroupScores each = score(model, batches, EdgeGroups.each(model.graph()), progress);
+    return new PruneScores(model.graph(), each.values(), each.tieBreaks());
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Sizes are numbers of groups.
+   */
+  @Override
+  public GroupScores score(
+      PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
+    float[] scores = new float[groups.size()];
     float[] order = new float[scores.length];
-    try (MaskTraining training = new MaskTraining(each, model, batches)) {
+    try (MaskTraining training = new MaskTraining(each, groups, model, batches)) {
       long steps = training.steps();
       for (int i = 0; i < sizes.size(); i++) {
-        PruneScores learned =
+        GroupScores learned =
             training.train(each.ofSize(sizes.get(i)), progress, i * steps, sizes.size() * steps);
-        Circuit circuit = learned.top(sizes.get(i));
+        BitSet circuit = learned.best(sizes.get(i));
         for (int e = 0; e < scores.length; e++) {
-          boolean chosen = circuit.contains(e);
+          boolean chosen = circuit.get(e);
           if (scores[e] == 0) { // those that are chosen already keep their place
             scores[e] = chosen ? sizes.size() - i : 0;
             order[e] = learned.values()[e];
@@ -154,7 +190,7 @@ public record CircuitProbing(SubnetworkProbing each, List<Integer> sizes)
         }
       }
     }
-    return new PruneScores(model.graph(), scores, order);
+    return new GroupScores(groups, scores, order);
   }
 
   /**
@@ -178,8 +214,11 @@ public record CircuitProbing(SubnetworkProbing each, List<Integer> sizes)
               + "; give a smaller one");
     }
     each.requireAvoidable(model.graph());
-    try (MaskTraining training = new MaskTraining(each, model, batches)) {
-      return training.train(each.ofSize(size), progress, 0, training.steps()).top(size);
+    EdgeGroups edges = EdgeGroups.each(model.graph());
+    try (MaskTraining training = new MaskTraining(each, edges, model, batches)) {
+      return Circuit.of(
+          model.graph(),
+          training.train(each.ofSize(size), progress, 0, training.steps()).best(size));
     }
   }
 }

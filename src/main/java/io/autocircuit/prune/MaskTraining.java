@@ -2,16 +2,17 @@ package io.autocircuit.prune;
 
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Evaluations;
 import io.autocircuit.patch.Evaluations.Direction;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
-import io.autocircuit.patch.PruneScores;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -23,6 +24,7 @@ import java.util.SplittableRandom;
 final class MaskTraining implements AutoCloseable {
   private final SubnetworkProbing first;
   private final ComputationGraph graph;
+  private final EdgeGroups tied;
   private final List<PromptBatch> batches;
   private final AblationValues values;
   private final Evaluations running;
@@ -31,12 +33,15 @@ final class MaskTraining implements AutoCloseable {
    * Prepares trainings.
    *
    * @param probing one of them; the others differ from it in nothing but the circuit's size
+   * @param tied edges that share one learned number; others are never ablated
    * @param model the model and its graph
    * @param batches the prompts to train on
    */
-  MaskTraining(SubnetworkProbing probing, PatchableModel model, List<PromptBatch> batches) {
+  MaskTraining(
+      SubnetworkProbing probing, EdgeGroups tied, PatchableModel model, List<PromptBatch> batches) {
     this.first = probing;
     this.graph = model.graph();
+    this.tied = tied;
     this.batches = batches;
     this.values = AblationValues.prepare(model, probing.effectiveAblation(), batches);
     boolean opened = false;
@@ -74,9 +79,9 @@ final class MaskTraining implements AutoCloseable {
    * @param all how many steps there are in all
    * @return for tree patching |max θ| − θ, for edge patching |min θ| + θ
    */
-  PruneScores train(SubnetworkProbing probing, Progress progress, long before, long all) {
+  GroupScores train(SubnetworkProbing probing, Progress progress, long before, long all) {
     boolean tree = tree(probing);
-    double[] theta = new double[graph.edgeCount()];
+    double[] theta = new double[tied.size()];
     Arrays.fill(theta, tree ? probing.init() : -probing.init());
     Adam adam = new Adam(theta.length, probing.learningRate());
     SplittableRandom random = new SplittableRandom(probing.seed());
@@ -97,7 +102,7 @@ final class MaskTraining implements AutoCloseable {
     for (int i = 0; i < scores.length; i++) {
       scores[i] = (float) (tree ? Math.abs(most) - theta[i] : Math.abs(least) + theta[i]);
     }
-    return new PruneScores(graph, scores);
+    return new GroupScores(tied, scores);
   }
 
   /** Adds ∂F/∂θ. */
@@ -130,19 +135,24 @@ final class MaskTraining implements AutoCloseable {
         part -> {
           int from = perPrompt ? part.first() * edges : 0;
           int size = perPrompt ? part.size() * edges : edges;
-          float[] mask = new float[size];
+          float[] values = new float[size];
           double[] slope = new double[size];
           for (int i = 0; i < size; i++) {
             double m = function.value(theta[i % edges], uniform == null ? 0 : uniform[from + i]);
             double by = scale == null ? 1 : scale[from + i];
-            mask[i] = (float) (m * by);
+            values[i] = (float) (m * by);
             slope[i] = function.derivativeAt(m) * by;
           }
+          float[] mask = tied.spread(values);
           PatchMask own = new PatchMask(graph, mask, perPrompt ? part.size() : 0);
           float[] g = part.run().gradient(own, loss, part.prompts(), part.clean()).maskGradient();
           double[] sum = new double[edges];
-          for (int i = 0; i < size; i++) {
-            sum[i % edges] += g[i] * slope[i] / prompts;
+          int all = graph.edgeCount();
+          for (int i = 0; i < mask.length; i++) {
+            int group = tied.group(i % all);
+            if (group >= 0) {
+              sum[group] += g[i] * slope[i / all * edges + group] / prompts;
+            }
           }
           return sum;
         },
@@ -154,7 +164,7 @@ final class MaskTraining implements AutoCloseable {
   }
 
   /** Adds λ ∂R/∂θ. */
-  private static void penalty(
+  private void penalty(
       SubnetworkProbing probing, double[] theta, SplittableRandom random, double[] gradient) {
     boolean tree = tree(probing);
     MaskFunction function = probing.maskFunction();
@@ -175,15 +185,19 @@ final class MaskTraining implements AutoCloseable {
       gradient[i] += lambda * scale * (tree ? -slope[i] : slope[i]);
     }
     if (probing.avoid() != null && probing.avoid().size() > 0) {
-      double weight = (tree ? -1 : 1) * probing.avoidLambda() / probing.avoid().size();
+      int[] avoided =
+          probing.avoid().edgeSet().stream()
+              .map(tied::group)
+              .filter(g -> g >= 0)
+              .distinct()
+              .toArray();
+      double weight = (tree ? -1 : 1) * probing.avoidLambda() / avoided.length;
       double shift = function.samples() ? MaskFunction.REGULARIZE_CONST : 0;
-      probing.avoid().edgeSet().stream()
-          .forEach(
-              i -> {
-                double s = MaskFunction.sigmoid(theta[i] - shift);
-                double slopeOf = function == MaskFunction.NONE ? 1 : s * (1 - s);
-                gradient[i] += lambda * weight * slopeOf;
-              });
+      for (int i : avoided) {
+        double s = MaskFunction.sigmoid(theta[i] - shift);
+        double slopeOf = function == MaskFunction.NONE ? 1 : s * (1 - s);
+        gradient[i] += lambda * weight * slopeOf;
+      }
     }
   }
 

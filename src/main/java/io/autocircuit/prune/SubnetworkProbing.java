@@ -4,11 +4,13 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.objective.Answers;
 import io.autocircuit.objective.Divergence;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
@@ -241,14 +243,31 @@ public record SubnetworkProbing(
 
   @Override
   public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
-    if (circuitSize > graph.edgeCount()) {
+    requireSize(graph.edgeCount(), "edges");
+    requireRest(graph, prompts);
+  }
+
+  @Override
+  public void requireFit(EdgeGroups groups, TokenizedDataset prompts) {
+    requireSize(groups.size(), "nodes");
+    requireRest(groups.graph(), prompts);
+  }
+
+  private void requireSize(int most, String what) {
+    if (circuitSize > most) {
       throw new IllegalArgumentException(
           "--circuit-size="
               + circuitSize
-              + " exceeds the graph's edges="
-              + graph.edgeCount()
+              + " exceeds the graph's "
+              + what
+              + "="
+              + most
               + "; choose a smaller one, or 0 for none");
     }
+  }
+
+  /** All but the size. */
+  private void requireRest(ComputationGraph graph, TokenizedDataset prompts) {
     requireAvoidable(graph);
     String name = "--target " + target.name().toLowerCase(java.util.Locale.ROOT);
     if (target != Target.KL_DIV && target != Target.MSE && target != Target.AUTO) {
@@ -341,8 +360,25 @@ public record SubnetworkProbing(
   }
 
   @Override
+  public List<Found> found(GroupScores scores) {
+    return circuitSize == 0 ? List.of() : List.of(new Found("wanted", circuitSize));
+  }
+
+  @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    try (MaskTraining training = new MaskTraining(this, model, batches)) {
+    EdgeGroups each = EdgeGroups.each(model.graph());
+    return new PruneScores(model.graph(), score(model, batches, each, progress).values());
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>One number is learned for each group; sizes are numbers of groups.
+   */
+  @Override
+  public GroupScores score(
+      PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
+    try (MaskTraining training = new MaskTraining(this, groups, model, batches)) {
       return training.train(this, progress, 0, training.steps());
     }
   }

@@ -140,7 +140,8 @@ public record CircuitComparison(
               + name
               + " but not in that of "
               + other
-              + "; compare circuits of one model, with the same separate-qkv and token-positions");
+              + "; compare circuits of one model, with the same graph, separate-qkv and"
+              + " token-positions");
     }
   }
 

@@ -23,8 +23,8 @@ import java.util.stream.Stream;
 /**
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
  * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
- * repeats it; {@code activations.json}, where somebody looked at what sources write; and, where
- * nodes were scored, {@code nodes.json}.
+ * repeats it; where nodes were scored also {@code nodes.json}; and {@code activations.json}, where
+ * somebody looked at what sources write.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -36,13 +36,13 @@ public final class ResultDirectory {
   /** Written for a run that can be repeated; one of an earlier run goes. */
   private static final String RUN = "run.json";
 
-  /** Written where somebody looked at what sources write. */
-  static final String ACTIVATIONS = "activations.json";
-
   /** Written where nodes were scored; one of an earlier run goes. */
   private static final String NODES = "nodes.json";
 
-  private static final List<String> OPTIONAL = List.of(RUN, ACTIVATIONS, NODES);
+  /** Written where somebody looked at what sources write. */
+  static final String ACTIVATIONS = "activations.json";
+
+  private static final List<String> OPTIONAL = List.of(RUN, NODES, ACTIVATIONS);
 
   private static final int MOST_TRIES = 100;
 
@@ -136,13 +136,13 @@ public final class ResultDirectory {
                   ResultFiles.writeMeasurements(
                       fresh.resolve(MEASUREMENTS), result, run, report.positionLabels());
                   run.ifPresent(spec -> spec.write(fresh.resolve(RUN)));
+                  result
+                      .nodes()
+                      .ifPresent(nodes -> ResultFiles.writeNodes(fresh.resolve(NODES), nodes));
                   Activations activations = report.details().activations();
                   if (activations != null) {
                     activations.write(fresh.resolve(ACTIVATIONS));
                   }
-                  result
-                      .nodes()
-                      .ifPresent(nodes -> ResultFiles.writeNodes(fresh.resolve(NODES), nodes));
                   HtmlReport.write(fresh.resolve(REPORT), report);
                 }),
         true);

@@ -48,6 +48,12 @@ ac.flow = (() => {
       return band;
     });
     const routed = bands.length <= how.routed;
+    // waypoints are set apart, the less the more there are
+    const passing = Array(how.columns).fill(0);
+    for (const band of bands) {
+      for (let c = band.from.column + 1; routed && c < band.to.column; c++) passing[c]++;
+    }
+    const apart = Math.min(how.vertical ? 2 : 4, 160 / Math.max(1, ...passing));
     for (const band of bands) {
       let last = band.from;
       const lead = (next) => {
@@ -58,7 +64,7 @@ ac.flow = (() => {
         last = next;
       };
       for (let c = band.from.column + 1; routed && c < band.to.column; c++) {
-        lead(add({ column: c, before: [], behind: [], at: 0, extent: band.width, gap: how.vertical ? 2 : 4,
+        lead(add({ column: c, before: [], behind: [], at: 0, extent: band.width, gap: apart,
           order: (band.from.order + band.to.order) / 2 }));
       }
       lead(band.to);
@@ -304,7 +310,7 @@ ac.flow = (() => {
     const height = Math.min(1400, Math.max(several ? 150 : 340, 9 * widest));
     const how = { ...options, columns, before: vertical ? 8 : 10, behind: vertical ? 8 : 10, after,
       along: (column) => (vertical ? 26 : 8) + column * step, room: vertical ? room - 16 : null,
-      gap: vertical ? 30 : widest > 30 ? 4 : 15, least: several ? 40 : 150, routed: 400 };
+      gap: vertical ? 30 : widest > 30 ? 4 : 15, least: several ? 40 : 150, routed: 250 };
     how.width = scaleOf(panels, how, vertical ? (room - 16) * 0.5 : height);
     const tooltip = element("div", { className: "floating", hidden: true });
     const drawn = panels.map((panel, i) => {

@@ -218,11 +218,11 @@
   // The whole of the edge's paths is lit; a large circuit is all one, and lights neighbours only.
   const pathLimit = 400;
   const mostAblated = 2000;
-  const signed = (v) => number(v);
-  const writes = (a) => "its source writes " + number(a.norm) + ", ablated " + number(a.ablated_norm) + ", Δ " +
-    number(a.delta_norm);
-  const channels = (a) => a.channels.map(([i, written, ablated]) => "[" + i + "] " + signed(written) + " → " +
-    signed(ablated)).join(", ");
+  const short = (v) => number(Number(v.toPrecision(3)));
+  const writes = (a) => "its source writes " + short(a.norm) + ", ablated " + short(a.ablated_norm) + ", Δ " +
+    short(a.delta_norm);
+  const channels = (a) => a.channels.map(([i, written, ablated]) => "[" + i + "] " + short(written) + " → " +
+    short(ablated)).join(", ");
   const tipOf = (what) => {
     if (what.link) {
       const e = what.link;

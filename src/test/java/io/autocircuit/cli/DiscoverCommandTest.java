@@ -12,6 +12,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.data.BosPolicy;
+import io.autocircuit.experiment.Activations;
 import io.autocircuit.experiment.Precision;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
@@ -62,14 +63,41 @@ class DiscoverCommandTest {
   }
 
   @Test
-  void writesFiveFilesAndNothingElse() throws IOException {
+  void writesSixFilesAndNothingElse() throws IOException {
     try (Stream<Path> files = Files.list(eap.directory())) {
       assertEquals(
           Set.of(
-              "scores.safetensors", "edges.json", "measurements.json", "report.html", "run.json"),
+              "scores.safetensors",
+              "edges.json",
+              "measurements.json",
+              "activations.json",
+              "report.html",
+              "run.json"),
           new TreeSet<>(files.map(f -> f.getFileName().toString()).toList()));
     }
     assertEquals("", ran.err());
+  }
+
+  /** The report says what sources write, as the file does; heads look where they should. */
+  @Test
+  void activationsAreWrittenForTheReport() throws IOException {
+    Activations found = Activations.read(eap.directory().resolve("activations.json"));
+    assertEquals("resample clean 4", found.ablation() + " " + found.run() + " " + found.prompts());
+    assertEquals(
+        eap.edges().get(0).get("name").asText().split("->", -1)[0], found.sources().get(0).name());
+    String page = Files.readString(eap.directory().resolve("report.html"));
+    String json = found.json().toString();
+    assertTrue(page.contains(json.replace("<", "\\u003c").replace(">", "\\u003e")), json);
+    // A0.2 is the head of the previous token in the known circuit of this model
+    List<List<Double>> rows =
+        found.patterns().stream()
+            .filter(p -> p.head().equals("A0.2"))
+            .findFirst()
+            .orElseThrow()
+            .rows();
+    for (int q = 2; q < rows.size(); q++) {
+      assertTrue(rows.get(q).get(q - 1) > 0.5, "query " + q + ": " + rows.get(q));
+    }
   }
 
   @Test
@@ -560,10 +588,10 @@ class DiscoverCommandTest {
     Path out = folder.resolve("replaced");
     Results.discover(out, "--edges", "9");
     Files.writeString(out.resolve("mine.txt"), "kept");
-    Results r = Results.discover(out, "--edges", "0,9");
+    Results r = Results.discover(out, "--edges", "0,9", "--activations=0");
     assertEquals(Set.of(0, 9), r.metric("kl_div").keySet());
     try (Stream<Path> files = Files.list(out)) {
-      assertEquals(6, files.count());
+      assertEquals(6, files.count(), "no activations.json, but mine");
     }
   }
 

@@ -37,7 +37,13 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("alone")
 class DiscoverKillTest {
   private static final Set<String> FILES =
-      Set.of("scores.safetensors", "edges.json", "measurements.json", "report.html", "run.json");
+      Set.of(
+          "scores.safetensors",
+          "edges.json",
+          "measurements.json",
+          "activations.json",
+          "report.html",
+          "run.json");
 
   /** The renames before are of files that nobody sees yet; one of them is enough. */
   private static final int FIRST = 4;

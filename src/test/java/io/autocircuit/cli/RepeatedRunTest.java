@@ -55,7 +55,13 @@ class RepeatedRunTest {
 
   /** What the numbers are in; {@code report.html} is compared too. */
   private static final List<String> FILES =
-      List.of("scores.safetensors", "edges.json", "measurements.json", "report.html", "run.json");
+      List.of(
+          "scores.safetensors",
+          "edges.json",
+          "measurements.json",
+          "activations.json",
+          "report.html",
+          "run.json");
 
   @TempDir static Path folder;
   private static Path model;

@@ -166,7 +166,9 @@ class ExperimentSpecTest {
     assertEquals(List.of(), ExperimentSpec.mistakes(file));
     Files.writeString(file, "{\"tasks\": \"induction\",\n \"algorithms\": \"ep\"}");
     assertEquals(
-        List.of("line 2, column 16: unknown algorithm \"ep\": did you mean \"eap\" or \"sp\"?"),
+        List.of(
+            "line 2, column 16: unknown algorithm \"ep\": did you mean \"eap\" or \"sp\" or"
+                + " \"cp\"?"),
         ExperimentSpec.mistakes(file));
     Files.delete(file);
     assertThrows(DataException.class, () -> ExperimentSpec.read(file));
@@ -306,6 +308,50 @@ class ExperimentSpecTest {
             .contains("algorithm=eap has no such preset; it is one of algorithm=acdc"));
   }
 
+  /** AutoCircuit's names, and what an algorithm avoids. */
+  @Test
+  void presetsHaveOtherNamesAndProbingAvoids() {
+    String head = "tasks: induction\nrandom_baseline: false\nalgorithms: ";
+    ExperimentSpec s =
+        parse(
+            head
+                + "[preset:TP, \"preset:edge attribution patching\", {preset: GT},"
+                + " {algorithm: cp, circuit_sizes: [[5], [7, official]], avoid: official},"
+                + " {algorithm: sp, avoid: some/edges.json, avoid_edges: 3}]");
+    List<Cell> cells = s.cells(task -> null);
+    assertEquals(
+        List.of(
+            "Circuit tree probing",
+            "EAP",
+            "Official circuit",
+            "Circuit probing (avoid official; circuit sizes 5)",
+            "Circuit probing (avoid official; circuit sizes 7,official)",
+            "Subnetwork probing (avoid edges.json, first 3)"),
+        cells.stream().map(Cell::label).toList());
+    assertEquals("tree-probing", cells.get(0).coordinates().get("preset"));
+    RunSpec.Algorithm last = (RunSpec.Algorithm) cells.get(5).spec().orElseThrow().scoring();
+    assertEquals(
+        Optional.of(
+            new AvoidedEdges.Stored(
+                StoredFile.at(Path.of("/data/some/edges.json")), Optional.of(3))),
+        last.avoid());
+    RunSpec spec = cells.get(5).spec().orElseThrow();
+    RunSpec read = RunSpec.parse(spec.json(), "run.json");
+    assertEquals(spec.identity(), read.identity());
+    assertTrue(refused(head + "preset:TQ").contains("unknown preset \"preset:TQ\""));
+    assertTrue(
+        refused(head + "{algorithm: eap, avoid: official}")
+            .contains("algorithm=eap avoids nothing; leave --avoid away, or choose one of sp, cp"));
+    assertTrue(
+        refused(head + "{algorithm: cp, avoid_edges: 3}").contains("is given without avoid"));
+    assertTrue(
+        refused(head + "{algorithm: cp, avoid: official, avoid_edges: 3}")
+            .contains("avoided edges=3 goes with a file"));
+    assertTrue(
+        refused(head + "{algorithm: cp, circuit_sizes: [0]}")
+            .contains("circuit_sizes=0 is out of range; give a whole number from 1 or official"));
+  }
+
   @Test
   void theFilesOfTheDocumentationAreRead() throws IOException {
     Path page = Path.of(System.getProperty("basedir", ""), "docs/experiments.md");
@@ -337,11 +383,14 @@ class ExperimentSpecTest {
     Set<String> task = new TreeSet<>();
     TaskProvider.catalogue().forEach(t -> task.addAll(ExperimentFields.taskNames(t.settings())));
     assertEquals(task, names(definitions.get("task").get("anyOf").get(1).get("properties")));
-    int i = 2; // behind the keys of algorithms and presets
+    int i = 3; // behind the keys of algorithms and presets, and presets with their prefix
     for (PruneAlgorithmProvider a : PruneAlgorithmProvider.catalogue()) {
       Set<String> fields = new TreeSet<>(ExperimentFields.algorithmNames(a.settings()));
       if (a.presets().isEmpty()) {
         fields.remove("preset");
+      }
+      if (!a.avoids()) { // of these the reader says that they avoid nothing
+        fields.removeAll(Set.of("avoid", "avoid_edges"));
       }
       assertEquals(
           fields, names(definitions.get("algorithm").get("anyOf").get(i++).get("properties")));

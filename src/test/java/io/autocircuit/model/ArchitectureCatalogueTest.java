@@ -18,6 +18,7 @@ import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -237,11 +238,12 @@ class ArchitectureCatalogueTest {
     Path directory = model("", Map.of());
     DataException e = assertThrows(DataException.class, () -> ModelLoader.load(directory).close());
     assertTrue(e.getMessage().contains("model_type=\"lattice\" is not supported"), e::getMessage);
-    assertEquals(
-        List.of("gpt2", "gpt_neox", "llama", "hooked_transformer"),
-        Architecture.catalogue().keys());
-    assertEquals(
-        List.of("gpt2", "gpt_neox", "llama", "hooked_transformer", "lattice"),
-        registered(() -> Architecture.catalogue().keys()));
+    List<String> keys = Architecture.catalogue().keys();
+    assertEquals(List.of("gpt2", "gpt_neox", "llama"), keys.subList(0, 3));
+    assertEquals(ModelLoader.ARCHITECTURES, keys.subList(0, keys.size() - 1));
+    assertEquals("hooked_transformer", keys.get(keys.size() - 1));
+    List<String> more = new ArrayList<>(keys);
+    more.add("lattice");
+    assertEquals(more, registered(() -> Architecture.catalogue().keys()));
   }
 }

@@ -413,8 +413,9 @@ class ModelLoaderTest {
     return Stream.of(
             gpt2(
                 c -> c.put("model_type", "mamba"),
-                "model_type=\"mamba\" is not supported; use a model with one of: gpt2, gpt_neox,"
-                    + " llama, or \"architecture\": \"HookedTransformer\""),
+                "model_type=\"mamba\" is not supported; use a model with one of: "
+                    + String.join(", ", ModelLoader.ARCHITECTURES)
+                    + ", or \"architecture\": \"HookedTransformer\""),
             gpt2(c -> c.remove("model_type"), "missing field \"model_type\"" + missing),
             gpt2(c -> c.put("model_type", 2), "model_type=2 is not usable; give a string"),
             gpt2(

@@ -47,7 +47,7 @@ class LiveEdgesTest {
           set.set(e, random.nextDouble() < (type == PatchType.TREE_PATCH ? density : 1 - density));
         }
         Circuit circuit = Circuit.of(patchable.graph(), set);
-        Circuit alive = runs.live(circuit);
+        Circuit alive = runs.live(circuit, model.config().features().couplesHeads());
         assertTrue(circuit.edgeSet().cardinality() >= alive.size());
         dead += circuit.size() - alive.size();
         double[] whole = logits(patchable, batch, runs, circuit);
