@@ -64,7 +64,7 @@ class EmbeddingDocTest {
         Pattern.compile("(?ms)^```java\\R(.*?)^```")
             .matcher(Files.readString(Path.of("docs/embedding.md")));
     List<String> found = blocks.results().map(m -> m.group(1)).toList();
-    assertEquals(11, found.size(), "blocks");
+    assertEquals(12, found.size(), "blocks");
     String program =
         PACKAGES.stream().map(p -> "import " + p + ";\n").collect(Collectors.joining())
             + "public class Embedding {\n"

@@ -113,14 +113,6 @@ class ReferenceParityTest {
           "avoid_edges",
           "completeness_training");
 
-  /** Kinds of what the library does not do yet; they are counted. */
-  private static final Set<String> LATER =
-      Set.of(
-          "instance_masks",
-          "tail_divergence",
-          "tail_divergence_own_prefix",
-          "tail_divergence_src_ablations");
-
   private static final double ROUNDING = 4;
   private static final double HF_TOLERANCE = 2e-4;
 
@@ -129,7 +121,6 @@ class ReferenceParityTest {
       JsonMapper.builder().enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS).build();
 
   private final Map<String, Tally> tallies = new TreeMap<>();
-  private final Map<String, Integer> later = new TreeMap<>();
   private final List<String> failures = new ArrayList<>();
   private final Device device =
       DeviceChoice.of(DeviceRequest.parse(System.getProperty("autocircuit.device", "cpu")))
@@ -197,7 +188,6 @@ class ReferenceParityTest {
             System.out.printf(
                 "  %-20s %4d cases, largest deviation %.3g absolute, %.3f of the tolerance (%s)%n",
                 kind, t.cases, t.absolute, t.relative, t.worst));
-    later.forEach((kind, n) -> System.out.printf("  %-20s %4d cases, not read yet%n", kind, n));
     if (folders == 0) {
       fail("no model folder with expected.json under reference.dir=" + dir);
     }
@@ -220,11 +210,6 @@ class ReferenceParityTest {
         String kind = c.get("kind").asText();
         String name = folder.getFileName() + "#" + i++ + " " + kind;
         if (!wanted(folder, kind)) {
-          continue;
-        }
-        boolean nodes = !c.path("factorized").asBoolean(true);
-        if (LATER.contains(kind) || (nodes && kind.equals("activation_magnitude"))) {
-          later.merge(kind, 1, Integer::sum);
           continue;
         }
         try {
@@ -437,8 +422,7 @@ class ReferenceParityTest {
           c.path("factorized").asBoolean(true)
               ? PatchableModel.of(
                   seen, c.path("separate_qkv").asBoolean(true), length, slice, kernels)
-              : new PatchableModel(
-                  seen, seen.config().unfactorizedGraph(length), slice, kernels);
+              : new PatchableModel(seen, seen.config().unfactorizedGraph(length), slice, kernels);
       this.graph = model.graph();
     }
 
@@ -506,6 +490,10 @@ class ReferenceParityTest {
         case "similarity" -> similarity();
         case "completeness" -> completeness();
         case "completeness_training" -> knockoutTraining();
+        case "instance_masks" -> ReferencePrompts.instanceMasks(this);
+        case "tail_divergence", "tail_divergence_own_prefix" ->
+            ReferencePrompts.tailDivergence(this);
+        case "tail_divergence_src_ablations" -> ReferencePrompts.tailAblations(this);
         case "circuit_probing" -> new ReferenceProbing(this).circuitProbing();
         case "subnetwork_probing_avoid" -> new ReferenceProbing(this).probingThatAvoids();
         case "avoid_edges" -> new ReferenceProbing(this).anotherCircuit();

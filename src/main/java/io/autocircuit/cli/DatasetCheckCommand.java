@@ -4,9 +4,11 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.data.PromptDataset;
+import io.autocircuit.data.Spans;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.Tokenizer;
 import io.autocircuit.files.CanonicalJson;
+import io.autocircuit.files.DataException;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.task.dataset.DatasetCheck;
@@ -14,6 +16,7 @@ import io.autocircuit.task.dataset.ModelAnswers;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -124,6 +127,9 @@ final class DatasetCheckCommand implements Callable<Integer> {
               if (!t.wordIdxs().isEmpty()) {
                 rows.put("positions, with BOS", positions(t));
               }
+              if (t.prompts().stream().anyMatch(pair -> !pair.spans().isEmpty())) {
+                rows.put("spans", spans(t));
+              }
             });
     model(said, rows);
     StringBuilder text = new StringBuilder(new Rows(rows).text(width()));
@@ -200,6 +206,38 @@ final class DatasetCheckCommand implements Callable<Integer> {
     return String.join(
         ", ",
         tokens.wordIdxs().entrySet().stream().map(e -> e.getKey() + " " + e.getValue()).toList());
+  }
+
+  /** Their names, in how many pairs they are and how long at most; or why they cannot be used. */
+  private static String spans(TokenizedDataset tokens) {
+    Spans spans;
+    try {
+      spans = Spans.of(tokens);
+    } catch (DataException e) {
+      return "cannot be used: " + e.getMessage();
+    }
+    List<String> shown = new ArrayList<>();
+    spans
+        .longest()
+        .forEach(
+            (name, most) -> {
+              int number = spans.names().indexOf(name);
+              int having =
+                  (int)
+                      spans.columns().values().stream()
+                          .filter(own -> Arrays.stream(own).anyMatch(c -> c == number))
+                          .count();
+              shown.add(
+                  name
+                      + " (in "
+                      + count(having)
+                      + " of "
+                      + count(tokens.size())
+                      + ", at most "
+                      + most
+                      + (most == 1 ? " token)" : " tokens)"));
+            });
+    return String.join(", ", shown);
   }
 
   private static void model(List<ModelAnswers.Said> said, Map<String, String> rows) {

@@ -4,11 +4,11 @@ import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Output;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
-import io.autocircuit.experiment.Activations;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.experiment.UnfitSettingException;
 import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.DeviceChoice;
@@ -30,6 +30,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -166,7 +167,7 @@ final class DiscoverCommand implements Callable<Integer> {
     try (Bars bars = Bars.onTerminal()) {
       result = run.run(bars);
     }
-    Optional<Activations> activations =
+    Optional<SourceActivations> activations =
         output.activations == 0
             ? Optional.empty()
             : Optional.of(run.activations(result, output.activations, HtmlReport.MAX_EDGES));
@@ -292,13 +293,14 @@ final class DiscoverCommand implements Callable<Integer> {
     atLeast("--batch-size", input.batchSize, 1);
     atLeast("--train", input.train, 1);
     atLeast("--test", input.test, 1);
+    atLeast("--per-prompt", scoring.perPrompt, 1);
     if (scoring.avoidEdges != null && scoring.avoid == null) {
       throw usage("--avoid-edges says how much of --avoid FILE is read; give --avoid too");
     }
     if (scoring.official != null && scoring.circuit != null) {
       throw usage("give --official or --circuit, not both");
     }
-    for (String option : List.of("--algorithm", "--preset", "--avoid")) {
+    for (String option : List.of("--algorithm", "--preset", "--avoid", "--per-prompt")) {
       if (scoring.scores != null && given(option)) {
         throw usage("give " + option + " or --scores, not both: saved scores are only judged");
       }
@@ -320,6 +322,20 @@ final class DiscoverCommand implements Callable<Integer> {
                 + " needs --official FILE, or --circuit of a task"
                 + instead);
       }
+      requireScoresOfPrompts(one.algorithm());
+    }
+  }
+
+  private void requireScoresOfPrompts(PruneAlgorithmProvider algorithm) {
+    if (scoring.perPrompt != null && !algorithm.scoresPrompts()) {
+      throw usage(
+          "--algorithm "
+              + algorithm.key()
+              + " has no scores for each prompt; leave --per-prompt away, or choose one of "
+              + algorithms.entries().entries().stream()
+                  .filter(PruneAlgorithmProvider::scoresPrompts)
+                  .map(PruneAlgorithmProvider::key)
+                  .collect(Collectors.joining(", ")));
     }
   }
 

@@ -4,6 +4,7 @@ import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.experiment.Level;
 import io.autocircuit.experiment.Precision;
+import io.autocircuit.experiment.RunJudging;
 import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightType;
@@ -248,6 +249,18 @@ final class DiscoverOptions {
     Level level;
 
     @Option(
+        names = "--per-prompt",
+        paramLabel = "K",
+        arity = "0..1",
+        fallbackValue = "" + RunJudging.EDGES_OF_PROMPT,
+        description =
+            "Score the edges for each prompt too, from the same passes, and say how stable the K"
+                + " edges with the largest mean scores are across prompts (K without a number: "
+                + RunJudging.EDGES_OF_PROMPT
+                + "). Writes prompt_scores.safetensors, prompts.json and stability.csv.")
+    Integer perPrompt;
+
+    @Option(
         names = "--separate-qkv",
         paramLabel = "BOOL",
         arity = "0..1",
@@ -267,6 +280,14 @@ final class DiscoverOptions {
             "One edge for each token position; all prompts must have one length (default: false, or"
                 + " what is usual for --task).")
     boolean tokenPositions;
+
+    @Option(
+        names = "--spans",
+        description =
+            "One edge for each named span of the prompts, in place of one for each position: the"
+                + " prompts' own spans, or word_idxs, or seq_labels of the prompt file, and the rest."
+                + " Prompts may differ in length.")
+    boolean spans;
 
     @Option(
         names = "--autoencoders",
@@ -340,8 +361,10 @@ final class DiscoverOptions {
       one.scores = scores;
       one.graph = graph;
       one.level = level;
+      one.perPrompt = perPrompt;
       one.separateQkv = separateQkv;
       one.tokenPositions = tokenPositions;
+      one.spans = spans;
       one.autoencoders = autoencoders;
       one.maxLatents = maxLatents;
       one.errorTerm = errorTerm;

@@ -2,7 +2,9 @@ package io.autocircuit.cli;
 
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Level;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.GraphNodes;
+import io.autocircuit.metric.EdgeStability;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
@@ -58,6 +60,9 @@ record Printout(PrintWriter out, boolean everyMetric) {
             + " from "
             + dataset
             + (beginning.isEmpty() ? "" : "; " + beginning.replaceFirst("^prompts ", "they ")));
+    if (!d.model().graph().spans().isEmpty()) {
+      out.println("spans: " + String.join(", ", d.model().graph().spans()));
+    }
     out.println("device: " + device);
     String judged = d.runs().ablation().key();
     out.println(
@@ -110,12 +115,23 @@ record Printout(PrintWriter out, boolean everyMetric) {
             nodes ->
                 nodes.ranked().stream()
                     .limit(SHOWN_EDGES)
-                    .forEach(s -> scored(s.node(), s.score(), nodes.tieBreaks(), s.node().index())),
+                    .forEach(
+                        s ->
+                            scored(
+                                nodes.nodes().label(s.node()),
+                                s.score(),
+                                nodes.tieBreaks(),
+                                s.node().index())),
             () ->
                 scores
                     .best(SHOWN_EDGES)
                     .forEach(
-                        s -> scored(s.edge(), s.score(), scores.tieBreaks(), s.edge().index())));
+                        s ->
+                            scored(
+                                scores.graph().label(s.edge()),
+                                s.score(),
+                                scores.tieBreaks(),
+                                s.edge().index())));
     for (PruneAlgorithm.Found f : result.found()) {
       out.printf(Locale.ROOT, "  %s: %,d %s%n", f.description(), f.size(), what);
     }
@@ -138,17 +154,45 @@ record Printout(PrintWriter out, boolean everyMetric) {
     if (!result.roc().isEmpty()) {
       out.printf(Locale.ROOT, "%narea under the ROC curve: %.4f%n", Roc.area(result.roc()));
     }
+    result.stability().ifPresent(s -> stability(s, scores.graph()));
     out.println();
     result.verdict().ifPresent(out::println);
   }
 
   /** A scored edge or node; of one that is never removed, how much that would cost. */
-  private void scored(Object what, float score, float[] rises, int index) {
+  private void scored(String what, float score, float[] rises, int index) {
     if (rises.length > 0 && Float.isInfinite(score)) {
       out.printf(Locale.ROOT, "  %-28s  kept %12.5g%n", what, rises[index]);
     } else {
       out.printf(Locale.ROOT, "  %-28s %12.5g%n", what, score);
     }
+  }
+
+  /** How stable edges are across prompts. */
+  private void stability(EdgeStability stability, ComputationGraph graph) {
+    out.printf(
+        Locale.ROOT,
+        "%nacross prompts: share that has the edge among its %,d best, mean and deviation of scores,"
+            + " share of the mean's sign%n",
+        stability.size());
+    for (EdgeStability.Row row :
+        stability.rows().subList(0, Math.min(SHOWN_EDGES, stability.rows().size()))) {
+      out.printf(
+          Locale.ROOT,
+          "  %-28s %6.1f %% %12.5g %12s %6.1f %%%n",
+          graph.label(row.edge()),
+          100 * row.share(),
+          row.mean(),
+          shown("%.5g", row.deviation()),
+          100 * row.agreement());
+    }
+    out.println(
+        "overlap of two prompts' edges (mean Jaccard index): "
+            + shown("%.4f", stability.overlap()));
+  }
+
+  private static String shown(String format, double number) {
+    return Double.isNaN(number) ? "–" : String.format(Locale.ROOT, format, number);
   }
 
   /** The few that people look at first, and those of other jars. */

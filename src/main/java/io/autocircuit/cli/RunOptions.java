@@ -12,6 +12,7 @@ import io.autocircuit.experiment.AvoidedEdges;
 import io.autocircuit.experiment.CatalogueTask;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Cells;
+import io.autocircuit.experiment.Level;
 import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.NumberTypes;
 import io.autocircuit.experiment.OfficialSource;
@@ -260,9 +261,16 @@ record RunOptions(
           "--separate-qkv is given, but in the graph of --graph=unfactorized heads have no edges"
               + " into them; leave it away");
     }
+    if (scoring.level == Level.NODE && scoring.perPrompt != null) {
+      throw new IllegalArgumentException(
+          "--per-prompt scores edges, but --level=node is given; leave one of them away");
+    }
     return new RunSpec.Graph(
         given("--separate-qkv") ? scoring.separateQkv : !factorized || usual().separateQkv(),
-        given("--token-positions") ? scoring.tokenPositions : usual().tokenPositions(),
+        given("--token-positions")
+            ? scoring.tokenPositions
+            : !scoring.spans && usual().tokenPositions(),
+        scoring.spans,
         scoring.graph,
         scoring.level,
         autoencoders());
@@ -410,7 +418,8 @@ record RunOptions(
         judging.metrics == null
             ? Metric.all()
             : judging.metrics.stream().map(Metric.catalogue()::get).distinct().toList(),
-        given("--slice") ? judging.slice : usual().slice());
+        given("--slice") ? judging.slice : usual().slice(),
+        scoring.perPrompt == null ? 0 : scoring.perPrompt);
   }
 
   private RunSpec.Scoring scores() {

@@ -41,7 +41,7 @@ record TaskListing(ModelFolders folders) {
       return folders
           .find(model)
           .map(Path::toString)
-          .orElse("not in the folders of " + ModelFolders.VARIABLE);
+          .orElse("not on this machine (--model " + model.hub() + " downloads it)");
     } catch (DataException e) {
       return e.getMessage();
     }

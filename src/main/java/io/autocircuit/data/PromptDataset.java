@@ -14,6 +14,9 @@ import java.util.TreeMap;
  *  "seq_labels": ["The", "cat", …],  (optional) a name for each token position
  *  "word_idxs": {"subject": 1, …}}   (optional) names for some positions, BOS not counted</pre>
  *
+ * <p>A pair may have {@code "spans": {"subject": [1, 2], …}}: names for some of its token
+ * positions, BOS not counted, of both of its prompts.
+ *
  * <p>A prompt is a string or a list of token ids. Answers are a list of strings or token ids, for
  * the last position; or a list of such lists, for the last positions. Where one of them has a point
  * or an exponent, all answers of the file are numbers. Other fields are ignored.

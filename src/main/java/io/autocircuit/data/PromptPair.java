@@ -1,6 +1,9 @@
 package io.autocircuit.data;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * A clean prompt, a corrupt one that differs in what a behaviour depends on, and what the model
@@ -12,9 +15,15 @@ import java.util.List;
  *     the last P of the prompt; never empty, nor is any position's list
  * @param wrongAnswers wrong answers by position, as many positions as {@code answers}; a list may
  *     be empty
+ * @param spans token positions by the name of a span, of the clean and the corrupt prompt alike;
+ *     BOS not counted; empty if there are none
  */
 public record PromptPair(
-    Wording clean, Wording corrupt, List<List<Wording>> answers, List<List<Wording>> wrongAnswers) {
+    Wording clean,
+    Wording corrupt,
+    List<List<Wording>> answers,
+    List<List<Wording>> wrongAnswers,
+    Map<String, int[]> spans) {
 
   /**
    * Copies the lists.
@@ -25,9 +34,37 @@ public record PromptPair(
    *     the last P of the prompt; never empty, nor is any position's list
    * @param wrongAnswers wrong answers by position, as many positions as {@code answers}; a list may
    *     be empty
+   * @param spans token positions by the name of a span
    */
   public PromptPair {
     answers = answers.stream().map(List::copyOf).toList();
     wrongAnswers = wrongAnswers.stream().map(List::copyOf).toList();
+    spans = Collections.unmodifiableMap(new LinkedHashMap<>(spans));
+  }
+
+  /**
+   * A pair without spans.
+   *
+   * @param clean the clean prompt
+   * @param corrupt the corrupt prompt
+   * @param answers correct answers by position
+   * @param wrongAnswers wrong answers by position, as many positions as {@code answers}
+   */
+  public PromptPair(
+      Wording clean,
+      Wording corrupt,
+      List<List<Wording>> answers,
+      List<List<Wording>> wrongAnswers) {
+    this(clean, corrupt, answers, wrongAnswers, Map.of());
+  }
+
+  /**
+   * The same pair with spans.
+   *
+   * @param positions token positions by the name of a span, BOS not counted
+   * @return a pair that has them
+   */
+  public PromptPair withSpans(Map<String, int[]> positions) {
+    return new PromptPair(clean, corrupt, answers, wrongAnswers, positions);
   }
 }

@@ -6,6 +6,7 @@ import io.autocircuit.files.DataException;
 import io.autocircuit.graph.Suggestions;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
@@ -111,7 +112,38 @@ record PromptReader(String source) {
               where, answers.size(), wrong.size()),
           "give both for the same positions");
     }
-    return new PromptPair(clean, corrupt, answers, wrong);
+    return new PromptPair(clean, corrupt, answers, wrong, spans(json.path("spans"), where));
+  }
+
+  /** Positions by name: a number for one, a list for several. */
+  private static Map<String, int[]> spans(JsonNode json, String where) {
+    Map<String, int[]> spans = new LinkedHashMap<>();
+    if (json.isMissingNode() || json.isNull()) {
+      return spans;
+    }
+    if (!json.isObject()) {
+      throw wrong(where + ".spans", json, "an object of names and lists of token positions");
+    }
+    for (Map.Entry<String, JsonNode> span : json.properties()) {
+      String what = where + ".spans entry " + DataException.quote(span.getKey());
+      JsonNode at = span.getValue();
+      int[] positions = new int[at.isArray() ? at.size() : 1];
+      for (int i = 0; i < positions.length; i++) {
+        positions[i] = position(at.isArray() ? at.get(i) : at, what);
+      }
+      spans.put(span.getKey(), positions);
+    }
+    return spans;
+  }
+
+  private static int position(JsonNode at, String what) {
+    if (!at.isIntegralNumber()
+        || !at.canConvertToInt()
+        || at.intValue() < 0
+        || at.intValue() > LARGEST_POSITION) {
+      throw wrong(what, at, "a token position, an integer from 0 to " + LARGEST_POSITION);
+    }
+    return at.intValue();
   }
 
   static JsonNode field(JsonNode json, String name, String where) {
@@ -218,17 +250,8 @@ record PromptReader(String source) {
       throw wrong("word_idxs", json, "an object of names and positions");
     }
     for (Map.Entry<String, JsonNode> word : json.properties()) {
-      JsonNode at = word.getValue();
-      if (!at.isIntegralNumber()
-          || !at.canConvertToInt()
-          || at.intValue() < 0
-          || at.intValue() > LARGEST_POSITION) {
-        throw wrong(
-            "word_idxs entry " + DataException.quote(word.getKey()),
-            at,
-            "a token position, an integer from 0 to " + LARGEST_POSITION);
-      }
-      words.put(word.getKey(), at.intValue());
+      String what = "word_idxs entry " + DataException.quote(word.getKey());
+      words.put(word.getKey(), position(word.getValue(), what));
     }
     return words;
   }

@@ -7,7 +7,9 @@ import io.autocircuit.files.DataException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -54,7 +56,7 @@ final class PromptTokens {
     for (int i = 0; i < prompts.size(); i++) {
       int index = i;
       if (prompts.get(i) != null) {
-        faults.during(i, () -> pairs.add(pair(index, faults)));
+        faults.during(i, () -> pairs.add(spanned(index, pair(index, faults))));
       }
     }
     faults.throwIfAny();
@@ -116,6 +118,23 @@ final class PromptTokens {
     }
     remarks.addAll(answers.remarks(prompts));
     return remarks;
+  }
+
+  /** With the pair's spans, which move along with the BOS that is put before text. */
+  private TokenizedPair spanned(int i, TokenizedPair pair) {
+    PromptPair given = dataset.prompts().get(i);
+    if (pair == null || given.spans().isEmpty()) {
+      return pair;
+    }
+    boolean text = given.clean() instanceof Wording.Text;
+    int shift = tokenizer == null || !text ? 0 : tokenizer.leadingSpecialTokens();
+    Map<String, int[]> spans = new LinkedHashMap<>();
+    given
+        .spans()
+        .forEach(
+            (name, positions) ->
+                spans.put(name, Arrays.stream(positions).map(t -> t + shift).toArray()));
+    return pair.withSpans(spans);
   }
 
   private TokenizedPair pair(int i, Faults faults) {

@@ -372,6 +372,19 @@ public record TokenizedDataset(
   }
 
   /**
+   * The number in its file of each prompt of some batches of this dataset.
+   *
+   * @param batches of this dataset
+   * @return in the order of the batches
+   */
+  public int[] indices(List<PromptBatch> batches) {
+    return batches.stream()
+        .flatMapToInt(batch -> Arrays.stream(batch.rows()))
+        .map(row -> prompts.get(row).index())
+        .toArray();
+  }
+
+  /**
    * The lengths of the clean prompts that occur, ascending.
    *
    * @return in tokens, each once

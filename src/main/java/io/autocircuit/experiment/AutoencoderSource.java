@@ -1,7 +1,5 @@
 package io.autocircuit.experiment;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.data.Batches;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
@@ -78,6 +76,7 @@ public record AutoencoderSource(
     return new RunSpec.Graph(
         graph.separateQkv(),
         graph.tokenPositions(),
+        graph.spans(),
         graph.form(),
         graph.level(),
         Optional.of(autoencoders));
@@ -100,31 +99,6 @@ public record AutoencoderSource(
     return directory.getFileName()
         + (maxLatents > 0 ? ", at most " + maxLatents : "")
         + (errorTerm ? ", with the error term" : "");
-  }
-
-  /** As JSON. */
-  ObjectNode json(boolean places) {
-    ObjectNode node = JsonNodeFactory.instance.objectNode();
-    if (places) {
-      node.put("path", directory.toAbsolutePath().normalize().toString());
-    }
-    return node.put("sha256", sha256.orElse(null))
-        .put(MAX_LATENTS, maxLatents)
-        .put(ERROR_TERM, errorTerm);
-  }
-
-  /** Of a graph's JSON, if it has some. */
-  static Optional<AutoencoderSource> read(JsonFields graph, Path folder) {
-    if (!graph.has(FIELD)) {
-      return Optional.empty();
-    }
-    JsonFields node = graph.object(FIELD, "path", "sha256", MAX_LATENTS, ERROR_TERM);
-    return Optional.of(
-        new AutoencoderSource(
-            node.path("path", folder),
-            node.sha256("sha256"),
-            node.whole(MAX_LATENTS, 0),
-            node.flag(ERROR_TERM)));
   }
 
   /** With the hash of its files as they are now. */

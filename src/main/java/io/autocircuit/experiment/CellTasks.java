@@ -152,7 +152,8 @@ final class CellTasks {
                     options
                         .value("slice")
                         .map(s -> OutputSlice.of((String) s))
-                        .orElse(usual.slice())))
+                        .orElse(usual.slice()),
+                    options.whole("per_prompt", 0)))
             .withOfficial(official);
     return new Chosen(
         name, coordinates, base, refusal, task.graph().or(experiment.graph()).graphs(usual));

@@ -278,6 +278,12 @@ public final class Cells {
             && p.task().entry().usesSeed(p.task().settings()));
   }
 
+  /** Whether an algorithm can score prompts one by one. */
+  private static boolean scoresPrompts(RunSpec.Scoring scoring) {
+    return scoring instanceof Algorithm a
+        && PruneAlgorithmProvider.catalogue().get(a.key()).scoresPrompts();
+  }
+
   private static void add(
       Map<String, Cell> cells,
       CellTasks.Chosen task,
@@ -286,6 +292,7 @@ public final class Cells {
       List<Ablation> ablations,
       List<PatchType> patchTypes) {
     CircuitRuns usual = base.judging().runs();
+    int perPrompt = scoresPrompts(a.scoring()) ? base.judging().perPrompt() : 0;
     for (Ablation ablation : ablations.isEmpty() ? List.of(usual.ablation()) : ablations) {
       RunSpec.Scoring scoring =
           a.followsAblation() && !ablations.isEmpty() && a.scoring() instanceof Algorithm own
@@ -299,8 +306,8 @@ public final class Cells {
             base.withScoring(scoring)
                 .withJudging(
                     base.judging()
-                        .withRuns(
-                            new CircuitRuns(patchType, ablation, usual.reverseCleanCorrupt())));
+                        .withRuns(new CircuitRuns(patchType, ablation, usual.reverseCleanCorrupt()))
+                        .withPerPrompt(perPrompt));
         Cell cell =
             new Cell(
                 task.name(),
@@ -327,6 +334,9 @@ public final class Cells {
     }
     if (task.graphs().stream().map(RunSpec.Graph::tokenPositions).distinct().count() > 1) {
       all.put("token_positions", Boolean.toString(spec.graph().tokenPositions()));
+    }
+    if (task.graphs().stream().map(RunSpec.Graph::spans).distinct().count() > 1) {
+      all.put("spans", Boolean.toString(spec.graph().spans()));
     }
     if (task.graphs().stream().map(RunSpec.Graph::form).distinct().count() > 1) {
       all.put("form", spec.graph().form().key());

@@ -7,6 +7,7 @@ import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.AnswerPreference;
+import io.autocircuit.metric.EdgeStability;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Measurements;
 import io.autocircuit.metric.Metric;
@@ -18,8 +19,11 @@ import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.NodeScores;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
+import io.autocircuit.patch.PromptScores;
 import io.autocircuit.patch.PruneScores;
+import io.autocircuit.prune.PromptAlgorithm;
 import io.autocircuit.prune.PruneAlgorithm;
+import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.TensorScope;
@@ -32,6 +36,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch;
@@ -53,6 +58,8 @@ import org.bytedeco.pytorch.global.torch;
  * @param official a known circuit to compare the scores with, or null
  * @param remarks what the user should know of the prompts, one sentence each; passed on to the
  *     result's notices, after those of the model
+ * @param perPrompt how many edges the circuit of each prompt has; 0 where prompts are not scored
+ *     one by one
  * @param level what is scored, and what circuits are made of
  */
 public record Discovery(
@@ -66,6 +73,7 @@ public record Discovery(
     List<Metric> metrics,
     Circuit official,
     List<String> remarks,
+    int perPrompt,
     Level level) {
 
   /**
@@ -81,6 +89,8 @@ public record Discovery(
    * @param verdict a sentence that sums the measurements up, if there is one to say
    * @param roc the curve against the official circuit; empty without one
    * @param notices what the user should know, one sentence each
+   * @param prompts the scores of each prompt that scored, in the order of the batches; empty where
+   *     they were not asked for
    */
   public record Result(
       Discovery discovery,
@@ -90,7 +100,8 @@ public record Discovery(
       List<PruneAlgorithm.Found> found,
       Optional<String> verdict,
       List<Roc.Point> roc,
-      List<String> notices) {
+      List<String> notices,
+      Optional<PromptScores> prompts) {
 
     /**
      * Keeps unmodifiable copies.
@@ -104,6 +115,7 @@ public record Discovery(
      * @param verdict a sentence that sums the measurements up, if there is one to say
      * @param roc the curve against the official circuit; empty without one
      * @param notices what the user should know, one sentence each
+     * @param prompts the scores of each prompt that scored, in the order of the batches
      */
     public Result {
       measurements = List.copyOf(measurements);
@@ -152,6 +164,21 @@ public record Discovery(
       SortedMap<Integer, Circuit> one = Circuits.of(discovery, scores).some(IntStream.of(size));
       return one.get(one.firstKey());
     }
+
+    /**
+     * How stable edges are across prompts.
+     *
+     * @return empty where prompts were not scored one by one
+     */
+    public Optional<EdgeStability> stability() {
+      return prompts.map(p -> EdgeStability.of(p, discovery.perPrompt()));
+    }
+
+    /** With other notices. */
+    Result withNotices(List<String> other) {
+      return new Result(
+          discovery, scores, measurements, liveEdges, found, verdict, roc, other, prompts);
+    }
   }
 
   /**
@@ -170,13 +197,29 @@ public record Discovery(
    * @param official a known circuit to compare the scores with, or null
    * @param remarks what the user should know of the prompts, one sentence each; passed on to the
    *     result's notices, after those of the model
+   * @param perPrompt how many edges the circuit of each prompt has; 0 where prompts are not scored
+   *     one by one
    * @param level what is scored, and what circuits are made of
+   * @throws IllegalArgumentException if prompts shall be scored one by one, and the algorithm
+   *     cannot
    */
   public Discovery {
     train = List.copyOf(train);
     test = List.copyOf(test);
     metrics = List.copyOf(metrics);
     remarks = List.copyOf(remarks);
+    if (perPrompt > 0 && !(algorithm instanceof PromptAlgorithm)) {
+      throw new IllegalArgumentException(
+          "algorithm="
+              + algorithm.key()
+              + " has no scores for each prompt (--per-prompt="
+              + perPrompt
+              + "); choose one of "
+              + PruneAlgorithmProvider.catalogue().entries().stream()
+                  .filter(PruneAlgorithmProvider::scoresPrompts)
+                  .map(PruneAlgorithmProvider::key)
+                  .collect(Collectors.joining(", ")));
+    }
   }
 
   /**
@@ -278,7 +321,54 @@ public record Discovery(
    * @throws DataException if the model's outputs are not finite
    */
   public Result run(Progress progress) {
-    return judge(score(progress), progress);
+    return judge(scored(progress), progress);
+  }
+
+  /**
+   * What scoring gives.
+   *
+   * @param scores the score of every edge; where prompts are scored one by one their mean
+   * @param prompts the scores of each prompt; empty where they were not asked for
+   */
+  public record Scored(PruneScores scores, Optional<PromptScores> prompts) {}
+
+  /**
+   * Scores the edges, for each prompt if that was asked for.
+   *
+   * @param progress told about the work done
+   * @return the scores
+   * @throws DataException if the model's outputs are not finite
+   * @throws IllegalArgumentException if one prompt alone exceeds the model's memory budget, here or
+   *     when circuits are judged
+   */
+  public Scored scored(Progress progress) {
+    if (perPrompt == 0) {
+      return new Scored(score(progress), Optional.empty());
+    }
+    check();
+    PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, progress);
+    return new Scored(prompts.mean(), Optional.of(prompts));
+  }
+
+  /**
+   * Judges circuits of given scores.
+   *
+   * @param scored of this discovery's graph
+   * @param progress told about the work done
+   * @return what came out
+   */
+  public Result judge(Scored scored, Progress progress) {
+    Result r = judge(scored.scores(), progress);
+    return new Result(
+        this,
+        r.scores(),
+        r.measurements(),
+        r.liveEdges(),
+        r.found(),
+        r.verdict(),
+        r.roc(),
+        r.notices(),
+        scored.prompts());
   }
 
   /**
@@ -291,6 +381,15 @@ public record Discovery(
    *     when circuits are judged
    */
   public PruneScores score(Progress progress) {
+    check();
+    if (level == Level.NODE) {
+      GraphNodes nodes = GraphNodes.of(model.graph());
+      return NodeScores.of(nodes, algorithm.score(model, train, nodes.groups(), progress)).edges();
+    }
+    return algorithm.score(model, train, progress);
+  }
+
+  private void check() {
     if (train.isEmpty()) {
       throw new DataException("train prompts=0; give at least one to score the edges on");
     }
@@ -308,11 +407,6 @@ public record Discovery(
         }
       }
     }
-    if (level == Level.NODE) {
-      GraphNodes nodes = GraphNodes.of(model.graph());
-      return NodeScores.of(nodes, algorithm.score(model, train, nodes.groups(), progress)).edges();
-    }
-    return algorithm.score(model, train, progress);
   }
 
   /**
@@ -377,6 +471,7 @@ public record Discovery(
         preference
             .filter(AnswerPreference::shown)
             .flatMap(p -> Verdict.of(measurements, edges, level));
-    return new Result(this, scores, measurements, live, found, verdict, roc, notices);
+    return new Result(
+        this, scores, measurements, live, found, verdict, roc, notices, Optional.empty());
   }
 }

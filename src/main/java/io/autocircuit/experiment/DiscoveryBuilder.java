@@ -2,6 +2,7 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.data.Batches;
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.Spans;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.ComputationGraph;
@@ -24,6 +25,8 @@ import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.task.Task;
 import java.util.List;
 import java.util.Objects;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 
 /**
@@ -62,6 +65,8 @@ public final class DiscoveryBuilder {
   private MemoryBudget memory = MemoryBudget.UNLIMITED;
   private int threads;
   private SharedOutputs shared;
+  private int perPrompt;
+  private boolean spans;
 
   /** A builder for a task. */
   DiscoveryBuilder(Task task, PruneAlgorithm algorithm) {
@@ -89,6 +94,8 @@ public final class DiscoveryBuilder {
     b.memory = memory;
     b.threads = threads;
     b.shared = shared;
+    b.perPrompt = perPrompt;
+    b.spans = spans;
     change.accept(b);
     return b;
   }
@@ -153,6 +160,17 @@ public final class DiscoveryBuilder {
    */
   public DiscoveryBuilder tokenPositions(boolean each) {
     return with(b -> b.tokenPositions = each);
+  }
+
+  /**
+   * Whether there is one edge for each named span of the prompts ({@link Spans}), which may then
+   * differ in length; in place of token positions.
+   *
+   * @param each default: false
+   * @return a builder with it
+   */
+  public DiscoveryBuilder spans(boolean each) {
+    return with(b -> b.spans = each);
   }
 
   /**
@@ -293,18 +311,49 @@ public final class DiscoveryBuilder {
   }
 
   /**
+   * Whether edges are scored for each prompt besides, and of how many edges the circuit of each
+   * prompt then is.
+   *
+   * @param edges all of them if the graph has fewer; 0, the default, for no scores of each prompt
+   * @return a builder with it
+   * @throws IllegalArgumentException if it is negative
+   */
+  public DiscoveryBuilder perPrompt(int edges) {
+    if (edges < 0) {
+      throw new IllegalArgumentException("edges=" + edges + " of each prompt; give 0 or more");
+    }
+    return with(b -> b.perPrompt = edges);
+  }
+
+  /**
    * The graph that the model is seen through, for reading circuits and scores that belong to it.
    *
-   * @return as separate inputs and token positions make it
-   * @throws DataException if there are token positions, and prompts of different length
-   * @throws IllegalArgumentException if the model has no such graph
+   * @return as separate inputs and token positions or spans make it
+   * @throws DataException if there are token positions, and prompts of different length; or spans,
+   *     and the prompts have none
+   * @throws IllegalArgumentException if there are both, or the model has no such graph
    */
   public ComputationGraph graph() {
     return patchable(kernels).graph();
   }
 
+  /** The positions of words in the graph: of spans their numbers. */
+  SortedMap<String, Integer> words() {
+    if (!spans) {
+      return task.prompts().wordIdxs();
+    }
+    SortedMap<String, Integer> words = new TreeMap<>();
+    List<String> names = graph().spans();
+    names.forEach(span -> words.put(span, names.indexOf(span)));
+    return words;
+  }
+
   private PatchableModel patchable(Kernels used) {
     TokenizedDataset data = task.prompts();
+    if (tokenPositions && spans) {
+      throw new IllegalArgumentException(
+          "--token-positions and --spans are both given; choose one of them");
+    }
     if (tokenPositions) {
       data.requireEqualLengths();
     }
@@ -319,7 +368,8 @@ public final class DiscoveryBuilder {
             ? PatchableModel.of(task.model(), separateQkv, positions, slice, used)
             : new PatchableModel(
                 task.model(), task.model().config().unfactorizedGraph(positions), slice, used);
-    return model.withMemory(memory);
+    model = model.withMemory(memory);
+    return spans ? model.withSpans(Spans.of(data).names()) : model;
   }
 
   /**
@@ -374,6 +424,7 @@ public final class DiscoveryBuilder {
         metrics,
         official,
         data.notices(),
+        Math.min(perPrompt, model.graph().edgeCount()),
         level);
   }
 
@@ -387,6 +438,12 @@ public final class DiscoveryBuilder {
   }
 
   private List<PromptBatch> batches(TokenizedDataset data) {
-    return padded ? Batches.padded(data, batchSize, 0) : Batches.byLength(data, batchSize);
+    List<PromptBatch> batches =
+        padded ? Batches.padded(data, batchSize, 0) : Batches.byLength(data, batchSize);
+    if (!spans) {
+      return batches;
+    }
+    Spans all = Spans.of(task.prompts()); // a part may lack some
+    return batches.stream().map(batch -> all.on(batch, data)).toList();
   }
 }

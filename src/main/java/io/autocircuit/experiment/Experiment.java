@@ -3,9 +3,11 @@ package io.autocircuit.experiment;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.Fingerprint;
 import io.autocircuit.patch.Progress;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -341,6 +343,9 @@ public final class Experiment implements AutoCloseable {
       result = timed.result();
       String scores = ExperimentStore.SCORES + "/" + key + ".safetensors";
       result.scores().write(store.directory().resolve(scores), Map.of("run", key));
+      if (result.prompts().isPresent()) {
+        prompts(store.directory().resolve(ExperimentStore.PROMPTS).resolve(key), run, result);
+      }
       CellOutcome outcome =
           new CellOutcome(
               run.spec(),
@@ -369,6 +374,20 @@ public final class Experiment implements AutoCloseable {
       return;
     }
     watcher.finished(cell, result, (System.nanoTime() - start) / 1e9);
+  }
+
+  private static void prompts(Path folder, Run run, Discovery.Result result) {
+    try {
+      Files.createDirectories(folder);
+    } catch (IOException e) {
+      throw new DataException("directory=" + folder + " cannot be made: " + e.getMessage(), e);
+    }
+    PromptResultFiles.write(
+        folder,
+        result.prompts().orElseThrow(),
+        result.stability().orElseThrow(),
+        run.trainPrompts(),
+        Map.of("run", run.spec().hash()));
   }
 
   private void fail(String key, Cell cell, String message, String details, Watcher watcher) {

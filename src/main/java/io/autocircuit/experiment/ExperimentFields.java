@@ -136,7 +136,13 @@ final class ExperimentFields {
           Setting.optional(
               "ties",
               new SettingType.Flag(),
-              "whether circuits include all edges that tie with their last; without it no"));
+              "whether circuits include all edges that tie with their last; without it no"),
+          Setting.optional(
+              "per_prompt",
+              count(1),
+              "of how many edges the circuit of each prompt is, as discover --per-prompt, for"
+                  + " algorithms that score prompts one by one; without it prompts are not scored"
+                  + " one by one"));
 
   /** The graph; a list spans a grid. */
   static final List<Setting> GRAPHS =
@@ -150,6 +156,11 @@ final class ExperimentFields {
               "token_positions",
               new SettingType.Flag(),
               "one edge for each token position; without it what the task says, else no"),
+          Setting.optional(
+              "spans",
+              new SettingType.Flag(),
+              "one edge for each named span of the prompts, in place of token positions; without it"
+                  + " no"),
           Setting.optional(
               "form",
               constants(Form.values()),

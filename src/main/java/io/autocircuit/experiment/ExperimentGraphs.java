@@ -18,6 +18,8 @@ import java.util.stream.Stream;
  *     task says
  * @param tokenPositions whether there is one edge for each token position; empty for what the task
  *     says
+ * @param spans whether there is one edge for each named span of the prompts, which then is in place
+ *     of token positions; empty for no
  * @param forms what their edges are; empty for factorized ones
  * @param levels what is scored; empty for edges
  * @param autoencoders whose latents are sources in the place of MLPs; empty for none
@@ -25,6 +27,7 @@ import java.util.stream.Stream;
 public record ExperimentGraphs(
     List<Boolean> separateQkv,
     List<Boolean> tokenPositions,
+    List<Boolean> spans,
     List<Form> forms,
     List<Level> levels,
     List<AutoencoderSource> autoencoders) {
@@ -36,6 +39,7 @@ public record ExperimentGraphs(
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
    * @param tokenPositions whether there is one edge for each token position
+   * @param spans whether there is one edge for each named span of the prompts
    * @param forms what their edges are
    * @param levels what is scored
    * @param autoencoders whose latents are sources in the place of MLPs
@@ -43,19 +47,20 @@ public record ExperimentGraphs(
   public ExperimentGraphs {
     separateQkv = List.copyOf(separateQkv);
     tokenPositions = List.copyOf(tokenPositions);
+    spans = List.copyOf(spans);
     forms = List.copyOf(forms);
     levels = List.copyOf(levels);
     autoencoders = List.copyOf(autoencoders);
   }
 
   /**
-   * Factorized graphs, whose edges are scored.
+   * Factorized graphs without spans, whose edges are scored.
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
    * @param tokenPositions whether there is one edge for each token position
    */
   public ExperimentGraphs(List<Boolean> separateQkv, List<Boolean> tokenPositions) {
-    this(separateQkv, tokenPositions, List.of(), List.of(), List.of());
+    this(separateQkv, tokenPositions, List.of(), List.of(), List.of(), List.of());
   }
 
   /** Every combination of directories, numbers of latents and error terms. */
@@ -88,6 +93,7 @@ public record ExperimentGraphs(
     return new ExperimentGraphs(
         separateQkv.isEmpty() ? others.separateQkv : separateQkv,
         tokenPositions.isEmpty() ? others.tokenPositions : tokenPositions,
+        spans.isEmpty() ? others.spans : spans,
         forms.isEmpty() ? others.forms : forms,
         levels.isEmpty() ? others.levels : levels,
         autoencoders.isEmpty() ? others.autoencoders : autoencoders);
@@ -101,13 +107,17 @@ public record ExperimentGraphs(
         for (boolean separate : separateQkv.isEmpty() ? List.of(task.separateQkv()) : separateQkv) {
           for (boolean positions :
               tokenPositions.isEmpty() ? List.of(task.tokenPositions()) : tokenPositions) {
-            // heads of an unfactorized graph have no edges into them
-            boolean own = separate || form != Form.FACTORIZED;
-            RunSpec.Graph graph = new RunSpec.Graph(own, positions, form, level, Optional.empty());
-            if (autoencoders.isEmpty()) {
-              graphs.add(graph);
+            for (boolean named : spans.isEmpty() ? List.of(false) : spans) {
+              // heads of an unfactorized graph have no edges into them
+              boolean own = separate || form != Form.FACTORIZED;
+              RunSpec.Graph graph =
+                  new RunSpec.Graph(
+                      own, positions && !named, named, form, level, Optional.empty());
+              if (autoencoders.isEmpty()) {
+                graphs.add(graph);
+              }
+              autoencoders.forEach(a -> graphs.add(AutoencoderSource.of(graph, a)));
             }
-            autoencoders.forEach(a -> graphs.add(AutoencoderSource.of(graph, a)));
           }
         }
       }

@@ -129,6 +129,7 @@ final class ExperimentReader {
     return new ExperimentGraphs(
         flags(grid, "separate_qkv"),
         flags(grid, "token_positions"),
+        flags(grid, "spans"),
         constants(grid, "form", Form.class),
         constants(grid, "level", Level.class),
         ExperimentGraphs.autoencoders(grid));

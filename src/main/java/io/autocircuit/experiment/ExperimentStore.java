@@ -33,6 +33,9 @@ public final class ExperimentStore implements AutoCloseable {
   /** The directory of the cells' scores. */
   static final String SCORES = "scores";
 
+  /** The directory of what was scored for each prompt, a directory for each cell. */
+  static final String PROMPTS = "prompts";
+
   private final Path directory;
   private final StoreConnection db;
   private final StoreClaims claims;

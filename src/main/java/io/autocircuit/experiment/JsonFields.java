@@ -224,7 +224,7 @@ final class JsonFields {
 
   /** An object in this one. */
   JsonFields object(String name, String... names) {
-    return inner(name).require(List.of(names), List.of());
+    return object(name, List.of(names), List.of());
   }
 
   /** An object in this one, with fields that need not be there. */

@@ -37,8 +37,9 @@ public final class ResultFiles {
 
   /**
    * {@code edges.json}: {@code [{"name","seq_idx","score"}]} by descending |score|; {@code seq_idx}
-   * is null when one edge stands for all positions, an infinite score is the string "Infinity".
-   * Scores with tie breaks have {@code "tie_break"} too.
+   * is null when one edge stands for all positions, the number of the {@code "span"} where
+   * positions are spans; an infinite score is the string "Infinity". Scores with tie breaks have
+   * {@code "tie_break"} too.
    *
    * @param file where to
    * @param scores the scores
@@ -60,6 +61,9 @@ public final class ResultFiles {
                 g.writeNullField("seq_idx");
               } else {
                 g.writeNumberField("seq_idx", e.position());
+              }
+              if (!scores.graph().spans().isEmpty()) {
+                g.writeStringField("span", scores.graph().spans().get(e.position()));
               }
               number(g, "score", scores.values()[i]);
               if (scores.tieBreaks().length > 0) {
@@ -190,7 +194,11 @@ public final class ResultFiles {
     root.put("graph", d.model().graph().form().key());
     root.put("level", d.level().key());
     root.put("separate_qkv", d.model().graph().separateQkv());
-    root.put("token_positions", d.model().graph().positions() > 0);
+    List<String> spans = d.model().graph().spans();
+    root.put("token_positions", d.model().graph().positions() > 0 && spans.isEmpty());
+    if (!spans.isEmpty()) {
+      spans.forEach(root.putArray("spans")::add);
+    }
     root.put("slice", d.model().slice().key());
     root.put("reverse_clean_corrupt", d.runs().reverseCleanCorrupt());
     root.put("ties", d.ties());

@@ -1,7 +1,6 @@
 package io.autocircuit.experiment;
 
 import io.autocircuit.data.TokenizedDataset;
-import io.autocircuit.data.TokenizedPair;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.files.DataException;
@@ -15,14 +14,12 @@ import io.autocircuit.patch.MemoryEstimate;
 import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.Parallelism;
 import io.autocircuit.patch.Progress;
-import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.SavedScores;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
@@ -217,6 +214,7 @@ public final class Run implements AutoCloseable {
             .level(spec.graph().level())
             .separateQkv(spec.graph().separateQkv())
             .tokenPositions(spec.graph().tokenPositions())
+            .spans(spec.graph().spans())
             .slice(spec.judging().slice())
             .batchSize(spec.prompts().batchSize())
             .padded(spec.prompts().padded())
@@ -225,6 +223,7 @@ public final class Run implements AutoCloseable {
             .sizes(spec.judging().sizes())
             .ties(spec.judging().ties())
             .metrics(spec.judging().metrics())
+            .perPrompt(spec.judging().perPrompt())
             .memory(memory)
             .threads(threads)
             .sharing(alone ? null : resources.shared(memory));
@@ -232,7 +231,7 @@ public final class Run implements AutoCloseable {
     try {
       Circuit official =
           spec.official()
-              .map(c -> c.read(spec.prompts().source(), builder.graph(), task.prompts().wordIdxs()))
+              .map(c -> c.read(spec.prompts().source(), builder.graph(), builder.words()))
               .orElse(null);
       PruneAlgorithm algorithm =
           spec.scoring() instanceof Saved s
@@ -328,12 +327,20 @@ public final class Run implements AutoCloseable {
 
   /** The index in the prompt file of each prompt that judges, in the order of measurements. */
   int[] testPrompts() {
-    List<TokenizedPair> test =
-        spec.prompts().split().of(task.prompts(), spec.seed()).test().prompts();
-    return discovery.test().stream()
-        .flatMapToInt(batch -> Arrays.stream(batch.rows()))
-        .map(row -> test.get(row).index())
-        .toArray();
+    return split().test().indices(discovery.test());
+  }
+
+  /**
+   * The index in the prompt file of each prompt that scores.
+   *
+   * @return in the order of {@link Discovery.Result#prompts}
+   */
+  public int[] trainPrompts() {
+    return split().train().indices(discovery.train());
+  }
+
+  private TokenizedDataset.Split split() {
+    return spec.prompts().split().of(task.prompts(), spec.seed());
   }
 
   /**
@@ -371,9 +378,7 @@ public final class Run implements AutoCloseable {
    * @throws DataException if the model's outputs are not finite
    */
   public Discovery.Result run(Progress progress) {
-    try (NativeThreads used = nativeThreads()) {
-      return result(discovery.run(progress));
-    }
+    return with(() -> result(discovery.run(progress)));
   }
 
   /**
@@ -397,7 +402,7 @@ public final class Run implements AutoCloseable {
           resources.plainSeconds(
               List.of(spec.prompts(), spec.graph(), discovery.model().slice()), this::plainSeconds);
       long start = System.nanoTime();
-      PruneScores scores = discovery.score(progress);
+      Discovery.Scored scores = discovery.scored(progress);
       long scored = System.nanoTime();
       Discovery.Result result = result(discovery.judge(scores, progress));
       return new Timed(
@@ -421,9 +426,7 @@ public final class Run implements AutoCloseable {
 
   /** Seconds of a plain pass over the prompts that score. */
   double plainPass() {
-    try (NativeThreads used = nativeThreads()) {
-      return plainSeconds();
-    }
+    return with(this::plainSeconds);
   }
 
   /** A plain pass over the prompts that score, after one to warm up. */
@@ -457,9 +460,9 @@ public final class Run implements AutoCloseable {
    * @param edges sources of so many of the best edges
    * @return plain values
    */
-  public Activations activations(Discovery.Result result, int prompts, int edges) {
+  public SourceActivations activations(Discovery.Result result, int prompts, int edges) {
     try (NativeThreads used = nativeThreads()) {
-      return Activations.of(
+      return SourceActivations.of(
           discovery,
           result.scores(),
           prompts,
@@ -478,15 +481,7 @@ public final class Run implements AutoCloseable {
   private Discovery.Result result(Discovery.Result result) {
     List<String> all = new ArrayList<>(notices);
     all.addAll(result.notices());
-    return new Discovery.Result(
-        result.discovery(),
-        result.scores(),
-        result.measurements(),
-        result.liveEdges(),
-        result.found(),
-        result.verdict(),
-        result.roc(),
-        all);
+    return result.withNotices(all);
   }
 
   @Override

@@ -16,9 +16,19 @@ import java.util.List;
  * @param ties whether a circuit includes all edges that tie with its last
  * @param metrics what is measured; those that do not apply to the prompts are left out
  * @param slice positions whose logits are looked at
+ * @param perPrompt of how many edges the circuit of each prompt is; 0 where prompts are not scored
+ *     one by one
  */
 public record RunJudging(
-    CircuitRuns runs, EdgeCounts sizes, boolean ties, List<Metric> metrics, OutputSlice slice) {
+    CircuitRuns runs,
+    EdgeCounts sizes,
+    boolean ties,
+    List<Metric> metrics,
+    OutputSlice slice,
+    int perPrompt) {
+  /** How many edges the circuit of each prompt has where nobody says. */
+  public static final int EDGES_OF_PROMPT = 20;
+
   /**
    * Keeps an unmodifiable copy.
    *
@@ -27,11 +37,33 @@ public record RunJudging(
    * @param ties whether a circuit includes all edges that tie with its last
    * @param metrics what is measured; those that do not apply to the prompts are left out
    * @param slice positions whose logits are looked at
+   * @param perPrompt of how many edges the circuit of each prompt is; 0 where prompts are not
+   *     scored one by one
    * @throws IllegalStateException if the sizes are none that {@link EdgeCounts#parse} makes
+   * @throws IllegalArgumentException if {@code perPrompt} is negative
    */
   public RunJudging {
     metrics = List.copyOf(metrics);
     sizes.texts();
+    if (perPrompt < 0) {
+      throw new IllegalArgumentException(
+          "--per-prompt=" + perPrompt + " is out of range; give a whole number from 1");
+    }
+  }
+
+  /**
+   * Without scores for each prompt.
+   *
+   * @param runs patch type, ablation and direction
+   * @param sizes the sizes of the circuits
+   * @param ties whether a circuit includes all edges that tie with its last
+   * @param metrics what is measured; those that do not apply to the prompts are left out
+   * @param slice positions whose logits are looked at
+   * @throws IllegalStateException if the sizes are none that {@link EdgeCounts#parse} makes
+   */
+  public RunJudging(
+      CircuitRuns runs, EdgeCounts sizes, boolean ties, List<Metric> metrics, OutputSlice slice) {
+    this(runs, sizes, ties, metrics, slice, 0);
   }
 
   /**
@@ -55,6 +87,17 @@ public record RunJudging(
    * @return with them
    */
   public RunJudging withRuns(CircuitRuns other) {
-    return new RunJudging(other, sizes, ties, metrics, slice);
+    return new RunJudging(other, sizes, ties, metrics, slice, perPrompt);
+  }
+
+  /**
+   * With scores for each prompt, or without.
+   *
+   * @param edges of the circuit of each prompt; 0 for no scores
+   * @return with it
+   * @throws IllegalArgumentException if it is negative
+   */
+  public RunJudging withPerPrompt(int edges) {
+    return new RunJudging(runs, sizes, ties, metrics, slice, edges);
   }
 }

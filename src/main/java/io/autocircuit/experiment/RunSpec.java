@@ -92,6 +92,7 @@ public record RunSpec(
    * @param separateQkv whether queries, keys and values have inputs of their own (only read of a
    *     factorized graph)
    * @param tokenPositions whether there is one edge for each token position
+   * @param spans whether there is one edge for each named span of the prompts
    * @param form what the edges are
    * @param level what is scored, and what circuits are made of
    * @param autoencoders whose latents are sources in the place of MLPs; empty without
@@ -99,6 +100,7 @@ public record RunSpec(
   public record Graph(
       boolean separateQkv,
       boolean tokenPositions,
+      boolean spans,
       Form form,
       Level level,
       Optional<AutoencoderSource> autoencoders) {
@@ -106,13 +108,13 @@ public record RunSpec(
     public static final Graph USUAL = new Graph(true, false);
 
     /**
-     * A factorized graph without autoencoders, whose edges are scored.
+     * A factorized graph without spans and autoencoders, whose edges are scored.
      *
      * @param separateQkv whether queries, keys and values have inputs of their own
      * @param tokenPositions whether there is one edge for each token position
      */
     public Graph(boolean separateQkv, boolean tokenPositions) {
-      this(separateQkv, tokenPositions, Form.FACTORIZED, Level.EDGE, Optional.empty());
+      this(separateQkv, tokenPositions, false, Form.FACTORIZED, Level.EDGE, Optional.empty());
     }
   }
 
@@ -342,18 +344,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withGraph(Graph to) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        to,
-        scoring,
-        judging,
-        official,
-        seed,
-        machine);
+    return with(to, scoring, judging, official, seed, machine);
   }
 
   /**
@@ -363,8 +354,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withScoring(Scoring to) {
-    return new RunSpec(
-        version, model, processing, numbers, prompts, graph, to, judging, official, seed, machine);
+    return with(graph, to, judging, official, seed, machine);
   }
 
   /**
@@ -374,8 +364,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withJudging(RunJudging to) {
-    return new RunSpec(
-        version, model, processing, numbers, prompts, graph, scoring, to, official, seed, machine);
+    return with(graph, scoring, to, official, seed, machine);
   }
 
   /**
@@ -385,8 +374,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withOfficial(Optional<OfficialSource> to) {
-    return new RunSpec(
-        version, model, processing, numbers, prompts, graph, scoring, judging, to, seed, machine);
+    return with(graph, scoring, judging, to, seed, machine);
   }
 
   /**
@@ -396,18 +384,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withSeed(long other) {
-    return new RunSpec(
-        version,
-        model,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        official,
-        other,
-        machine);
+    return with(graph, scoring, judging, official, other, machine);
   }
 
   /**
@@ -417,7 +394,18 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withMachine(Optional<Machine> to) {
+    return with(graph, scoring, judging, official, seed, to);
+  }
+
+  /** The same model and prompts, run otherwise. */
+  private RunSpec with(
+      Graph g,
+      Scoring scores,
+      RunJudging judged,
+      Optional<OfficialSource> circuit,
+      long draws,
+      Optional<Machine> where) {
     return new RunSpec(
-        version, model, processing, numbers, prompts, graph, scoring, judging, official, seed, to);
+        version, model, processing, numbers, prompts, g, scores, judged, circuit, draws, where);
   }
 }

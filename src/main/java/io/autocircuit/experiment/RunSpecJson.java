@@ -8,12 +8,10 @@ import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.Columns;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.experiment.RunSpec.Algorithm;
-import io.autocircuit.experiment.RunSpec.Graph;
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.experiment.RunSpec.Scoring;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.Fingerprint;
-import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
@@ -58,7 +56,7 @@ final class RunSpecJson {
     root.put("version", spec.version());
     root.set("model", model(spec, places));
     root.set("prompts", prompts(spec.prompts(), places));
-    root.set("graph", graph(spec.graph(), places));
+    root.set("graph", GraphJson.tree(spec.graph(), places));
     root.set("scoring", scoring(spec.scoring(), places));
     root.set("judging", judging(spec.judging()));
     root.set("official", spec.official().map(c -> official(c, places)).orElse(NODES.nullNode()));
@@ -67,31 +65,6 @@ final class RunSpecJson {
       root.set("machine", spec.machine().map(m -> (JsonNode) machine(m)).orElse(NODES.nullNode()));
     }
     return root;
-  }
-
-  private static ObjectNode graph(Graph graph, boolean places) {
-    ObjectNode node =
-        NODES
-            .objectNode()
-            .put("separate_qkv", graph.separateQkv())
-            .put("token_positions", graph.tokenPositions());
-    if (graph.form() != Form.FACTORIZED) {
-      node.put("form", graph.form().key());
-    }
-    if (graph.level() != Level.EDGE) {
-      node.put("level", graph.level().key());
-    }
-    graph.autoencoders().ifPresent(a -> node.set(AutoencoderSource.FIELD, a.json(places)));
-    return node;
-  }
-
-  private Graph graph(JsonFields graph) {
-    return new Graph(
-        graph.flag("separate_qkv"),
-        graph.flag("token_positions"),
-        graph.has("form") ? graph.constant("form", Form.values()) : Form.FACTORIZED,
-        graph.has("level") ? graph.constant("level", Level.values()) : Level.EDGE,
-        AutoencoderSource.read(graph, folder));
   }
 
   private static ObjectNode model(RunSpec spec, boolean places) {
@@ -181,6 +154,9 @@ final class RunSpecJson {
     node.put("ties", judging.ties());
     node.set("metrics", texts(judging.metrics().stream().map(Metric::key).toList()));
     node.put("slice", judging.slice().key());
+    if (judging.perPrompt() > 0) {
+      node.put("per_prompt", judging.perPrompt());
+    }
     return node;
   }
 
@@ -219,7 +195,8 @@ final class RunSpecJson {
     return node.put("sha256", file.sha256().orElse(null));
   }
 
-  private static String place(Path path) {
+  /** A file as a path that means the same everywhere on the machine. */
+  static String place(Path path) {
     return path.toAbsolutePath().normalize().toString();
   }
 
@@ -276,11 +253,6 @@ final class RunSpecJson {
             List.of("directory", "embedded", "random", "task"),
             RunSpecJson::modelFields,
             "weights");
-    JsonFields graph =
-        root.object(
-            "graph",
-            List.of("separate_qkv", "token_positions"),
-            List.of("form", "level", AutoencoderSource.FIELD));
     return new RunSpec(
         root.text("version"),
         reader.model(model),
@@ -295,7 +267,7 @@ final class RunSpecJson {
                 "prompts",
                 List.of("file", "columns", "embedded", "random", "task"),
                 RunSpecJson::promptFields)),
-        reader.graph(graph),
+        GraphJson.read(root, folder),
         reader.scoring(
             root.variant(
                 "scoring",
@@ -305,13 +277,10 @@ final class RunSpecJson {
         reader.judging(
             root.object(
                 "judging",
-                "patch_type",
-                "ablation",
-                "reverse_clean_corrupt",
-                "edges",
-                "ties",
-                "metrics",
-                "slice")),
+                List.of(
+                    "patch_type ablation reverse_clean_corrupt edges ties metrics slice"
+                        .split(" ")),
+                List.of("per_prompt"))),
         root.isNull("official") ? Optional.empty() : Optional.of(reader.official(root)),
         root.integer("seed", Long.MIN_VALUE),
         root.isNull("machine")
@@ -449,7 +418,8 @@ final class RunSpecJson {
         sizes(node),
         node.flag("ties"),
         metrics,
-        node.as("slice", OutputSlice::of));
+        node.as("slice", OutputSlice::of),
+        node.has("per_prompt") ? node.whole("per_prompt", 1) : 0);
   }
 
   private static EdgeCounts sizes(JsonFields node) {

@@ -190,7 +190,10 @@ final class StoreRows {
     }
     all.put("graph.separate_qkv", String.valueOf(spec.graph().separateQkv()));
     all.put("graph.token_positions", String.valueOf(spec.graph().tokenPositions()));
-    if (spec.graph().form() != Form.FACTORIZED) { // as in a spec's JSON
+    if (spec.graph().spans()) { // as in a spec's JSON
+      all.put("graph.spans", "true");
+    }
+    if (spec.graph().form() != Form.FACTORIZED) {
       all.put("graph.form", spec.graph().form().key());
     }
     if (spec.graph().level() != Level.EDGE) {

@@ -1,9 +1,7 @@
 package io.autocircuit.graph;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
@@ -58,17 +56,15 @@ public final class ComputationGraph {
   private final List<SrcNode> sources;
   private final List<DestModule> modules;
   private final List<Stage> stages;
-  private final Map<String, DestModule> moduleByName = new LinkedHashMap<>();
-  private final Map<String, SrcNode> sourceByName = new LinkedHashMap<>();
-  private final Map<String, DestNode> destinationByName = new LinkedHashMap<>();
-
-  /** The stage of each module, and the row of its first destination there. */
-  private final Map<String, Stage> stageByModule = new LinkedHashMap<>();
-
+  private final GraphNames names;
   private final int edgeCount;
 
-  private ComputationGraph(GraphShape shape) {
+  /** The names of the positions, where these are spans; else empty. */
+  private final List<String> spans;
+
+  private ComputationGraph(GraphShape shape, List<String> spans) {
     this.shape = shape;
+    this.spans = List.copyOf(spans);
     GraphLayout made = GraphLayout.of(shape);
     this.stages = made.stages();
     this.modules = made.modules();
@@ -78,18 +74,7 @@ public final class ComputationGraph {
             .flatMap(s -> s.writes().nodes().stream())
             .toList();
     this.edgeCount = made.edgeCount();
-    for (SrcNode s : sources) {
-      sourceByName.put(s.name(), s);
-    }
-    for (DestModule m : modules) {
-      moduleByName.put(m.name(), m);
-      for (DestNode d : m.nodes()) {
-        destinationByName.put(d.name(), d);
-      }
-    }
-    for (Stage s : stages) {
-      s.reads().forEach(m -> stageByModule.put(m.name(), s));
-    }
+    this.names = new GraphNames(this);
   }
 
   /**
@@ -129,7 +114,8 @@ public final class ComputationGraph {
   public static ComputationGraph factorized(
       int blocks, int heads, int keyValueHeads, Wiring wiring, boolean separateQkv, int positions) {
     return new ComputationGraph(
-        GraphShape.factorized(blocks, heads, keyValueHeads, wiring, separateQkv, positions));
+        GraphShape.factorized(blocks, heads, keyValueHeads, wiring, separateQkv, positions),
+        List.of());
   }
 
   /**
@@ -151,7 +137,8 @@ public final class ComputationGraph {
    *     there are too many edges
    */
   public static ComputationGraph unfactorized(int blocks, int heads, Wiring wiring, int positions) {
-    return new ComputationGraph(GraphShape.unfactorized(blocks, heads, wiring, positions));
+    return new ComputationGraph(
+        GraphShape.unfactorized(blocks, heads, wiring, positions), List.of());
   }
 
   /**
@@ -252,7 +239,7 @@ public final class ComputationGraph {
    * @return the stage that reads it; null if the graph has no module of that name
    */
   public Stage stage(DestModule module) {
-    return stageByModule.get(module.name());
+    return names.stage(module);
   }
 
   /**
@@ -304,7 +291,7 @@ public final class ComputationGraph {
    * @return in canonical order: by module, then by head
    */
   public List<DestNode> destinations() {
-    return List.copyOf(destinationByName.values());
+    return modules.stream().flatMap(m -> m.nodes().stream()).toList();
   }
 
   /**
@@ -324,11 +311,7 @@ public final class ComputationGraph {
    * @throws UnknownNameException if there is none; the message lists the nearest names
    */
   public DestModule module(String name) {
-    DestModule m = moduleByName.get(name);
-    if (m == null) {
-      throw new UnknownNameException("destination module", name, moduleByName.keySet());
-    }
-    return m;
+    return names.module(name);
   }
 
   /**
@@ -340,17 +323,7 @@ public final class ComputationGraph {
    */
   public Edge edge(int index) {
     java.util.Objects.checkIndex(index, edgeCount);
-    int lo = 0;
-    int hi = modules.size() - 1;
-    while (lo < hi) {
-      int mid = (lo + hi + 1) / 2;
-      if (modules.get(mid).offset() <= index) {
-        lo = mid;
-      } else {
-        hi = mid - 1;
-      }
-    }
-    DestModule m = modules.get(lo);
+    DestModule m = names.module(index);
     int within = index - m.offset();
     int copies = positionCopies();
     int position = positions() == 0 ? -1 : within % copies;
@@ -387,7 +360,7 @@ public final class ComputationGraph {
    */
   public Edge edge(String name, int position) {
     shape.requirePosition(name, position);
-    return edge(firstIndex(name) + Math.max(0, position));
+    return edge(names.edge(name) + Math.max(0, position));
   }
 
   /**
@@ -399,18 +372,8 @@ public final class ComputationGraph {
    * @throws UnknownNameException if there is none; the message lists the nearest names
    */
   public List<Edge> edges(String name) {
-    int first = firstIndex(name);
+    int first = names.edge(name);
     return IntStream.range(first, first + positionCopies()).mapToObj(this::edge).toList();
-  }
-
-  private int firstIndex(String name) {
-    int arrow = name.indexOf("->");
-    SrcNode s = arrow < 0 ? null : sourceByName.get(name.substring(0, arrow).strip());
-    DestNode d = arrow < 0 ? null : destinationByName.get(name.substring(arrow + 2).strip());
-    if (s == null || d == null || !d.reads(s)) {
-      throw new UnknownNameException("edge", name, edgeNames());
-    }
-    return index(module(d.module()), Math.max(0, d.head()), s.index(), 0);
   }
 
   /**
@@ -449,12 +412,13 @@ public final class ComputationGraph {
    * @return the graph
    */
   public ComputationGraph withPositions(int newPositions) {
-    return new ComputationGraph(shape.withPositions(newPositions));
+    return new ComputationGraph(shape.withPositions(newPositions), List.of());
   }
 
   /**
-   * The same destinations, with latents of sparse autoencoders as sources, {@code MLP b Latent k},
-   * in the place of MLPs; with the error term {@code MLP b Error} follows them.
+   * The same graph with latents of sparse autoencoders as sources, {@code MLP b Latent k}, in the
+   * place of the MLPs that they stand for; with the error term {@code MLP b Error} follows them.
+   * Destinations are the same.
    *
    * @param latents by block
    * @return the graph
@@ -462,16 +426,8 @@ public final class ComputationGraph {
    *     of blocks, or there are too many edges
    */
   public ComputationGraph withLatents(LatentSources latents) {
-    if (!factorized() || wiring() == Wiring.ATTENTION_ONLY || latents.blocks() != blocks()) {
-      throw new IllegalArgumentException(
-          latents
-              + " of blocks="
-              + latents.blocks()
-              + " do not fit "
-              + this
-              + "; they take the place of the MLPs of a factorized graph of as many blocks");
-    }
-    return new ComputationGraph(shape.withLatents(latents));
+    shape.requireFit(latents, this);
+    return new ComputationGraph(shape.withLatents(latents), spans);
   }
 
   /**
@@ -483,18 +439,60 @@ public final class ComputationGraph {
     return shape.latents();
   }
 
+  /**
+   * The same graph with a copy of each edge for each of some named spans, instead of each position:
+   * position p of the graph is span p, wherever that lies in a prompt.
+   *
+   * @param names of the spans, in order; at least one
+   * @return the graph
+   * @throws IllegalArgumentException if there is none, or a name is there twice
+   */
+  public ComputationGraph withSpans(List<String> names) {
+    if (names.isEmpty() || names.stream().distinct().count() < names.size()) {
+      throw new IllegalArgumentException(
+          "spans=" + names + "; give one name or more, each of them once");
+    }
+    return new ComputationGraph(withPositions(names.size()).shape, names);
+  }
+
+  /**
+   * The names of the positions where these are spans.
+   *
+   * @return {@link #positions} names; empty where positions are those of tokens, or one edge stands
+   *     for all
+   */
+  public List<String> spans() {
+    return spans;
+  }
+
+  /**
+   * What people call an edge: its name, and its span or position.
+   *
+   * @param edge of this graph
+   * @return such as {@code A0.2->MLP 1}, {@code A0.2->MLP 1@3}, {@code A0.2->MLP 1@subject}
+   */
+  public String label(Edge edge) {
+    return spans.isEmpty() ? edge.toString() : edge.name() + "@" + spans.get(edge.position());
+  }
+
   @Override
   public boolean equals(Object o) {
-    return o instanceof ComputationGraph g && g.shape.equals(shape);
+    return o instanceof ComputationGraph g && g.shape.equals(shape) && g.spans.equals(spans);
   }
 
   @Override
   public int hashCode() {
-    return shape.hashCode();
+    return 31 * shape.hashCode() + spans.hashCode();
   }
 
   @Override
   public String toString() {
-    return shape.text(edgeCount);
+    return "ComputationGraph["
+        + shape
+        + (spans.isEmpty() ? "" : ", spans=" + spans)
+        + (latents() == null ? "" : ", latents=" + latents().total())
+        + ", edges="
+        + edgeCount
+        + "]";
   }
 }

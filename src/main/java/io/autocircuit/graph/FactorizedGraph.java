@@ -48,8 +48,15 @@ final class FactorizedGraph {
                 0,
                 parallel ? before : sources,
                 b);
-        Kind kind = shape.latent(b) ? Kind.LATENTS : Kind.MLP;
-        stages.add(new Stage(stages.size(), kind, b, layer, List.of(input), mlp, false));
+        stages.add(
+            new Stage(
+                stages.size(),
+                shape.latent(b) ? Kind.LATENTS : Kind.MLP,
+                b,
+                layer,
+                List.of(input),
+                mlp,
+                false));
         sources += mlp.size();
         layer++;
       }

@@ -158,6 +158,18 @@ public final class GraphNodes {
   }
 
   /**
+   * What people call a node: its name, and its span or position.
+   *
+   * @param node of this graph
+   * @return such as {@code A0.2}, {@code A0.2@3}, {@code A0.2@subject}
+   */
+  public String label(Node node) {
+    return graph.spans().isEmpty()
+        ? node.toString()
+        : node.name() + "@" + graph.spans().get(node.position());
+  }
+
+  /**
    * The edges that leave each node, which share its mask value.
    *
    * @return a group for each node, by its index; edges that leave the stream are in none

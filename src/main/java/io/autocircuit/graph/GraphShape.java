@@ -6,7 +6,7 @@ import io.autocircuit.graph.ComputationGraph.Wiring;
 /**
  * What a graph follows from.
  *
- * @param latents what takes the place of MLPs; null if nothing does
+ * @param latents null without autoencoders
  */
 record GraphShape(
     Form form,
@@ -76,15 +76,40 @@ record GraphShape(
     return latents != null && latents.replaces(block);
   }
 
-  /** Checks that an edge's position is one of the graph's. */
-  void requirePosition(String name, int position) {
+  /**
+   * That latents can take the place of the MLPs.
+   *
+   * @param graph for the message
+   * @throws IllegalArgumentException if not
+   */
+  void requireFit(LatentSources some, ComputationGraph graph) {
+    boolean factorized = form == Form.FACTORIZED;
+    if (!factorized || wiring == Wiring.ATTENTION_ONLY || some.blocks() != blocks) {
+      throw new IllegalArgumentException(
+          "autoencoders of blocks="
+              + some.blocks()
+              + " do not fit "
+              + graph
+              + (factorized
+                  ? "; they take the place of the MLPs of a model of as many blocks"
+                  : "; use graph=factorized, where an MLP is a source among others"));
+    }
+  }
+
+  /**
+   * That an edge may be at a position.
+   *
+   * @param edge its name, for the message
+   * @throws IllegalArgumentException if not
+   */
+  void requirePosition(String edge, int position) {
     boolean fits = positions == 0 ? position == -1 : position >= 0 && position < positions;
     if (!fits) {
       throw new IllegalArgumentException(
           "position="
               + position
               + " of edge \""
-              + name
+              + edge
               + "\" does not fit: "
               + (positions == 0
                   ? "this graph has one edge for all positions; leave seq_idx out, or give"
@@ -96,10 +121,9 @@ record GraphShape(
     }
   }
 
-  /** The graph for messages. */
-  String text(int edgeCount) {
-    return "ComputationGraph["
-        + (form == Form.FACTORIZED ? "" : "unfactorized, ")
+  @Override
+  public String toString() {
+    return (form == Form.FACTORIZED ? "" : "unfactorized, ")
         + "blocks="
         + blocks
         + ", heads="
@@ -110,10 +134,6 @@ record GraphShape(
         + ", separateQkv="
         + separateQkv
         + ", positions="
-        + positions
-        + (latents == null ? "" : ", latents=" + latents.total())
-        + ", edges="
-        + edgeCount
-        + "]";
+        + positions;
   }
 }

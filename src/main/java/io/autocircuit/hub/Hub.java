@@ -78,7 +78,7 @@ public record Hub(HubSettings settings, HubProgress progress) {
    * @throws DataException if there is no such model, or it cannot be downloaded
    */
   public HubModel find(HubId id) {
-    Optional<Path> known = cache().snapshot(id).filter(s -> HubCache.lacks(s).isEmpty());
+    Optional<Path> known = cache().find(id);
     if (known.isPresent()
         && (settings.offline() || id.isCommit() && HubCache.isWhole(known.get()))) {
       return cached(id, known.get(), List.of());
@@ -104,7 +104,14 @@ public record Hub(HubSettings settings, HubProgress progress) {
       }
       throw new DataException(e.getMessage(), e);
     }
-    return fetched(id, listing);
+    try {
+      return fetched(id, listing);
+    } catch (DataException e) {
+      throw known.isEmpty()
+          ? e
+          : new DataException(
+              e.getMessage() + "; HF_HUB_OFFLINE=1 takes the version that the cache has", e);
+    }
   }
 
   /**
@@ -137,11 +144,19 @@ public record Hub(HubSettings settings, HubProgress progress) {
 
   private DataException notThere(HubId id) {
     Optional<Path> part = cache().snapshot(id);
+    String lacks = part.flatMap(HubCache::lacks).orElse("");
+    boolean pickled =
+        lacks.endsWith(".safetensors")
+            && HubCache.entries(part.orElseThrow()).stream()
+                .anyMatch(f -> f.getFileName().toString().matches("pytorch_model.*\\.bin"));
     return new DataException(
         "model="
             + id
             + (part.isPresent()
-                ? " lacks " + HubCache.lacks(part.get()).orElse("files") + " in cache="
+                ? " lacks "
+                    + lacks
+                    + (pickled ? " (weights in pytorch_model.bin are not read)" : "")
+                    + " in cache="
                 : " is not in cache=")
             + settings.cache()
             + ", and HF_HUB_OFFLINE is set, so that it is not downloaded; unset it, name another"

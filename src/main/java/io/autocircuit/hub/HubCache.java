@@ -48,16 +48,32 @@ public record HubCache(Path folder, boolean links) {
   }
 
   /**
-   * The snapshot of a model, under the name that was asked for or the one that it has now.
+   * The snapshot of a model that can be loaded, under the name that was asked for or the one that
+   * it has now.
    *
    * @param id the model
-   * @return its directory, of which not all files need to be there; empty if there is none
+   * @return its directory; empty if it is not there, or not with settings and weights
    */
+  public Optional<Path> find(HubId id) {
+    return snapshot(id).filter(s -> lacks(s).isEmpty());
+  }
+
+  /** The snapshot of a model, of which not all files need to be there. */
   Optional<Path> snapshot(HubId id) {
-    return id.names().stream()
-        .flatMap(n -> commit(n).map(c -> place(n).resolve(SNAPSHOTS).resolve(c)).stream())
-        .filter(Files::isDirectory)
-        .findFirst();
+    return id.names().stream().flatMap(n -> own(n).stream()).findFirst();
+  }
+
+  private Optional<Path> own(HubId id) {
+    Optional<Path> named = commit(id).map(c -> snapshot(id, c)).filter(Files::isDirectory);
+    if (named.isPresent() || !id.revision().equals(HubId.MAIN)) {
+      return named;
+    }
+    // not every program writes down where the branch stands
+    List<Path> all =
+        entries(place(id).resolve(SNAPSHOTS)).stream()
+            .filter(p -> HubId.isCommit(p.getFileName().toString()) && Files.isDirectory(p))
+            .toList();
+    return all.size() == 1 ? Optional.of(all.get(0)) : Optional.empty();
   }
 
   /**

@@ -195,7 +195,7 @@ final class HubClient {
         said.remove("etag");
       }
       response.body().close();
-      address = next(id, address, response);
+      address = next(id, address, response.headers().firstValue("Location").orElse(""));
     }
     throw HubException.lasting(
         "model="
@@ -232,20 +232,19 @@ final class HubClient {
   }
 
   /** A token is not sent where everybody on the way could read it. */
-  private static boolean maySend(URI address) {
+  static boolean maySend(URI address) {
     return "https".equals(address.getScheme())
         || Set.of("localhost", "127.0.0.1", "[::1]").contains(address.getHost());
   }
 
-  private static boolean sameServer(URI a, URI b) {
+  static boolean sameServer(URI a, URI b) {
     return a.getScheme().equals(b.getScheme())
         && a.getHost().equalsIgnoreCase(b.getHost())
         && a.getPort() == b.getPort();
   }
 
   /** Where a redirect leads. */
-  private URI next(HubId id, URI from, HttpResponse<HubBody> redirect) throws HubException {
-    String location = redirect.headers().firstValue("Location").orElse("");
+  static URI next(HubId id, URI from, String location) throws HubException {
     URI to;
     try {
       to = from.resolve(URI.create(location));

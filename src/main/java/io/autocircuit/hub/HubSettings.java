@@ -90,25 +90,41 @@ public record HubSettings(
    * @throws DataException if a variable cannot be used
    */
   public static HubSettings of(Map<String, String> environment) {
-    Path home =
-        path(environment, "HF_HOME")
-            .orElseGet(
-                () ->
-                    path(environment, "XDG_CACHE_HOME")
-                        .orElseGet(() -> user(environment).resolve(".cache"))
-                        .resolve("huggingface"));
     return new HubSettings(
         endpoint(value(environment, "HF_ENDPOINT").orElse(ENDPOINT)),
-        path(environment, "HF_HUB_CACHE")
-            .or(() -> path(environment, "HUGGINGFACE_HUB_CACHE"))
-            .orElse(home.resolve("hub")),
+        cache(environment),
         flag(environment, "HF_HUB_OFFLINE") || flag(environment, "TRANSFORMERS_OFFLINE"),
         !flag(environment, "HF_HUB_DISABLE_SYMLINKS"),
         HubProxies.of(environment),
         HubPatience.STANDARD.withTimeouts(
             seconds(environment, "HF_HUB_ETAG_TIMEOUT"),
             seconds(environment, "HF_HUB_DOWNLOAD_TIMEOUT")),
-        token(environment, path(environment, "HF_TOKEN_PATH").orElse(home.resolve("token"))));
+        token(
+            environment,
+            path(environment, "HF_TOKEN_PATH")
+                .orElseGet(() -> home(environment).resolve("token"))));
+  }
+
+  /**
+   * The folder that an environment has models of the hub in.
+   *
+   * @param environment values by name
+   * @return the folder; need not exist
+   * @throws DataException if a variable is no path
+   */
+  public static Path cache(Map<String, String> environment) {
+    return path(environment, "HF_HUB_CACHE")
+        .or(() -> path(environment, "HUGGINGFACE_HUB_CACHE"))
+        .orElseGet(() -> home(environment).resolve("hub"));
+  }
+
+  private static Path home(Map<String, String> environment) {
+    return path(environment, "HF_HOME")
+        .orElseGet(
+            () ->
+                path(environment, "XDG_CACHE_HOME")
+                    .orElseGet(() -> user(environment).resolve(".cache"))
+                    .resolve("huggingface"));
   }
 
   private static Optional<String> value(Map<String, String> environment, String name) {

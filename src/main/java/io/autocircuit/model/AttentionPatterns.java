@@ -37,7 +37,8 @@ public final class AttentionPatterns {
       Tensor z = model.placement().empty(n, width);
       List<Tensor> patterns = new ArrayList<>();
       Tensor before = null;
-      for (Stage stage : config.graph(false, 0).stages()) {
+      PlainRun plain = new PlainRun(model, model.stages(), (block, encoded) -> {});
+      for (Stage stage : model.stages()) {
         Tensor read = before == null ? stream : before;
         before = stage.streamReadAgain() ? stream.clone() : null;
         switch (stage.kind()) {
@@ -56,7 +57,7 @@ public final class AttentionPatterns {
           case MLP -> {
             Tensor out = model.placement().empty(n, config.dModel());
             model.mlp(stage, model.read(stage, read), out);
-            stream = stream.add(out);
+            stream = stream.add(plain.reconstructed(stage, out));
           }
           case EMBEDDING, LATENTS, RESIDUAL, END -> {
             // the first is done, the last is not needed

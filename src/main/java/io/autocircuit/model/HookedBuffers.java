@@ -38,12 +38,13 @@ final class HookedBuffers {
   static void check(StoredWeights w, TransformerConfig config) {
     for (int b = 0; b < config.blocks(); b++) {
       String p = "blocks." + b + ".attn.";
-      if (config.positions() instanceof Rotary rotary) {
+      Features.AttentionKind kind = config.attentionKinds().get(config.attentionKind(b));
+      if (kind.positions() instanceof Rotary rotary) {
         angles(w, p + "rotary_cos", rotary, true);
         angles(w, p + "rotary_sin", rotary, false);
       }
       if (config.causal()) {
-        mask(w, p + "mask");
+        mask(w, p + "mask", kind.window());
       }
     }
   }
@@ -88,7 +89,10 @@ final class HookedBuffers {
     }
   }
 
-  private static void mask(StoredWeights w, String name) {
+  /**
+   * @param window how many of the last positions one sees; 0: all
+   */
+  private static void mask(StoredWeights w, String name, int window) {
     if (!w.has(name)) {
       return;
     }
@@ -104,13 +108,14 @@ final class HookedBuffers {
       for (int at = 0; at < count; at++) {
         long row = from + at / shape[1];
         long column = at % shape[1];
-        if ((stored[at] != 0) != (column <= row)) {
+        boolean seen = column <= row && (window == 0 || row - column < window);
+        if ((stored[at] != 0) != seen) {
           throw w.error(
               "tensor=\""
                   + name
                   + "\" is not a causal mask: position "
                   + row
-                  + (column <= row ? " does not see " : " sees ")
+                  + (seen ? " does not see " : " sees ")
                   + column
                   + ", which is not supported; use a model whose positions see all before them");
         }

@@ -70,7 +70,7 @@ final class HookedTransformerLayout {
       need("pos_embed.W_pos", config.contextLength(), config.dModel());
     }
     for (int b = 0; b < config.blocks(); b++) {
-      block(config, "blocks." + b + ".");
+      block(config, b);
     }
     affine("ln_final", config.finalNormalization(), config);
     need("unembed.W_U", config.dModel(), config.outputs());
@@ -86,10 +86,10 @@ final class HookedTransformerLayout {
     return new Layout(config, w);
   }
 
-  private void block(TransformerConfig config, String p) {
+  private void block(TransformerConfig config, int block) {
+    String p = "blocks." + block + ".";
     int d = config.dModel();
-    need(p + "attn.W_Q", config.heads(), d, config.dHead());
-    biases.take(p + "attn.b_Q", config.heads(), config.dHead());
+    scaledQueries(config, block);
     for (String part : new String[] {"K", "V"}) {
       long groups = groups(config, p + "attn.W_" + part);
       need(p + "attn.W_" + part, groups, d, config.dHead());
@@ -98,6 +98,7 @@ final class HookedTransformerLayout {
     need(p + "attn.W_O", config.heads(), config.dHead(), d);
     biases.take(p + "attn.b_O", d);
     affine(p + "ln1", config.normalization(), config);
+    HookedFeatures.put(w, config, p);
     if (!config.attentionOnly()) {
       need(p + "mlp.W_in", d, config.dMlp());
       need(p + "mlp.W_out", config.dMlp(), d);
@@ -107,6 +108,17 @@ final class HookedTransformerLayout {
         need(p + "mlp.W_gate", d, config.dMlp());
       }
       affine(p + "ln2", config.normalization(), config);
+    }
+  }
+
+  /** Queries; those of block b may be divided by b + 1. */
+  private void scaledQueries(TransformerConfig config, int block) {
+    String p = "blocks." + block + ".attn.";
+    need(p + "W_Q", config.heads(), config.dModel(), config.dHead());
+    biases.take(p + "b_Q", config.heads(), config.dHead());
+    if (c.flag("scale_attn_by_inverse_layer_idx", false)) {
+      w.change(p + "W_Q", 1.0 / (block + 1));
+      w.change(p + "b_Q", 1.0 / (block + 1));
     }
   }
 
@@ -151,20 +163,7 @@ final class HookedTransformerLayout {
 
   private TransformerConfig config(String name) {
     // Each of these changes what is added to the stream or read from it.
-    List.of(
-            "scale_attn_by_inverse_layer_idx",
-            "use_local_attn",
-            "post_embedding_ln",
-            "use_normalization_before_and_after",
-            "use_yarn_rope",
-            "use_qk_norm")
-        .forEach(c::refuse);
-    // TransformerLens writes −1 for "no cap", and caps nothing up to 0
-    for (String cap : List.of("attn_scores_soft_cap", "output_logits_soft_cap")) {
-      if (c.number(cap, -1) > 0) {
-        c.refuse(cap, -1);
-      }
-    }
+    List.of("post_embedding_ln", "use_yarn_rope").forEach(c::refuse);
     if (c.has("num_experts") && !c.value("num_experts").asText().equals("0")) {
       throw c.error(
           "num_experts="
@@ -190,9 +189,10 @@ final class HookedTransformerLayout {
     }
     // −1 stands for "not given"
     boolean sameOutputs = !c.has("d_vocab_out") || c.number("d_vocab_out") == -1;
+    int blocks = c.size("n_layers");
     return new TransformerConfig(
         name,
-        c.size("n_layers"),
+        blocks,
         heads,
         dModel,
         dHead,
@@ -207,7 +207,8 @@ final class HookedTransformerLayout {
         direction.equals("causal"),
         c.flag("parallel_attn_mlp", false),
         positions,
-        c.flag("use_attn_scale", true) ? scale(dHead) : 1);
+        c.flag("use_attn_scale", true) ? scale(dHead) : 1,
+        HookedFeatures.read(c, norm, positions, blocks, context));
   }
 
   /** TransformerLens writes −1 for "the square root of the head's width". */
@@ -239,8 +240,10 @@ final class HookedTransformerLayout {
     return switch (type) {
       case "standard" -> new TransformerConfig.Learned();
       case "none" -> new TransformerConfig.NoPositions();
+      case "alibi" -> TransformerConfig.Alibi.of(c.size("n_heads"));
       case "rotary" -> rotary(dHead, byParts);
-      default -> throw c.unsupported("positional_embedding_type", type, "standard, rotary, none");
+      default ->
+          throw c.unsupported("positional_embedding_type", type, "standard, rotary, alibi, none");
     };
   }
 

@@ -14,7 +14,7 @@ final class KnownArchitectures {
           "any model under TransformerLens's names, as its settings say; processed already",
           Source.web("TransformerLens", "https://github.com/TransformerLensOrg/TransformerLens"),
           Set.of(),
-          List.of("local attention", "norms after attention and MLP", "soft caps", "experts"),
+          List.of("yarn", "a norm of the embedding", "experts", "relative positions"),
           WeightProcessing.NONE);
 
   /** All, in the order of the documents. */

@@ -76,7 +76,7 @@ record PlainRun(Transformer model, List<Stage> stages, LatentListener listener) 
   }
 
   /** What takes the place of an MLP's output. */
-  private Tensor reconstructed(Stage stage, Tensor output) {
+  Tensor reconstructed(Stage stage, Tensor output) {
     Autoencoders all = model.autoencoders();
     Autoencoder autoencoder = all == null ? null : all.block(stage.block());
     if (autoencoder == null) {

@@ -16,6 +16,7 @@ import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -138,6 +139,11 @@ final class StoredWeights implements WeightSource {
   /** Says what the tensor {@code name} of the dictionary is made of. */
   void put(String name, Recipe recipe) {
     recipes.put(name, recipe);
+  }
+
+  /** Multiplies a tensor of the dictionary, if there is one of that name. */
+  void change(String name, double factor) {
+    recipes.computeIfPresent(name, (n, recipe) -> recipe.then(t -> t.mul(new Scalar(factor))));
   }
 
   DataException error(String what) {

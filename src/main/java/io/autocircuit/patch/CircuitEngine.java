@@ -66,7 +66,7 @@ final class CircuitEngine implements CircuitRunner {
     this.length = in.length();
     this.d = in.width();
     copies = new PromptCopies(in, count);
-    masks = new CircuitMasks(graph, place, prompts, length);
+    masks = new CircuitMasks(graph, place, prompts, length, in.places);
     held = new Holdings(graph, count);
     logits = new Tensor[count];
   }

@@ -14,8 +14,10 @@ import org.bytedeco.pytorch.Tensor;
  * @param place where they are made
  * @param prompts of one copy
  * @param length number of positions T
+ * @param places which copy of an edge a position reads
  */
-record CircuitMasks(ComputationGraph graph, Placement place, int prompts, int length) {
+record CircuitMasks(
+    ComputationGraph graph, Placement place, int prompts, int length, MaskPlaces places) {
 
   /** A row of a stage. */
   record Destination(Stage stage, int row) {}
@@ -40,7 +42,7 @@ record CircuitMasks(ComputationGraph graph, Placement place, int prompts, int le
     }
     int k = destinations.size();
     int tm = graph.positions() == 0 ? 1 : length - first;
-    int size = tm * k * used;
+    int size = places.prompts() * tm * k * used;
     float[] mask = new float[r.size() * size];
     for (int c = r.first(); c < r.end(); c++) {
       for (int i = 0; i < k; i++) {
@@ -54,13 +56,14 @@ record CircuitMasks(ComputationGraph graph, Placement place, int prompts, int le
           if (edges == null) {
             mask[at + s] = -1;
           } else {
-            int start = graph.index(d.stage().module(d.row()), d.stage().node(d.row()), s, first);
-            for (int t = 0; t < tm; t++) {
-              mask[at + t * k * used + s] = edges.get(start + t) ? -1 : 0;
-            }
+            int start = graph.index(d.stage().module(d.row()), d.stage().node(d.row()), s, 0);
+            write(mask, at + s, k * used, edges, start, first, tm);
           }
         }
       }
+    }
+    if (places.prompts() > 1) {
+      return place.tensor(mask, (long) r.size() * prompts, tm, k, used);
     }
     boolean same = true;
     for (int c = 1; same && c < r.size(); c++) {
@@ -74,5 +77,22 @@ record CircuitMasks(ComputationGraph graph, Placement place, int prompts, int le
         .tensor(mask, r.size(), 1, tm, k, used)
         .expand(r.size(), prompts, tm, k, used)
         .reshape((long) r.size() * prompts, tm, k, used);
+  }
+
+  /**
+   * One edge's masks in one copy.
+   *
+   * @param at where those of the first prompt begin
+   * @param step from one position to the next
+   * @param start the edge's index at position 0
+   */
+  private void write(
+      float[] mask, int at, int step, BitSet edges, int start, int first, int positions) {
+    for (int i = 0; i < places.prompts(); i++) {
+      for (int t = 0; t < positions; t++) {
+        int column = places.column(i, first + t);
+        mask[at + (i * positions + t) * step] = edges.get(start + column) ? -1 : 0;
+      }
+    }
   }
 }

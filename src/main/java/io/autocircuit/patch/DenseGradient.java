@@ -32,6 +32,7 @@ final class DenseGradient {
   private final int rows;
   private final int d;
   private final DenseRun.Kept[] kept;
+  private final int firstBlock;
   private final MaskGradients out;
 
   /** ∂L/∂stream, behind the stage that comes next. */
@@ -52,19 +53,13 @@ final class DenseGradient {
   /**
    * Prepares the backward pass of the last run.
    *
-   * @param kept what its stages kept
+   * @param way what its stages kept, and how far to go
    * @param out receives the gradients
    */
-  DenseGradient(
-      RunInputs in,
-      DenseRun run,
-      BackwardRules rules,
-      PatchMask mask,
-      DenseRun.Kept[] kept,
-      MaskGradients out) {
+  DenseGradient(RunInputs in, DenseRun run, MaskedRun.Way way, MaskGradients out) {
     this.in = in;
     this.run = run;
-    this.rules = rules;
+    this.rules = way.rules();
     this.model = in.model();
     this.place = in.place();
     this.graph = in.graph();
@@ -72,9 +67,10 @@ final class DenseGradient {
     this.length = in.length();
     this.rows = in.rows();
     this.d = in.width();
-    this.kept = kept;
+    this.kept = way.kept();
+    this.firstBlock = way.firstBlock();
     this.out = out;
-    double uniform = mask.uniformValue();
+    double uniform = way.mask().uniformValue();
     boolean shared = !Double.isNaN(uniform);
     stream = place.zeros(in.batch(), length, d);
     delta = shared ? null : place.zeros(graph.sources().size(), in.batch(), length, d);
@@ -83,7 +79,7 @@ final class DenseGradient {
   }
 
   /**
-   * Goes back from the end of the stream to the first block.
+   * Goes back from the end of the stream.
    *
    * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
    */
@@ -91,7 +87,7 @@ final class DenseGradient {
     end(unembedded);
     Tensor mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
     Tensor head = place.empty(rows, d);
-    for (int b = graph.blocks() - 1; b >= 0; b--) {
+    for (int b = graph.blocks() - 1; b >= firstBlock; b--) {
       try (TensorScope scope = new TensorScope()) {
         block(graph.stages(b), mixed, head);
       }

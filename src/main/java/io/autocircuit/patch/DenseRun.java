@@ -44,6 +44,9 @@ final class DenseRun implements MaskedRun {
   /** Which sources' Δ a run has written or cleared. */
   private final boolean[] defined;
 
+  /** Whether runs leave Δ as it is. */
+  private boolean frozen;
+
   private Tensor qkv;
   private Tensor z;
   private Tensor mlpOut;
@@ -147,12 +150,10 @@ final class DenseRun implements MaskedRun {
       Tensor[] streams,
       Unembedding end) {
     // Δ is written for every source when it may be needed beyond this mask.
-    if (in.once && (delta != null || kept == null)) {
-      throw new IllegalStateException(
-          "the evaluation was opened for one gradient; open another for what follows");
-    }
+    in.requireRuns(delta != null || kept == null);
     prepare();
     boolean[] read = kept != null || streams != null ? null : mask.sourcesRead();
+    read = frozen ? new boolean[defined.length] : read;
     define(read);
     // One mask value for all edges: destinations read the sum of all Δ, which is kept up to date.
     double uniform = mask.uniformValue();
@@ -189,9 +190,13 @@ final class DenseRun implements MaskedRun {
   }
 
   @Override
-  public void backward(
-      BackwardRules rules, PatchMask mask, Kept[] kept, MaskGradients out, Tensor unembedded) {
-    new DenseGradient(in, this, rules, mask, kept, out).from(unembedded);
+  public void backward(Way way, MaskGradients out, Tensor unembedded) {
+    new DenseGradient(in, this, way, out).from(unembedded);
+  }
+
+  @Override
+  public void freeze(boolean on) {
+    frozen = on;
   }
 
   private void block(int b, DensePass pass) {
@@ -213,7 +218,7 @@ final class DenseRun implements MaskedRun {
     Stage stage = graph.end();
     int first = in.firstSliced();
     int positions = length - first;
-    MaskRows mask = MaskRows.of(pass.mask, stage, first, positions, place);
+    MaskRows mask = MaskRows.of(pass.mask, stage, first, positions, in);
     Tensor x = place.empty(1, batch, positions, d);
     Tensor rstd = pass.keeps() ? place.empty(1, batch, positions) : null;
     patch(
@@ -235,9 +240,8 @@ final class DenseRun implements MaskedRun {
    */
   private void attention(Stage stage, Stage next, DensePass pass) {
     int first = pass.cuts ? in.firstRead(stage) : 0;
-    MaskRows mask = MaskRows.of(pass.mask, stage, 0, length, place);
-    MaskRows after =
-        next == null ? null : MaskRows.of(pass.mask, next, first, length - first, place);
+    MaskRows mask = MaskRows.of(pass.mask, stage, 0, length, in);
+    MaskRows after = next == null ? null : MaskRows.of(pass.mask, next, first, length - first, in);
     // Many different inputs are projected without being written to memory; the next stage's input
     // then takes its share of the sources that both read from the same pass over them.
     boolean fused =

@@ -11,6 +11,7 @@ import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -147,6 +148,18 @@ public final class Evaluation implements AutoCloseable {
    */
   public int sharedPrefix() {
     return in.prefix;
+  }
+
+  /**
+   * Whether an edge's mask changes nothing but rounding, because it is that of positions which are
+   * the same in the run and in what is patched in ({@link #sharedPrefix}), or of none.
+   *
+   * @param edge canonical index of an edge of the graph
+   * @return false where one edge stands for all positions
+   */
+  public boolean changesNothing(int edge) {
+    int copies = graph.positionCopies();
+    return copies > 1 && in.places.endsBefore(edge % copies, in.prefix);
   }
 
   /**
@@ -287,11 +300,7 @@ public final class Evaluation implements AutoCloseable {
    * @throws IllegalArgumentException if the mask is for another graph or another number of prompts
    */
   public Tensor logitsFrom(PatchMask mask, int firstBlock) {
-    check(mask);
-    if (firstBlock < 0 || firstBlock > graph.blocks()) {
-      throw new IllegalArgumentException(
-          "firstBlock=" + firstBlock + " is not one of 0.." + graph.blocks() + ", the end");
-    }
+    check(mask, firstBlock);
     try (TensorScope scope = new TensorScope()) {
       Tensor stream = restarts.before(Sums.restart(graph, firstBlock));
       return scope.keep(
@@ -304,6 +313,14 @@ public final class Evaluation implements AutoCloseable {
       throw new IllegalStateException(
           "the evaluation was opened for one gradient, which writes over its ablation values; open"
               + " another");
+    }
+  }
+
+  private void check(PatchMask mask, int firstBlock) {
+    check(mask);
+    if (firstBlock < 0 || firstBlock > graph.blocks()) {
+      throw new IllegalArgumentException(
+          "firstBlock=" + firstBlock + " is not one of 0.." + graph.blocks() + ", the end");
     }
   }
 
@@ -353,8 +370,68 @@ public final class Evaluation implements AutoCloseable {
       Tensor reference,
       BackwardRules rules) {
     try (TensorScope scope = new TensorScope()) {
-      Unread g = unread(mask, loss, prompts, reference, rules);
-      return new Gradient(Tensors.doubles(g.losses()), g.gradients().read());
+      return unread(mask, loss, prompts, reference, rules).read();
+    }
+  }
+
+  /**
+   * As {@link #gradient(PatchMask, LossFunction, PromptBatch, Tensor)}, of the edges into a block
+   * and those behind it. Takes what comes before from the unpatched run.
+   *
+   * @param mask zero on every edge into an earlier block, which is not checked; one for all
+   *     prompts, or one for each
+   * @param firstBlock the first block that is run and gone back through, from 0; the number of
+   *     blocks for the end alone
+   * @param loss the loss of each prompt
+   * @param prompts passed to the loss
+   * @param reference passed to the loss, {@code [B,P,V]} or null; stays the caller's
+   * @return losses and gradients; those of edges into earlier blocks are 0
+   * @throws IllegalArgumentException if the mask is for another graph or another number of prompts,
+   *     or there is no such block
+   */
+  public Gradient gradientFrom(
+      PatchMask mask, int firstBlock, LossFunction loss, PromptBatch prompts, Tensor reference) {
+    check(mask, firstBlock);
+    try (TensorScope scope = new TensorScope()) {
+      Tensor start = restarts.before(Sums.restart(graph, firstBlock));
+      return unread(mask, start, firstBlock, loss, prompts, reference, BackwardRules.TRUE_GRADIENT)
+          .read();
+    }
+  }
+
+  /**
+   * The gradient of a loss at inputs between the prompts' own and their ablation: nothing is
+   * patched but the start of the stream, which is {@code c + share · (p − c)}. As in EAP-IG (Hanna
+   * et al. 2024, "Have faith in faithfulness", arXiv:2403.17806) an edge gets {@code ⟨∂L/∂x_d, p_s
+   * − c_s⟩}, the gradient at that input and Δ of the unpatched run at the prompts' own.
+   *
+   * @param share 0 for the prompts as they are, 1 for the start of the stream that ablation gives
+   * @param each whether every prompt has gradients of its own
+   * @param loss the loss of each prompt
+   * @param prompts passed to the loss
+   * @param reference passed to the loss, {@code [B,P,V]} or null; stays the caller's
+   * @return losses at that input, and what stands for gradients: {@code [edges]}, or {@code [B ×
+   *     edges]} of each prompt
+   */
+  public Gradient inputGradient(
+      double share, boolean each, LossFunction loss, PromptBatch prompts, Tensor reference) {
+    requireValues();
+    if (graph.latents() != null) {
+      throw new IllegalArgumentException(
+          "gradients between inputs are not taken in graphs with autoencoders; choose another"
+              + " method, or a graph without");
+    }
+    int instances = each ? in.batch() : 0;
+    PatchMask none =
+        new PatchMask(graph, new float[Math.max(1, instances) * graph.edgeCount()], instances);
+    try (TensorScope scope = new TensorScope()) {
+      restarts.unpatchedDeltas();
+      Tensor start =
+          in.embedded.add(in.ablations.select(0, 0).sub(in.embedded).mul(new Scalar(share)));
+      masked.freeze(true);
+      return unread(none, start, 0, loss, prompts, reference, BackwardRules.TRUE_GRADIENT).read();
+    } finally {
+      masked.freeze(false);
     }
   }
 
@@ -362,7 +439,11 @@ public final class Evaluation implements AutoCloseable {
    * What {@link #gradient} computes, still where it was computed: nothing waits for the device
    * before it is read.
    */
-  record Unread(Tensor losses, MaskGradients gradients) {}
+  record Unread(Tensor losses, MaskGradients gradients) {
+    Gradient read() {
+      return new Gradient(Tensors.doubles(losses), gradients.read());
+    }
+  }
 
   /** As {@link #gradient}; in the current scope. */
   Unread unread(
@@ -372,17 +453,34 @@ public final class Evaluation implements AutoCloseable {
       Tensor reference,
       BackwardRules rules) {
     check(mask);
+    return unread(mask, restarts.before(0), 0, loss, prompts, reference, rules);
+  }
+
+  /**
+   * @param start the stream before the first block that is run; overwritten
+   */
+  private Unread unread(
+      PatchMask mask,
+      Tensor start,
+      int firstBlock,
+      LossFunction loss,
+      PromptBatch prompts,
+      Tensor reference,
+      BackwardRules rules) {
     DenseRun.Kept[] kept = new DenseRun.Kept[graph.stages().size()];
     AnswerOutputs some = AnswerOutputs.of(loss, prompts, in.model().config().outputs());
     Unembedding end = in.model().unembedding();
     end = some == null ? end : end.of(some.outputs());
-    Tensor logits = masked.logits(mask, 0, restarts.before(0), kept, null, end);
+    Tensor logits = masked.logits(mask, firstBlock, start, kept, null, end);
     LossFunction.WithGradient l =
         some == null
             ? loss.withGradient(logits, prompts, reference)
             : loss.withGradient(logits, some.prompts(), some.of(reference));
-    MaskGradients gradients = new MaskGradients(mask, in.place());
-    masked.backward(rules, mask, kept, gradients, end.backward(l.gradient(), logits));
+    MaskGradients gradients = new MaskGradients(mask, in);
+    masked.backward(
+        new MaskedRun.Way(rules, mask, kept, firstBlock),
+        gradients,
+        end.backward(l.gradient(), logits));
     return new Unread(l.losses(), gradients);
   }
 

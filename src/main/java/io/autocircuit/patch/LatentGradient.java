@@ -39,6 +39,7 @@ final class LatentGradient {
   private final int d;
   private final int lead;
   private final DenseRun.Kept[] kept;
+  private final int firstBlock;
   private final MaskGradients out;
 
   /** ∂L/∂stream, behind the stage that comes next. */
@@ -55,20 +56,14 @@ final class LatentGradient {
   /**
    * Prepares the backward pass of the last run.
    *
-   * @param kept what its stages kept
+   * @param way what its stages kept, and how far to go
    * @param out receives the gradients
    */
-  LatentGradient(
-      RunInputs in,
-      LatentRun run,
-      BackwardRules rules,
-      PatchMask masks,
-      DenseRun.Kept[] kept,
-      MaskGradients out) {
+  LatentGradient(RunInputs in, LatentRun run, MaskedRun.Way way, MaskGradients out) {
     this.in = in;
     this.run = run;
-    this.rules = rules;
-    this.masks = masks;
+    this.rules = way.rules();
+    this.masks = way.mask();
     this.model = in.model();
     this.place = in.place();
     this.graph = in.graph();
@@ -79,7 +74,8 @@ final class LatentGradient {
     this.rows = in.rows();
     this.d = in.width();
     this.lead = run.lead();
-    this.kept = kept;
+    this.kept = way.kept();
+    this.firstBlock = way.firstBlock();
     this.out = out;
     stream = place.zeros(batch, length, d);
     delta = place.zeros(lead + sources.dense(), batch, length, d);
@@ -90,7 +86,7 @@ final class LatentGradient {
   }
 
   /**
-   * Goes back from the end of the stream to the first block.
+   * Goes back from the end of the stream.
    *
    * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
    */
@@ -104,7 +100,7 @@ final class LatentGradient {
           model.affine(end).backward(unembedded).view(1, batch, length - first, d).contiguous());
     }
     Tensor mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
-    for (int b = graph.blocks() - 1; b >= 0; b--) {
+    for (int b = graph.blocks() - 1; b >= firstBlock; b--) {
       try (TensorScope scope = new TensorScope()) {
         List<Stage> stages = graph.stages(b);
         int first = in.firstRead(stages.get(0));
@@ -260,7 +256,7 @@ final class LatentGradient {
 
   /** Room for the gradient of a mask. */
   private Tensor maskGradient(Tensor mask, int positions) {
-    long instances = Math.max(1, masks.instances());
+    long instances = in.places.rows(masks.instances());
     long t = graph.positions() == 0 ? 1 : positions;
     return place.empty(instances, t, mask.size(2), mask.size(3));
   }

@@ -161,13 +161,8 @@ final class LatentRun implements MaskedRun {
   }
 
   @Override
-  public void backward(
-      BackwardRules rules,
-      PatchMask mask,
-      DenseRun.Kept[] kept,
-      MaskGradients out,
-      Tensor unembedded) {
-    new LatentGradient(in, this, rules, mask, kept, out).from(unembedded);
+  public void backward(Way way, MaskGradients out, Tensor unembedded) {
+    new LatentGradient(in, this, way, out).from(unembedded);
   }
 
   /** What is unembedded, {@code [B,P,D]}. */
@@ -177,7 +172,7 @@ final class LatentRun implements MaskedRun {
     int positions = length - first;
     Tensor x = place.empty(1, batch, positions, d);
     Tensor rstd = pass.keeps() ? place.empty(1, batch, positions) : null;
-    MaskRows mask = MaskRows.of(pass.mask, stage, first, positions, place);
+    MaskRows mask = MaskRows.of(pass.mask, stage, first, positions, in);
     Tensor stream = pass.stream.narrow(1, first - pass.first, positions);
     patch(stage, stream, mask, pass, first, x, rstd);
     if (pass.keeps()) {
@@ -238,7 +233,7 @@ final class LatentRun implements MaskedRun {
 
   private void attention(Stage stage, DensePass pass) {
     int first = pass.cuts ? in.firstRead(stage) : 0;
-    MaskRows mask = MaskRows.of(pass.mask, stage, 0, length, place);
+    MaskRows mask = MaskRows.of(pass.mask, stage, 0, length, in);
     Tensor projected = pass.keeps() ? place.empty(qkv.shape()) : qkv;
     Tensor x = null;
     Tensor rstd = null;
@@ -301,7 +296,7 @@ final class LatentRun implements MaskedRun {
 
   private void mlp(Stage stage, DensePass pass) {
     int positions = length - pass.first;
-    MaskRows mask = MaskRows.of(pass.mask, stage, pass.first, positions, place);
+    MaskRows mask = MaskRows.of(pass.mask, stage, pass.first, positions, in);
     Tensor x = place.empty(1, batch, positions, d);
     Tensor rstd = pass.keeps() ? place.empty(1, batch, positions) : null;
     patch(stage, pass.takeEarlierStream(), mask, pass, pass.first, x, rstd);

@@ -2,7 +2,6 @@ package io.autocircuit.patch;
 
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestModule;
-import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,18 +24,28 @@ final class MaskGradients {
   }
 
   private final ComputationGraph graph;
-  private final int instances;
+  private final MaskPlaces places;
+
+  /** Whether each row has a gradient of its own. */
+  private final boolean each;
+
+  /** 1 or B. */
+  private final int rows;
+
   private final int length;
   private final Tensor values;
   private final List<Piece> pieces = new ArrayList<>();
   private int end;
 
   /** In the current scope. */
-  MaskGradients(PatchMask mask, Placement place) {
+  MaskGradients(PatchMask mask, RunInputs in) {
     graph = mask.graph();
-    instances = Math.max(1, mask.instances());
+    places = in.places;
+    each = mask.instances() > 0;
+    rows = places.rows(mask.instances());
     length = mask.values().length;
-    values = place.empty(length + 2L * ALIGNMENT * graph.modules().size());
+    long edges = graph.edgeCount() / graph.positionCopies() * places.positions();
+    values = in.place().empty(rows * edges + 2L * ALIGNMENT * graph.modules().size());
   }
 
   /** Room for some destinations and sources: {@code [1 or B, 1 or T, K, S]}. */
@@ -45,39 +54,52 @@ final class MaskGradients {
     pieces.add(piece);
     int tm = graph.positions() == 0 ? 1 : positions;
     int k = piece.rows();
-    long count = (long) instances * tm * k * sources;
-    Tensor room = values.narrow(0, end, count).view(instances, tm, k, sources);
+    long count = (long) rows * tm * k * sources;
+    Tensor room = values.narrow(0, end, count).view(rows, tm, k, sources);
     end += Math.toIntExact((count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
     return room;
   }
 
   /** Waits for them; by canonical edge index. */
   float[] read() {
-    float[] out = new float[length];
     float[] g = Tensors.floats(values.narrow(0, 0, end));
+    double[] sums = graph.spans().isEmpty() ? null : new double[length];
+    float[] out = new float[length];
     for (Piece piece : pieces) {
       int row = 0;
       for (DestModule m : piece.modules()) {
         for (int node = 0; node < m.nodes().size(); node++, row++) {
-          readRow(piece, row, graph.index(m, node, piece.firstSource(), 0), g, out);
+          readRow(piece, row, graph.index(m, node, piece.firstSource(), 0), g, out, sums);
         }
       }
+    }
+    for (int i = 0; sums != null && i < length; i++) {
+      out[i] = (float) sums[i];
     }
     return out;
   }
 
-  private void readRow(Piece piece, int row, int firstEdge, float[] from, float[] out) {
+  /**
+   * @param out receives what each place has alone
+   * @param sums receives the sums where several positions have one place; else null
+   */
+  private void readRow(
+      Piece piece, int row, int firstEdge, float[] from, float[] out, double[] sums) {
     int tm = graph.positions() == 0 ? 1 : piece.positions();
     int sources = piece.sources();
     int copies = graph.positionCopies();
     int k = piece.rows();
-    for (int i = 0; i < instances; i++) {
+    for (int i = 0; i < rows; i++) {
+      int base = firstEdge + (each ? i * graph.edgeCount() : 0);
       for (int t = 0; t < tm; t++) {
-        int position = graph.positions() == 0 ? 0 : piece.first() + t;
         int at = piece.at() + ((i * tm + t) * k + row) * sources;
-        int to = i * graph.edgeCount() + firstEdge + position;
+        int to = base + places.column(i, piece.first() + t);
         for (int s = 0; s < sources; s++) {
-          out[to + s * copies] = from[at + s];
+          if (sums == null) {
+            out[to + s * copies] = from[at + s];
+          } else {
+            sums[to + s * copies] += from[at + s];
+          }
         }
       }
     }

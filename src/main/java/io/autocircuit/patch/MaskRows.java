@@ -26,8 +26,9 @@ record MaskRows(Tensor mask, int unique, int[] group, boolean zero) {
    *
    * @param first the first position; only read in a graph with positions
    * @param positions how many
+   * @param in says which copy of an edge a position reads
    */
-  static MaskRows of(PatchMask mask, Stage stage, int first, int positions, Placement place) {
+  static MaskRows of(PatchMask mask, Stage stage, int first, int positions, RunInputs in) {
     ComputationGraph graph = mask.graph();
     int count = stage.sources() * graph.positionCopies();
     int[] group = new int[stage.rows()];
@@ -55,7 +56,7 @@ record MaskRows(Tensor mask, int unique, int[] group, boolean zero) {
         group[row] = found;
       }
     }
-    Tensor dense = dense(mask, starts, stage.sources(), first, positions, place);
+    Tensor dense = dense(mask, starts, stage.sources(), first, positions, in);
     return new MaskRows(dense, starts.size(), group, zero);
   }
 
@@ -94,24 +95,20 @@ record MaskRows(Tensor mask, int unique, int[] group, boolean zero) {
   }
 
   private static Tensor dense(
-      PatchMask mask,
-      List<Integer> starts,
-      int sources,
-      int first,
-      int positions,
-      Placement place) {
+      PatchMask mask, List<Integer> starts, int sources, int first, int positions, RunInputs in) {
     ComputationGraph graph = mask.graph();
     int copies = graph.positionCopies();
-    int bm = Math.max(1, mask.instances());
+    int bm = in.places.rows(mask.instances());
     int tm = graph.positions() == 0 ? 1 : positions;
     int k = starts.size();
     float[] values = mask.values();
     float[] dense = new float[bm * tm * k * sources];
     for (int i = 0; i < bm; i++) {
+      int row = mask.instances() == 0 ? 0 : i * graph.edgeCount();
       for (int t = 0; t < tm; t++) {
-        int position = graph.positions() == 0 ? 0 : first + t;
+        int column = in.places.column(i, first + t);
         for (int u = 0; u < k; u++) {
-          int base = i * graph.edgeCount() + starts.get(u) + position;
+          int base = row + starts.get(u) + column;
           int to = ((i * tm + t) * k + u) * sources;
           for (int s = 0; s < sources; s++) {
             dense[to + s] = values[base + s * copies];
@@ -119,7 +116,7 @@ record MaskRows(Tensor mask, int unique, int[] group, boolean zero) {
         }
       }
     }
-    return place.tensor(dense, bm, tm, k, sources);
+    return in.place().tensor(dense, bm, tm, k, sources);
   }
 
   /** The distinct input that feeds each part of the stage's function. */

@@ -34,18 +34,31 @@ interface MaskedRun extends AutoCloseable {
       Unembedding end);
 
   /**
+   * How a gradient goes back.
+   *
+   * @param rules through the model's functions
+   * @param mask of the last run
+   * @param kept what its stages kept
+   * @param firstBlock the last block to go back through; gradients before it are 0
+   */
+  record Way(BackwardRules rules, PatchMask mask, DenseRun.Kept[] kept, int firstBlock) {}
+
+  /**
    * The gradient of the last run with respect to its mask.
    *
-   * @param kept what its stages kept
    * @param out receives the gradients
    * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
    */
-  void backward(
-      BackwardRules rules,
-      PatchMask mask,
-      DenseRun.Kept[] kept,
-      MaskGradients out,
-      Tensor unembedded);
+  void backward(Way way, MaskGradients out, Tensor unembedded);
+
+  /**
+   * Whether the runs that follow leave Δ as it is.
+   *
+   * @throws IllegalStateException if they cannot
+   */
+  default void freeze(boolean on) {
+    throw new IllegalStateException("these runs write Δ");
+  }
 
   @Override
   void close();

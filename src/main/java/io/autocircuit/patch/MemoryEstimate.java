@@ -28,10 +28,11 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * <p>Held while an evaluation is open: the ablation values (one Δ when resampled), one Δ (which
  * takes the place of resampled values where only one gradient follows), the embedding, the logits
  * of the clean and corrupt runs, {@code 2·P·V}; for circuits {@code (2L+1)·T·D + L·3·T·H·d} (in an
- * unfactorized graph also {@code (2L−1)·T·D}, its sums), for masks {@code (L+1)·T·D} for restarts.
- * Transient during a call: one block's inputs, attention and MLP; for gradients the inputs,
- * queries, keys, values and MLP of all blocks (with one mask value for all edges only one input for
- * each block), with arbitrary masks another Δ, and what one block's backward step takes.
+ * unfactorized graph also {@code (2L−1)·T·D}, its sums), for masks and gradients with restarts
+ * {@code (L+1)·T·D}. Transient during a call: one block's inputs, attention and MLP; for gradients
+ * the inputs, queries, keys, values and MLP of all blocks (with one mask value for all edges only
+ * one input for each block), with arbitrary masks another Δ, and what one block's backward step
+ * takes.
  *
  * @param length T
  * @param fixed bytes whatever the number of prompts
@@ -52,10 +53,35 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
     ONE_UNIFORM_GRADIENT,
     /** Gradients where all edges have one mask value. */
     UNIFORM_GRADIENT,
+    /** Gradients where all edges have one mask value, for each prompt. */
+    UNIFORM_PROMPT_GRADIENT,
     /** Gradients at any masks that all prompts share. */
     GRADIENT,
     /** Gradients at masks of their own for each prompt. */
-    PROMPT_GRADIENT
+    PROMPT_GRADIENT,
+    /** Gradients at any masks that all prompts share, with restarts. */
+    BLOCK_GRADIENT,
+    /** Gradients at masks of their own for each prompt, with restarts. */
+    BLOCK_PROMPT_GRADIENT;
+
+    /** Whether all edges have one mask value. */
+    private boolean uniform() {
+      return this == ONE_UNIFORM_GRADIENT
+          || this == UNIFORM_GRADIENT
+          || this == UNIFORM_PROMPT_GRADIENT;
+    }
+
+    /** Whether each prompt has a mask, and a gradient, of its own. */
+    private boolean ofEachPrompt() {
+      return this == UNIFORM_PROMPT_GRADIENT
+          || this == PROMPT_GRADIENT
+          || this == BLOCK_PROMPT_GRADIENT;
+    }
+
+    /** Whether runs begin at any block. */
+    private boolean restarts() {
+      return this == BLOCK_GRADIENT || this == BLOCK_PROMPT_GRADIENT;
+    }
   }
 
   /**
@@ -160,23 +186,26 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
           copy += patches + s.logits() + s.context();
         }
         held += circuits * copy;
-        moving = Math.max(circuits * s.circuit(), 4 * (s.streams() - s.stream()));
+        long circuit = s.circuit() + 2 * s.spreadBlock();
+        moving = Math.max(circuits * circuit, 4 * (s.streams() - s.stream()));
       }
       case MASKS -> {
         held += s.delta() + s.streams() + (1 + s.inputs()) * s.stream() + 4 * s.width();
-        moving = s.masks();
+        moving = s.masks() + 2 * s.spreadBlock();
         fixed += 2L * s.edges() * bytes;
       }
       default -> {
         boolean replaced = work == Work.ONE_UNIFORM_GRADIENT && model.replacesValues(ablation);
         held += (replaced ? 0 : s.delta()) + 2 * s.stream() + 4 * s.width();
-        boolean uniform = work == Work.ONE_UNIFORM_GRADIENT || work == Work.UNIFORM_GRADIENT;
-        moving = s.gradient(uniform && !s.latent());
+        held += work.restarts() ? s.streams() : 0;
+        moving = s.gradient(work.uniform() && !s.latent());
         // gradients of sums over latents and of activations, and what autoencoders keep
         moving += s.latentSums() + 3 * s.activations();
         fixed += s.gradientScratch() * bytes;
         long rows = 3L * s.edges() * bytes;
-        if (work == Work.PROMPT_GRADIENT) {
+        if (s.spread() > 0) {
+          moving += 3L * s.spread();
+        } else if (work.ofEachPrompt()) {
           moving += 3L * s.edges();
         } else {
           fixed += rows;

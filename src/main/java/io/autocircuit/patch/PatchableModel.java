@@ -120,6 +120,19 @@ public record PatchableModel(
   }
 
   /**
+   * The same model with one edge for each of some named spans of the prompts, which must know them
+   * ({@link io.autocircuit.data.Spans#on}).
+   *
+   * @param names of the spans, in order
+   * @return a new view of the same weights
+   * @throws IllegalArgumentException if there is none, or a name is there twice
+   */
+  public PatchableModel withSpans(List<String> names) {
+    return new PatchableModel(
+        model, graph.withSpans(names), slice, kernels, memory, workers, shared);
+  }
+
+  /**
    * The same model, whose runs share what they compute alike.
    *
    * @param outputs of this model alone; the caller closes them, after all runs

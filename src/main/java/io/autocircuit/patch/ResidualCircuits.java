@@ -70,7 +70,7 @@ final class ResidualCircuits implements CircuitRunner {
     parts = new Tensor[graph.stages().size()];
     streams = new Tensor[sources];
     held = new ResidualHoldings(graph);
-    masks = new CircuitMasks(graph, place, batch, length);
+    masks = new CircuitMasks(graph, place, batch, length, in.places);
     try (TensorScope scope = new TensorScope()) {
       // where circuits do not differ, in the shared prefix, Δ is 0
       delta = own(place.zeros(sources, batch, length, d));
@@ -257,7 +257,11 @@ final class ResidualCircuits implements CircuitRunner {
     Tensor q = pick(all.narrow(2, 0, width).narrow(1, first, positions), some, heads, dHead);
     Tensor k = pick(all.narrow(2, width, width), some, heads, dHead);
     Tensor v = pick(all.narrow(2, 2 * width, width), some, heads, dHead);
-    Tensor z = model.attentionStep(stage).mix(q, k, v, some, in.context).reshape(batch, positions, (long) some.length * dHead);
+    Tensor z =
+        model
+            .attentionStep(stage)
+            .mix(q, k, v, some, in.context)
+            .reshape(batch, positions, (long) some.length * dHead);
     int source = stage.firstWritten();
     kernels.headOutputs(
         new Kernels.HeadOutputs(

@@ -33,6 +33,7 @@ final class ResidualGradient {
   private final int d;
   private final DenseRun.Kept[] kept;
   private final MaskGradients out;
+  private final int firstBlock;
 
   /** ∂L/∂stream, behind the stage that comes next. */
   private final Tensor stream;
@@ -49,14 +50,13 @@ final class ResidualGradient {
   /**
    * Prepares the backward pass of the last run.
    *
-   * @param kept what its stages kept
+   * @param way how far back it goes
    * @param out receives the gradients
    */
-  ResidualGradient(
-      RunInputs in, ResidualRun run, BackwardRules rules, DenseRun.Kept[] kept, MaskGradients out) {
+  ResidualGradient(RunInputs in, ResidualRun run, MaskedRun.Way way, MaskGradients out) {
     this.in = in;
     this.run = run;
-    this.rules = rules;
+    this.rules = way.rules();
     this.model = in.model();
     this.place = in.place();
     this.graph = in.graph();
@@ -64,7 +64,8 @@ final class ResidualGradient {
     this.length = in.length();
     this.rows = in.rows();
     this.d = in.width();
-    this.kept = kept;
+    this.kept = way.kept();
+    this.firstBlock = way.firstBlock();
     this.out = out;
     stream = place.zeros(in.batch(), length, d);
     summed = place.empty(in.batch(), length, d);
@@ -81,17 +82,14 @@ final class ResidualGradient {
     }
     Tensor mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
     List<Stage> stages = graph.stages();
-    for (int i = stages.size() - 2; i >= 0; i--) {
+    for (int i = stages.size() - 2; i > 0 && stages.get(i).block() >= firstBlock; i--) {
       Stage stage = stages.get(i);
       try (TensorScope scope = new TensorScope()) {
         switch (stage.kind()) {
           case RESIDUAL -> residual(stage);
           case MLP -> mlp(stage);
           case ATTENTION -> attention(stage, mixed);
-          case EMBEDDING -> {
-            // nothing before it is masked
-          }
-          case LATENTS, END ->
+          case LATENTS, EMBEDDING, END ->
               throw new IllegalStateException("stage " + stage.kind() + " is in no block");
         }
       }
@@ -212,7 +210,9 @@ final class ResidualGradient {
     step.scaleBackward(k.mixed(), mixed);
     Tensor qkv = place.empty(rows, (long) stage.parts() * dHead);
     rules.attention(
-        kernels, stage, new Kernels.AttentionBackward(
+        kernels,
+        stage,
+        new Kernels.AttentionBackward(
             step.prepare(k.qkv()), in.batch(), in.pattern(stage), mixed, qkv));
     step.backward(k.qkv(), qkv);
     Affine affine = model.affine(stage);

@@ -43,6 +43,9 @@ final class ResidualRun implements MaskedRun {
   /** Δ of every source, {@code [S,B,T,D]}; null until it is needed. */
   private Tensor delta;
 
+  /** Whether runs leave Δ as it is. */
+  private boolean frozen;
+
   private Tensor qkv;
   private Tensor z;
   private Tensor mlpOut;
@@ -164,7 +167,9 @@ final class ResidualRun implements MaskedRun {
     }
     prepare();
     prepareFull(mask);
-    boolean[] read = kept == null ? read(mask) : null;
+    // what writes streams writes the unpatched Δ of all sources too
+    boolean[] read = kept == null && streams == null ? read(mask) : null;
+    read = frozen ? new boolean[graph.sources().size()] : read;
     DensePass pass = new DensePass(mask, stream, read, null, kept, streams == null);
     // the end has sources of the last block
     int from = Math.min(firstBlock, graph.blocks() - 1);
@@ -198,13 +203,13 @@ final class ResidualRun implements MaskedRun {
   }
 
   @Override
-  public void backward(
-      BackwardRules rules,
-      PatchMask mask,
-      DenseRun.Kept[] kept,
-      MaskGradients out,
-      Tensor unembedded) {
-    new ResidualGradient(in, this, rules, kept, out).from(unembedded);
+  public void backward(Way way, MaskGradients out, Tensor unembedded) {
+    new ResidualGradient(in, this, way, out).from(unembedded);
+  }
+
+  @Override
+  public void freeze(boolean on) {
+    frozen = on;
   }
 
   /** What is unembedded, {@code [B,P,D]}. */
@@ -212,7 +217,7 @@ final class ResidualRun implements MaskedRun {
     Stage stage = graph.end();
     int first = in.firstSliced();
     int positions = length - first;
-    MaskRows mask = MaskRows.of(pass.mask, stage, first, positions, place);
+    MaskRows mask = MaskRows.of(pass.mask, stage, first, positions, in);
     Tensor x = place.empty(1, batch, positions, d);
     Tensor rstd = pass.keeps() ? place.empty(1, batch, positions) : null;
     patch(
@@ -284,7 +289,7 @@ final class ResidualRun implements MaskedRun {
 
   private void sum(Stage stage, DensePass pass) {
     int positions = length - pass.first;
-    MaskRows mask = MaskRows.of(pass.mask, stage, pass.first, positions, place);
+    MaskRows mask = MaskRows.of(pass.mask, stage, pass.first, positions, in);
     if (!mask.zero()) {
       Tensor patched = place.empty(1, batch, positions, d);
       patch(stage, pass.stream, pass.first, mask, Normalization.NONE, patched, null);
@@ -312,21 +317,34 @@ final class ResidualRun implements MaskedRun {
       patchRows(stage, stream, first, r, norm, out, rstd);
       return;
     }
-    int copies = graph.positionCopies();
-    int instances = rows.length / copies;
     Tensor x = base.narrow(1, first, length - first);
     boolean everywhere = true;
     for (float row : rows) {
       everywhere &= row == 1;
     }
     if (!everywhere) {
-      Tensor some = place.tensor(rows, instances, copies, 1);
-      some = copies == 1 ? some : some.narrow(1, first, length - first);
+      Tensor some = fullRows(rows, first);
       Tensor patched = place.empty(out.shape());
       patchRows(stage, stream, first, r, Normalization.NONE, patched, null);
       x = torch.where(some.ne(new Scalar(0.0)), x, patched.select(0, 0));
     }
     kernels.patchForward(new Kernels.PatchForward(x, null, null, norm, out, rstd));
+  }
+
+  /** Where a sum has all its sources ablated, {@code [1 or B, 1 or T − first, 1]}. */
+  private Tensor fullRows(float[] full, int first) {
+    int copies = graph.positionCopies();
+    int instances = full.length / copies;
+    int prompts = in.places.rows(instances == 1 ? 0 : instances);
+    int positions = graph.positions() == 0 ? 1 : length - first;
+    float[] rows = new float[prompts * positions];
+    for (int i = 0; i < prompts; i++) {
+      for (int t = 0; t < positions; t++) {
+        int instance = instances == 1 ? 0 : i;
+        rows[i * positions + t] = full[instance * copies + in.places.column(i, first + t)];
+      }
+    }
+    return place.tensor(rows, prompts, positions, 1);
   }
 
   private void patchRows(

@@ -37,6 +37,23 @@ final class Restarts implements AutoCloseable {
     return firstBlock == 0 ? in.embedded.clone() : streams[firstBlock].clone();
   }
 
+  /** Makes the Δ of all blocks those of the unpatched run, as far as gradients read them. */
+  void unpatchedDeltas() {
+    if (cleanBlocks == in.graph().blocks()) {
+      return;
+    }
+    try (TensorScope scope = new TensorScope()) {
+      run.logits(
+          PatchMask.uniform(in.graph(), 0),
+          0,
+          in.embedded.clone(),
+          new DenseRun.Kept[in.graph().stages().size()],
+          null,
+          in.model().unembedding());
+      cleanBlocks = in.graph().blocks();
+    }
+  }
+
   private void runUnpatched() {
     int blocks = in.graph().blocks();
     try (TensorScope scope = new TensorScope()) {

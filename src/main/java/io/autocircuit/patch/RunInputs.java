@@ -33,6 +33,9 @@ final class RunInputs implements AutoCloseable {
   /** Whether a node with all inputs ablated outputs its ablation value. */
   final boolean constantsAreAblations;
 
+  /** Which copy of an edge each position reads. */
+  final MaskPlaces places;
+
   /** Leading positions at which every Δ is 0. */
   final int prefix;
 
@@ -61,14 +64,7 @@ final class RunInputs implements AutoCloseable {
     this.once = once;
     int length = input.length();
     ComputationGraph graph = patchable.graph();
-    if (graph.positions() > 0 && graph.positions() != length) {
-      throw new IllegalArgumentException(
-          "prompt length="
-              + length
-              + " but the graph has positions="
-              + graph.positions()
-              + "; with token positions all prompts need that length");
-    }
+    places = MaskPlaces.of(graph, input);
     int sources = patchable.sourceRows().count();
     int width = patchable.model().config().dModel();
     if (ablations.dim() != 4 || ablations.size(0) != sources || ablations.size(3) != width) {
@@ -105,6 +101,18 @@ final class RunInputs implements AutoCloseable {
   /** How positions attend to each other in a stage of attention. */
   Kernels.AttentionPattern pattern(Stage stage) {
     return patterns.get(stage.block());
+  }
+
+  /**
+   * Refuses runs that an evaluation for one gradient cannot make.
+   *
+   * @param more whether this is one of them
+   */
+  void requireRuns(boolean more) {
+    if (once && more) {
+      throw new IllegalStateException(
+          "the evaluation was opened for one gradient; open another for what follows");
+    }
   }
 
   Transformer model() {

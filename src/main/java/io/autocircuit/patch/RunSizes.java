@@ -53,6 +53,20 @@ record RunSizes(PatchableModel patchable, int length) {
     return patchable.graph().edgeCount();
   }
 
+  /** The masks of all edges, spread over a prompt's positions; 0 unless positions are spans. */
+  long spread() {
+    return patchable.graph().spans().isEmpty()
+        ? 0
+        : (long) length * (edges() / patchable.graph().positionCopies());
+  }
+
+  /** The same of a block's inputs. */
+  long spreadBlock() {
+    return spread() == 0
+        ? 0
+        : length * largest(Stage.Kind.ATTENTION, s -> (long) (s.rows() + 1) * s.sources());
+  }
+
   /** The stream before each block and at the end. */
   long streams() {
     return (patchable.graph().blocks() + 1) * stream();

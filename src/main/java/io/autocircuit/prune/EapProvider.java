@@ -55,6 +55,11 @@ public final class EapProvider implements PruneAlgorithmProvider {
   }
 
   @Override
+  public boolean scoresPrompts() {
+    return true;
+  }
+
+  @Override
   public List<Preset> presets() {
     return PublishedPresets.EAP;
   }

@@ -7,13 +7,12 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
-import io.autocircuit.patch.AblationValues;
-import io.autocircuit.patch.Evaluations;
 import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
+import io.autocircuit.patch.PromptScores;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
@@ -30,7 +29,7 @@ import org.bytedeco.pytorch.Tensor;
  *
  * @param measure the loss (its mask value and samples are not used), and the ablation
  */
-public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
+public record ExactPatching(MaskGradient measure) implements PromptAlgorithm {
   /**
    * Logit difference under corrupt resampling.
    *
@@ -67,8 +66,8 @@ public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
 
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    return new PruneScores(
-        model.graph(), score(model, batches, EdgeGroups.each(model.graph()), progress).values());
+    return scores(model, batches, model.graph().edgeCount())
+        .shared(Work.MASKS, differences(EdgeGroups.each(model.graph())), progress);
   }
 
   /**
@@ -79,41 +78,51 @@ public record ExactPatching(MaskGradient measure) implements PruneAlgorithm {
   @Override
   public GroupScores score(
       PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
-    ComputationGraph graph = model.graph();
-    double[] sum = new double[groups.size()];
-    long[] done = {0};
+    // the first edge of a group stands for all of them
+    PruneScores first =
+        scores(model, batches, groups.size()).shared(Work.MASKS, differences(groups), progress);
+    float[] values = new float[groups.size()];
+    for (int g = 0; g < values.length; g++) {
+      values[g] = first.values()[groups.first(g)];
+    }
+    return new GroupScores(groups, values);
+  }
+
+  @Override
+  public PromptScores scorePrompts(
+      PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    return scores(model, batches, model.graph().edgeCount())
+        .each(Work.MASKS, differences(EdgeGroups.each(model.graph())), progress);
+  }
+
+  private GradientScores scores(PatchableModel model, List<PromptBatch> batches, int runs) {
+    return new GradientScores(
+        model, batches, measure.ablation(), measure.source().direction(), "edge runs", runs, 1);
+  }
+
+  private GradientScores.Gradients differences(EdgeGroups groups) {
+    ComputationGraph graph = groups.graph();
     LossFunction loss = measure.loss();
-    try (AblationValues values = AblationValues.prepare(model, measure.ablation(), batches);
-        Evaluations all =
-            Evaluations.once(model, batches, values, measure.source().direction(), Work.MASKS)) {
-      long total = (long) groups.size() * all.count();
-      all.forEach(
-          part -> {
-            double[] clean = losses(loss, part.clean(), part.prompts());
-            float[] mask = new float[graph.edgeCount()];
-            // the canonical order walks destinations from the end, so restarts stay valid
-            for (int g = 0; g < groups.size(); g++) {
-              try (TensorScope scope = new TensorScope()) {
-                groups.edges(g).forEach(e -> mask[e] = 1);
-                int first =
-                    groups.edges(g).map(e -> graph.edge(e).destination().block()).min().getAsInt();
-                Tensor logits = part.run().logitsFrom(PatchMask.of(graph, mask), first);
-                groups.edges(g).forEach(e -> mask[e] = 0);
-                double[] patched = losses(loss, logits, part.prompts());
-                for (int i = 0; i < patched.length; i++) {
-                  sum[g] += patched[i] - clean[i];
-                }
-              }
-              progress.update("edge runs", ++done[0], total);
-            }
-          });
-    }
-    int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
-    float[] scores = new float[sum.length];
-    for (int g = 0; g < scores.length; g++) {
-      scores[g] = (float) (sum[g] / prompts);
-    }
-    return new GroupScores(groups, scores);
+    return (part, instances, sums, pass) -> {
+      double[] clean = losses(loss, part.clean(), part.prompts());
+      float[] mask = new float[graph.edgeCount()];
+      // the canonical order walks destinations from the end, so restarts stay valid
+      for (int g = 0; g < groups.size(); g++) {
+        try (TensorScope scope = new TensorScope()) {
+          groups.edges(g).forEach(e -> mask[e] = 1);
+          int block =
+              groups.edges(g).map(e -> graph.edge(e).destination().block()).min().getAsInt();
+          Tensor logits = part.run().logitsFrom(PatchMask.of(graph, mask), block);
+          groups.edges(g).forEach(e -> mask[e] = 0);
+          double[] patched = losses(loss, logits, part.prompts());
+          for (int i = 0; i < patched.length; i++) {
+            int row = instances == 0 ? 0 : i;
+            sums[row * mask.length + groups.first(g)] += patched[i] - clean[i];
+          }
+        }
+        pass.run();
+      }
+    };
   }
 
   private static double[] losses(LossFunction loss, Tensor logits, PromptBatch batch) {

@@ -44,6 +44,11 @@ public final class ExactPatchingProvider implements PruneAlgorithmProvider {
     return false;
   }
 
+  @Override
+  public boolean scoresPrompts() {
+    return true;
+  }
+
   /** A part of a pass for each edge. */
   @Override
   public OptionalDouble passes(Settings settings, int edges) {

@@ -19,6 +19,15 @@ public final class IntegratedGradientsProvider implements PruneAlgorithmProvider
                       1,
                       5,
                       "gradients are averaged over N + 1 mask values 0, 1/N, …, 1"),
+                  Setting.choice(
+                      "path",
+                      "together",
+                      "which masks move from 0 to 1 together, while all others are 0",
+                      "together (all: N + 1 gradients)",
+                      "block (those of the edges into one block: N gradients for each block and"
+                          + " the end, each from there on, and one)",
+                      "layer (those into one layer, so that none of them leads to another: N"
+                          + " gradients for each layer, and one)"),
                   GradientSettings.SUM))
           .toList();
 
@@ -37,7 +46,8 @@ public final class IntegratedGradientsProvider implements PruneAlgorithmProvider
 
   @Override
   public String description() {
-    return "mean of the gradients at masks from 0 to 1, which all edges share";
+    return "mean of the gradients at masks from 0 to 1, of all edges together or of one block or layer"
+        + " at a time";
   }
 
   @Override
@@ -57,19 +67,29 @@ public final class IntegratedGradientsProvider implements PruneAlgorithmProvider
   }
 
   @Override
+  public boolean scoresPrompts() {
+    return true;
+  }
+
+  @Override
   public List<Preset> presets() {
     return PublishedPresets.INTEGRATED_GRADIENTS;
   }
 
-  /** As many gradients as mask values. */
+  /** As many gradients as mask values; how many groups of edges there are is not known here. */
   @Override
   public OptionalDouble passes(Settings settings, int edges) {
+    if (settings.choice("path", MaskGradient.Path.class) != MaskGradient.Path.TOGETHER) {
+      return OptionalDouble.empty();
+    }
     return OptionalDouble.of(1 + 2.5 * settings.whole("samples"));
   }
 
   @Override
   public PruneAlgorithm create(Settings settings, PruneContext context) {
-    MaskGradient gradient = GradientSettings.gradient(settings, 0, settings.whole("samples"));
+    MaskGradient gradient =
+        GradientSettings.gradient(settings, 0, settings.whole("samples"))
+            .along(settings.choice("path", MaskGradient.Path.class));
     return settings.flag("sum") ? new SummedGradient(gradient) : gradient;
   }
 }

@@ -229,15 +229,10 @@ public record KnockoutTraining(
     for (int i = 0; i < sum.length; i++) {
       int edge = edges[i % edges.length];
       int at = i / edges.length * all + edge;
-      sum[i] = changesNothing(circuit, edge, run) ? 0 : ofCircuit[at] + ofModel[at];
+      // of edges that change nothing the gradient is rounding, which Adam takes for a direction
+      sum[i] = run.changesNothing(edge) ? 0 : ofCircuit[at] + ofModel[at];
     }
     return sum;
-  }
-
-  /** Of such edges the gradient is rounding, which Adam would take for a direction. */
-  private static boolean changesNothing(Circuit circuit, int edge, Evaluation run) {
-    int positions = circuit.graph().positionCopies();
-    return positions > 1 && edge % positions < run.sharedPrefix();
   }
 
   /** The loss as a function of the circuit's logits; its reference are the model's. */

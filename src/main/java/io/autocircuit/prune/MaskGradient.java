@@ -4,31 +4,38 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.objective.Answers;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
-import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Evaluations;
 import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate.Work;
+import io.autocircuit.patch.OpenMicroBatch;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
+import io.autocircuit.patch.PromptScores;
 import io.autocircuit.patch.PruneScores;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 
 /**
  * Scores by the gradient of a loss with respect to the masks. At mask value 0 with logit
  * differences this is edge attribution patching (EAP; Syed et al. 2023, "Attribution patching
  * outperforms automated circuit discovery", arXiv:2310.10348); averaged over mask values 0, 1/N, …,
- * 1 it is integrated gradients over the edges (Sundararajan et al. 2017, arXiv:1703.01365; here all
- * edges move together).
+ * 1 it is integrated gradients over the edges (Sundararajan et al. 2017, arXiv:1703.01365), along
+ * one of several {@link Path}s.
  *
  * <p>Score = mean over prompts (and samples) of ∂loss/∂mask. Positive: ablating the edge lowers the
  * answer measure, so the edge supports the behaviour.
@@ -40,6 +47,7 @@ import org.bytedeco.pytorch.Tensor;
  *     maskValue}
  * @param ablation what ablated sources are replaced by
  * @param source whose activations batch ablations take; the clean prompts are run
+ * @param path which masks move together, with samples; else {@link Path#TOGETHER}
  */
 public record MaskGradient(
     LogitFunction logitFunction,
@@ -47,8 +55,9 @@ public record MaskGradient(
     double maskValue,
     int samples,
     Ablation ablation,
-    PatchSource source)
-    implements PruneAlgorithm {
+    PatchSource source,
+    Path path)
+    implements PromptAlgorithm {
 
   /** What is measured at the answers. */
   public enum AnswerFunction {
@@ -64,6 +73,41 @@ public record MaskGradient(
      * ids count as numbers.
      */
     MSE
+  }
+
+  /** Which masks of integrated gradients move from 0 to 1 together, while all others are 0. */
+  public enum Path {
+    /**
+     * All. What one edge's mask does to the stream then counts in the gradients of later edges. The
+     * sum of all scores tends to loss(everything ablated) − loss(clean) as N grows.
+     */
+    TOGETHER,
+    /**
+     * Those of the edges into one block; then those into the next. The sum over the edges into a
+     * block tends to loss(these ablated) − loss(clean). One gradient at 0, and N for each of L + 1
+     * groups, each from its block on.
+     */
+    BLOCK,
+    /**
+     * Those of the edges into one layer, so that no edge of a group leads to another of it:
+     * attention and MLP of a sequential block by themselves. Sums as for {@link #BLOCK}, by layer.
+     */
+    LAYER;
+
+    /** The destinations whose masks move together, from the end backwards, which restarts need. */
+    List<List<DestModule>> groups(ComputationGraph graph) {
+      Map<Integer, List<DestModule>> groups = new LinkedHashMap<>();
+      for (DestModule m : graph.modules()) {
+        int key =
+            switch (this) {
+              case TOGETHER -> 0;
+              case BLOCK -> m.block();
+              case LAYER -> m.nodes().get(0).layer();
+            };
+        groups.computeIfAbsent(key, k -> new ArrayList<>()).add(m);
+      }
+      return List.copyOf(groups.values());
+    }
   }
 
   /** Which prompts' activations ablated sources are replaced by. */
@@ -89,13 +133,40 @@ public record MaskGradient(
    * @param samples 0 or more
    * @param ablation what ablated sources are replaced by
    * @param source whose activations batch ablations take
-   * @throws IllegalArgumentException if a number is out of range
+   * @param path which masks move together, with samples; else {@link Path#TOGETHER}
+   * @throws IllegalArgumentException if a number is out of range, or there is a path without
+   *     samples
    */
   public MaskGradient {
     if (samples < 0 || !Double.isFinite(maskValue)) {
       throw new IllegalArgumentException(
           "samples=" + samples + ", maskValue=" + maskValue + ": samples must not be negative");
     }
+    if (samples == 0 && path != Path.TOGETHER) {
+      throw new IllegalArgumentException(
+          "samples=0, path=" + path + ": a path needs samples; give 1 or more");
+    }
+  }
+
+  /**
+   * With all masks moving together.
+   *
+   * @param logitFunction what is done to the logits
+   * @param answerFunction what is measured
+   * @param maskValue finite
+   * @param samples 0 or more
+   * @param ablation what ablated sources are replaced by
+   * @param source whose activations batch ablations take
+   * @throws IllegalArgumentException if a number is out of range
+   */
+  public MaskGradient(
+      LogitFunction logitFunction,
+      AnswerFunction answerFunction,
+      double maskValue,
+      int samples,
+      Ablation ablation,
+      PatchSource source) {
+    this(logitFunction, answerFunction, maskValue, samples, ablation, source, Path.TOGETHER);
   }
 
   /**
@@ -128,6 +199,18 @@ public record MaskGradient(
         PatchSource.CORRUPT);
   }
 
+  /**
+   * The same along another path.
+   *
+   * @param which masks move together
+   * @return integrated gradients
+   * @throws IllegalArgumentException if there are no samples, and a path is given
+   */
+  public MaskGradient along(Path which) {
+    return new MaskGradient(
+        logitFunction, answerFunction, maskValue, samples, ablation, source, which);
+  }
+
   @Override
   public String key() {
     return samples > 0 ? "ig" : "eap";
@@ -136,7 +219,12 @@ public record MaskGradient(
   @Override
   public String title() {
     String what = samples > 0 ? "Integrated gradients" : "Edge attribution patching";
-    return what + " (" + logitFunction.name().toLowerCase(java.util.Locale.ROOT) + ")";
+    String way = path == Path.TOGETHER ? "" : ", " + lower(path) + " by " + lower(path);
+    return what + " (" + lower(logitFunction) + way + ")";
+  }
+
+  private static String lower(Enum<?> constant) {
+    return constant.name().toLowerCase(Locale.ROOT);
   }
 
   /**
@@ -187,9 +275,7 @@ public record MaskGradient(
     AnswerFunction function =
         function(prompts.prompts().stream().allMatch(p -> p.numbers() != null));
     if (function != AnswerFunction.MSE) {
-      prompts.requireTokens(
-          "--answer-function " + function.name().toLowerCase(java.util.Locale.ROOT),
-          "--answer-function mse");
+      prompts.requireTokens("--answer-function " + lower(function), "--answer-function mse");
     }
     if (function == AnswerFunction.AVG_DIFF) {
       prompts.requireWrongAnswers(
@@ -202,6 +288,7 @@ public record MaskGradient(
     Map<String, Object> values = GradientSettings.values(this);
     if (samples > 0) {
       values.put("samples", samples);
+      values.put("path", path);
       return Settings.of(IntegratedGradientsProvider.SETTINGS, values);
     }
     values.put("mask_value", maskValue);
@@ -226,37 +313,106 @@ public record MaskGradient(
 
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    double[] sum = new double[model.graph().edgeCount()];
-    int steps = samples > 0 ? samples + 1 : 1;
-    long[] done = {0};
+    Work work =
+        path != Path.TOGETHER
+            ? Work.BLOCK_GRADIENT
+            : samples == 0 ? Work.ONE_UNIFORM_GRADIENT : Work.UNIFORM_GRADIENT;
+    return scores(model, batches).shared(work, gradients(model), progress);
+  }
+
+  @Override
+  public PromptScores scorePrompts(
+      PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    Work work = path == Path.TOGETHER ? Work.UNIFORM_PROMPT_GRADIENT : Work.BLOCK_PROMPT_GRADIENT;
+    return scores(model, batches).each(work, gradients(model), progress);
+  }
+
+  private GradientScores scores(PatchableModel model, List<PromptBatch> batches) {
+    int groups = path == Path.TOGETHER ? 1 : path.groups(model.graph()).size();
+    return new GradientScores(
+        model,
+        batches,
+        ablation,
+        source.direction(),
+        "gradient passes",
+        1 + groups * samples,
+        samples + 1);
+  }
+
+  private GradientScores.Gradients gradients(PatchableModel model) {
     LossFunction loss = loss();
-    try (AblationValues values = AblationValues.prepare(model, ablation, batches);
-        Evaluations all =
-            Evaluations.once(
-                model,
-                batches,
-                values,
-                source.direction(),
-                steps == 1 ? Work.ONE_UNIFORM_GRADIENT : Work.UNIFORM_GRADIENT)) {
-      long total = (long) steps * all.count();
-      all.forEach(
-          part -> {
-            for (int k = 0; k < steps; k++) {
-              double at = samples > 0 ? (double) k / samples : maskValue;
-              PatchMask mask = PatchMask.uniform(model.graph(), at);
-              float[] g = part.run().gradient(mask, loss, part.prompts(), null).maskGradient();
-              for (int i = 0; i < sum.length; i++) {
-                sum[i] += g[i];
-              }
-              progress.update("gradient passes", ++done[0], total);
-            }
-          });
+    return path == Path.TOGETHER
+        ? (part, instances, sums, pass) ->
+            together(model.graph(), loss, part, instances, sums, pass)
+        : (part, instances, sums, pass) ->
+            groupwise(model.graph(), loss, part, instances, sums, pass);
+  }
+
+  private void together(
+      ComputationGraph graph,
+      LossFunction loss,
+      OpenMicroBatch part,
+      int instances,
+      double[] sums,
+      Runnable pass) {
+    int steps = samples > 0 ? samples + 1 : 1;
+    for (int k = 0; k < steps; k++) {
+      double at = samples > 0 ? (double) k / samples : maskValue;
+      float[] values = new float[sums.length];
+      Arrays.fill(values, (float) at);
+      PatchMask mask = new PatchMask(graph, values, instances);
+      float[] g = part.run().gradient(mask, loss, part.prompts(), null).maskGradient();
+      for (int i = 0; i < sums.length; i++) {
+        sums[i] += g[i];
+      }
+      pass.run();
     }
-    int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
-    float[] scores = new float[sum.length];
-    for (int i = 0; i < scores.length; i++) {
-      scores[i] = (float) (sum[i] / ((double) prompts * steps));
+  }
+
+  /** At mask 0 the gradient is the same for all groups. */
+  private void groupwise(
+      ComputationGraph graph,
+      LossFunction loss,
+      OpenMicroBatch part,
+      int instances,
+      double[] sums,
+      Runnable pass) {
+    float[] values = new float[sums.length];
+    PatchMask mask = new PatchMask(graph, values, instances);
+    float[] none = part.run().gradient(mask, loss, part.prompts(), null).maskGradient();
+    for (int i = 0; i < sums.length; i++) {
+      sums[i] += none[i];
     }
-    return new PruneScores(model.graph(), scores);
+    pass.run();
+    for (List<DestModule> group : path.groups(graph)) {
+      for (int k = 1; k <= samples; k++) {
+        fill(values, graph, group, (float) k / samples);
+        PatchMask at = new PatchMask(graph, values.clone(), instances);
+        float[] g =
+            part.run()
+                .gradientFrom(at, group.get(0).block(), loss, part.prompts(), null)
+                .maskGradient();
+        forEachEdge(graph, sums.length, group, i -> sums[i] += g[i]);
+        pass.run();
+      }
+      fill(values, graph, group, 0);
+    }
+  }
+
+  private static void fill(
+      float[] values, ComputationGraph graph, List<DestModule> group, float value) {
+    forEachEdge(graph, values.length, group, i -> values[i] = value);
+  }
+
+  /** The places of a group's edges in the values of one or several prompts. */
+  private static void forEachEdge(
+      ComputationGraph graph, int length, List<DestModule> group, IntConsumer action) {
+    for (int base = 0; base < length; base += graph.edgeCount()) {
+      for (DestModule m : group) {
+        int first = base + m.offset();
+        int count = m.nodes().size() * m.sources() * graph.positionCopies();
+        IntStream.range(first, first + count).forEach(action);
+      }
+    }
   }
 }

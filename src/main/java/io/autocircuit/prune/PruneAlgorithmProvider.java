@@ -73,6 +73,15 @@ public interface PruneAlgorithmProvider extends Entry {
   }
 
   /**
+   * Whether what it makes is a {@link PromptAlgorithm}.
+   *
+   * @return false unless overridden
+   */
+  default boolean scoresPrompts() {
+    return false;
+  }
+
+  /**
    * About how long scoring takes, to plan by: on small and large models alike within a factor of
    * two or three.
    *

@@ -7,6 +7,7 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
+import io.autocircuit.patch.PromptScores;
 import io.autocircuit.patch.PruneScores;
 import java.util.List;
 import java.util.Optional;
@@ -17,7 +18,7 @@ import java.util.Optional;
  *
  * @param gradient whose scores are multiplied
  */
-public record SummedGradient(MaskGradient gradient) implements PruneAlgorithm {
+public record SummedGradient(MaskGradient gradient) implements PromptAlgorithm {
   @Override
   public String key() {
     return gradient.key();
@@ -46,11 +47,21 @@ public record SummedGradient(MaskGradient gradient) implements PruneAlgorithm {
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
     PruneScores scores = gradient.score(model, batches, progress);
-    float factor = batches.size() * (gradient.samples() > 0 ? gradient.samples() + 1f : 1f);
+    float factor = factor(batches);
     float[] values = scores.values().clone();
     for (int i = 0; i < values.length; i++) {
       values[i] *= factor;
     }
     return new PruneScores(scores.graph(), values);
+  }
+
+  @Override
+  public PromptScores scorePrompts(
+      PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    return gradient.scorePrompts(model, batches, progress).times(factor(batches));
+  }
+
+  private float factor(List<PromptBatch> batches) {
+    return batches.size() * (gradient.samples() > 0 ? gradient.samples() + 1f : 1f);
   }
 }

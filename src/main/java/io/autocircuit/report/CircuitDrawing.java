@@ -1,6 +1,6 @@
 package io.autocircuit.report;
 
-import io.autocircuit.experiment.Activations;
+import io.autocircuit.experiment.SourceActivations;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
@@ -30,7 +30,7 @@ public record CircuitDrawing(
     List<NodeInfo> nodes,
     List<Link> links,
     List<String> positionLabels,
-    Map<List<Object>, Activations.Source> activations) {
+    Map<List<Object>, SourceActivations.Source> activations) {
   /** In which circuit an edge is. */
   public enum Side {
     /** In the one that is drawn. */
@@ -99,9 +99,9 @@ public record CircuitDrawing(
    * @param written of the run that the scores are from
    * @return a new value
    */
-  public CircuitDrawing withActivations(Activations written) {
-    Map<List<Object>, Activations.Source> all = new HashMap<>();
-    for (Activations.Source s : written.sources()) {
+  public CircuitDrawing withActivations(SourceActivations written) {
+    Map<List<Object>, SourceActivations.Source> all = new HashMap<>();
+    for (SourceActivations.Source s : written.sources()) {
       all.put(List.of(s.name(), s.position() == null ? -1 : s.position()), s);
     }
     return new CircuitDrawing(title, nodes, links, positionLabels, all);
@@ -128,7 +128,7 @@ public record CircuitDrawing(
    * @param link of this drawing
    * @return empty where it was not looked at
    */
-  public Optional<Activations.Source> activation(Link link) {
+  public Optional<SourceActivations.Source> activation(Link link) {
     Integer position = link.edge().seqIdx();
     return Optional.ofNullable(
         activations.get(List.of(link.edge().source(), position == null ? -1 : position)));

@@ -1,9 +1,9 @@
 package io.autocircuit.report;
 
-import io.autocircuit.experiment.Activations;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.Run;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestNode;
 import io.autocircuit.graph.Edge;
@@ -57,7 +57,8 @@ public final class DiscoveryReport {
    * @param activations what the sources of the best edges write; empty where nobody looked
    * @return its values
    */
-  public static ReportData of(Run run, Discovery.Result result, Optional<Activations> activations) {
+  public static ReportData of(
+      Run run, Discovery.Result result, Optional<SourceActivations> activations) {
     String name = run.task().model().config().name();
     Map<String, String> summary = new LinkedHashMap<>();
     summary.put("Model", name);
@@ -65,13 +66,16 @@ public final class DiscoveryReport {
     ReportData data =
         of("Circuit of " + name, result, summary, RunSettings.of(run.spec()))
             .withDetails(details(result, activations));
+    if (run.spec().graph().spans()) {
+      return data.withPositionLabels(result.scores().graph().spans());
+    }
     return run.spec().graph().tokenPositions()
         ? data.withPositionLabels(run.task().prompts().seqLabels())
         : data;
   }
 
   private static ReportData.Details details(
-      Discovery.Result result, Optional<Activations> activations) {
+      Discovery.Result result, Optional<SourceActivations> activations) {
     return new ReportData.Details(
         result.discovery().runs().patchType(), activations.orElse(null), result.roc());
   }

@@ -1,6 +1,6 @@
 package io.autocircuit.report;
 
-import io.autocircuit.experiment.Activations;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.metric.Roc;
 import io.autocircuit.patch.PatchType;
 import java.util.ArrayList;
@@ -57,7 +57,7 @@ public record ReportData(
    * @param activations what the sources of the best edges write; null where that is not known
    * @param roc the curve against a known circuit, in the order of circuit sizes; may be empty
    */
-  public record Details(PatchType patchType, Activations activations, List<Roc.Point> roc) {
+  public record Details(PatchType patchType, SourceActivations activations, List<Roc.Point> roc) {
     /** Nothing is known. */
     public static final Details NONE = new Details(null, null, List.of());
 

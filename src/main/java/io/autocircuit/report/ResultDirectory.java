@@ -1,10 +1,11 @@
 package io.autocircuit.report;
 
-import io.autocircuit.experiment.Activations;
 import io.autocircuit.experiment.Discovery;
+import io.autocircuit.experiment.PromptResultFiles;
 import io.autocircuit.experiment.ResultFiles;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.FileSet;
 import java.io.IOException;
@@ -15,6 +16,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -23,8 +25,9 @@ import java.util.stream.Stream;
 /**
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
  * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
- * repeats it; where nodes were scored also {@code nodes.json}; and {@code activations.json}, where
- * somebody looked at what sources write.
+ * repeats it; where nodes were scored also {@code nodes.json}; where prompts were scored one by one
+ * also the {@link PromptResultFiles}; and {@code activations.json}, where somebody looked at what
+ * sources write.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -42,7 +45,9 @@ public final class ResultDirectory {
   /** Written where somebody looked at what sources write. */
   static final String ACTIVATIONS = "activations.json";
 
-  private static final List<String> OPTIONAL = List.of(RUN, NODES, ACTIVATIONS);
+  /** Written for some results; those of an earlier run go. */
+  private static final List<String> OPTIONAL =
+      Stream.concat(Stream.of(RUN, NODES, ACTIVATIONS), PromptResultFiles.FILES.stream()).toList();
 
   private static final int MOST_TRIES = 100;
 
@@ -103,8 +108,29 @@ public final class ResultDirectory {
    * @throws DataException if they cannot be written
    */
   public static void write(
-      Path directory, Run run, Discovery.Result result, Optional<Activations> activations) {
-    write(directory, result, Optional.of(run.spec()), DiscoveryReport.of(run, result, activations));
+      Path directory, Run run, Discovery.Result result, Optional<SourceActivations> activations) {
+    write(
+        directory,
+        result,
+        Optional.of(run.spec()),
+        DiscoveryReport.of(run, result, activations),
+        run.trainPrompts());
+  }
+
+  /**
+   * As {@link #write(Path, Run, Discovery.Result)}; prompts are numbered as they were batched.
+   *
+   * @param directory made if it does not exist
+   * @param result the discovery
+   * @param run what repeats it; empty for nothing
+   * @param report the content of {@code report.html}
+   * @throws DataException if they cannot be written
+   */
+  public static void write(
+      Path directory, Discovery.Result result, Optional<RunSpec> run, ReportData report) {
+    int[] rows =
+        result.discovery().train().stream().flatMapToInt(b -> Arrays.stream(b.rows())).toArray();
+    write(directory, result, run, report, rows);
   }
 
   /**
@@ -116,10 +142,15 @@ public final class ResultDirectory {
    * @param result the discovery
    * @param run what repeats it; empty for nothing
    * @param report the content of {@code report.html}
+   * @param prompts the number of each prompt that scored in its file, in the order of the batches
    * @throws DataException if they cannot be written
    */
-  public static void write(
-      Path directory, Discovery.Result result, Optional<RunSpec> run, ReportData report) {
+  private static void write(
+      Path directory,
+      Discovery.Result result,
+      Optional<RunSpec> run,
+      ReportData report,
+      int[] prompts) {
     Map<String, String> metadata =
         Map.of(
             "algorithm",
@@ -139,7 +170,17 @@ public final class ResultDirectory {
                   result
                       .nodes()
                       .ifPresent(nodes -> ResultFiles.writeNodes(fresh.resolve(NODES), nodes));
-                  Activations activations = report.details().activations();
+                  result
+                      .stability()
+                      .ifPresent(
+                          stability ->
+                              PromptResultFiles.write(
+                                  fresh,
+                                  result.prompts().orElseThrow(),
+                                  stability,
+                                  prompts,
+                                  metadata));
+                  SourceActivations activations = report.details().activations();
                   if (activations != null) {
                     activations.write(fresh.resolve(ACTIVATIONS));
                   }

@@ -5,7 +5,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.autocircuit.experiment.Activations;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.files.DataException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -37,7 +37,7 @@ public record ResultEdges(
     List<NodeInfo> nodes,
     List<ScoredEdge> edges,
     List<String> positionLabels,
-    Activations activations) {
+    SourceActivations activations) {
   private static final String EDGES = "edges.json";
   private static final String ARROW = "->";
   private static final String START = "Resid Start";
@@ -130,7 +130,7 @@ public record ResultEdges(
         nodes(sources, file),
         edges,
         results ? positionLabels(file.resolveSibling("measurements.json")) : List.of(),
-        results && Files.exists(activations) ? Activations.read(activations) : null);
+        results && Files.exists(activations) ? SourceActivations.read(activations) : null);
   }
 
   private static List<String> positionLabels(Path measurements) {

@@ -149,6 +149,9 @@ final class RunSettings {
     }
     put("separate-qkv", spec.graph().separateQkv());
     put("token-positions", spec.graph().tokenPositions());
+    if (spec.graph().spans()) {
+      put("spans", true);
+    }
     spec.official()
         .ifPresent(
             c -> {
@@ -176,5 +179,8 @@ final class RunSettings {
     put("ties", judging.ties());
     put("metrics", judging.metrics().stream().map(Metric::key).collect(Collectors.joining(", ")));
     put("slice", judging.slice().key());
+    if (judging.perPrompt() > 0) {
+      put("per-prompt", judging.perPrompt());
+    }
   }
 }

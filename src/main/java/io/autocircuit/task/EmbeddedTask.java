@@ -52,14 +52,15 @@ public final class EmbeddedTask {
   }
 
   /**
-   * Its prompts.
+   * Its prompts, with the spans of {@link InductionPrompts#spanned}.
    *
    * @return token ids
    * @throws DataException if the jar does not hold them
    */
   public static PromptDataset prompts() {
-    return PromptDataset.parse(
-        new String(promptBytes(), StandardCharsets.UTF_8), "embedded prompts.json");
+    return InductionPrompts.spanned(
+        PromptDataset.parse(
+            new String(promptBytes(), StandardCharsets.UTF_8), "embedded prompts.json"));
   }
 
   /**

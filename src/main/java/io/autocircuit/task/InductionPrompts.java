@@ -11,7 +11,9 @@ import io.autocircuit.files.DataException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 
@@ -80,6 +82,43 @@ public final class InductionPrompts {
         new Wording.Ids(corrupt),
         List.of(List.of(token(clean[asked + 1]))),
         List.of(List.of(token(clean[other + 1]))));
+  }
+
+  /**
+   * Names the positions that matter: {@code asked}, where the last token stood before; {@code
+   * answer} behind it; {@code other}, and {@code wrong} behind that; {@code end}.
+   *
+   * @param dataset pairs of this kind
+   * @return the same pairs with spans
+   */
+  public static PromptDataset spanned(PromptDataset dataset) {
+    return new PromptDataset(
+        dataset.source(),
+        dataset.prompts().stream().map(InductionPrompts::spanned).toList(),
+        dataset.seqLabels(),
+        dataset.wordIdxs(),
+        dataset.remarks());
+  }
+
+  private static PromptPair spanned(PromptPair pair) {
+    int[] ids = ((Wording.Ids) pair.clean()).ids();
+    int asked = position(ids, ids[ids.length - 1]);
+    int wrong = position(ids, ((Wording.Ids) pair.wrongAnswers().get(0).get(0)).ids()[0]);
+    Map<String, int[]> spans = new LinkedHashMap<>();
+    spans.put("asked", new int[] {asked});
+    spans.put("answer", new int[] {asked + 1});
+    spans.put("other", new int[] {wrong - 1});
+    spans.put("wrong", new int[] {wrong});
+    spans.put("end", new int[] {ids.length - 1});
+    return pair.withSpans(spans);
+  }
+
+  private static int position(int[] ids, int token) {
+    int at = 0;
+    while (ids[at] != token) {
+      at++;
+    }
+    return at;
   }
 
   private static Wording token(int id) {

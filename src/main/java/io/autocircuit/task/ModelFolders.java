@@ -1,6 +1,9 @@
 package io.autocircuit.task;
 
 import io.autocircuit.files.DataException;
+import io.autocircuit.hub.HubCache;
+import io.autocircuit.hub.HubId;
+import io.autocircuit.hub.HubSettings;
 import io.autocircuit.model.ModelFiles;
 import java.io.File;
 import java.nio.file.Files;
@@ -35,13 +38,17 @@ public record ModelFolders(List<Path> folders) {
   }
 
   /**
-   * The folders that the environment names.
+   * The folders that the environment names, and the cache of the Hugging Face hub where there is
+   * one.
    *
-   * @return those of {@value #VARIABLE}; none where it is not set
+   * @return those of {@value #VARIABLE}, then the cache
    * @throws IllegalArgumentException if one is no path
+   * @throws DataException if the place of the cache cannot be used
    */
   public static ModelFolders standard() {
-    return of(System.getenv());
+    ModelFolders named = of(System.getenv());
+    Path cache = HubSettings.cache(System.getenv());
+    return Files.isDirectory(cache) ? named.and(new ModelFolders(List.of(cache))) : named;
   }
 
   /**
@@ -96,7 +103,8 @@ public record ModelFolders(List<Path> folders) {
           return Optional.of(directory);
         }
         if (Files.isDirectory(directory.resolve("snapshots"))) {
-          return Optional.of(ModelFiles.of(directory).directory());
+          Optional<Path> cached = new HubCache(folder, true).find(HubId.parse(model.hub()));
+          return cached.isPresent() ? cached : Optional.of(ModelFiles.of(directory).directory());
         }
       }
     }

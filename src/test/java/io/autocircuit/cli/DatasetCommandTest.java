@@ -233,7 +233,7 @@ class DatasetCommandTest {
         0.9999999,
         "--out",
         out);
-    refused(2, "give --model DIR", "dataset", "filter", file, "--min-prob", 0.5, "--out", out);
+    refused(2, "give --model MODEL", "dataset", "filter", file, "--min-prob", 0.5, "--out", out);
     refused(
         2,
         "--min-prob=2.0 is out of range",

@@ -12,8 +12,8 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.data.BosPolicy;
-import io.autocircuit.experiment.Activations;
 import io.autocircuit.experiment.Precision;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightType;
@@ -81,7 +81,7 @@ class DiscoverCommandTest {
   /** The report says what sources write, as the file does; heads look where they should. */
   @Test
   void activationsAreWrittenForTheReport() throws IOException {
-    Activations found = Activations.read(eap.directory().resolve("activations.json"));
+    SourceActivations found = SourceActivations.read(eap.directory().resolve("activations.json"));
     assertEquals("resample clean 4", found.ablation() + " " + found.run() + " " + found.prompts());
     assertEquals(
         eap.edges().get(0).get("name").asText().split("->", -1)[0], found.sources().get(0).name());

@@ -144,6 +144,7 @@ class RunSpecTest {
         new RunSpec.Graph(
             r.nextBoolean(),
             r.nextBoolean(),
+            r.nextBoolean(),
             r.nextBoolean() ? Form.FACTORIZED : Form.UNFACTORIZED,
             r.nextBoolean() ? Level.EDGE : Level.NODE,
             r.nextBoolean()
@@ -157,7 +158,8 @@ class RunSpecTest {
             sizes(r),
             r.nextBoolean(),
             metrics.subList(0, 1 + r.nextInt(metrics.size())),
-            one(r, List.of(OutputSlice.values()))),
+            one(r, List.of(OutputSlice.values())),
+            r.nextInt(3)),
         official(r),
         r.nextLong(),
         r.nextBoolean()

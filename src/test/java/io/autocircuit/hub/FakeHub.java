@@ -24,6 +24,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 
 /**
  * A hub on this machine: the list of files of a model, and the files, as the published interface
@@ -55,6 +56,8 @@ public final class FakeHub implements AutoCloseable {
   /** The host that redirects of large files lead to. */
   volatile String elsewhere;
 
+  private volatile Consumer<Asked> hears = a -> {};
+
   /** Begins to listen. */
   public FakeHub() throws IOException {
     server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
@@ -78,6 +81,11 @@ public final class FakeHub implements AutoCloseable {
   public FakeHub fault(String end, Fault... some) {
     faults.computeIfAbsent(end, e -> new ConcurrentLinkedQueue<>()).addAll(Arrays.asList(some));
     return this;
+  }
+
+  /** Who is told what is asked. */
+  void heard(Consumer<Asked> listener) {
+    hears = listener;
   }
 
   /** What was asked since the last call. */
@@ -159,12 +167,14 @@ public final class FakeHub implements AutoCloseable {
   private void answer(HttpExchange exchange) throws IOException {
     try (exchange) {
       URI address = exchange.getRequestURI();
-      asked.add(
+      Asked now =
           new Asked(
               exchange.getRequestMethod(),
               address.toString(),
               exchange.getRequestHeaders().getFirst("Range"),
-              exchange.getRequestHeaders().getFirst("Authorization")));
+              exchange.getRequestHeaders().getFirst("Authorization"));
+      asked.add(now);
+      hears.accept(now);
       byte[] content = content(address.getPath());
       for (Map.Entry<String, Queue<Fault>> e : faults.entrySet()) {
         Fault fault = address.getPath().endsWith(e.getKey()) ? e.getValue().poll() : null;

@@ -179,11 +179,14 @@ class HubCacheTest {
   void refsThatAreNone() throws IOException {
     hub().find(ID);
     Hub offline = new Hub(hub().settings().withoutNetwork(), HubProgress.SILENT);
+    Files.delete(model().resolve("refs").resolve("main"));
+    assertEquals(FakeHub.COMMIT, offline.find(ID).commit(), "the only one");
+    older();
     for (String ref : List.of("", "../../../x", "x".repeat(1000))) {
       Files.writeString(model().resolve("refs").resolve("main"), ref);
       String message = assertThrows(DataException.class, () -> offline.find(ID)).getMessage();
       assertTrue(message.contains("is not in cache="), message);
     }
-    assertEquals(1, hub().cache().models().get(0).revisions().size());
+    assertEquals(2, hub().cache().models().get(0).revisions().size());
   }
 }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.files.DataException;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -228,6 +229,51 @@ class HubFaultsTest {
   void strangeRedirectsAreNotFollowed(String location) {
     server.fault("/main", FakeHub.redirect(location));
     refused("redirects to location=", "which is not followed");
+  }
+
+  @Test
+  void whereATokenMayGo() throws HubException {
+    URI hub = URI.create("https://huggingface.co/org/tiny/resolve/main/config.json");
+    assertEquals(
+        "a redirect to http",
+        assertThrows(HubException.class, () -> HubClient.next(ID, hub, "http://huggingface.co/x"))
+            .getMessage()
+            .replaceFirst(
+                ".*location=\"http://huggingface.co/x\", which is not.*", "a redirect to http"));
+    assertEquals(
+        URI.create("https://cdn.hf.co/x?y=1"), HubClient.next(ID, hub, "https://cdn.hf.co/x?y=1"));
+    assertEquals(URI.create("https://huggingface.co/x"), HubClient.next(ID, hub, "/x"));
+    assertEquals(
+        URI.create("https://huggingface.co/x"), HubClient.next(ID, hub, "//huggingface.co/x"));
+    for (String other :
+        List.of(
+            "https://cdn.huggingface.co/x",
+            "https://huggingface.co.evil.org/x",
+            "https://huggingface.co:8443/x",
+            "https://huggingface.co@evil.org/x")) {
+      assertFalse(HubClient.sameServer(URI.create(other), hub), other);
+    }
+    assertTrue(HubClient.sameServer(URI.create("https://HuggingFace.co/x"), hub));
+    assertTrue(HubClient.maySend(hub));
+    assertTrue(HubClient.maySend(URI.create("http://localhost:1/x")));
+    assertFalse(HubClient.maySend(URI.create("http://mirror.example/x")));
+  }
+
+  @Test
+  void aDownloadThatFailsSaysThatThereIsAnOlderOne() throws IOException {
+    hub().find(ID);
+    Path model = cache.resolve("models--org--tiny");
+    String older = "b".repeat(40);
+    Files.move(
+        model.resolve("snapshots").resolve(FakeHub.COMMIT),
+        model.resolve("snapshots").resolve(older));
+    Files.writeString(model.resolve("refs").resolve("main"), older);
+    CachedModel.delete(
+        model
+            .resolve("blobs")
+            .resolve(FakeHub.hash("tokenizer.json", FakeHub.bytes("{}")).digits()));
+    server.fault("/tokenizer.json", FakeHub.status(418, Map.of()));
+    refused("answers HTTP 418", "; HF_HUB_OFFLINE=1 takes the version that the cache has");
   }
 
   @Test

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.autocircuit.Forked;
 import io.autocircuit.files.DataException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -15,6 +16,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -245,6 +251,20 @@ class HubTest {
   }
 
   @Test
+  void offlineWhatIsMissingIsNamed() throws IOException {
+    Path snapshot = byPython(ID, false);
+    Hub offline = new Hub(hub().settings().withoutNetwork(), HubProgress.SILENT);
+    Files.move(
+        snapshot.resolve("model.safetensors"),
+        snapshot.resolve("pytorch_model-00001-of-00002.bin"));
+    assertContains(
+        message(() -> offline.find(ID)),
+        "lacks model.safetensors (weights in pytorch_model.bin are not read) in cache=");
+    Files.delete(snapshot.resolve("config.json"));
+    assertContains(message(() -> offline.find(ID)), "model=org/tiny lacks config.json in cache=");
+  }
+
+  @Test
   void aNewCommitIsDownloadedWithWhatHasChanged() throws IOException {
     byPython(ID, true); // its weights and settings are the same, its commit is another
     server.asked();
@@ -377,6 +397,64 @@ class HubTest {
         .find(ID);
     assertTrue(heard.contains("model.safetensors 300000/300000"), heard.toString());
     assertTrue(heard.contains("config.json 0/22"), heard.toString());
+  }
+
+  /** A process that finds a model. */
+  static final class Process {
+    private Process() {}
+
+    public static void main(String[] names) {
+      System.out.println(Hub.standard().find(HubId.parse(names[0])).directory());
+    }
+  }
+
+  @Test
+  void twoProcessesDownloadOnce() throws Exception {
+    CountDownLatch both = new CountDownLatch(2);
+    FakeHub.Fault slow =
+        (exchange, content) -> {
+          try {
+            both.await(60, TimeUnit.SECONDS); // the other one has asked too
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+          FakeHub.instead(content, true).answer(exchange, content);
+        };
+    server.fault("/tokenizer.json", slow);
+    server.heard(
+        asked -> {
+          if (asked.address().startsWith("/api")) {
+            both.countDown();
+          }
+        });
+    ExecutorService threads = Executors.newFixedThreadPool(2);
+    try {
+      List<Future<List<String>>> found = new ArrayList<>();
+      for (int i = 0; i < 2; i++) {
+        Path log = folder.resolve("log" + i);
+        found.add(
+            threads.submit(
+                () ->
+                    Forked.run(
+                        log,
+                        List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+                        server.environment(cache),
+                        Process.class,
+                        "org/tiny")));
+      }
+      for (Future<List<String>> f : found) {
+        List<String> lines = f.get();
+        assertEquals(
+            cache.resolve("models--org--tiny/snapshots/" + FakeHub.COMMIT).toString(),
+            lines.get(lines.size() - 1));
+      }
+    } finally {
+      threads.shutdownNow();
+    }
+    List<String> addresses = server.addresses();
+    for (String name : List.of("tokenizer.json", "model.safetensors", "config.json")) {
+      assertEquals(1, addresses.stream().filter(a -> a.endsWith("/" + name)).count(), name);
+    }
   }
 
   @Test

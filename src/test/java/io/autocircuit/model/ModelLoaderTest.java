@@ -490,9 +490,9 @@ class ModelLoaderTest {
                 "normalization_type=\"batch\" is not supported; use a model with one of: LN, LNPre,"
                     + " RMS, RMSPre, null"),
             hooked(
-                c -> c.put("positional_embedding_type", "alibi"),
-                "positional_embedding_type=\"alibi\" is not supported; use a model with one of:"
-                    + " standard, rotary, none"),
+                c -> c.put("positional_embedding_type", "shortformer"),
+                "positional_embedding_type=\"shortformer\" is not supported; use a model with one"
+                    + " of: standard, rotary, alibi, none"),
             hooked(
                 c -> c.put("positional_embedding_type", "rotary").put("rotary_dim", 7),
                 "rotary_dim=7 does not fit d_head=8; give an even number of at most that"),
@@ -506,11 +506,17 @@ class ModelLoaderTest {
                 "act_fn=\"solu_ln\" is not supported; use a model with one of: gelu, gelu_new,"
                     + " gelu_fast, gelu_pytorch_tanh, relu, silu, swish"),
             hooked(
-                c -> c.put("use_local_attn", true),
-                "use_local_attn=true is not supported; use a model without it"),
+                c -> c.put("use_local_attn", true).put("window_size", 4),
+                "attn_types=null is not usable with use_local_attn=true; give a list of \"global\" or"
+                    + " \"local\" for each of n_layers=2"),
             hooked(
-                c -> c.put("attn_scores_soft_cap", 50),
-                "attn_scores_soft_cap=50.0 is not supported; use a model without it (-1.0)"))
+                c -> c.put("use_normalization_before_and_after", true),
+                "use_normalization_before_and_after=true is not supported with normalization_type"
+                    + " other than RMS; use a model without it"),
+            hooked(
+                c -> c.put("use_qk_norm", true).put("scale_attn_by_inverse_layer_idx", true),
+                "scale_attn_by_inverse_layer_idx=true with use_qk_norm=true is not supported; use a"
+                    + " model with one of them"))
         .map(
             w ->
                 DynamicTest.dynamicTest(

@@ -177,8 +177,8 @@ class UnreadSettingsTest {
             "\"load_in_4bit\": true", "load_in_4bit=true: the weights are quantised",
             "\"n_key_value_heads\": 2", "tensor=\"blocks.0.attn._W_K\" has shape=",
             "\"n_key_value_heads\": 3", "n_heads=4 is not a multiple of n_key_value_heads=3",
-            "\"output_logits_soft_cap\": 30", "output_logits_soft_cap=30.0 is not supported",
-            "\"use_qk_norm\": true", "use_qk_norm=true is not supported");
+            "\"post_embedding_ln\": true", "post_embedding_ln=true is not supported",
+            "\"use_qk_norm\": true", "tensor=\"blocks.0.attn.q_norm.w\" is missing");
     for (Map.Entry<String, String> e : wrong.entrySet()) {
       Draft m = with(ModelDirectories::hooked, "{" + e.getKey() + "}");
       if (e.getKey().endsWith("heads\": 2")) {

@@ -25,6 +25,7 @@ import io.autocircuit.tensor.Placement;
 import io.autocircuit.tensor.TensorScope;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Locale;
@@ -77,8 +78,8 @@ class MemoryEstimateTest {
         new Case("sequential", List.of(Work.CIRCUITS), 4, prompt),
         new Case("parallel", List.of(Work.CIRCUITS), 3, prompt),
         new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), 1, prompt),
-        new Case("latents", List.of(Work.MASKS, Work.CIRCUITS, Work.GRADIENT), 1, prompt),
         new Case("unfactorized", List.of(Work.values()), 1, prompt),
+        new Case("latents", List.of(Work.MASKS, Work.CIRCUITS, Work.GRADIENT), 1, prompt),
         new Case("sequential", List.of(Work.UNIFORM_GRADIENT), 1, Map.of()));
   }
 
@@ -200,15 +201,19 @@ class MemoryEstimateTest {
       try (NativeThreads one = NativeThreads.one();
           Transformer transformer =
               RandomModels.model(architecture(words[0].equals("parallel")), ScalarType.Float, 2)) {
-        Transformer used = words[0].equals("latents") ? withLatents(transformer) : transformer;
         PatchableModel model =
-            new PatchableModel(
-                used,
-                words[0].equals("unfactorized")
-                    ? used.config().unfactorizedGraph(0)
-                    : used.graph(true, 0),
-                OutputSlice.LAST_SEQ,
-                KernelsProvider.choose().kernels());
+            words[0].equals("unfactorized")
+                ? new PatchableModel(
+                    transformer,
+                    transformer.config().unfactorizedGraph(0),
+                    OutputSlice.LAST_SEQ,
+                    KernelsProvider.choose().kernels())
+                : PatchableModel.of(
+                    words[0].equals("latents") ? withLatents(transformer) : transformer,
+                    true,
+                    0,
+                    OutputSlice.LAST_SEQ,
+                    KernelsProvider.choose().kernels());
         // what libraries take once, whatever they are used for
         run(model, Work.UNIFORM_GRADIENT, 1, List.of(batch.slice(0, 1)));
         int circuits = Integer.parseInt(words[1]);
@@ -268,15 +273,16 @@ class MemoryEstimateTest {
         }
         return;
       }
-      int instances = work == Work.PROMPT_GRADIENT ? batches.get(0).clean().batchSize() : 0;
+      boolean each = work.name().contains("PROMPT_GRADIENT");
+      int instances = each ? batches.get(0).clean().batchSize() : 0;
       float[] values = new float[Math.max(1, instances) * edges];
       for (int i = 0; i < values.length; i++) {
         values[i] = random.nextInt(1 << 10) / 1024f;
       }
-      PatchMask mask =
-          work == Work.UNIFORM_GRADIENT || work == Work.ONE_UNIFORM_GRADIENT
-              ? PatchMask.uniform(model.graph(), 0.3)
-              : new PatchMask(model.graph(), values, instances);
+      if (work.name().contains("UNIFORM")) {
+        Arrays.fill(values, 0.3f);
+      }
+      PatchMask mask = new PatchMask(model.graph(), values, instances);
       try (AblationValues ablation = AblationValues.prepare(model, Ablation.RESAMPLE, batches);
           Evaluations all =
               Evaluations.once(
@@ -305,6 +311,11 @@ class MemoryEstimateTest {
                     part.run().logits(mask);
                     part.run().logitsFrom(PatchMask.uniform(model.graph(), 0), 1);
                   }
+                }
+                case BLOCK_GRADIENT, BLOCK_PROMPT_GRADIENT -> {
+                  part.run().gradient(mask, LOSS, part.prompts(), part.clean());
+                  Arrays.fill(values, 0);
+                  part.run().gradientFrom(mask, 1, LOSS, part.prompts(), part.clean());
                 }
                 default -> part.run().gradient(mask, LOSS, part.prompts(), part.clean());
               }

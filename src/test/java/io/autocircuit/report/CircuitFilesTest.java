@@ -8,7 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.autocircuit.experiment.Activations;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.report.CircuitDrawing.Side;
 import java.io.ByteArrayInputStream;
 import java.nio.charset.StandardCharsets;
@@ -39,14 +39,14 @@ class CircuitFilesTest {
   private static final String GRAPHML = "http://graphml.graphdrawing.org/xmlns";
   private static final List<NodeInfo> NODES = SampleReports.nodes(3, 4);
 
-  private static final Activations WRITTEN =
-      new Activations(
+  private static final SourceActivations WRITTEN =
+      new SourceActivations(
           "resample",
           "clean",
           1,
           List.of(),
           Stream.of("Resid Start", "A0.1", "MLP 1")
-              .map(n -> new Activations.Source(n, 1, 1.5, 2e-7, 3, 1, List.of()))
+              .map(n -> new SourceActivations.Source(n, 1, 1.5, 2e-7, 3, 1, List.of()))
               .toList(),
           List.of());
 

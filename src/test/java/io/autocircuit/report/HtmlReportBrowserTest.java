@@ -8,7 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.autocircuit.experiment.Activations;
+import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.metric.Roc;
 import io.autocircuit.patch.PatchType;
 import java.nio.charset.StandardCharsets;
@@ -307,16 +307,23 @@ class HtmlReportBrowserTest {
   @Test
   void keysFollowEdgesAndListThem() throws Exception {
     List<NodeInfo> nodes = SampleReports.nodes(2, 2);
-    Activations activations =
-        new Activations(
+    SourceActivations activations =
+        new SourceActivations(
             "resample",
             "clean",
             4,
             List.of("When", " Mary"),
             List.of(
-                new Activations.Source(
-                    "A0.0", null, 3, 2, 4.5, 1, List.of(new Activations.Channel(5, 0.25, -1)))),
-            List.of(new Activations.Pattern("A0.0", List.of(List.of(1.0), List.of(0.25, 0.75)))));
+                new SourceActivations.Source(
+                    "A0.0",
+                    null,
+                    3,
+                    2,
+                    4.5,
+                    1,
+                    List.of(new SourceActivations.Channel(5, 0.25, -1)))),
+            List.of(
+                new SourceActivations.Pattern("A0.0", List.of(List.of(1.0), List.of(0.25, 0.75)))));
     show(
         ReportData.of(
                 "keys",
@@ -462,15 +469,15 @@ class HtmlReportBrowserTest {
     edges.add(edge("Resid Start", "MLP 2", 0, Double.POSITIVE_INFINITY));
     edges.add(edge("Resid Start", "Resid End", 1, (float) 1e9 / 3));
     edges.add(edge("A0.0", "Resid End", null, (float) 1e-9 / 7));
-    Activations activations =
-        new Activations(
+    SourceActivations activations =
+        new SourceActivations(
             "zero",
             "clean",
             2,
             List.of("One"),
             List.of(
-                new Activations.Source("A0.0", 0, 1.25, 0, 1.25, 0, List.of()),
-                new Activations.Source("Resid Start", 1, 1e-7, 3e8, 3e8, 1, List.of())),
+                new SourceActivations.Source("A0.0", 0, 1.25, 0, 1.25, 0, List.of()),
+                new SourceActivations.Source("Resid Start", 1, 1e-7, 3e8, 3e8, 1, List.of())),
             List.of());
     ReportData data =
         ReportData.of("A <b>\"bold\"</b> \\ title & é", nodes, edges)

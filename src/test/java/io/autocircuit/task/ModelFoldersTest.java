@@ -48,6 +48,18 @@ class ModelFoldersTest {
   }
 
   @Test
+  void ofSeveralSnapshotsTheOneOfTheBranchIsTaken() throws IOException {
+    Path cache = second.resolve("models--somebody--a-model");
+    model(cache.resolve("snapshots").resolve("a".repeat(40)));
+    Path main = model(cache.resolve("snapshots").resolve("b".repeat(40)));
+    assertThrows(DataException.class, () -> both().find(MODEL));
+    Files.writeString(main.resolve("model.safetensors"), "weights");
+    Files.writeString(
+        Files.createDirectories(cache.resolve("refs")).resolve("main"), "b".repeat(40));
+    assertEquals(Optional.of(main), both().find(MODEL));
+  }
+
+  @Test
   void aDirectoryWithoutAModelIsPassedOver() throws IOException {
     Files.createDirectories(first.resolve("a-model"));
     Path there = model(second.resolve("a-model"));

@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collector;
 import java.util.stream.Collectors;
@@ -110,7 +111,20 @@ public final class DatasetFile {
         + answers(pair.answers())
         + ", \"wrong_answers\": "
         + answers(pair.wrongAnswers())
+        + spans(pair.spans())
         + "}";
+  }
+
+  private static String spans(Map<String, int[]> spans) {
+    if (spans.isEmpty()) {
+      return "";
+    }
+    ObjectNode node = NODES.objectNode();
+    spans.forEach((name, positions) -> Arrays.stream(positions).forEach(node.withArray(name)::add));
+    // the names stay in their order, which canonical JSON would not keep
+    return node.properties().stream()
+        .map(f -> NODES.textNode(f.getKey()) + ": " + line(f.getValue()))
+        .collect(Collectors.joining(", ", ", \"spans\": {", "}"));
   }
 
   private static String prompt(Wording wording) {

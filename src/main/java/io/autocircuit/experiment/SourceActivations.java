@@ -31,15 +31,15 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorVector;
-import org.bytedeco.pytorch.global.torch;
 
 /**
  * What sources write into the residual stream on some prompts, and what they are ablated to: what a
@@ -55,7 +55,7 @@ import org.bytedeco.pytorch.global.torch;
  * @param patterns where the heads among the sources look on the first prompt; none where it has
  *     more than {@value #LONGEST} tokens
  */
-public record Activations(
+public record SourceActivations(
     String ablation,
     String run,
     int prompts,
@@ -153,7 +153,7 @@ public record Activations(
    * @param sources by the rank of the best edge that leaves them
    * @param patterns where heads look
    */
-  public Activations {
+  public SourceActivations {
     tokens = List.copyOf(tokens);
     sources = List.copyOf(sources);
     patterns = List.copyOf(patterns);
@@ -172,7 +172,7 @@ public record Activations(
    * @throws IllegalArgumentException if {@code prompts} is not positive, there is none, or one
    *     alone exceeds the memory budget
    */
-  public static Activations of(
+  public static SourceActivations of(
       Discovery discovery,
       PruneScores scores,
       int prompts,
@@ -207,14 +207,10 @@ public record Activations(
     try (AblationValues values = AblationValues.prepare(model, runs.ablation(), discovery.test());
         TensorScope scope = new TensorScope()) {
       TokenBatch tokens = runs.direction().input(batch);
-      List<SrcNode> sources = places.stream().map(Place::source).distinct().toList();
       Tensor written = SourceOutputs.of(model, tokens);
-      Tensor ablated =
-          values.of(runs.direction().patches(batch)).expand_as(written); // the same shape
-      Outputs outputs =
-          new Outputs(
-              sources, tokens, some(model, sources, written), some(model, sources, ablated));
-      return new Activations(
+      Tensor ablated = values.of(runs.direction().patches(batch)).expand_as(written);
+      Outputs outputs = new Outputs(model, tokens, written, ablated);
+      return new SourceActivations(
           runs.ablation().key(),
           runs.direction() == Direction.CORRUPT_INTO_CLEAN ? "clean" : "corrupt",
           tokens.batchSize(),
@@ -271,7 +267,7 @@ public record Activations(
    * @return its content
    * @throws DataException if it cannot be read, or holds something else
    */
-  public static Activations read(Path file) {
+  public static SourceActivations read(Path file) {
     try {
       JsonNode root = new ObjectMapper().readTree(file.toFile());
       List<Source> sources = new ArrayList<>();
@@ -307,7 +303,7 @@ public record Activations(
         }
         patterns.add(new Pattern(item.required("head").textValue(), rows));
       }
-      return new Activations(
+      return new SourceActivations(
           root.required("ablation").textValue(),
           root.required("run").textValue(),
           root.required("prompts").intValue(),
@@ -327,14 +323,6 @@ public record Activations(
     return Double.isFinite(value)
         ? new BigDecimal(value).round(new MathContext(DIGITS)).doubleValue()
         : value;
-  }
-
-  /** What some sources write, {@code [sources,B,T,D]}. */
-  private static Tensor some(PatchableModel model, List<SrcNode> sources, Tensor outputs) {
-    SourceRows rows = model.sourceRows();
-    TensorVector each = new TensorVector();
-    sources.forEach(s -> each.push_back(rows.written(outputs, s, model.model())));
-    return sources.isEmpty() ? outputs.narrow(0, 0, 0) : torch.stack(each, 0);
   }
 
   private static List<Pattern> patterns(
@@ -374,69 +362,77 @@ public record Activations(
   /** A source at a position, or −1 for all. */
   private record Place(SrcNode source, int position) {}
 
-  /** What some sources write and are ablated to. */
-  private static final class Outputs {
-    private final List<SrcNode> sources;
-    private final TokenBatch tokens;
-    private final Tensor written;
-    private final Tensor ablated;
-    private final double[][] squares;
-
-    Outputs(List<SrcNode> sources, TokenBatch tokens, Tensor written, Tensor ablated) {
-      this.sources = sources;
-      this.tokens = tokens;
-      this.written = written;
-      this.ablated = ablated;
-      Tensor difference = ablated.sub(written);
-      squares =
-          Stream.of(written, ablated, difference)
-              .map(x -> Tensors.doubles(x.mul(x).sum(-1).flatten()))
-              .toArray(double[][]::new);
+  /**
+   * What sources write and are ablated to.
+   *
+   * @param written by {@link SourceRows}
+   * @param ablated likewise
+   * @param read what one source writes, is ablated to, and their difference, once it was asked for
+   */
+  private record Outputs(
+      PatchableModel model,
+      TokenBatch tokens,
+      Tensor written,
+      Tensor ablated,
+      Map<SrcNode, Values> read) {
+    Outputs(PatchableModel model, TokenBatch tokens, Tensor written, Tensor ablated) {
+      this(model, tokens, written, ablated, new HashMap<>());
     }
 
-    /** A square of the norm. */
-    private double square(int kind, int source, int prompt, int position) {
-      return squares[kind][(source * tokens.batchSize() + prompt) * tokens.length() + position];
+    private Values values(SrcNode source) {
+      return read.computeIfAbsent(
+          source,
+          s -> {
+            SourceRows rows = model.sourceRows();
+            Tensor c = rows.written(written, s, model.model()); // [B,T,D]
+            Tensor p = rows.written(ablated, s, model.model());
+            return new Values(c, p, Stream.of(c, p, p.sub(c)).map(Outputs::squares).toList());
+          });
     }
 
-    private double norm(int kind, Place place) {
+    private static double[] squares(Tensor x) {
+      return Tensors.doubles(x.mul(x).sum(-1).flatten());
+    }
+
+    Source source(Place place) {
+      Values values = values(place.source());
+      int at = place.position();
+      if (at < 0) {
+        at = tokens.length() - 1;
+        double[] deltas = values.squares().get(2);
+        for (int t = tokens.length() - 1; t >= tokens.padding()[0]; t--) {
+          at = deltas[t] > deltas[at] ? t : at;
+        }
+      }
+      return new Source(
+          place.source().name(),
+          place.position() < 0 ? null : place.position(),
+          norm(values.squares().get(0), place.position()),
+          norm(values.squares().get(1), place.position()),
+          norm(values.squares().get(2), place.position()),
+          at,
+          channels(row(values.written(), at), row(values.ablated(), at)));
+    }
+
+    /** The root of the mean of squares by prompt and position, at one position or all. */
+    private double norm(double[] squares, int position) {
       double sum = 0;
       int count = 0;
-      int source = sources.indexOf(place.source());
-      int from = Math.max(0, place.position());
-      int to = place.position() < 0 ? tokens.length() : place.position() + 1;
+      int from = Math.max(0, position);
+      int to = position < 0 ? tokens.length() : position + 1;
       for (int b = 0; b < tokens.batchSize(); b++) {
         for (int t = Math.max(from, tokens.padding()[b]); t < to; t++) {
-          sum += square(kind, source, b, t);
+          sum += squares[b * tokens.length() + t];
           count++;
         }
       }
       return count == 0 ? 0 : rounded(Math.sqrt(sum / count));
     }
 
-    Source source(Place place) {
-      int s = sources.indexOf(place.source());
-      int at = place.position();
-      if (at < 0) {
-        at = tokens.length() - 1;
-        for (int t = tokens.length() - 1; t >= tokens.padding()[0]; t--) {
-          at = square(2, s, 0, t) > square(2, s, 0, at) ? t : at;
-        }
-      }
-      return new Source(
-          place.source().name(),
-          place.position() < 0 ? null : place.position(),
-          norm(0, place),
-          norm(1, place),
-          norm(2, place),
-          at,
-          channels(row(written, s, at), row(ablated, s, at)));
-    }
-
     /** Of the first prompt, {@code [D]}. */
-    private static double[] row(Tensor outputs, int source, int position) {
+    private static double[] row(Tensor outputs, int position) {
       try (TensorScope scope = new TensorScope()) {
-        return Tensors.doubles(outputs.select(0, source).select(0, 0).select(0, position));
+        return Tensors.doubles(outputs.select(0, 0).select(0, position));
       }
     }
 
@@ -457,4 +453,7 @@ public record Activations(
           .toList();
     }
   }
+
+  /** Of one source, {@code [B,T,D]}, and the squares of norms, {@code [B·T]}, of these and of Δ. */
+  private record Values(Tensor written, Tensor ablated, List<double[]> squares) {}
 }

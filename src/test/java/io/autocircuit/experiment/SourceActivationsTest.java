@@ -35,7 +35,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Against plain loops over the outputs of all sources. */
-class ActivationsTest {
+class SourceActivationsTest {
   private static final int PROMPTS = 3;
   private static final int LENGTH = 6;
   private static Task task;
@@ -101,7 +101,8 @@ class ActivationsTest {
 
   private static void compare(Discovery d, boolean cleanIsRun, boolean zero) {
     PruneScores scores = d.score(io.autocircuit.patch.Progress.SILENT);
-    Activations found = Activations.of(d, scores, PROMPTS, 40, ActivationsTest::texts);
+    SourceActivations found =
+        SourceActivations.of(d, scores, PROMPTS, 40, SourceActivationsTest::texts);
     TokenBatch first =
         (cleanIsRun ? d.test().get(0).clean() : d.test().get(0).corrupt()).slice(0, 1);
     assertEquals(texts(first.ids()), found.tokens());
@@ -118,7 +119,7 @@ class ActivationsTest {
         found.sources().stream()
             .map(s -> List.<Object>of(s.name(), s.position() == null ? -1 : s.position()))
             .toList());
-    for (Activations.Source s : found.sources()) {
+    for (SourceActivations.Source s : found.sources()) {
       SrcNode node =
           d.model().graph().sources().stream()
               .filter(n -> n.name().equals(s.name()))
@@ -146,7 +147,7 @@ class ActivationsTest {
               .sorted(Comparator.reverseOrder())
               .toList()
               .get(2);
-      for (Activations.Channel channel : s.channels()) {
+      for (SourceActivations.Channel channel : s.channels()) {
         close(c[0][s.at()][channel.index()], channel.written());
         close(p[0][s.at()][channel.index()], channel.ablated());
         assertTrue(channel.index() < 2 || Math.abs(row[channel.index()]) >= third);
@@ -160,7 +161,7 @@ class ActivationsTest {
   }
 
   /** Each row sums to one and sees nothing later; a head's outputs follow from it. */
-  private static void patterns(Discovery d, TokenBatch first, Activations found) {
+  private static void patterns(Discovery d, TokenBatch first, SourceActivations found) {
     List<String> heads =
         found.sources().stream()
             .map(s -> s.name())
@@ -168,7 +169,7 @@ class ActivationsTest {
             .distinct()
             .toList();
     assertEquals(heads, found.patterns().stream().map(p -> p.head()).toList());
-    for (Activations.Pattern p : found.patterns()) {
+    for (SourceActivations.Pattern p : found.patterns()) {
       assertEquals(LENGTH, p.rows().size());
       for (int q = 0; q < LENGTH; q++) {
         assertTrue(p.rows().get(q).size() <= q + 1);
@@ -185,22 +186,25 @@ class ActivationsTest {
     Transformer model = task.model();
     try (TensorScope scope = new TensorScope()) {
       Tensor patterns = AttentionPatterns.of(model, tokens);
-      // the first block's heads: values of the embeddings, mixed by the pattern, are their outputs
-      Stage stage = d.model().graph().stages(0).get(0);
-      Tensor input = model.read(stage, model.embed(tokens).view(2L * LENGTH, -1));
+      // values of what a block reads, mixed by the pattern, are what its heads write
+      Tensor outputs = SourceOutputs.of(d.model(), tokens);
       int width = model.config().dHead();
       int heads = model.config().heads();
-      Tensor qkv = model.placement().empty(2L * LENGTH, 3L * heads * width);
-      model.projectQkv(stage, input, qkv, 0, stage.parts());
-      Tensor values = qkv.view(2, LENGTH, 3, heads, width).select(2, 2).transpose(1, 2);
-      Tensor mixed = torch.matmul(patterns.select(0, 0), values); // [B,H,T,dHead]
-      Tensor outputs = SourceOutputs.of(d.model(), tokens);
-      for (int h = 0; h < heads; h++) {
-        Tensor expected = outputs.select(0, 1 + h);
-        Tensor found = torch.matmul(mixed.select(1, h), model.headOutput(stage, h));
-        assertTrue(
-            torch.allclose(expected, found, 1e-4, 1e-5, false),
-            "head " + h + " of the first block");
+      Tensor biases = torch.zeros_like(outputs.select(0, 0));
+      for (int b = 0; b < model.config().blocks(); b++) {
+        Stage stage = d.model().graph().stages(b).get(0);
+        Tensor stream =
+            outputs.narrow(0, 0, stage.firstWritten()).sum(0).add(biases).view(2L * LENGTH, -1);
+        Tensor qkv = model.placement().empty(2L * LENGTH, 3L * heads * width);
+        model.projectQkv(stage, model.read(stage, stream), qkv, 0, stage.parts());
+        Tensor values = qkv.view(2, LENGTH, 3, heads, width).select(2, 2).transpose(1, 2);
+        Tensor mixed = torch.matmul(patterns.select(0, b), values); // [B,H,T,dHead]
+        for (int h = 0; h < heads; h++) {
+          Tensor expected = outputs.select(0, stage.firstWritten() + h);
+          Tensor found = torch.matmul(mixed.select(1, h), model.headOutput(stage, h));
+          assertTrue(torch.allclose(expected, found, 1e-4, 1e-5, false), b + "." + h);
+        }
+        biases = biases.add(model.attentionOutputBias(stage));
       }
     }
   }
@@ -238,19 +242,19 @@ class ActivationsTest {
   void theFileIsReadBack(@TempDir Path directory) throws Exception {
     Discovery d = discovery(true, PatchType.TREE_PATCH, Ablation.TOKENWISE_MEAN_CLEAN);
     PruneScores scores = d.score(io.autocircuit.patch.Progress.SILENT);
-    Activations found = Activations.of(d, scores, 1, 10, ActivationsTest::texts);
+    SourceActivations found = SourceActivations.of(d, scores, 1, 10, SourceActivationsTest::texts);
     Path file = directory.resolve("activations.json");
     found.write(file);
-    assertEquals(found, Activations.read(file));
+    assertEquals(found, SourceActivations.read(file));
     Files.writeString(file, "{\"sources\": 3}");
     assertTrue(
-        assertThrows(DataException.class, () -> Activations.read(file))
+        assertThrows(DataException.class, () -> SourceActivations.read(file))
             .getMessage()
             .contains("holds no activations"));
     assertTrue(
         assertThrows(
                 IllegalArgumentException.class,
-                () -> Activations.of(d, scores, 0, 10, ActivationsTest::texts))
+                () -> SourceActivations.of(d, scores, 0, 10, SourceActivationsTest::texts))
             .getMessage()
             .startsWith("activations of prompts=0"));
   }

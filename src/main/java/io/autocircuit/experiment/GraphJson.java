@@ -1,0 +1,82 @@
+package io.autocircuit.experiment;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.autocircuit.experiment.RunSpec.Graph;
+import io.autocircuit.graph.ComputationGraph.Form;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * How a model is seen as a graph, as a tree of JSON, and back. What is usual is not written, so that
+ * runs from before there was a choice have the same hash.
+ */
+final class GraphJson {
+  private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
+
+  private GraphJson() {}
+
+  /**
+   * The tree of a graph.
+   *
+   * @param places whether it says where files lie
+   */
+  static ObjectNode tree(Graph graph, boolean places) {
+    ObjectNode node =
+        NODES
+            .objectNode()
+            .put("separate_qkv", graph.separateQkv())
+            .put("token_positions", graph.tokenPositions());
+    if (graph.spans()) {
+      node.put("spans", true);
+    }
+    if (graph.form() != Form.FACTORIZED) {
+      node.put("form", graph.form().key());
+    }
+    if (graph.level() != Level.EDGE) {
+      node.put("level", graph.level().key());
+    }
+    graph.autoencoders().ifPresent(a -> node.set("autoencoders", autoencoders(a, places)));
+    return node;
+  }
+
+  private static ObjectNode autoencoders(AutoencoderSource a, boolean places) {
+    ObjectNode node = NODES.objectNode();
+    if (places) {
+      node.put("path", RunSpecJson.place(a.directory()));
+    }
+    return node.put("sha256", a.sha256().orElse(null))
+        .put("max_latents", a.maxLatents())
+        .put("error_term", a.errorTerm());
+  }
+
+  /**
+   * The graph of a run's tree.
+   *
+   * @param folder where relative paths begin
+   */
+  static Graph read(JsonFields run, Path folder) {
+    JsonFields node =
+        run.object(
+            "graph",
+            List.of("separate_qkv", "token_positions"),
+            List.of("spans", "form", "level", "autoencoders"));
+    return new Graph(
+        node.flag("separate_qkv"),
+        node.flag("token_positions"),
+        node.has("spans") && node.flag("spans"),
+        node.has("form") ? node.constant("form", Form.values()) : Form.FACTORIZED,
+        node.has("level") ? node.constant("level", Level.values()) : Level.EDGE,
+        node.has("autoencoders") ? Optional.of(autoencoders(node, folder)) : Optional.empty());
+  }
+
+  private static AutoencoderSource autoencoders(JsonFields graph, Path folder) {
+    JsonFields node = graph.object("autoencoders", "path", "sha256", "max_latents", "error_term");
+    return new AutoencoderSource(
+        node.path("path", folder),
+        node.sha256("sha256"),
+        node.whole("max_latents", 0),
+        node.flag("error_term"));
+  }
+}

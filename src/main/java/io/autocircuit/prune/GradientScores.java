@@ -1,0 +1,104 @@
+package io.autocircuit.prune;
+
+import io.autocircuit.data.PromptBatch;
+import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.AblationValues;
+import io.autocircuit.patch.Evaluations;
+import io.autocircuit.patch.MemoryEstimate.Work;
+import io.autocircuit.patch.OpenMicroBatch;
+import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.Progress;
+import io.autocircuit.patch.PromptScores;
+import io.autocircuit.patch.PruneScores;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Scores that are weighted sums of gradients: of all prompts together, or of each from the same
+ * passes.
+ *
+ * @param model the model and its graph
+ * @param batches the prompts
+ * @param ablation what ablated sources are replaced by
+ * @param direction which prompts are run and patched from
+ * @param name what progress calls the passes
+ * @param passes how many gradients are taken of a micro-batch
+ * @param weight what sums are divided by, besides the number of prompts
+ */
+record GradientScores(
+    PatchableModel model,
+    List<PromptBatch> batches,
+    Ablation ablation,
+    Evaluations.Direction direction,
+    String name,
+    int passes,
+    double weight) {
+
+  /** What is summed for the prompts of a micro-batch. */
+  interface Gradients {
+    /**
+     * Adds gradients up.
+     *
+     * @param part the prompts
+     * @param instances 0 for all of them together, else their number
+     * @param sums {@code [max(1, instances) × edges]}
+     * @param pass called after each gradient
+     */
+    void add(OpenMicroBatch part, int instances, double[] sums, Runnable pass);
+  }
+
+  /**
+   * Of all prompts together.
+   *
+   * @param work what the gradients are
+   */
+  PruneScores shared(Work work, Gradients gradients, Progress progress) {
+    double[] sum = new double[model.graph().edgeCount()];
+    visit(work, progress, (part, pass) -> gradients.add(part, 0, sum, pass));
+    int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
+    return new PruneScores(model.graph(), divided(sum, 0, sum.length, prompts * weight));
+  }
+
+  /**
+   * Of each prompt.
+   *
+   * @param work what the gradients are
+   */
+  PromptScores each(Work work, Gradients gradients, Progress progress) {
+    int edges = model.graph().edgeCount();
+    List<float[]> rows = new ArrayList<>();
+    visit(
+        work,
+        progress,
+        (part, pass) -> {
+          double[] sums = new double[Math.multiplyExact(part.size(), edges)];
+          gradients.add(part, part.size(), sums, pass);
+          for (int i = 0; i < part.size(); i++) {
+            rows.add(divided(sums, i * edges, edges, weight));
+          }
+        });
+    return new PromptScores(model.graph(), rows);
+  }
+
+  private interface Visit {
+    void part(OpenMicroBatch part, Runnable pass);
+  }
+
+  private void visit(Work work, Progress progress, Visit visit) {
+    long[] done = {0};
+    try (AblationValues values = AblationValues.prepare(model, ablation, batches);
+        Evaluations all = Evaluations.once(model, batches, values, direction, work)) {
+      long total = (long) passes * all.count();
+      Runnable pass = () -> progress.update(name, ++done[0], total);
+      all.forEach(part -> visit.part(part, pass));
+    }
+  }
+
+  private static float[] divided(double[] sums, int from, int count, double by) {
+    float[] scores = new float[count];
+    for (int i = 0; i < count; i++) {
+      scores[i] = (float) (sums[from + i] / by);
+    }
+    return scores;
+  }
+}
