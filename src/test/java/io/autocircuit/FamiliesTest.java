@@ -1,12 +1,15 @@
 package io.autocircuit;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.autocircuit.RandomModels.Architecture;
+import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
@@ -15,6 +18,11 @@ import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.WeightProcessing;
+import io.autocircuit.objective.LossFunction;
+import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.Evaluation;
+import io.autocircuit.patch.PatchMask;
+import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.SourceOutputs;
 import io.autocircuit.tensor.TensorScope;
@@ -23,8 +31,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Random;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -33,7 +43,8 @@ import org.junit.jupiter.api.Test;
 /**
  * What must hold of every family: the outputs of all sources and attention's biases add up to the
  * stream, so that they make the model's logits; with the kernels of this machine as with libtorch's
- * operations.
+ * operations. Of the checkpoints also: a circuit is the run with its complement masked, and the
+ * gradient is that of the loss.
  */
 class FamiliesTest {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -95,8 +106,68 @@ class FamiliesTest {
     return new TokenBatch(numbers, 1, numbers.length, new int[1]);
   }
 
+  /** A prompt of the folder, and another of the same length. */
+  private static PromptBatch pair(JsonNode ids) {
+    TokenBatch clean = tokens(ids);
+    int[] other = clean.ids().clone();
+    for (int i = 0; i < other.length; i++) {
+      other[i] = clean.ids()[other.length - 1 - i];
+    }
+    TokenBatch corrupt = new TokenBatch(other, 1, other.length, new int[1]);
+    int[][][] answers = {{{1}}};
+    return new PromptBatch(clean, corrupt, answers, new int[][][] {{{2}}}, new int[1]);
+  }
+
+  private static final LossFunction LOSS =
+      (logits, batch, reference) -> logits.mul(logits).mean(new long[] {1, 2}, false, null);
+
+  /** A circuit against the mask of its complement, and the gradient against a difference. */
+  private static void assertCircuitsAndGradients(Transformer model, PromptBatch pair) {
+    Kernels kernels = KernelsProvider.choose().kernels();
+    PatchableModel patchable = PatchableModel.of(model, true, 0, OutputSlice.LAST_SEQ, kernels);
+    ComputationGraph graph = patchable.graph();
+    Random random = new Random(7);
+    try (TensorScope scope = new TensorScope();
+        Evaluation run =
+            Evaluation.of(patchable, pair.clean(), SourceOutputs.of(patchable, pair.corrupt()))) {
+      float[] mask = new float[graph.edgeCount()];
+      BitSet kept = new BitSet();
+      for (int e = 0; e < mask.length; e++) {
+        mask[e] = random.nextInt(3) == 0 ? 1 : 0;
+        kept.set(e, mask[e] == 0);
+      }
+      double[] engine = Tensors.doubles(run.logits(Circuit.of(graph, kept), PatchType.TREE_PATCH));
+      double[] dense = Tensors.doubles(run.logits(PatchMask.of(graph, mask)));
+      assertArrayEquals(dense, engine, 1e-9, model.config().name());
+      float[] direction = new float[mask.length];
+      for (int e = 0; e < mask.length; e++) {
+        direction[e] = random.nextFloat() - 0.5f;
+      }
+      float h = 1f / 1024;
+      double difference =
+          (loss(run, graph, mask, direction, h) - loss(run, graph, mask, direction, -h)) / 2 / h;
+      float[] gradient = run.gradient(PatchMask.of(graph, mask), LOSS, pair, null).maskGradient();
+      double along = 0;
+      double size = 0;
+      for (int e = 0; e < mask.length; e++) {
+        along += (double) gradient[e] * direction[e];
+        size += Math.abs((double) gradient[e] * direction[e]);
+      }
+      assertEquals(along, difference, 2e-3 * size + 1e-9, model.config().name());
+    }
+  }
+
+  private static double loss(
+      Evaluation run, ComputationGraph graph, float[] mask, float[] direction, float h) {
+    float[] moved = mask.clone();
+    for (int e = 0; e < moved.length; e++) {
+      moved[e] += h * direction[e];
+    }
+    return Tensors.doubles(LOSS.perPrompt(run.logits(PatchMask.of(graph, moved)), null, null))[0];
+  }
+
   @Test
-  void sourcesOfCheckpointsAddUp() throws IOException {
+  void checkpoints() throws IOException {
     List<String> loaded = new ArrayList<>();
     for (Path folder : folders()) {
       JsonNode file = JSON.readTree(folder.resolve("hf_logits.json").toFile());
@@ -113,6 +184,7 @@ class FamiliesTest {
         assertEquals(List.of(), model.notices(), folder.toString());
         JsonNode ids = file.path("ids");
         assertSourcesAddUp(model, tokens(ids.get(ids.size() - 1)), 1e-9);
+        assertCircuitsAndGradients(model, pair(ids.get(1)));
       }
     }
     System.out.println("FamiliesTest: sources add up in " + loaded);

@@ -23,6 +23,7 @@ import io.autocircuit.report.ResultDirectory;
 import io.autocircuit.task.RandomTask;
 import io.autocircuit.task.TaskProvider;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -107,6 +108,7 @@ final class DiscoverCommand implements Callable<Integer> {
                   check();
                   return options().each().stream().map(RunOptions::cell).toList();
                 }),
+            Path.of(""),
             spec.commandLine().getErr());
     Run.Means means =
         new Run.Means(

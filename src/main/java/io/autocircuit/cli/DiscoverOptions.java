@@ -49,8 +49,8 @@ final class DiscoverOptions {
         names = "--model",
         paramLabel = "MODEL",
         description =
-            "Model directory: config.json and model.safetensors (Hugging Face gpt2, gpt_neox, llama;"
-                + " or HookedTransformer). Or a name on the Hugging Face hub, perhaps with"
+            "Model directory: config.json and model.safetensors (Hugging Face, of the families of"
+                + " docs/models.md; or HookedTransformer). Or a name on the Hugging Face hub, perhaps with"
                 + " @REVISION: read from its cache, else downloaded; see 'models --help'. Default:"
                 + " the embedded model.")
     Path model;

@@ -136,7 +136,7 @@ final class ExperimentCommand implements Callable<Integer> {
     if (only != null) {
       cells = some(cells);
     }
-    cells = hub.located(cells, spec.commandLine().getErr());
+    cells = hub.located(cells, folder(), spec.commandLine().getErr());
     DeviceChoice on = device.choose();
     int processors = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
     int each = helper ? processors : Math.max(1, processors / workers);
@@ -192,6 +192,12 @@ final class ExperimentCommand implements Callable<Integer> {
     } catch (IllegalArgumentException e) {
       throw usage(e.getMessage());
     }
+  }
+
+  /** Where relative paths of the experiment begin. */
+  private Path folder() {
+    return (file == null ? Path.of("") : file.toAbsolutePath().normalize().getParent())
+        .toAbsolutePath();
   }
 
   private ModelSource model(TaskProvider task) {

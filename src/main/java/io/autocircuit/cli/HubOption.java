@@ -31,15 +31,18 @@ final class HubOption {
     this.environment = environment;
   }
 
-  /** Makes one where a command has one; everything else as usual. */
-  static CommandLine.IFactory factory(Map<String, String> environment) {
-    CommandLine.IFactory usual = CommandLine.defaultFactory();
-    return new CommandLine.IFactory() {
-      @Override
-      public <K> K create(Class<K> type) throws Exception {
-        return type == HubOption.class ? type.cast(new HubOption(environment)) : usual.create(type);
-      }
-    };
+  /**
+   * Makes a {@link HubOption} where a command has one; everything else as usual.
+   *
+   * @param environment what it is told
+   * @param usual makes everything else
+   */
+  record Factory(Map<String, String> environment, CommandLine.IFactory usual)
+      implements CommandLine.IFactory {
+    @Override
+    public <K> K create(Class<K> type) throws Exception {
+      return type == HubOption.class ? type.cast(new HubOption(environment)) : usual.create(type);
+    }
   }
 
   /**
@@ -55,6 +58,17 @@ final class HubOption {
         : with(err, hub -> shown(hub.named(given), err)).orElse(given);
   }
 
+  /** The same where relative paths, and so names, begin in a folder. */
+  private Path directory(Path given, Path folder, PrintWriter err) {
+    if (Files.exists(given)) {
+      return given;
+    }
+    Path named =
+        given.startsWith(folder) && !given.equals(folder) ? folder.relativize(given) : given;
+    Path found = directory(named, err);
+    return found.equals(named) ? given : found;
+  }
+
   /**
    * A run with a directory in place of a name of the hub, or of a snapshot that is gone.
    *
@@ -66,8 +80,12 @@ final class HubOption {
     return located(spec, path -> directory(path, err));
   }
 
-  /** The same of cells; each model is looked for once. */
-  List<Cell> located(List<Cell> cells, PrintWriter err) {
+  /**
+   * The same of cells; each model is looked for once.
+   *
+   * @param folder where relative paths of theirs begin
+   */
+  List<Cell> located(List<Cell> cells, Path folder, PrintWriter err) {
     Map<Path, Path> known = new HashMap<>();
     return cells.stream()
         .map(
@@ -82,7 +100,9 @@ final class HubOption {
                             s ->
                                 located(
                                     s,
-                                    path -> known.computeIfAbsent(path, p -> directory(p, err)))),
+                                    path ->
+                                        known.computeIfAbsent(
+                                            path, p -> directory(p, folder, err)))),
                     c.refusal()))
         .toList();
   }

@@ -172,7 +172,7 @@ public final class Main implements Runnable {
 
   private static CommandLine line(
       String[] args, PrintWriter out, PrintWriter err, Map<String, String> environment) {
-    CommandLine.IFactory factory = HubOption.factory(environment);
+    CommandLine.IFactory factory = new HubOption.Factory(environment, CommandLine.defaultFactory());
     CommandLine line = new CommandLine(new Main(), factory);
     // to learn what a command takes costs time, so only the one that is meant is asked, if it is
     Class<?> meant = args.length == 0 ? null : COMMANDS.get(args[0]);

@@ -34,9 +34,6 @@ final class ExperimentFields {
   static final String ALGORITHMS_MEANING =
       "what scores the edges: keys of algorithms and presets, or names with values; at least one";
 
-  /** The field that names a task's model. */
-  static final String MODEL = "model";
-
   static final String GRAPH_MEANING = "how models are seen as graphs; lists span a grid";
   static final String COMPLETENESS_MEANING =
       "asks for the completeness of circuits: how they behave under learned knockouts";
@@ -194,7 +191,7 @@ final class ExperimentFields {
               new SettingType.Text(),
               "what reports call it; without it the task's key, else the name of the prompt file"),
           Setting.optional(
-              MODEL,
+              "model",
               new SettingType.File(),
               "a model directory, or a name on the Hugging Face hub, in place of the task's own"),
           Setting.optional(

@@ -9,12 +9,10 @@ import io.autocircuit.experiment.Marked.Scalar;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.Suggestions;
 import io.autocircuit.graph.UnknownNameException;
-import io.autocircuit.hub.HubId;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.task.TaskProvider;
-import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -180,10 +178,7 @@ final class ExperimentValues {
       if (s.type() instanceof SettingType.Key key) {
         requireKey(key, (String) value);
       }
-      return Optional.of(
-          s.type() instanceof SettingType.File
-              ? place((String) value, s.name().equals(ExperimentFields.MODEL))
-              : value);
+      return Optional.of(s.type() instanceof SettingType.File ? place((String) value) : value);
     } catch (InvalidPathException e) {
       mistakes.add(node.place(), s.name() + "=" + node.shown() + " is no path; give one");
     } catch (IllegalArgumentException e) {
@@ -194,13 +189,7 @@ final class ExperimentValues {
 
   /** A path of the file, which begins at its directory. */
   String place(String path) {
-    return place(path, false);
-  }
-
-  /** A path that begins at the file; a model that is not there may be a name on the hub. */
-  private String place(String text, boolean model) {
-    Path path = folder.resolve(text);
-    return model && !Files.exists(path) && HubId.find(text).isPresent() ? text : path.toString();
+    return folder.resolve(path).toString();
   }
 
   private void requireKey(SettingType.Key type, String key) {

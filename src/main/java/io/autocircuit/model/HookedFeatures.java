@@ -22,7 +22,8 @@ final class HookedFeatures {
       ConfigReader c, Normalization norm, Positions positions, int blocks, int context) {
     Normalization rms = new Normalization(Normalization.Kind.RMS_NORM, c.positive("eps", 1e-5));
     Normalization queries = c.flag("use_qk_norm", false) ? rms : Normalization.NONE;
-    if (queries != Normalization.NONE && c.flag("scale_attn_by_inverse_layer_idx", false)) {
+    if (queries.kind() != Normalization.Kind.NONE
+        && c.flag("scale_attn_by_inverse_layer_idx", false)) {
       throw c.error(
           "scale_attn_by_inverse_layer_idx=true with use_qk_norm=true is not supported; use a model"
               + " with one of them");

@@ -54,7 +54,7 @@ public record PromptContext(int batchSize, int length, List<Attending> kinds) {
    * @return another context
    */
   public PromptContext map(int batch, UnaryOperator<Tensor> change) {
-    Map<Tensor, Tensor> made = new IdentityHashMap<>();
+    IdentityHashMap<Tensor, Tensor> made = new IdentityHashMap<>();
     UnaryOperator<Tensor> once = t -> t == null ? null : made.computeIfAbsent(t, change);
     return new PromptContext(
         batch,
@@ -89,7 +89,7 @@ public record PromptContext(int batchSize, int length, List<Attending> kinds) {
       TransformerConfig config,
       List<TransformerWeights.Angles> tables) {
     Map<Integer, Tensor> masks = new HashMap<>();
-    Map<TransformerWeights.Angles, Attending> turned = new IdentityHashMap<>();
+    IdentityHashMap<TransformerWeights.Angles, Attending> turned = new IdentityHashMap<>();
     List<Attending> kinds = new ArrayList<>();
     for (int i = 0; i < tables.size(); i++) {
       AttentionKind kind = config.attentionKinds().get(i);

@@ -315,7 +315,7 @@ final class TransformerWeights implements AutoCloseable {
 
   /** Kinds that share a table share its copy. */
   private List<Angles> copy(List<Angles> all) {
-    Map<Angles, Angles> made = new IdentityHashMap<>();
+    IdentityHashMap<Angles, Angles> made = new IdentityHashMap<>();
     List<Angles> list = new ArrayList<>();
     for (Angles a : all) {
       list.add(

@@ -15,7 +15,7 @@ final class ProbingSettings {
   static final String CIRCUIT_SIZE = "circuit_size";
   static final String CIRCUIT_SIZES = "circuit_sizes";
   private static final String INIT = "init";
-  private static final String MODE = "mode";
+  private static final String LEARN_FOR = "learn_for";
   private static final String JUDGED = "judged";
 
   private ProbingSettings() {}
@@ -50,7 +50,7 @@ final class ProbingSettings {
             "logit_diff_percent"),
         size,
         Setting.choice(
-            MODE,
+            LEARN_FOR,
             JUDGED,
             "which patch type masks are learned for",
             JUDGED + " (that of --patch-type)",
@@ -88,7 +88,7 @@ final class ProbingSettings {
    */
   static SubnetworkProbing probing(
       Settings settings, int circuitSize, double init, PruneContext context) {
-    String mode = settings.text(MODE);
+    String mode = settings.text(LEARN_FOR);
     Circuit avoid = context.avoid().orElse(null);
     return new SubnetworkProbing(
         settings.number("learning_rate"),
@@ -117,7 +117,7 @@ final class ProbingSettings {
     values.put("lambda", probing.lambda());
     values.put("mask_fn", probing.maskFunction());
     values.put("target", probing.target());
-    values.put(MODE, probing.patchType().key());
+    values.put(LEARN_FOR, probing.patchType().key());
     values.put(INIT, probing.init());
     values.put("dropout", probing.dropout());
     values.put("avoid_lambda", probing.avoidLambda());

@@ -225,7 +225,7 @@ final class PublishedPresets {
         "hard_concrete",
         "target",
         target,
-        "mode",
+        "learn_for",
         mode);
   }
 

@@ -627,7 +627,7 @@
   // it is better; AutoCircuit's average, whose sign also holds where areas are negative.
   const averagePanel = (shown, quality, value) => {
     const baseline = data.labels.findIndex((label) => label.baseline);
-    if (baseline < 0 || shown.length < 2) return null;
+    if (baseline < 0 || shown.filter((g) => known(value(baseline, g).mean)).length < 2) return null;
     const relative = (i, g) => {
       const [own, chance] = [value(i, g).mean, value(baseline, g).mean];
       return chance === 0 ? NaN : 1 + (quality.lower ? chance - own : own - chance) / Math.abs(chance);

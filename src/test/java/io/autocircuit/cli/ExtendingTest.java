@@ -116,7 +116,8 @@ class ExtendingTest {
   @Test
   void whatAJarAddsIsAnOptionAndListed() throws Exception {
     Ran help = withJar(() -> Ran.command("discover", "--help"));
-    assertTrue(help.out().contains("ground-truth, displacement"), help::out);
+    assertTrue(
+        help.out().replaceAll("\\s+", " ").contains("ground-truth, displacement"), help::out);
     assertTrue(
         help.out().replaceAll("\\s+", " ").contains("displacement: the distance is raised to it"),
         help::out);

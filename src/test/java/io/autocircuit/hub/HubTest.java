@@ -400,8 +400,8 @@ class HubTest {
   }
 
   /** A process that finds a model. */
-  static final class Process {
-    private Process() {}
+  static final class Finds {
+    private Finds() {}
 
     public static void main(String[] names) {
       System.out.println(Hub.standard().find(HubId.parse(names[0])).directory());
@@ -439,7 +439,7 @@ class HubTest {
                         log,
                         List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
                         server.environment(cache),
-                        Process.class,
+                        Finds.class,
                         "org/tiny")));
       }
       for (Future<List<String>> f : found) {

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.experiment.CellResult;
 import io.autocircuit.experiment.ExperimentResults;
 import java.io.ByteArrayInputStream;
@@ -98,6 +99,44 @@ class ExperimentReportBrowserTest {
         after, text("document.querySelector('#overview tbody td:nth-child(2)').textContent"));
     drawAll();
     assertEquals(5, lines());
+    assertClean();
+  }
+
+  /** Of each task the area relative to the random baseline's, greater where it is better. */
+  @Test
+  void areasAreAveragedOverTasks() throws Exception {
+    show(SampleExperiments.usual(), "");
+    assertEquals(0, integer("document.querySelectorAll('#overview .plot').length"), "ROC of one");
+    for (int choice : new int[] {1, 2}) {
+      browser.evaluate(
+          "(() => { const s = document.querySelector('#overview-body select'); s.value = '"
+              + choice
+              + "'; s.dispatchEvent(new Event('change')); })()");
+      boolean lower =
+          text("document.querySelector('#overview-body > .note').textContent").startsWith("Lower");
+      JsonNode rows =
+          browser.evaluate(
+              "[...document.querySelectorAll('#overview tbody tr')].map((r) => [...r.children]"
+                  + ".map((d, i) => (i ? (d.firstChild.firstChild || d.firstChild).data"
+                  + ".replaceAll('−', '-').replaceAll(',', '') : d.textContent)))");
+      JsonNode random = null;
+      for (JsonNode row : rows) {
+        random = row.get(0).asText().equals("Random") ? row : random;
+      }
+      JsonNode first = rows.get(0);
+      double sum = 0;
+      for (int task = 1; task <= 2; task++) {
+        double own = Double.parseDouble(first.get(task).asText());
+        double chance = Double.parseDouble(random.get(task).asText());
+        sum += 1 + (lower ? chance - own : own - chance) / Math.abs(chance);
+      }
+      String words = text("document.querySelector('#overview .plot').getAttribute('aria-label')");
+      String value =
+          words.substring(words.indexOf(first.get(0).asText() + ": ")).split(": |\\. ", -1)[1];
+      double found = Double.parseDouble(value.replace('−', '-').replace(",", ""));
+      assertEquals(sum / 2, found, 0.01 * Math.abs(found), words);
+      assertEquals(1, integer("document.querySelectorAll('#overview .plot').length"));
+    }
     assertClean();
   }
 
