@@ -28,6 +28,12 @@ import java.util.Optional;
  */
 public record AutoencoderSource(
     Path directory, Optional<String> sha256, int maxLatents, boolean errorTerm) {
+  /** The field of a graph's JSON. */
+  static final String FIELD = "autoencoders";
+
+  static final String MAX_LATENTS = "max_latents";
+  static final String ERROR_TERM = "error_term";
+
   /** Prompts run together to see which latents are active. */
   private static final int BATCH_SIZE = 32;
 
@@ -66,7 +72,7 @@ public record AutoencoderSource(
     return graph.autoencoders().isEmpty() ? graph : of(graph, graph.autoencoders().get().pinned());
   }
 
-  private static RunSpec.Graph of(RunSpec.Graph graph, AutoencoderSource autoencoders) {
+  static RunSpec.Graph of(RunSpec.Graph graph, AutoencoderSource autoencoders) {
     return new RunSpec.Graph(
         graph.separateQkv(),
         graph.tokenPositions(),
@@ -88,6 +94,13 @@ public record AutoencoderSource(
     return of(graph, new AutoencoderSource(directory, a.sha256(), a.maxLatents(), a.errorTerm()));
   }
 
+  /** What tells it from others of an experiment. */
+  String text() {
+    return directory.getFileName()
+        + (maxLatents > 0 ? ", at most " + maxLatents : "")
+        + (errorTerm ? ", with the error term" : "");
+  }
+
   /** With the hash of its files as they are now. */
   AutoencoderSource pinned() {
     List<String> files = Autoencoders.files(directory);
@@ -99,6 +112,11 @@ public record AutoencoderSource(
     }
     return new AutoencoderSource(
         directory, Optional.of(Fingerprint.of(directory, files)), maxLatents, errorTerm);
+  }
+
+  /** The model of a graph: with its autoencoders, if it has some. */
+  static Transformer attached(RunSpec.Graph graph, Transformer model, TokenizedDataset prompts) {
+    return graph.autoencoders().map(a -> a.attach(model, prompts)).orElse(model);
   }
 
   /**

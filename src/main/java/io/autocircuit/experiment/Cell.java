@@ -52,7 +52,13 @@ public record Cell(
    * @return such as {@code form unfactorized, level node}; empty where none does
    */
   public String graph() {
-    return Stream.of("separate_qkv", "token_positions", "spans", "form", "level")
+    return Stream.of(
+            "separate_qkv",
+            "token_positions",
+            "spans",
+            "form",
+            "level",
+            AutoencoderSource.FIELD)
         .filter(coordinates::containsKey)
         .map(option -> option.replace('_', ' ') + " " + coordinates.get(option))
         .collect(Collectors.joining(", "));

@@ -344,6 +344,11 @@ public final class Cells {
     if (task.graphs().stream().map(RunSpec.Graph::level).distinct().count() > 1) {
       all.put("level", spec.graph().level().key());
     }
+    if (task.graphs().stream().map(RunSpec.Graph::autoencoders).distinct().count() > 1) {
+      all.put(
+          AutoencoderSource.FIELD,
+          spec.graph().autoencoders().map(AutoencoderSource::text).orElse("none"));
+    }
     all.putAll(task.coordinates());
     a.coordinates()
         .forEach(

@@ -358,6 +358,11 @@ public final class DiscoveryBuilder {
       data.requireEqualLengths();
     }
     int positions = tokenPositions ? data.lengths().get(0) : 0;
+    if (form != Form.FACTORIZED && task.model().autoencoders() != null) {
+      throw new IllegalArgumentException(
+          "graph=unfactorized does not fit autoencoders, whose latents are sources of a factorized"
+              + " graph; leave one of them out");
+    }
     PatchableModel model =
         form == Form.FACTORIZED
             ? PatchableModel.of(task.model(), separateQkv, positions, slice, used)

@@ -167,7 +167,21 @@ final class ExperimentFields {
               "level",
               constants(Level.values()),
               "what is scored and what circuits are made of, as discover --level; without it"
-                  + " edge"));
+                  + " edge"),
+          Setting.optional(
+              AutoencoderSource.FIELD,
+              new SettingType.File(),
+              "a directory of sparse autoencoders, whose latents are sources in the place of MLPs,"
+                  + " as discover --autoencoders; without it none"),
+          Setting.optional(
+              AutoencoderSource.MAX_LATENTS,
+              new SettingType.Whole(1, Integer.MAX_VALUE),
+              "at most so many latents of each block, the most active; without it all that are"
+                  + " active"),
+          Setting.optional(
+              AutoencoderSource.ERROR_TERM,
+              new SettingType.Flag(),
+              "whether what an autoencoder does not reconstruct is a source too; without it no"));
 
   /** A task, beside the settings of the catalogue's one, {@link #RUN} and the graph. */
   static final List<Setting> TASK =

@@ -125,12 +125,14 @@ final class ExperimentReader {
         values.fields(
             field.value(), "graph", Optional.of(ExperimentFields.names(ExperimentFields.GRAPHS)));
     SortedMap<String, List<Object>> grid = values.grid(ExperimentFields.GRAPHS, in);
+    ExperimentGraphs.unfit(grid).ifPresent(why -> mistakes.add(field.place(), why));
     return new ExperimentGraphs(
         flags(grid, "separate_qkv"),
         flags(grid, "token_positions"),
         flags(grid, "spans"),
         constants(grid, "form", Form.class),
-        constants(grid, "level", Level.class));
+        constants(grid, "level", Level.class),
+        ExperimentGraphs.autoencoders(grid));
   }
 
   private static List<Boolean> flags(SortedMap<String, List<Object>> grid, String name) {

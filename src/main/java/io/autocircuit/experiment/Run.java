@@ -281,8 +281,7 @@ public final class Run implements AutoCloseable {
                       prompts.multiTokenAnswers(),
                       !prompts.padded(),
                       spec.seed()));
-      return new Task(
-          spec.graph().autoencoders().map(a -> a.attach(model, read)).orElse(model), read);
+      return new Task(AutoencoderSource.attached(spec.graph(), model, read), read);
     } catch (RuntimeException e) {
       model.close();
       throw e;
@@ -303,11 +302,7 @@ public final class Run implements AutoCloseable {
     }
   }
 
-  /**
-   * The run as it is.
-   *
-   * @return the spec with the hashes of all files, and with this machine
-   */
+  /** {@return the spec with the hashes of all files, and with this machine} */
   public RunSpec spec() {
     return spec;
   }

@@ -199,6 +199,7 @@ final class StoreRows {
     if (spec.graph().level() != Level.EDGE) {
       all.put("graph.level", spec.graph().level().key());
     }
+    spec.graph().autoencoders().ifPresent(a -> all.put("graph.autoencoders", a.text()));
     RunJudging judging = spec.judging();
     all.put("run.edges", String.join(", ", judging.sizes().texts()));
     all.put("run.ties", String.valueOf(judging.ties()));

@@ -112,6 +112,11 @@ public record Autoencoder(
     return latents.length;
   }
 
+  /**
+   * The numbers of its latents in the autoencoder as it was trained.
+   *
+   * @return ascending; a copy
+   */
   @Override
   public int[] latents() {
     return latents.clone();
@@ -130,7 +135,7 @@ public record Autoencoder(
     if (scaling == Scaling.LAYER_NORM) {
       mean = x.mean(new long[] {-1}, true, null);
       y = x.sub(mean);
-      scale = squares(y).div_(new Scalar(Math.max(1.0, x.size(1) - 1))).sqrt_();
+      scale = squares(y).div_(new Scalar(Math.max(1.0, (double) (x.size(1) - 1)))).sqrt_();
       y = y.div_(scale.add(new Scalar(EPSILON)));
     } else if (scaling == Scaling.CONSTANT_NORM) {
       scale = squares(x).div_(new Scalar((double) x.size(1))).sqrt_();
@@ -214,7 +219,7 @@ public record Autoencoder(
     Tensor all = raw.mul(activations).sum(new long[] {-1}, true, null);
     all.add_(base.mul(outputBias).sum(new long[] {-1}, true, null));
     Tensor moved = y.mul(encoded.scaled()).sum(new long[] {-1}, true, null);
-    double d = encoded.scaled().size(1);
+    double d = (double) encoded.scaled().size(1);
     if (scaling == Scaling.CONSTANT_NORM) {
       all.sub_(moved.div_(scale)).div_(new Scalar(d));
       return y.div_(scale).add_(encoded.scaled().mul(all));

@@ -130,7 +130,7 @@ public final class SourceRows {
    * @return {@code [B,T,K]}, in the current scope
    */
   public Tensor activations(Tensor values, int block) {
-    int k = graph.latents().count(block);
+    long k = graph.latents().count(block);
     long rows = (k + width - 1) / width;
     Tensor some = values.narrow(0, firstOf[block], rows).permute(1, 2, 0, 3);
     return some.reshape(values.size(1), values.size(2), rows * width).narrow(2, 0, k);

@@ -1,6 +1,7 @@
 package io.autocircuit.report;
 
 import io.autocircuit.catalogue.Setting;
+import io.autocircuit.experiment.AutoencoderSource;
 import io.autocircuit.experiment.AvoidedEdges;
 import io.autocircuit.experiment.ModelSource;
 import io.autocircuit.experiment.OfficialSource;
@@ -139,6 +140,13 @@ final class RunSettings {
     }
     put("graph", spec.graph().form().key());
     put("level", spec.graph().level().key());
+    if (spec.graph().autoencoders().isPresent()) {
+      AutoencoderSource a = spec.graph().autoencoders().get();
+      put("autoencoders", last(a.directory()));
+      a.sha256().ifPresent(hash -> put("autoencoders sha256", hash));
+      put("max-latents", a.maxLatents() == 0 ? "all that are active" : a.maxLatents());
+      put("error-term", a.errorTerm());
+    }
     put("separate-qkv", spec.graph().separateQkv());
     put("token-positions", spec.graph().tokenPositions());
     if (spec.graph().spans()) {

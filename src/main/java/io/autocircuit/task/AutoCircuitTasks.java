@@ -163,7 +163,7 @@ public final class AutoCircuitTasks {
           new Names(
               "animal-diet",
               "Animal diet",
-              "GPT-2 small on what an animal eats; without the autoencoders of the original",
+              "GPT-2 small on what an animal eats; the original has autoencoders (--autoencoders)",
               MILLER),
           WantedModels.GPT2_SMALL,
           "animals",
@@ -179,8 +179,8 @@ public final class AutoCircuitTasks {
           new Names(
               "capital-cities",
               "Capital cities",
-              "Pythia 70M on the capital of a country, with an edge for each position; without the"
-                  + " autoencoders of the original",
+              "Pythia 70M on the capital of a country, with an edge for each position; the original"
+                  + " has autoencoders (--autoencoders)",
               MILLER),
           WantedModels.PYTHIA_70M,
           "capitals",

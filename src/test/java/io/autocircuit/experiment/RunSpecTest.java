@@ -147,7 +147,10 @@ class RunSpecTest {
             r.nextBoolean(),
             r.nextBoolean() ? Form.FACTORIZED : Form.UNFACTORIZED,
             r.nextBoolean() ? Level.EDGE : Level.NODE,
-            Optional.empty()),
+            r.nextBoolean()
+                ? Optional.empty()
+                : Optional.of(
+                    new AutoencoderSource(path(r), hash(r), r.nextInt(9), r.nextBoolean()))),
         scoring(r),
         new RunJudging(
             new CircuitRuns(
