@@ -25,6 +25,7 @@ final class ExperimentFields {
   static final String COMPLETENESS = "completeness";
   static final String EDGES = "edges";
   static final String COLUMNS = "columns";
+  static final String MODEL = "model";
   static final String AVOID = "avoid";
   static final String AVOID_EDGES = "avoid_edges";
 

@@ -281,7 +281,6 @@ public final class Run implements AutoCloseable {
                       prompts.multiTokenAnswers(),
                       !prompts.padded(),
                       spec.seed()));
-      Transformer plain = model;
       return new Task(
           spec.graph().autoencoders().map(a -> a.attach(model, read)).orElse(model), read);
     } catch (RuntimeException e) {

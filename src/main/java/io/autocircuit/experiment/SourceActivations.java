@@ -80,14 +80,14 @@ public record SourceActivations(
    * What one source writes.
    *
    * @param name the source
-   * @param position the position whose edges it belongs to; null where edges stand for all
-   *     positions
+   * @param position the position, or number of the span, whose edges it belongs to; null where
+   *     edges stand for all positions
    * @param norm root mean square of the Euclidean norm of its outputs, over the prompts (and over
    *     all positions, where edges stand for all); pads do not count
    * @param ablatedNorm the same of the ablation values
    * @param deltaNorm the same of Δ, the ablation value less the output
-   * @param at the position of the excerpt: {@code position}, or else the one where the first prompt
-   *     has its greatest Δ
+   * @param at the position of the excerpt: {@code position}, or else the one, of all or of the
+   *     span, where the first prompt has its greatest Δ
    * @param channels of the first prompt at that position: the first two, as AutoCircuit shows, then
    *     those of the greatest differences; ascending within both
    */
@@ -396,12 +396,13 @@ public record SourceActivations(
 
     Source source(Place place) {
       Values values = values(place.source());
-      int at = place.position();
-      if (at < 0) {
-        at = tokens.length() - 1;
-        double[] deltas = values.squares().get(2);
-        for (int t = tokens.length() - 1; t >= tokens.padding()[0]; t--) {
-          at = deltas[t] > deltas[at] ? t : at;
+      double[] deltas = values.squares().get(2);
+      int at = tokens.length() - 1;
+      double greatest = -1;
+      for (int t = tokens.length() - 1; t >= 0; t--) {
+        if (belongs(0, t, place.position()) && deltas[t] > greatest) {
+          greatest = deltas[t];
+          at = t;
         }
       }
       return new Source(
@@ -414,16 +415,23 @@ public record SourceActivations(
           channels(row(values.written(), at), row(values.ablated(), at)));
     }
 
-    /** The root of the mean of squares by prompt and position, at one position or all. */
+    /** Whether a position of a prompt is that of an edge: the position itself, or in its span. */
+    private boolean belongs(int prompt, int t, int position) {
+      int[] spans = model.graph().spans().isEmpty() ? null : tokens.spans();
+      int own = spans == null ? t : spans[prompt * tokens.length() + t];
+      return t >= tokens.padding()[prompt] && (position < 0 || position == own);
+    }
+
+    /** The root of the mean of squares by prompt and position, at an edge's positions. */
     private double norm(double[] squares, int position) {
       double sum = 0;
       int count = 0;
-      int from = Math.max(0, position);
-      int to = position < 0 ? tokens.length() : position + 1;
       for (int b = 0; b < tokens.batchSize(); b++) {
-        for (int t = Math.max(from, tokens.padding()[b]); t < to; t++) {
-          sum += squares[b * tokens.length() + t];
-          count++;
+        for (int t = 0; t < tokens.length(); t++) {
+          if (belongs(b, t, position)) {
+            sum += squares[b * tokens.length() + t];
+            count++;
+          }
         }
       }
       return count == 0 ? 0 : rounded(Math.sqrt(sum / count));

@@ -67,7 +67,11 @@ public record Hub(HubSettings settings, HubProgress progress) {
                     given.isAbsolute()
                         ? Optional.empty()
                         : HubId.find(given.toString().replace('\\', '/')));
-    return id.map(this::find);
+    try {
+      return id.map(this::find);
+    } catch (DataException e) {
+      throw new DataException("no directory=" + given + "; " + e.getMessage(), e);
+    }
   }
 
   /**

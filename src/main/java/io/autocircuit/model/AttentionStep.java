@@ -143,7 +143,7 @@ public record AttentionStep(
         }
       }
       if (f.clip() > 0) {
-        gradient.mul_(qkv.abs().le(new Scalar(f.clip())));
+        gradient.mul_(qkv.le(new Scalar(f.clip()))).mul_(qkv.ge(new Scalar(-f.clip())));
       }
     }
   }

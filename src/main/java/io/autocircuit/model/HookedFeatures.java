@@ -20,8 +20,7 @@ final class HookedFeatures {
    */
   static Features read(
       ConfigReader c, Normalization norm, Positions positions, int blocks, int context) {
-    Normalization rms = new Normalization(Normalization.Kind.RMS_NORM, c.positive("eps", 1e-5));
-    Normalization queries = c.flag("use_qk_norm", false) ? rms : Normalization.NONE;
+    Normalization queries = c.flag("use_qk_norm", false) ? rms(c) : Normalization.NONE;
     if (queries.kind() != Normalization.Kind.NONE
         && c.flag("scale_attn_by_inverse_layer_idx", false)) {
       throw c.error(
@@ -35,7 +34,7 @@ final class HookedFeatures {
             "use_normalization_before_and_after=true is not supported with normalization_type other"
                 + " than RMS; use a model without it");
       }
-      outputs = rms;
+      outputs = rms(c);
     }
     List<AttentionKind> kinds =
         c.flag("use_local_attn", false)
@@ -49,6 +48,10 @@ final class HookedFeatures {
         cap(c, "attn_scores_soft_cap"),
         cap(c, "output_logits_soft_cap"),
         outputs);
+  }
+
+  private static Normalization rms(ConfigReader c) {
+    return new Normalization(Normalization.Kind.RMS_NORM, c.positive("eps", 1e-5));
   }
 
   /** TransformerLens writes −1 for "no cap", and caps nothing up to 0. */

@@ -44,7 +44,7 @@ final class MaskGradients {
     each = mask.instances() > 0;
     rows = places.rows(mask.instances());
     length = mask.values().length;
-    long edges = graph.edgeCount() / graph.positionCopies() * places.positions();
+    long edges = (long) graph.edgeCount() / graph.positionCopies() * places.positions();
     values = in.place().empty(rows * edges + 2L * ALIGNMENT * graph.modules().size());
   }
 

@@ -3,6 +3,8 @@ package io.autocircuit.prune;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.SrcNode;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.MemoryEstimate;
 import io.autocircuit.patch.MicroBatch;
@@ -16,6 +18,8 @@ import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -25,12 +29,15 @@ import org.bytedeco.pytorch.Tensor;
  * none.
  *
  * <p>AutoCircuit computes something else: the absolute value of the <em>signed</em> mean, which is
- * 0 up to rounding where writing weights are centred, averaged over batches.
+ * 0 up to rounding where writing weights are centred, averaged over batches; and in unfactorized
+ * graphs it takes the first sources for those of the destination.
  *
  * @param signedMean whether the absolute value is taken of the mean of a batch and not of each
  *     activation, as AutoCircuit does it; for comparison
  */
 public record ActivationMagnitude(boolean signedMean) implements PruneAlgorithm {
+  private static final long[] LAST = {-1};
+
   @Override
   public String key() {
     return "activation-magnitude";
@@ -53,7 +60,9 @@ public record ActivationMagnitude(boolean signedMean) implements PruneAlgorithm 
     double[] means = sourceMeans(model, batches, progress);
     float[] scores = new float[model.graph().edgeCount()];
     for (int e = 0; e < scores.length; e++) {
-      scores[e] = (float) means[model.graph().edge(e).source().index()];
+      Edge edge = model.graph().edge(e);
+      int passed = signedMean ? edge.destination().firstSource() : 0; // what AutoCircuit forgets
+      scores[e] = (float) means[edge.source().index() - passed];
     }
     return new PruneScores(model.graph(), scores);
   }
@@ -93,24 +102,59 @@ public record ActivationMagnitude(boolean signedMean) implements PruneAlgorithm 
   /** Adds, for each source, the sum over prompts of the mean over a prompt's tokens. */
   private void add(PatchableModel model, TokenBatch tokens, double[] to) {
     try (TensorScope scope = new TensorScope()) {
-      Tensor outputs = SourceOutputs.of(model, tokens); // [S,B,T,D]
+      Tensor outputs = SourceOutputs.of(model, tokens);
       SourceRows rows = model.sourceRows();
-      int length = tokens.length();
-      for (int s = 0; s < to.length; s++) {
+      Set<Integer> withLatents = new TreeSet<>();
+      for (SrcNode source : model.graph().sources()) {
+        if (rows.row(source.index()) < 0) {
+          withLatents.add(source.block());
+          continue;
+        }
         try (TensorScope inner = new TensorScope()) {
-          Tensor own = rows.written(outputs, model.graph().sources().get(s), model.model());
-          Tensor sized = signedMean ? own : own.abs();
-          double[] means = Tensors.doubles(sized.mean(new long[] {-1}, false, null)); // [B,T]
-          for (int b = 0; b < tokens.batchSize(); b++) {
-            int pad = tokens.padding()[b];
-            double sum = 0;
-            for (int t = pad; t < length; t++) {
-              sum += means[b * length + t];
-            }
-            to[s] += sum / (length - pad);
-          }
+          Tensor own = outputs.select(0, rows.row(source.index())); // [B,T,D]
+          to[source.index()] += sums(size(own).mean(LAST, false, null).unsqueeze(-1), tokens)[0];
+        }
+      }
+      for (int block : withLatents) {
+        addLatents(model, outputs, block, tokens, to);
+      }
+    }
+  }
+
+  /** A latent's output is its activation times its column of the decoder. */
+  private void addLatents(
+      PatchableModel model, Tensor outputs, int block, TokenBatch tokens, double[] to) {
+    SourceRows rows = model.sourceRows();
+    try (TensorScope scope = new TensorScope()) {
+      Tensor column = size(model.model().autoencoders().block(block).decode());
+      Tensor each = column.mean(LAST, false, null); // [K]
+      Tensor activations = size(rows.activations(outputs, block)).mul(each); // [B,T,K]
+      double[] sums = sums(activations, tokens);
+      int k = 0;
+      for (SrcNode source : model.graph().sources()) {
+        if (source.block() == block && rows.row(source.index()) < 0) {
+          to[source.index()] += sums[k++];
         }
       }
     }
+  }
+
+  private Tensor size(Tensor values) {
+    return signedMean ? values : values.abs();
+  }
+
+  /** Of {@code [B,T,K]}, for each of K the sum over prompts of the mean over their tokens. */
+  private static double[] sums(Tensor values, TokenBatch tokens) {
+    double[] sums = new double[(int) values.size(2)];
+    int length = tokens.length();
+    for (int b = 0; b < tokens.batchSize(); b++) {
+      int pad = tokens.padding()[b];
+      Tensor own = values.select(0, b).narrow(0, pad, (long) length - pad);
+      double[] means = Tensors.doubles(own.mean(new long[] {0}, false, null));
+      for (int k = 0; k < sums.length; k++) {
+        sums[k] += means[k];
+      }
+    }
+    return sums;
   }
 }

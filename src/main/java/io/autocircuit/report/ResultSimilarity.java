@@ -68,7 +68,7 @@ final class ResultSimilarity {
               + ": cells were not compared at this size; compared: "
               + ResultValue.shown(sizes));
     }
-    Map<String, TreeMap<Integer, List<Double>>> shares = shares(results, of);
+    Map<String, Map<Integer, List<Double>>> shares = shares(results, of);
     return new ResultValue(
         "similarity@" + edges.get(),
         "Share of their best edges in common with " + of + ResultValue.at(edges.get()),
@@ -76,14 +76,14 @@ final class ResultSimilarity {
         c -> {
           List<Double> own =
               shares
-                  .getOrDefault(c.run(), new TreeMap<>())
+                  .getOrDefault(c.run(), Map.of())
                   .getOrDefault(official ? c.official().orElse(-1) : size, List.of());
           return own.stream().filter(v -> !v.isNaN()).mapToDouble(v -> v).average();
         });
   }
 
   /** By cell and size, the shares with each cell of the algorithm that it was compared with. */
-  private static Map<String, TreeMap<Integer, List<Double>>> shares(
+  private static Map<String, Map<Integer, List<Double>>> shares(
       ExperimentResults results, String of) {
     Set<String> reference = new LinkedHashSet<>();
     for (CellResult c : results.cells()) {
@@ -91,7 +91,7 @@ final class ResultSimilarity {
         reference.add(c.run());
       }
     }
-    Map<String, TreeMap<Integer, List<Double>>> shares = new HashMap<>();
+    Map<String, Map<Integer, List<Double>>> shares = new HashMap<>();
     for (SimilarityResult s : results.similarity()) {
       if (reference.contains(s.other())) {
         put(shares, s.run(), s);
@@ -104,7 +104,7 @@ final class ResultSimilarity {
   }
 
   private static void put(
-      Map<String, TreeMap<Integer, List<Double>>> to, String run, SimilarityResult s) {
+      Map<String, Map<Integer, List<Double>>> to, String run, SimilarityResult s) {
     to.computeIfAbsent(run, r -> new TreeMap<>())
         .computeIfAbsent(s.edges(), n -> new ArrayList<>())
         .add(s.share());

@@ -18,7 +18,7 @@
   const positionName = (p) =>
     data.positionLabels[p] === undefined ? String(p) : p + " “" + data.positionLabels[p] + "”";
   // Of the first prompt that was looked at.
-  const tokenName = (p) => (data.positionLabels[p] === undefined && data.activations?.tokens[p] !== undefined
+  const tokenName = (p) => (data.activations?.tokens[p] !== undefined
     ? p + " “" + data.activations.tokens[p] + "”" : positionName(p));
 
   // ---- curves -----------------------------------------------------------------------------
@@ -279,7 +279,7 @@
       " in the " + about.run + " prompts (root mean square over " + plural(about.prompts, "prompt") +
       (a.position === null ? " and all positions" : "") + "); it is ablated to one of norm " +
       number(a.ablated_norm) + " (" + about.ablation + "); the difference Δ has norm " + number(a.delta_norm) +
-      ". Of the first prompt, at position " + tokenName(a.at) + (a.position === null ? ", where its Δ is greatest" : "") +
+      ". Of the first prompt, at position " + tokenName(a.at) + (a.position !== a.at ? ", where its Δ is greatest" : "") +
       ", written → ablated, by channel: " + channels(a) + ".";
     byId("detail-pattern").replaceChildren(...patternOf(what));
     byId("detail-table").replaceChildren(table({ name: "Edges of " + name, sorted: true, rows, columns: [

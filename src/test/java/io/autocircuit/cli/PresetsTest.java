@@ -11,6 +11,7 @@ import io.autocircuit.prune.PruneAlgorithmProvider;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -77,7 +78,13 @@ class PresetsTest {
       assertTrue(list.out().contains("--preset " + key), list::out);
     }
     JsonNode json = new ObjectMapper().readTree(Ran.command("list", "algorithms", "--json").out());
-    JsonNode mse = json.get(3).get("presets").get(1);
+    JsonNode acdc =
+        StreamSupport.stream(json.spliterator(), false)
+            .filter(a -> a.get("key").asText().equals("acdc"))
+            .findFirst()
+            .orElseThrow();
+    JsonNode mse = acdc.get("presets").get(1);
+    assertEquals("MSE ACDC", mse.get("names").get(0).asText());
     assertEquals("mse-acdc", mse.get("key").asText());
     assertEquals("mse", mse.get("values").get("target").asText());
     assertEquals(1e-10, mse.get("values").get("tau").get(0).asDouble());

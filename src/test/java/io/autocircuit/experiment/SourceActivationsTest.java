@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.SrcNode;
 import io.autocircuit.graph.Stage;
@@ -26,6 +27,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -73,18 +76,23 @@ class SourceActivationsTest {
     }
   }
 
-  private static double norm(double[][][] x, Integer position) {
+  private static boolean belongs(Discovery d, int t, Integer position) {
+    int[] spans = d.test().get(0).clean().spans();
+    return position == null || position == (spans == null ? t : spans[t]);
+  }
+
+  private static double norm(Discovery d, double[][][] x, Integer position) {
     double sum = 0;
+    int count = 0;
     for (double[][] prompt : x) {
       for (int t = 0; t < LENGTH; t++) {
-        if (position == null || position == t) {
-          for (double v : prompt[t]) {
-            sum += v * v;
-          }
+        if (belongs(d, t, position)) {
+          sum += square(prompt[t]);
+          count++;
         }
       }
     }
-    return Math.sqrt(sum / (PROMPTS * (position == null ? LENGTH : 1)));
+    return Math.sqrt(sum / count);
   }
 
   private static double[][][] difference(double[][][] p, double[][][] c) {
@@ -129,12 +137,17 @@ class SourceActivationsTest {
       double[][][] p =
           zero ? new double[PROMPTS][LENGTH][c[0][0].length] : outputs(d, node, !cleanIsRun);
       double[][][] delta = difference(p, c);
-      close(norm(c, s.position()), s.norm());
-      close(norm(p, s.position()), s.ablatedNorm());
-      close(norm(delta, s.position()), s.deltaNorm());
-      if (s.position() == null) {
+      close(norm(d, c, s.position()), s.norm());
+      close(norm(d, p, s.position()), s.ablatedNorm());
+      close(norm(d, delta, s.position()), s.deltaNorm());
+      if (s.position() == null || !d.model().graph().spans().isEmpty()) {
+        assertTrue(belongs(d, s.at(), s.position()));
         double at =
-            IntStream.range(0, LENGTH).mapToDouble(t -> square(delta[0][t])).max().orElse(0);
+            IntStream.range(0, LENGTH)
+                .filter(t -> belongs(d, t, s.position()))
+                .mapToDouble(t -> square(delta[0][t]))
+                .max()
+                .orElse(0);
         close(at, square(delta[0][s.at()]));
       } else {
         assertEquals(s.position(), s.at());
@@ -226,6 +239,19 @@ class SourceActivationsTest {
   @Test
   void edgesOfOnePosition() {
     compare(discovery(true, PatchType.TREE_PATCH, Ablation.RESAMPLE), true, false);
+  }
+
+  /** A span of one token, and the rest. */
+  @Test
+  void edgesOfOneSpan() {
+    TokenizedDataset plain = task.prompts();
+    TokenizedDataset named =
+        new TokenizedDataset(
+            plain.source(), plain.prompts(), List.of(), new TreeMap<>(Map.of("name", 2)));
+    Discovery d =
+        Discovery.builder(new Task(task.model(), named), MaskGradient.eap()).spans(true).build();
+    assertTrue(d.model().graph().spans().contains("name"));
+    compare(d, true, false);
   }
 
   @Test

@@ -381,6 +381,9 @@ class HubTest {
     assertTrue(hub().named(folder.resolve("org")).isEmpty(), "an absolute path is no name");
     assertTrue(hub().named(Path.of("./org/tiny")).isEmpty(), "nor is one of this directory");
     assertEquals(List.of(), server.addresses());
+    assertContains(
+        message(() -> hub().named(Path.of("org/none"))),
+        "no directory=org/none; model=org/none is not at ");
     assertTrue(hub().named(Path.of("org/tiny")).isPresent());
     Path elsewhere =
         Path.of("/gone/models--org--tiny/snapshots/").resolve(FakeHub.COMMIT).toAbsolutePath();

@@ -346,4 +346,90 @@ class LatentEngineTest {
       }
     }
   }
+
+  /** A gradient from a block on is that of the whole run, if nothing is ablated before. */
+  @ParameterizedTest
+  @MethodSource("architectures")
+  void gradientsBeginAtAnyBlock(Architecture a) {
+    try (TensorScope scope = new TensorScope();
+        Transformer plain = RandomModels.model(a, ScalarType.Double, 7);
+        Autoencoders all = autoencoders(plain, Scaling.NONE, 0, true, true)) {
+      PromptBatch batch = RandomModels.batch(PROMPTS, LENGTH, 5);
+      PatchableModel model =
+          patchable(plain.withAutoencoders(all), true, 0, KernelsProvider.choose().kernels());
+      ComputationGraph graph = model.graph();
+      Tensor p = SourceOutputs.of(model, batch.corrupt());
+      try (Evaluation run = Evaluation.of(model, batch.clean(), p)) {
+        for (int block = graph.blocks(); block >= 0; block--) {
+          float[] values = new float[graph.edgeCount()];
+          Random random = new Random(block);
+          for (int e = 0; e < values.length; e++) {
+            values[e] = graph.edge(e).destination().block() < block ? 0 : random.nextFloat();
+          }
+          PatchMask mask = PatchMask.of(graph, values);
+          float[] part = run.gradientFrom(mask, block, LOSS, batch, null).maskGradient();
+          float[] whole = run.gradient(mask, LOSS, batch, null).maskGradient();
+          for (int e = 0; e < part.length; e++) {
+            boolean before = graph.edge(e).destination().block() < block;
+            assertEquals(before ? 0 : whole[e], part[e], 1e-6 * (1 + Math.abs(whole[e])));
+          }
+        }
+        IllegalArgumentException e =
+            assertThrows(
+                IllegalArgumentException.class,
+                () -> run.inputGradient(0.5, false, LOSS, batch, null));
+        assertTrue(e.getMessage().contains("autoencoders"), e::getMessage);
+      }
+    }
+  }
+
+  /** Spans at other positions of each prompt: each prompt alone in a token graph. */
+  @ParameterizedTest
+  @MethodSource("architectures")
+  void spansSpreadTheirMasks(Architecture a) {
+    int[] spans = {0, 1, 1, 2, 1, 0, 2, 2, 0, 0, 1, 2};
+    int names = 3;
+    try (TensorScope scope = new TensorScope();
+        Transformer plain = RandomModels.model(a, ScalarType.Double, 7);
+        Autoencoders all = autoencoders(plain, Scaling.NONE, 0, true, true)) {
+      Transformer latent = plain.withAutoencoders(all);
+      PromptBatch batch = RandomModels.batch(PROMPTS, LENGTH, 5);
+      Kernels kernels = KernelsProvider.choose().kernels();
+      PatchableModel tokens = patchable(latent, true, LENGTH, kernels);
+      PatchableModel model = tokens.withSpans(List.of("a", "b", "c"));
+      float[] values = randomMask(model.graph().edgeCount(), new Random(1));
+      PatchMask mask = PatchMask.of(model.graph(), values);
+      float[] gradient;
+      double[] logits;
+      try (Evaluation run =
+          Evaluation.of(
+              model, batch.clean().withSpans(spans), SourceOutputs.of(model, batch.corrupt()))) {
+        logits = Tensors.doubles(run.logits(mask));
+        gradient = run.gradient(mask, LOSS, batch, null).maskGradient();
+      }
+      double[] sums = new double[gradient.length];
+      for (int i = 0; i < PROMPTS; i++) {
+        PromptBatch alone = batch.slice(i, i + 1);
+        float[] spread = new float[tokens.graph().edgeCount()];
+        for (int e = 0; e < spread.length; e++) {
+          spread[e] = values[e / LENGTH * names + spans[i * LENGTH + e % LENGTH]];
+        }
+        PatchMask own = PatchMask.of(tokens.graph(), spread);
+        try (Evaluation run =
+            Evaluation.of(tokens, alone.clean(), SourceOutputs.of(tokens, alone.corrupt()))) {
+          double[] expected = Tensors.doubles(run.logits(own));
+          for (int v = 0; v < expected.length; v++) {
+            assertEquals(expected[v], logits[i * expected.length + v], 1e-9);
+          }
+          float[] g = run.gradient(own, LOSS, alone, null).maskGradient();
+          for (int e = 0; e < g.length; e++) {
+            sums[e / LENGTH * names + spans[i * LENGTH + e % LENGTH]] += g[e];
+          }
+        }
+      }
+      for (int e = 0; e < sums.length; e++) {
+        assertEquals(sums[e], gradient[e], 1e-5 * (1 + Math.abs(sums[e])));
+      }
+    }
+  }
 }

@@ -8,7 +8,10 @@ import io.autocircuit.RandomModels;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.SrcNode;
 import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.model.Autoencoder;
+import io.autocircuit.model.Autoencoders;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.patch.PatchableModel;
@@ -17,6 +20,10 @@ import io.autocircuit.patch.SourceOutputs;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.List;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -47,12 +54,13 @@ class ActivationMagnitudeTest {
     for (PromptBatch batch : batches) {
       TokenBatch tokens = batch.clean();
       try (TensorScope scope = new TensorScope()) {
-        double[] all = Tensors.doubles(SourceOutputs.of(model, tokens));
-        int each = all.length / means.length;
-        for (int s = 0; s < means.length; s++) {
+        Tensor outputs = SourceOutputs.of(model, tokens);
+        for (SrcNode source : model.graph().sources()) {
+          int s = source.index();
+          double[] all = Tensors.doubles(written(model, outputs, source));
+          int each = all.length;
           double sum = 0;
-          for (int i = 0; i < each; i++) {
-            double a = all[s * each + i];
+          for (double a : all) {
             sum += signed ? a : Math.abs(a);
           }
           means[s] +=
@@ -63,6 +71,61 @@ class ActivationMagnitudeTest {
       }
     }
     return means;
+  }
+
+  private static Tensor written(PatchableModel model, Tensor outputs, SrcNode source) {
+    return model.sourceRows().written(outputs, source, model.model()).contiguous();
+  }
+
+  /** With random latents, some of which are hardly ever active. */
+  private Autoencoder autoencoder(int latents, long seed) {
+    int d = transformer.config().dModel();
+    return new Autoencoder(
+        random(seed, d, latents),
+        random(seed + 1, latents),
+        null,
+        0,
+        random(seed + 2, d),
+        random(seed + 3, latents, d),
+        random(seed + 4, d),
+        Autoencoder.Scaling.NONE,
+        IntStream.range(0, latents).toArray());
+  }
+
+  private static Tensor random(long seed, long... shape) {
+    SplittableRandom random = new SplittableRandom(seed);
+    float[] values = new float[(int) LongStream.of(shape).reduce(1, (a, b) -> a * b)];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) (2 * random.nextDouble() - 1);
+    }
+    return Tensors.of(ScalarType.Double, values, shape);
+  }
+
+  @Test
+  void aLatentHasTheSizeOfWhatItWrites() {
+    for (boolean error : new boolean[] {false, true}) {
+      try (TensorScope scope = new TensorScope();
+          Autoencoders all =
+              Autoencoders.of(
+                  List.of(autoencoder(6, 1), autoencoder(11, 20)),
+                  error,
+                  transformer.placement())) {
+        PatchableModel model =
+            PatchableModel.of(
+                transformer.withAutoencoders(all),
+                true,
+                0,
+                OutputSlice.LAST_SEQ,
+                KernelsProvider.choose().kernels());
+        assertTrue(model.graph().sources().size() > 17, model.graph()::toString);
+        for (boolean signed : new boolean[] {false, true}) {
+          assertArrayEquals(
+              byHand(model, BATCHES, signed),
+              new ActivationMagnitude(signed).sourceMeans(model, BATCHES, Progress.SILENT),
+              1e-12);
+        }
+      }
+    }
   }
 
   @Test
