@@ -156,11 +156,26 @@ final class ReferenceProbing {
         Map.of("as_meant", false, "as_coded", true).entrySet()) {
       PruneScores scores =
           new ActivationMagnitude(reading.getValue()).score(from.model, from.batches);
+      if (reading.getValue() && !from.graph.factorized()) {
+        scores = ofTheFirstSources();
+      }
       from.compareScores(scores, c.get(reading.getKey()), 1);
     }
     double[] means =
         new ActivationMagnitude(false).sourceMeans(from.model, from.batches, Progress.SILENT);
     from.compare(
         "source means", means, new long[] {means.length}, c.get("source_means_as_meant").asText());
+  }
+
+  /** In an unfactorized graph AutoCircuit takes the first sources for a destination's own (A6). */
+  private PruneScores ofTheFirstSources() {
+    double[] means =
+        new ActivationMagnitude(true).sourceMeans(from.model, from.batches, Progress.SILENT);
+    float[] scores = new float[from.graph.edgeCount()];
+    for (int e = 0; e < scores.length; e++) {
+      Edge edge = from.graph.edge(e);
+      scores[e] = (float) means[edge.source().index() - edge.destination().firstSource()];
+    }
+    return new PruneScores(from.graph, scores);
   }
 }
