@@ -53,13 +53,8 @@ public record Cell(
    */
   public String graph() {
     return Stream.of(
-            "separate_qkv",
-            "token_positions",
-            "spans",
-            "form",
-            "level",
-            AutoencoderSource.FIELD)
-        .filter(coordinates::containsKey)
+            "separate_qkv", "token_positions", "spans", "form", "level", AutoencoderSource.FIELD)
+        .filter(option -> coordinates.get(option) != null)
         .map(option -> option.replace('_', ' ') + " " + coordinates.get(option))
         .collect(Collectors.joining(", "));
   }

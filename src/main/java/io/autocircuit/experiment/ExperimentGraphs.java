@@ -111,8 +111,7 @@ public record ExperimentGraphs(
               // heads of an unfactorized graph have no edges into them
               boolean own = separate || form != Form.FACTORIZED;
               RunSpec.Graph graph =
-                  new RunSpec.Graph(
-                      own, positions && !named, named, form, level, Optional.empty());
+                  new RunSpec.Graph(own, positions && !named, named, form, level, Optional.empty());
               if (autoencoders.isEmpty()) {
                 graphs.add(graph);
               }

@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * How a model is seen as a graph, as a tree of JSON, and back. What is usual is not written, so that
- * runs from before there was a choice have the same hash.
+ * How a model is seen as a graph, as a tree of JSON, and back. What is usual is not written, so
+ * that runs from before there was a choice have the same hash.
  */
 final class GraphJson {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
