@@ -264,6 +264,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
       table.longWork("ig5", 1, () -> MaskGradient.integrated(5).score(model, List.of(batch)));
       acdcPerEdge(table);
       probing(table);
+      otherGraphs(table);
       Tensor patches = SourceOutputs.of(model, batch.corrupt());
       Tensor current = SourceOutputs.of(model, clean);
       table.longWork("einsum", 1, () -> einsum(patches, current, dense));
@@ -302,6 +303,40 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
                 seed),
             List.of(wanted));
     table.longWork("cp_epoch", PROBING_EPOCHS, () -> algorithm.score(model, List.of(batch)));
+  }
+
+  /**
+   * EAP, and a circuit of a tenth of the edges, where sums of the stream or latents are sources.
+   */
+  private void otherGraphs(Table table) {
+    OtherGraphs.unfactorized(model).ifPresent(nodes -> edgesOf("nodes", nodes, table));
+    OtherGraphs.autoencoders(model, seed)
+        .ifPresent(
+            autoencoders -> {
+              try (autoencoders) {
+                edgesOf("latents", OtherGraphs.latents(model, autoencoders), table);
+              }
+            });
+  }
+
+  private void edgesOf(String name, PatchableModel other, Table table) {
+    table.longWork(name + "_eap", 1, () -> MaskGradient.eap().score(other, List.of(batch)));
+    try (AblationValues values = AblationValues.prepare(other, Ablation.RESAMPLE, List.of(batch));
+        Evaluation run = Evaluation.of(other, batch.clean(), values, batch.corrupt())) {
+      BitSet some = new BitSet();
+      SplittableRandom random = new SplittableRandom(seed);
+      for (int e = 0; e < other.graph().edgeCount(); e++) {
+        some.set(e, random.nextInt(10) == 0);
+      }
+      Circuit circuit = Circuit.of(other.graph(), some);
+      table.longWork(
+          name + "_circuit_10pct",
+          1,
+          () -> {
+            run.forget();
+            scoped(() -> run.logits(circuit, PatchType.TREE_PATCH));
+          });
+    }
   }
 
   private PatchMask randomMask(ComputationGraph graph) {

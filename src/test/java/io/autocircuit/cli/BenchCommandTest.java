@@ -35,7 +35,11 @@ class BenchCommandTest {
           "eap",
           "ig5",
           "acdc_per_edge",
-          "cp_epoch");
+          "cp_epoch",
+          "nodes_eap",
+          "nodes_circuit_10pct",
+          "latents_eap",
+          "latents_circuit_10pct");
 
   private static final long SECONDS = 120;
 
