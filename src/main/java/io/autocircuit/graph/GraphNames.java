@@ -1,11 +1,15 @@
 package io.autocircuit.graph;
 
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
 /** Finds parts of a graph by their names, and edges by their numbers. */
 final class GraphNames {
+  /** Of more edges a message does not look for near names. */
+  private static final int MOST_NAMES = 1_000_000;
+
   private final ComputationGraph graph;
   private final Map<String, DestModule> modules = new LinkedHashMap<>();
   private final Map<String, SrcNode> sources = new LinkedHashMap<>();
@@ -69,8 +73,27 @@ final class GraphNames {
     SrcNode s = arrow < 0 ? null : sources.get(name.substring(0, arrow).strip());
     DestNode d = arrow < 0 ? null : destinations.get(name.substring(arrow + 2).strip());
     if (s == null || d == null || !d.reads(s)) {
-      throw new UnknownNameException("edge", name, graph.edgeNames());
+      throw new UnknownNameException("edge", name, near(s, d));
     }
     return graph.index(module(d.module()), Math.max(0, d.head()), s.index(), 0);
+  }
+
+  /** Names of edges that share an end with what was meant; of all only where they are few. */
+  private Collection<String> near(SrcNode s, DestNode d) {
+    if (d != null) {
+      return graph.sources().stream()
+          .filter(d::reads)
+          .map(x -> x.name() + "->" + d.name())
+          .toList();
+    }
+    if (s != null) {
+      return destinations.values().stream()
+          .filter(x -> x.reads(s))
+          .map(x -> s.name() + "->" + x.name())
+          .toList();
+    }
+    return graph.edgeCount() / graph.positionCopies() <= MOST_NAMES
+        ? graph.edgeNames()
+        : destinations.keySet();
   }
 }

@@ -259,10 +259,12 @@ final class AutoencoderReader {
         c != null && c.has("activation")
             ? c.text("activation")
             : header.getOrDefault("activation", "ReLU");
+    // their own reader normalises for TopK, and for nothing else
+    boolean usual = activation.equals("TopK");
     boolean normalize =
         c != null && c.has("normalize")
-            ? c.flag("normalize", false)
-            : Boolean.parseBoolean(header.getOrDefault("normalize", "false"));
+            ? c.flag("normalize", usual)
+            : Boolean.parseBoolean(header.getOrDefault("normalize", String.valueOf(usual)));
     int k = 0;
     if (activation.equals("TopK")) {
       k = c != null && c.has("k") ? c.size("k") : number(file, header.get("k"));

@@ -30,10 +30,15 @@ public final class Autoencoders implements AutoCloseable {
     this.errorTerm = errorTerm;
     this.notices = List.copyOf(notices);
     List<Autoencoder> mine = new ArrayList<>();
-    for (Autoencoder a : blocks) {
-      try (TensorScope scope = new TensorScope()) {
-        mine.add(a == null ? null : copy(a));
+    try {
+      for (Autoencoder a : blocks) {
+        try (TensorScope scope = new TensorScope()) {
+          mine.add(a == null ? null : copy(a));
+        }
       }
+    } catch (RuntimeException | Error e) {
+      owned.forEach(Tensor::releaseReference);
+      throw e;
     }
     this.blocks = Collections.unmodifiableList(mine);
   }

@@ -38,7 +38,7 @@ final class HookedFeatures {
     }
     List<AttentionKind> kinds =
         c.flag("use_local_attn", false)
-            ? kinds(c, positions, blocks, context)
+            ? kinds(causal(c), positions, blocks, context)
             : List.<AttentionKind>of();
     return new Features(
         kinds,
@@ -48,6 +48,16 @@ final class HookedFeatures {
         cap(c, "attn_scores_soft_cap"),
         cap(c, "output_logits_soft_cap"),
         outputs);
+  }
+
+  /** TransformerLens has windows in causal models alone. */
+  private static ConfigReader causal(ConfigReader c) {
+    if (c.text("attention_dir", "causal").equals("bidirectional")) {
+      throw c.error(
+          "use_local_attn=true with attention_dir=\"bidirectional\" is not supported; local attention"
+              + " is for causal models");
+    }
+    return c;
   }
 
   private static Normalization rms(ConfigReader c) {

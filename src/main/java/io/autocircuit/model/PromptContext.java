@@ -153,7 +153,7 @@ public record PromptContext(int batchSize, int length, List<Attending> kinds) {
     for (int h = 0; h < slopes.length; h++) {
       for (int q = 0; q < t; q++) {
         for (int k = 0; k < t; k++) {
-          m[(h * t + q) * t + k] = (float) (slopes[h] * (k - q));
+          m[(h * t + q) * t + k] = (float) (slopes[h] * Math.min(0, k - q));
         }
       }
     }

@@ -165,8 +165,18 @@ public final class Transformer implements AutoCloseable {
     try (this) {
       device.require(place.type());
       TransformerWeights copy = weights.copyTo(device);
+      return with(copy);
+    }
+  }
+
+  /** The same with those weights, which are closed if its autoencoders cannot be where they are. */
+  private Transformer with(TransformerWeights copy) {
+    try {
       return new Transformer(
           config, copy, notices, autoencoders == null ? null : autoencoders.in(copy.place()));
+    } catch (RuntimeException | Error e) {
+      copy.close();
+      throw e;
     }
   }
 

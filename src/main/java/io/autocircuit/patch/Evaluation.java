@@ -241,6 +241,7 @@ public final class Evaluation implements AutoCloseable {
     }
     if (engine != null) {
       engine.close();
+      engine = null; // closed once, also if there is no memory for what follows
     }
     requireValues();
     engine = CircuitRunner.of(in, count);
@@ -268,7 +269,9 @@ public final class Evaluation implements AutoCloseable {
 
   /**
    * The operations that a circuit needs, over those of the plain forward: multiplications and
-   * additions of its live nodes at the positions at which they are read, and of its live edges.
+   * additions of its live nodes at the positions at which they are read, and of its live edges. Of
+   * all nodes and edges where a circuit is run as a mask: with autoencoders (whose own products are
+   * not counted), and where heads depend on each other's inputs.
    *
    * @param circuit of this model's graph
    * @param type whether its edges are ablated or all others
@@ -276,11 +279,10 @@ public final class Evaluation implements AutoCloseable {
    *     work too
    */
   public double liveShare(Circuit circuit, PatchType type) {
-    if (in.model().config().features().couplesHeads()) {
-      return 1;
-    }
     boolean last = in.patchable.slice() == OutputSlice.LAST_SEQ;
-    return CircuitPlan.of(notAblated(circuit, type), in.constantsAreAblations, last)
+    boolean whole = graph.latents() != null || in.model().config().features().couplesHeads();
+    Circuit run = whole ? Circuit.full(graph) : notAblated(circuit, type);
+    return CircuitPlan.of(run, in.constantsAreAblations, last)
         .share(
             in.model().config(),
             in.batch(),

@@ -100,7 +100,12 @@ public final class Evaluations implements AutoCloseable {
     for (int b = 0; b < open.length; b++) {
       open[b] = new OpenMicroBatch[parts.get(b).size()];
     }
-    boolean several = work == MemoryEstimate.Work.CIRCUITS && model.graph().factorized();
+    // others are run one by one anyway
+    boolean several =
+        work == MemoryEstimate.Work.CIRCUITS
+            && model.graph().factorized()
+            && model.graph().latents() == null
+            && !model.model().config().features().couplesHeads();
     circuitsAtOnce = several ? circuitsAtOnce(work) : 1;
     workers = stay && model.workers() > 1 ? pool(model.workers()) : null;
   }

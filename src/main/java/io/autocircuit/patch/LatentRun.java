@@ -323,8 +323,10 @@ final class LatentRun implements MaskedRun {
     Autoencoder autoencoder = model.autoencoders().block(stage.block());
     Autoencoder.Encoded encoded = autoencoder.encode(out);
     Tensor p = behind(sources.activations(in.ablations, stage.block()), 1, pass);
-    if (latents[stage.block()] != null) {
-      latents[stage.block()].close();
+    BlockLatents before = latents[stage.block()];
+    latents[stage.block()] = null; // closed once, also if there is no memory for what follows
+    if (before != null) {
+      before.close();
     }
     latents[stage.block()] =
         BlockLatents.of(stage, autoencoder, p.contiguous(), encoded.activations(), pass.first);

@@ -687,7 +687,10 @@ class DiscoverCommandTest {
   @Test
   void everySettingOfAnAlgorithmIsAnOption() {
     picocli.CommandLine.Model.CommandSpec spec =
-        new picocli.CommandLine(new DiscoverCommand()).getCommandSpec();
+        new picocli.CommandLine(
+                new DiscoverCommand(),
+                new HubOption.Factory(Map.of(), picocli.CommandLine.defaultFactory()))
+            .getCommandSpec();
     for (PruneAlgorithmProvider algorithm : PruneAlgorithmProvider.catalogue()) {
       for (Setting setting : algorithm.settings()) {
         assertTrue(spec.optionsMap().containsKey(setting.option()), setting.option());
