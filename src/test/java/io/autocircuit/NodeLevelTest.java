@@ -28,14 +28,20 @@ import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.Acdc;
+import io.autocircuit.prune.CircuitProbing;
 import io.autocircuit.prune.ExactPatching;
+import io.autocircuit.prune.GroundTruth;
 import io.autocircuit.prune.MaskGradient;
+import io.autocircuit.prune.PruneContext;
 import io.autocircuit.prune.RandomScores;
+import io.autocircuit.prune.SubnetworkProbing;
+import io.autocircuit.prune.SummedGradient;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -336,6 +342,61 @@ class NodeLevelTest {
           assertEquals(nodes.size(), drawn.length);
           Circuit best = NodeScores.of(nodes, random(nodes, 9).edges()).circuit(new BitSet());
           assertTrue(best.size() > 0, "the stream");
+        });
+  }
+
+  @Test
+  void aKnownCircuitIsThatOfTheNodesItJoins() {
+    onTinyModels(
+        (model, nodes, batch) -> {
+          BitSet kept = new BitSet();
+          kept.set(1, 3);
+          Circuit known = Circuit.of(model.graph(), nodes.edges(kept));
+          BitSet joined = nodes.joined(known.edgeSet());
+          float[] truth =
+              new GroundTruth(known)
+                  .score(model, List.of(batch), nodes.groups(), Progress.SILENT)
+                  .values();
+          for (int n = 0; n < truth.length; n++) {
+            assertEquals(joined.get(n) ? 1f : 0f, truth[n]);
+          }
+          PruneContext context =
+              new PruneContext(1, PatchType.TREE_PATCH, Optional.of(known), Optional.empty(), true);
+          assertEquals(joined.cardinality(), context.officialSize().getAsInt());
+        });
+  }
+
+  @Test
+  void sumsOfGradientsAddUpForEachNode() {
+    onTinyModels(
+        (model, nodes, batch) -> {
+          SummedGradient eap = new SummedGradient(MaskGradient.eap());
+          float[] edges = eap.score(model, List.of(batch)).values();
+          float[] scores =
+              eap.score(model, List.of(batch), nodes.groups(), Progress.SILENT).values();
+          double[] sums = nodes.groups().sum(edges);
+          for (int n = 0; n < scores.length; n++) {
+            assertEquals(sums[n], scores[n], 1e-4);
+          }
+        });
+  }
+
+  @Test
+  void avoidedEdgesLeaveSomeNodesButNotAll() {
+    onTinyModels(
+        (model, nodes, batch) -> {
+          BitSet stream = nodes.edges(new BitSet());
+          BitSet all = new BitSet();
+          IntStream.range(0, nodes.size()).forEach(n -> all.set(nodes.groups().first(n)));
+          for (BitSet edges : List.of(stream, all)) {
+            SubnetworkProbing sp =
+                CircuitProbing.avoiding(Circuit.of(model.graph(), edges), 2, 1).each();
+            String message =
+                assertThrows(
+                        IllegalArgumentException.class, () -> sp.requireFit(nodes.groups(), null))
+                    .getMessage();
+            assertTrue(message.contains(edges == all ? "every one" : "none"), message);
+          }
         });
   }
 }

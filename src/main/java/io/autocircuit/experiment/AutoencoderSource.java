@@ -115,8 +115,9 @@ public record AutoencoderSource(
   }
 
   /** The model of a graph: with its autoencoders, if it has some. */
-  static Transformer attached(RunSpec.Graph graph, Transformer model, TokenizedDataset prompts) {
-    return graph.autoencoders().map(a -> a.attach(model, prompts)).orElse(model);
+  static Transformer attached(
+      RunSpec.Graph graph, Transformer model, TokenizedDataset prompts, boolean padded) {
+    return graph.autoencoders().map(a -> a.attach(model, prompts, padded)).orElse(model);
   }
 
   /**
@@ -128,12 +129,30 @@ public record AutoencoderSource(
    * @throws DataException if the files cannot be read, or do not fit the model
    */
   public Transformer attach(Transformer model, TokenizedDataset prompts) {
-    Transformer all =
-        model.withAutoencoders(
-            Autoencoders.read(directory, model.config(), errorTerm, model.placement()));
-    LatentActivations active =
-        LatentActivations.of(
-            all, Batches.byLength(prompts, BATCH_SIZE).stream().map(PromptBatch::clean).toList());
-    return all.keepingLatents(active.largest(maxLatents));
+    return attach(model, prompts, false);
+  }
+
+  /**
+   * As {@link #attach(Transformer, TokenizedDataset)}, for prompts that may be padded.
+   *
+   * @param model without autoencoders
+   * @param prompts whose clean prompts decide
+   * @param padded whether prompts of different length are padded, instead of batched by length
+   * @return takes the model's place: it is to be closed, {@code model} not
+   * @throws DataException if the files cannot be read, or do not fit the model
+   */
+  public Transformer attach(Transformer model, TokenizedDataset prompts, boolean padded) {
+    Autoencoders read = Autoencoders.read(directory, model.config(), errorTerm, model.placement());
+    try {
+      Transformer all = model.withAutoencoders(read);
+      List<PromptBatch> batches =
+          padded ? Batches.padded(prompts, BATCH_SIZE, 0) : Batches.byLength(prompts, BATCH_SIZE);
+      LatentActivations active =
+          LatentActivations.of(all, batches.stream().map(PromptBatch::clean).toList());
+      return all.keepingLatents(active.largest(maxLatents));
+    } catch (RuntimeException e) {
+      read.close();
+      throw e;
+    }
   }
 }

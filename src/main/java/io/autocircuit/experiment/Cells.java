@@ -292,7 +292,8 @@ public final class Cells {
       List<Ablation> ablations,
       List<PatchType> patchTypes) {
     CircuitRuns usual = base.judging().runs();
-    int perPrompt = scoresPrompts(a.scoring()) ? base.judging().perPrompt() : 0;
+    boolean each = base.graph().level() == Level.EDGE && scoresPrompts(a.scoring());
+    int perPrompt = each ? base.judging().perPrompt() : 0;
     for (Ablation ablation : ablations.isEmpty() ? List.of(usual.ablation()) : ablations) {
       RunSpec.Scoring scoring =
           a.followsAblation() && !ablations.isEmpty() && a.scoring() instanceof Algorithm own

@@ -42,7 +42,7 @@ interface Circuits {
   /** Measurements of circuits, by their size. */
   List<Measurement> counted(SortedMap<Integer, Circuit> circuits, List<Measurement> measurements);
 
-  /** The curve against the official circuit. */
+  /** The curve against the official circuit; empty where no node, or every node, is part of it. */
   List<Roc.Point> roc(int[] sizes);
 
   /** Sizes are numbers of edges. */
@@ -143,7 +143,10 @@ interface Circuits {
 
     @Override
     public List<Roc.Point> roc(int[] sizes) {
-      return Roc.curve(scores, official(), sizes);
+      BitSet official = official();
+      return official.isEmpty() || official.cardinality() == all()
+          ? List.of()
+          : Roc.curve(scores, official, sizes);
     }
   }
 }

@@ -201,13 +201,19 @@ public record Discovery(
    *     one by one
    * @param level what is scored, and what circuits are made of
    * @throws IllegalArgumentException if prompts shall be scored one by one, and the algorithm
-   *     cannot
+   *     cannot, or nodes are scored
    */
   public Discovery {
     train = List.copyOf(train);
     test = List.copyOf(test);
     metrics = List.copyOf(metrics);
     remarks = List.copyOf(remarks);
+    if (perPrompt > 0 && level == Level.NODE) {
+      throw new IllegalArgumentException(
+          "--per-prompt="
+              + perPrompt
+              + " scores edges, but --level=node is given; leave one of them away");
+    }
     if (perPrompt > 0 && !(algorithm instanceof PromptAlgorithm)) {
       throw new IllegalArgumentException(
           "algorithm="

@@ -80,6 +80,10 @@ public record ExperimentGraphs(
 
   /** Why fields do not go together. */
   static Optional<String> unfit(Map<String, List<Object>> grid) {
+    if (List.of("token_positions", "spans").stream()
+        .allMatch(name -> Set.of(true).containsAll(grid.getOrDefault(name, List.of(false))))) {
+      return Optional.of("token_positions and spans are both true; leave one of them away");
+    }
     return grid.containsKey(AutoencoderSource.FIELD)
         ? Optional.empty()
         : Stream.of(AutoencoderSource.MAX_LATENTS, AutoencoderSource.ERROR_TERM)

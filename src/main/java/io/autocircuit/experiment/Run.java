@@ -281,7 +281,8 @@ public final class Run implements AutoCloseable {
                       prompts.multiTokenAnswers(),
                       !prompts.padded(),
                       spec.seed()));
-      return new Task(AutoencoderSource.attached(spec.graph(), model, read), read);
+      return new Task(
+          AutoencoderSource.attached(spec.graph(), model, read, prompts.padded()), read);
     } catch (RuntimeException e) {
       model.close();
       throw e;

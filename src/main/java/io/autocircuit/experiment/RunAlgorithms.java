@@ -122,6 +122,7 @@ final class RunAlgorithms {
             spec.seed(),
             spec.judging().runs().patchType(),
             known,
-            algorithm.avoid().map(a -> a.read(graph, known))));
+            algorithm.avoid().map(a -> a.read(graph, known)),
+            spec.graph().level() == Level.NODE));
   }
 }

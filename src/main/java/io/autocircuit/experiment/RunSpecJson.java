@@ -396,6 +396,9 @@ final class RunSpecJson {
 
   private Scoring scoring(JsonFields node) {
     if (node.text("kind").equals("saved")) {
+      if (node.has(RunAlgorithms.AVOID)) {
+        throw node.error(RunAlgorithms.AVOID, "is given, but saved scores avoid nothing");
+      }
       return new Saved(file(node));
     }
     return RunAlgorithms.read(node, folder);

@@ -18,13 +18,17 @@ public final class StoredSimilarity {
   /** So many sizes are kept beside that of the known circuit. */
   private static final int SIZES = 16;
 
+  /** Of more cells every pair would be too much. */
+  private static final int MOST_CELLS = 200;
+
   private static final String OF_ALGORITHM = "algorithm.";
 
   private StoredSimilarity() {}
 
   /**
    * Compares the cells that may be compared: of one task, ablation, patch type, graph and way to
-   * run, and of one seed unless they are one algorithm's.
+   * run, and of one seed unless they are one algorithm's. More than 200 such cells are not
+   * compared.
    *
    * @param cells finished ones, in the order of the experiment
    * @return pairs of different cells, each once, the earlier first, at each size of {@link #sizes}
@@ -41,7 +45,9 @@ public final class StoredSimilarity {
           .add(c);
     }
     List<SimilarityResult> all = new ArrayList<>();
-    groups.values().stream().filter(g -> g.size() > 1).forEach(g -> compare(g, all));
+    groups.values().stream()
+        .filter(g -> g.size() > 1 && g.size() <= MOST_CELLS)
+        .forEach(g -> compare(g, all));
     return all;
   }
 

@@ -10,7 +10,7 @@ import java.util.OptionalDouble;
 
 /** {@code cp}: {@link CircuitProbing}. */
 public final class CircuitProbingProvider implements PruneAlgorithmProvider {
-  /** In place of a number: as many edges as the run's official circuit has. */
+  /** In place of a number: as many edges, or nodes, as the run's official circuit has. */
   static final String OFFICIAL = "official";
 
   static final List<Setting> SETTINGS =
@@ -86,13 +86,12 @@ public final class CircuitProbingProvider implements PruneAlgorithmProvider {
                     size instanceof Long n
                         ? Math.toIntExact(n)
                         : context
-                            .official()
+                            .officialSize()
                             .orElseThrow(
                                 () ->
                                     new IllegalArgumentException(
                                         "circuit_sizes=official needs an official circuit; give"
-                                            + " one, or numbers of edges"))
-                            .size())
+                                            + " one, or numbers of edges")))
             .toList();
     return new CircuitProbing(
         ProbingSettings.probing(settings, 0, -MaskFunction.INITIAL, context), sizes);

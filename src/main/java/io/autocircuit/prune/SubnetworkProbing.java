@@ -251,6 +251,22 @@ public record SubnetworkProbing(
   public void requireFit(EdgeGroups groups, TokenizedDataset prompts) {
     requireSize(groups.size(), "nodes");
     requireRest(groups.graph(), prompts);
+    if (avoid != null && avoid.size() > 0) {
+      long nodes =
+          avoid.edgeSet().stream().map(groups::group).filter(g -> g >= 0).distinct().count();
+      if (nodes == 0 || nodes == groups.size()) {
+        throw new IllegalArgumentException(
+            "avoided edges="
+                + avoid.size()
+                + " leave "
+                + (nodes == 0 ? "none" : "every one")
+                + " of the graph's nodes="
+                + groups.size()
+                + (nodes == 0
+                    ? ", so nothing is avoided; give edges that leave heads or MLPs"
+                    : ", so none is left for a circuit; give fewer edges"));
+      }
+    }
   }
 
   private void requireSize(int most, String what) {

@@ -4,7 +4,9 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PromptScores;
@@ -53,6 +55,17 @@ public record SummedGradient(MaskGradient gradient) implements PromptAlgorithm {
       values[i] *= factor;
     }
     return new PruneScores(scores.graph(), values);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>The gradient of a mask value that edges share is the sum of theirs.
+   */
+  @Override
+  public GroupScores score(
+      PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
+    return GroupScores.summed(groups, score(model, batches, progress));
   }
 
   @Override

@@ -101,6 +101,21 @@ class LatentRunsTest {
     return Ran.command(all);
   }
 
+  /** Pairs whose prompts differ in length are padded for the choice of latents, too. */
+  @Test
+  void latentsAreChosenOnPaddedPrompts() throws IOException {
+    ObjectNode uneven = (ObjectNode) JSON.readTree(prompts.toFile());
+    ((ArrayNode) uneven.at("/prompts/0/corrupt")).remove(0);
+    byte[] before = Files.readAllBytes(prompts);
+    try {
+      Files.writeString(prompts, uneven.toString());
+      Ran ran = discover(dir.resolve("padded"), "--pad");
+      assertEquals(0, ran.code(), ran.err());
+    } finally {
+      Files.write(prompts, before);
+    }
+  }
+
   /** The same settings give the same bits; the errors shrink. */
   @Test
   void trainingIsRepeatable() throws IOException {

@@ -231,6 +231,8 @@ class ExperimentSpecTest {
             + " tau=-1 is out of range; give a number above 0",
         "'tasks: induction|algorithms: {samples: 2}'; line 2, column 13: an algorithm has no"
             + " \"algorithm\"; give a key, or a preset",
+        "'tasks: induction|algorithms: eap|graph: {token_positions: true, spans: true}'; line 3,"
+            + " column 1: token_positions and spans are both true; leave one of them away",
         "'tasks: induction|algorithms: 5'; line 2, column 13: algorithm=5 is no key; give one",
         "'- tasks'; line 1, column 1: the experiment=a list has no fields; give names with values",
         "'tasks: &a [induction]|algorithms: *a'; line 1, column 8: an anchor (&) is not read",

@@ -266,6 +266,17 @@ class RunSpecTest {
     assertTrue(message.contains("did you mean \"weights\""), message);
   }
 
+  @Test
+  void savedScoresAvoidNothing() {
+    RunSpec saved =
+        fixed().withScoring(new RunSpec.Saved(new StoredFile(Path.of("/s"), Optional.empty())));
+    String kind = "\"kind\":\"saved\"";
+    String wrong = saved.json().replace(kind, "\"avoid\":\"official\"," + kind);
+    String message =
+        assertThrows(DataException.class, () -> RunSpec.parse(wrong, "test")).getMessage();
+    assertTrue(message.contains("saved scores avoid nothing"), message);
+  }
+
   /**
    * The canonical form is fixed: results are stored under its hash. Who changes it gives the format
    * another number, and says in the changelog that hashes change.
