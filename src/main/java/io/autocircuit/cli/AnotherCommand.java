@@ -104,7 +104,9 @@ final class AnotherCommand implements Callable<Integer> {
       throw recorded.usage(
           "--out=" + out + " is the directory of the circuit to avoid; choose another");
     }
-    RunSpec wanted = recorded.recorded().withScoring(algorithm());
+    RunSpec found = recorded.recorded();
+    recorded.requireEdges(found, "avoid one");
+    RunSpec wanted = found.withScoring(algorithm()).withJudging(found.judging().withPerPrompt(0));
     ResultDirectory.requireWritable(out);
     PrintWriter print = spec.commandLine().getOut();
     try (Run run = recorded.open(wanted)) {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.LearnedCompleteness;
 import io.autocircuit.experiment.Run;
+import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.CanonicalJson;
 import io.autocircuit.graph.Edge;
@@ -116,7 +117,12 @@ final class CompletenessCommand implements Callable<Integer> {
     if (maskFunction == MaskFunction.NONE) {
       throw recorded.usage("--mask-fn=none lets masks leave 0 to 1; give sigmoid or hard_concrete");
     }
-    try (Run run = recorded.open(recorded.recorded())) {
+    RunSpec found = recorded.recorded();
+    if (!official) {
+      recorded.requireEdges(found, "measure one");
+    }
+    AtomicFile.requireWritable(out);
+    try (Run run = recorded.open(found)) {
       Discovery d = run.discovery();
       KnockoutTraining training = training(run);
       List<LearnedCompleteness> all = new ArrayList<>();

@@ -106,6 +106,11 @@ final class DiscoverCommand implements Callable<Integer> {
             usage(
                 () -> {
                   check();
+                  if (given("--activations") && output.activations > 0) {
+                    throw usage(
+                        "--activations is of one circuit; give one algorithm and one ablation"
+                            + " with it, or leave it away");
+                  }
                   return options().each().stream().map(RunOptions::cell).toList();
                 }),
             Path.of(""),
@@ -169,11 +174,7 @@ final class DiscoverCommand implements Callable<Integer> {
     try (Bars bars = Bars.onTerminal()) {
       result = run.run(bars);
     }
-    Optional<SourceActivations> activations =
-        output.activations == 0
-            ? Optional.empty()
-            : Optional.of(run.activations(result, output.activations, HtmlReport.MAX_EDGES));
-    ResultDirectory.write(output.out, run, result, activations);
+    ResultDirectory.write(output.out, run, result, activations(run, result));
     printout.after(result);
     result.notices().stream()
         .filter(n -> !discovery.knownNotices().contains(n)) // printed before
@@ -182,6 +183,25 @@ final class DiscoverCommand implements Callable<Integer> {
       notes().forEach(n -> out.println("note: " + n));
     }
     out.println("report: " + output.out.resolve("report.html"));
+  }
+
+  /** What sources write, where it is wanted; a run is not lost because that fails. */
+  private Optional<SourceActivations> activations(Run run, Discovery.Result result) {
+    if (output.activations == 0) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(run.activations(result, output.activations, HtmlReport.MAX_EDGES));
+    } catch (RuntimeException | OutOfMemoryError e) {
+      String why = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+      spec.commandLine()
+          .getOut()
+          .println(
+              "note: results are without activations, which could not be looked at ("
+                  + DataException.printable(why, 200)
+                  + ")");
+      return Optional.empty();
+    }
   }
 
   /** Where the memory budget comes from, unless it was typed. */

@@ -31,7 +31,8 @@ final class DiscoverOptions {
         description =
             "Repeat a run: the run.json that lies beside its results. Beside it only --out,"
                 + " --activations, --verbose, how to compute (--device, --threads, --memory), and new"
-                + " places of its files (--model, --dataset, --official, --scores).")
+                + " places of its files (--model, --dataset, --official, --scores, --avoid,"
+                + " --autoencoders).")
     Path run;
 
     @Option(

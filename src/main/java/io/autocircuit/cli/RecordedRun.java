@@ -1,5 +1,6 @@
 package io.autocircuit.cli;
 
+import io.autocircuit.experiment.Level;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.UnfitSettingException;
@@ -35,6 +36,8 @@ final class RecordedRun {
 
   @CommandLine.Mixin private DeviceOption device;
 
+  @CommandLine.Mixin private HubOption hub;
+
   /** The directory. */
   Path directory() {
     return directory;
@@ -63,11 +66,28 @@ final class RecordedRun {
     return RunSpec.read(file);
   }
 
-  /** Opens a run, as the options say it is to be computed. */
-  Run open(RunSpec run) {
+  /**
+   * Refuses runs whose circuits are of nodes.
+   *
+   * @param wanted what needs a circuit of edges
+   */
+  void requireEdges(RunSpec run, String wanted) {
+    if (run.graph().level() == Level.NODE) {
+      throw usage(
+          "directory="
+              + directory
+              + " is of a run with --level node, whose circuits are nodes; to "
+              + wanted
+              + ", give a run that scores edges");
+    }
+  }
+
+  /** Opens a run, as the options say it is to be computed, wherever its model is now. */
+  Run open(RunSpec recorded) {
     if (threads != null && threads < 1) {
       throw usage("--threads=" + threads + " is out of range; give a whole number from 1");
     }
+    RunSpec run = hub.located(recorded, spec.commandLine().getErr());
     boolean given = spec.commandLine().getParseResult().hasMatchedOption("--device");
     DeviceChoice on =
         given || run.machine().isEmpty()

@@ -89,7 +89,8 @@ public record SourceActivations(
    * @param at the position of the excerpt: {@code position}, or else the one, of all or of the
    *     span, where the first prompt has its greatest Δ
    * @param channels of the first prompt at that position: the first two, as AutoCircuit shows, then
-   *     those of the greatest differences; ascending within both
+   *     those of the greatest differences; ascending within both; none where the first prompt has
+   *     no such position
    */
   public record Source(
       String name,
@@ -367,40 +368,45 @@ public record SourceActivations(
    *
    * @param written by {@link SourceRows}
    * @param ablated likewise
-   * @param read what one source writes, is ablated to, and their difference, once it was asked for
+   * @param read the squares of norms, {@code [B·T]}, of what one source writes, is ablated to, and
+   *     of Δ, once they were asked for
    */
   private record Outputs(
       PatchableModel model,
       TokenBatch tokens,
       Tensor written,
       Tensor ablated,
-      Map<SrcNode, Values> read) {
+      Map<SrcNode, List<double[]>> read) {
     Outputs(PatchableModel model, TokenBatch tokens, Tensor written, Tensor ablated) {
       this(model, tokens, written, ablated, new HashMap<>());
     }
 
-    private Values values(SrcNode source) {
+    private List<double[]> squares(SrcNode source) {
       return read.computeIfAbsent(
           source,
           s -> {
             SourceRows rows = model.sourceRows();
-            Tensor c = rows.written(written, s, model.model()); // [B,T,D]
-            Tensor p = rows.written(ablated, s, model.model());
-            return new Values(c, p, Stream.of(c, p, p.sub(c)).map(Outputs::squares).toList());
+            try (TensorScope scope = new TensorScope()) {
+              Tensor c = rows.written(written, s, model.model()); // [B,T,D]
+              Tensor p = rows.written(ablated, s, model.model());
+              return Stream.of(c, p, p.sub(c)).map(Outputs::squares).toList();
+            }
           });
     }
 
     private static double[] squares(Tensor x) {
-      return Tensors.doubles(x.mul(x).sum(-1).flatten());
+      try (TensorScope scope = new TensorScope()) {
+        return Tensors.doubles(x.mul(x).sum(-1).flatten());
+      }
     }
 
     Source source(Place place) {
-      Values values = values(place.source());
-      double[] deltas = values.squares().get(2);
-      int at = tokens.length() - 1;
-      double greatest = -1;
+      List<double[]> squares = squares(place.source());
+      double[] deltas = squares.get(2);
+      int at = -1;
+      double greatest = 0;
       for (int t = tokens.length() - 1; t >= 0; t--) {
-        if (belongs(0, t, place.position()) && deltas[t] > greatest) {
+        if (belongs(0, t, place.position()) && (at < 0 || deltas[t] > greatest)) {
           greatest = deltas[t];
           at = t;
         }
@@ -408,11 +414,13 @@ public record SourceActivations(
       return new Source(
           place.source().name(),
           place.position() < 0 ? null : place.position(),
-          norm(values.squares().get(0), place.position()),
-          norm(values.squares().get(1), place.position()),
-          norm(values.squares().get(2), place.position()),
-          at,
-          channels(row(values.written(), at), row(values.ablated(), at)));
+          norm(squares.get(0), place.position()),
+          norm(squares.get(1), place.position()),
+          norm(squares.get(2), place.position()),
+          at < 0 ? tokens.length() - 1 : at,
+          at < 0 // the first prompt has no position of the edge
+              ? List.of()
+              : channels(row(written, place.source(), at), row(ablated, place.source(), at)));
     }
 
     /** Whether a position of a prompt is that of an edge: the position itself, or in its span. */
@@ -438,9 +446,10 @@ public record SourceActivations(
     }
 
     /** Of the first prompt, {@code [D]}. */
-    private static double[] row(Tensor outputs, int position) {
+    private double[] row(Tensor outputs, SrcNode source, int position) {
       try (TensorScope scope = new TensorScope()) {
-        return Tensors.doubles(outputs.select(0, 0).select(0, position));
+        Tensor one = outputs.narrow(1, 0, 1).narrow(2, position, 1);
+        return Tensors.doubles(model.sourceRows().written(one, source, model.model()).flatten());
       }
     }
 
@@ -461,7 +470,4 @@ public record SourceActivations(
           .toList();
     }
   }
-
-  /** Of one source, {@code [B,T,D]}, and the squares of norms, {@code [B·T]}, of these and of Δ. */
-  private record Values(Tensor written, Tensor ablated, List<double[]> squares) {}
 }

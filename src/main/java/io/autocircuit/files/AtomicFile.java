@@ -71,6 +71,24 @@ public final class AtomicFile {
     }
   }
 
+  /**
+   * Fails now if a file could not be written later.
+   *
+   * @param file what will be written
+   * @throws DataException if it is a directory, or its directory is not there or not writable
+   */
+  public static void requireWritable(Path file) {
+    Path target = file.toAbsolutePath();
+    if (target.getFileName() == null || Files.isDirectory(target)) {
+      throw new DataException("file=" + file + " is a directory; name a file to write");
+    }
+    Path folder = target.getParent();
+    if (!Files.isDirectory(folder) || !Files.isWritable(folder)) {
+      throw new DataException(
+          "file=" + file + " cannot be written; choose a directory that exists and is writable");
+    }
+  }
+
   private static void move(Path temporary, Path target) throws IOException {
     try {
       Files.move(

@@ -342,16 +342,19 @@ public record Hub(HubSettings settings, HubProgress progress) {
         // they stay unknown
       }
     }
-    List<CachedModel.Checked> files = model.verify(revision, known, progress);
-    if (drop) {
-      changed(
-          model,
-          () -> {
-            model.drop(revision, files);
-            return files;
-          });
+    if (!drop) {
+      return model.verify(revision, known, progress);
     }
-    return files;
+    Map<String, Optional<HubFile>> said = known;
+    return changed(
+        model,
+        () -> {
+          CachedModel now = model(id); // another process may have changed it
+          CachedRevision same = revision(id.at(revision.commit()), now);
+          List<CachedModel.Checked> files = now.verify(same, said, progress);
+          now.drop(same, files);
+          return files;
+        });
   }
 
   /**
@@ -363,9 +366,12 @@ public record Hub(HubSettings settings, HubProgress progress) {
    * @throws DataException if it is not there, or cannot be removed
    */
   public long remove(HubId id, boolean all) {
-    CachedModel model = model(id);
-    long freed = changed(model, () -> all ? model.remove() : model.remove(revision(id, model)));
-    return freed;
+    return changed(
+        model(id),
+        () -> {
+          CachedModel now = model(id); // another process may have changed it
+          return all ? now.remove() : now.remove(revision(id, now));
+        });
   }
 
   /** Changes a model in the cache while no other process does. */

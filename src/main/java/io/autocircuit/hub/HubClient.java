@@ -51,14 +51,13 @@ final class HubClient {
     this.settings = settings;
     this.progress = progress;
     this.errors = new HubErrors(settings);
-    HttpClient.Builder builder =
+    this.http =
         HttpClient.newBuilder()
             .version(HttpClient.Version.HTTP_1_1)
             .followRedirects(HttpClient.Redirect.NEVER)
             .connectTimeout(settings.patience().answer())
-            .proxy(settings.proxies().selector());
-    settings.proxies().authenticator().ifPresent(builder::authenticator);
-    this.http = builder.build();
+            .proxy(settings.proxies().selector())
+            .build(); // an authenticator would make it drop the token
   }
 
   HubErrors errors() {
@@ -221,6 +220,7 @@ final class HubClient {
     if (hub && maySend(address)) {
       settings.token().ifPresent(t -> request.header("Authorization", "Bearer " + t.secret()));
     }
+    settings.proxies().login(address).ifPresent(l -> request.header("Proxy-Authorization", l));
     try {
       return http.send(request.build(), info -> new HubBody(settings.patience().stall()));
     } catch (IOException e) {

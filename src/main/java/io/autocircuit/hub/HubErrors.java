@@ -92,29 +92,43 @@ record HubErrors(HubSettings settings) {
     return settings.endpoint() + "/" + id.name();
   }
 
+  /** The token, where the hub gets it. */
+  private Optional<HubSettings.Token> sent() {
+    return settings.token().filter(t -> HubClient.maySend(settings.endpoint()));
+  }
+
+  /**
+   * That the token is withheld.
+   *
+   * @param usual what is said where it is not
+   */
+  private String unsent(String usual) {
+    return settings.token().isPresent() && sent().isEmpty()
+        ? "; the " + settings.token().get() + " is not sent over http: give an https HF_ENDPOINT"
+        : usual;
+  }
+
   private String gated(HubId id) {
     return "model="
         + id
         + " is gated: its owner asks for an agreement; open "
         + page(id)
         + " in a browser, log in, accept what is asked there"
-        + settings
-            .token()
+        + sent()
             .map(t -> ", and see that the " + t + " is of that account and may read gated models")
             .orElse(
-                ", and set HF_TOKEN to a token of that account ("
-                    + settings.endpoint()
-                    + "/settings/tokens)");
+                unsent(
+                    ", and set HF_TOKEN to a token of that account ("
+                        + settings.endpoint()
+                        + "/settings/tokens)"));
   }
 
   private String notAccepted(HubId id) {
     return "model="
         + id
         + ": the server does not accept the "
-        + settings.token().map(Object::toString).orElse("request without a token")
-        + "; make another one at "
-        + settings.endpoint()
-        + "/settings/tokens, or unset it";
+        + sent().map(Object::toString).orElse("request without a token")
+        + unsent("; make another one at " + settings.endpoint() + "/settings/tokens, or unset it");
   }
 
   private String notThere(HubId id) {
@@ -123,17 +137,16 @@ record HubErrors(HubSettings settings) {
         + " is not at "
         + settings.endpoint()
         + ", or not for everybody: check the name (and that of a directory, if you meant one)"
-        + settings
-            .token()
+        + sent()
             .map(t -> ", and that the " + t + " may read it")
-            .orElse("; for a private model set HF_TOKEN");
+            .orElse(unsent("; for a private model set HF_TOKEN"));
   }
 
   private String forbidden(HubId id) {
     return "model="
         + id
         + " may not be read"
-        + settings.token().map(t -> " with the " + t).orElse(" without a token")
+        + sent().map(t -> " with the " + t).orElse(" without a token" + unsent(""))
         + "; see "
         + page(id)
         + " for who may";
@@ -160,10 +173,10 @@ record HubErrors(HubSettings settings) {
   /** What the server says in words. */
   private static String said(HttpResponse<HubBody> answer) {
     String header = answer.headers().firstValue("X-Error-Message").orElse("");
-    if (!header.isBlank()) {
-      return DataException.printable(header.strip(), LONGEST_WORD);
-    }
     try (HubBody body = answer.body()) {
+      if (!header.isBlank()) {
+        return DataException.printable(header.strip(), LONGEST_WORD);
+      }
       JsonNode said = JsonFiles.parse(body.text(LONGEST_BODY), "answer").path("error");
       return said.isTextual() ? DataException.printable(said.asText(), LONGEST_WORD) : "";
     } catch (IOException | DataException e) {

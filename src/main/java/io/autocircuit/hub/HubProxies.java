@@ -2,14 +2,14 @@ package io.autocircuit.hub;
 
 import io.autocircuit.files.DataException;
 import java.io.IOException;
-import java.net.Authenticator;
 import java.net.InetSocketAddress;
-import java.net.PasswordAuthentication;
 import java.net.Proxy;
 import java.net.ProxySelector;
 import java.net.SocketAddress;
 import java.net.URI;
 import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -113,31 +113,16 @@ public record HubProxies(Optional<URI> https, Optional<URI> http, List<String> n
             });
   }
 
-  /** Users and passwords of the proxies, for Java's client; nobody else is told. */
-  Optional<Authenticator> authenticator() {
-    List<URI> named =
-        Stream.of(https, http)
-            .flatMap(Optional::stream)
-            .filter(p -> p.getUserInfo() != null)
-            .toList();
-    return named.isEmpty()
-        ? Optional.empty()
-        : Optional.of(
-            new Authenticator() {
-              @Override
-              protected PasswordAuthentication getPasswordAuthentication() {
-                if (getRequestorType() != RequestorType.PROXY) {
-                  return null;
-                }
-                return named.stream()
-                    .filter(p -> p.getHost().equalsIgnoreCase(getRequestingHost()))
-                    .map(p -> p.getUserInfo().split(":", 2))
-                    .filter(u -> u.length == 2)
-                    .map(u -> new PasswordAuthentication(u[0], u[1].toCharArray()))
-                    .findFirst()
-                    .orElse(null);
-              }
-            });
+  /**
+   * What an address's proxy is told of user and password, as its header has it. Java's client sends
+   * that header to proxies alone.
+   */
+  Optional<String> login(URI address) {
+    return of(address)
+        .map(URI::getUserInfo)
+        .filter(user -> user.contains(":"))
+        .map(user -> user.getBytes(StandardCharsets.UTF_8))
+        .map(bytes -> "Basic " + Base64.getEncoder().encodeToString(bytes));
   }
 
   @Override

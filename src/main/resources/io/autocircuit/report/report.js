@@ -223,18 +223,19 @@
     short(a.delta_norm);
   const channels = (a) => a.channels.map(([i, written, ablated]) => "[" + i + "] " + short(written) + " → " +
     short(ablated)).join(", ");
+  const excerpt = (a) => (a.channels.length ? [channels(a)] : []);
   const tipOf = (what) => {
     if (what.link) {
       const e = what.link;
       const a = activityOf(e.from, e.position);
       return tip(e.name, "score " + number(e.score), "rank " + count(e.rank),
         ...(e.position === null ? [] : ["position " + positionName(e.position)]),
-        ...(a ? [writes(a), channels(a)] : []));
+        ...(a ? [writes(a), ...excerpt(a)] : []));
     }
     const a = activityOf(names[what.i], what.position);
     return tip(circuit.labelOf(names[what.i]) + ", " + flow.KINDS[kindOf(what.i)],
       plural(what.in.length, "edge") + " in, " + count(what.out.length) + " out",
-      ...(a ? [writes(a).replace("its source ", ""), channels(a)] : []));
+      ...(a ? [writes(a).replace("its source ", ""), ...excerpt(a)] : []));
   };
 
   // Where a head looks: queries down, keys across, darker for a greater share.
@@ -279,8 +280,9 @@
       " in the " + about.run + " prompts (root mean square over " + plural(about.prompts, "prompt") +
       (a.position === null ? " and all positions" : "") + "); it is ablated to one of norm " +
       number(a.ablated_norm) + " (" + about.ablation + "); the difference Δ has norm " + number(a.delta_norm) +
-      ". Of the first prompt, at position " + tokenName(a.at) + (a.position !== a.at ? ", where its Δ is greatest" : "") +
-      ", written → ablated, by channel: " + channels(a) + ".";
+      "." + (a.channels.length ? " Of the first prompt, at position " + tokenName(a.at) +
+      (a.position !== a.at ? ", where its Δ is greatest" : "") + ", written → ablated, by channel: " + channels(a) + "."
+      : "");
     byId("detail-pattern").replaceChildren(...patternOf(what));
     byId("detail-table").replaceChildren(table({ name: "Edges of " + name, sorted: true, rows, columns: [
       { title: "Edge", value: (e) => e.name },

@@ -175,6 +175,30 @@ class ProbingCommandsTest {
   }
 
   @Test
+  void whatARunWasScoredBySaysWhetherThereIsAnother() throws IOException {
+    Path prompts = folder.resolve("prompts");
+    Results.discover(prompts, "--threads", 1, "--per-prompt", 5);
+    Path other = folder.resolve("other");
+    Ran ran = Ran.command("another", prompts, "--edges", 8, "--epochs", 1, "--out", other);
+    assertEquals(0, ran.code(), ran::err);
+    Path nodes = folder.resolve("nodes");
+    Results.discover(nodes, "--threads", 1, "--level", "node");
+    String said = "is of a run with --level node, whose circuits are nodes";
+    assertFails(2, said, "another", nodes, "--edges", 8, "--out", other);
+    assertFails(2, said, "completeness", nodes, "--edges", 8, "--out", folder.resolve("c.json"));
+    assertFails(
+        2,
+        "--activations is of one circuit",
+        "discover",
+        "--algorithm",
+        "eap,random",
+        "--activations",
+        2,
+        "--out",
+        other);
+  }
+
+  @Test
   void completenessOfADiscovery() throws IOException {
     Path found = folder.resolve("found");
     Results.discover(found, "--threads", 1, "--train", 16, "--test", 16);
@@ -195,5 +219,7 @@ class ProbingCommandsTest {
     assertFails(
         2, "--edges=[100] is out of range", "completeness", found, "--edges", 100, "--out", file);
     assertFails(1, "holds no run.json", "completeness", folder, "--edges", 3, "--out", file);
+    Path nowhere = folder.resolve("none").resolve("x.json");
+    assertFails(1, "cannot be written", "completeness", found, "--edges", 3, "--out", nowhere);
   }
 }

@@ -303,6 +303,14 @@ class HubFaultsTest {
     refused("model=org/tiny is not at " + server.address(), "for a private model set HF_TOKEN");
     server.fault("/main", FakeHub.status(403, Map.of()));
     refused("may not be read without a token");
+    Map<String, String> open = server.environment(cache);
+    open.put("HF_ENDPOINT", "http://hub.invalid");
+    open.put("http_proxy", server.address());
+    open.put("HF_TOKEN", "hf_secret");
+    server.fault("/main", FakeHub.status(401, gated));
+    refused(
+        new Hub(FakeHub.soon(HubSettings.of(open)), HubProgress.SILENT),
+        "the token of HF_TOKEN is not sent over http: give an https HF_ENDPOINT");
     server.fault("/main", FakeHub.status(404, Map.of("X-Error-Code", "RevisionNotFound")));
     refused("has no revision=\"main\"", "/org/tiny/tree/main");
     CachedModel.delete(cache);
@@ -447,5 +455,12 @@ class HubFaultsTest {
     List<String> notices = direct.find(ID).notices();
     assertTrue(notices.get(0).contains("hub.invalid"), notices.toString());
     assertEquals(List.of(), server.addresses(), "past the proxy");
+    // one that wants a password does not cost the token
+    CachedModel.delete(cache);
+    Map<String, String> both = server.environment(cache);
+    both.put("HF_TOKEN", "hf_secret");
+    both.put("http_proxy", server.address().replace("http://", "http://u:p@"));
+    assertRight(new Hub(FakeHub.soon(HubSettings.of(both)), HubProgress.SILENT).find(ID));
+    assertTrue(server.asked().stream().allMatch(a -> "Bearer hf_secret".equals(a.token())));
   }
 }

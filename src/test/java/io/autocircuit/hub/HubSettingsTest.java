@@ -180,7 +180,8 @@ class HubSettingsTest {
     assertFalse(message.contains("secret"), message);
     HubProxies secret = HubSettings.of(map("HTTPS_PROXY", "http://u:secret@p:1")).proxies();
     assertFalse(secret.toString().contains("secret"), secret.toString());
-    assertTrue(secret.authenticator().isPresent());
-    assertTrue(all.authenticator().isEmpty());
+    assertEquals("Basic dTpzZWNyZXQ=", secret.login(URI.create("https://x")).orElseThrow());
+    assertTrue(secret.login(URI.create("http://x")).isEmpty());
+    assertTrue(all.login(URI.create("https://x")).isEmpty());
   }
 }
