@@ -58,8 +58,10 @@ class CudaCompileTest {
       command.add("-I" + INCLUDE);
       command.add("--ptxas-options=--register-usage-level=0");
       command.addAll(List.of("--keep-dir", ptx.toString(), "-t", "2"));
-      boolean all = Exhaustive.on() || !launch.options().contains("-DAUTOCIRCUIT_BFLOAT16=1");
-      int[] architectures = all ? new int[] {80, 90, 100} : new int[] {90};
+      boolean all = Exhaustive.on();
+      boolean half = launch.options().contains("-DAUTOCIRCUIT_BFLOAT16=1");
+      int[] architectures =
+          all ? new int[] {80, 90, 100} : half ? new int[] {90} : new int[] {80, 100};
       for (int sm : architectures) {
         command.add("-gencode=arch=compute_" + sm + ",code=sm_" + sm);
       }
@@ -144,7 +146,7 @@ class CudaCompileTest {
     try (var found = Files.list(directory)) {
       files = found.filter(file -> file.toString().endsWith(".ptx")).toList();
     }
-    assertTrue(files.size() >= 3, "no PTX was kept");
+    assertTrue(files.size() >= 2, "no PTX was kept");
     for (Path file : files) {
       String text = Files.readString(file);
       boolean copies = text.contains("cp.async.cg.shared.global");

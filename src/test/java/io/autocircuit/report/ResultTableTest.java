@@ -214,7 +214,8 @@ class ResultTableTest {
             "seconds",
             "judge_seconds",
             "plain_passes",
-            "completeness"),
+            "completeness",
+            "similarity"),
         ResultValue.names(PLAIN));
   }
 
