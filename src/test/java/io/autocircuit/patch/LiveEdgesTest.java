@@ -57,7 +57,7 @@ class LiveEdgesTest {
           continue;
         }
         for (int i = 0; i < whole.length; i++) {
-          assertEquals(whole[i], without[i], tolerance * (1 + Math.abs(whole[i])), a + " " + runs);
+          assertEquals(whole[i], without[i], 1e-9 * (1 + Math.abs(whole[i])), a + " " + runs);
         }
         int[] some = alive.edgeSet().stream().limit(6).toArray();
         for (int e : some) {
