@@ -61,7 +61,7 @@ class CudaCompileTest {
       boolean all = Exhaustive.on();
       boolean half = launch.options().contains("-DAUTOCIRCUIT_BFLOAT16=1");
       int[] architectures =
-          all ? new int[] {80, 90, 100} : half ? new int[] {90} : new int[] {80, 100};
+          all ? new int[] {80, 90, 100} : half ? new int[] {90} : new int[] {100};
       for (int sm : architectures) {
         command.add("-gencode=arch=compute_" + sm + ",code=sm_" + sm);
       }
@@ -146,7 +146,7 @@ class CudaCompileTest {
     try (var found = Files.list(directory)) {
       files = found.filter(file -> file.toString().endsWith(".ptx")).toList();
     }
-    assertTrue(files.size() >= 2, "no PTX was kept");
+    assertTrue(!files.isEmpty(), "no PTX was kept");
     for (Path file : files) {
       String text = Files.readString(file);
       boolean copies = text.contains("cp.async.cg.shared.global");

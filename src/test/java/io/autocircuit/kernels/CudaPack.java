@@ -107,7 +107,7 @@ final class CudaPack {
     List<Case> single = CudaCases.single();
     List<Case> cases = new ArrayList<>(single.subList(0, single.size() / 2 + 2));
     List<Case> all = CudaCases.all();
-    for (int i = 0; i + 1 < all.size(); i += 6) {
+    for (int i = 0; i + 1 < all.size(); i += 12) {
       cases.addAll(all.subList(i, i + 2)); // a call and its gradient
     }
     cases.addAll(Exhaustive.sample(CudaCases.attention(), 2));

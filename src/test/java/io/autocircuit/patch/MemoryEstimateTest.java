@@ -78,8 +78,8 @@ class MemoryEstimateTest {
         new Case("sequential", List.of(Work.CIRCUITS), 4, prompt),
         new Case("parallel", List.of(Work.CIRCUITS), 3, prompt),
         new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), 1, prompt),
-        new Case("unfactorized", List.of(Work.MASKS, Work.CIRCUITS, Work.GRADIENT), 1, prompt),
-        new Case("latents", List.of(Work.MASKS, Work.CIRCUITS, Work.GRADIENT), 1, prompt),
+        new Case("unfactorized", List.of(Work.CIRCUITS, Work.GRADIENT), 1, prompt),
+        new Case("latents", List.of(Work.CIRCUITS, Work.GRADIENT), 1, prompt),
         new Case("sequential", List.of(Work.UNIFORM_GRADIENT), 1, Map.of()));
   }
 
