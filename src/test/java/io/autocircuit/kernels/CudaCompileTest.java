@@ -60,8 +60,7 @@ class CudaCompileTest {
       command.addAll(List.of("--keep-dir", ptx.toString(), "-t", "2"));
       boolean all = Exhaustive.on();
       boolean half = launch.options().contains("-DAUTOCIRCUIT_BFLOAT16=1");
-      int[] architectures =
-          all ? new int[] {80, 90, 100} : half ? new int[] {90} : new int[] {100};
+      int[] architectures = all ? new int[] {80, 90, 100} : half ? new int[] {90} : new int[] {100};
       for (int sm : architectures) {
         command.add("-gencode=arch=compute_" + sm + ",code=sm_" + sm);
       }
