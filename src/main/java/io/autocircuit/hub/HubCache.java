@@ -214,6 +214,8 @@ public record HubCache(Path folder, boolean links) {
       Files.createSymbolicLink(name, target);
       return true;
     } catch (UnsupportedOperationException | FileSystemException e) {
+      // FAT, some network drives, Windows without the right: the file itself takes the name, as in
+      // the hub's own library; what is wrong with the disk, that reports
       return false;
     }
   }
