@@ -9,8 +9,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The nodes of a graph that a circuit may have or not: its heads and MLPs; with token positions
- * each at every position. The stream itself, its start, its sums and its end, is in every circuit.
+ * The nodes of a graph that a circuit may have or not: its heads and MLPs (with autoencoders, in an
+ * MLP's place its latents and error); with token positions each at every position. The stream
+ * itself, its start, its sums and its end, is in every circuit.
  *
  * <p>What belongs to a node: the edges that leave it, and the inputs that it reads. Inputs of
  * queries, keys and values belong to their head; those that several heads share, to each of them;
@@ -108,7 +109,7 @@ public final class GraphNodes {
    * The nodes of a graph.
    *
    * @param graph any graph
-   * @return its heads and MLPs
+   * @return its heads and MLPs; with autoencoders, in an MLP's place its latents and error
    */
   public static GraphNodes of(ComputationGraph graph) {
     return new GraphNodes(graph);
@@ -126,7 +127,7 @@ public final class GraphNodes {
   /**
    * The number of nodes n.
    *
-   * @return heads and MLPs, times positions where there are
+   * @return heads and MLPs, or an MLP's latents and error, times positions where there are
    */
   public int size() {
     return nodes.size();
@@ -148,11 +149,23 @@ public final class GraphNodes {
    * @param position −1 in a graph without positions
    * @return the node
    * @throws UnknownNameException if there is none
+   * @throws IllegalArgumentException if the position does not fit the graph
    */
   public Node node(String name, int position) {
     Node node = byName.get(position < 0 ? name : name + "@" + position);
     if (node == null) {
-      throw new UnknownNameException("node", name, nodes.stream().map(Node::name).toList());
+      List<String> names = nodes.stream().map(Node::name).distinct().toList();
+      if (names.contains(name)) {
+        throw new IllegalArgumentException(
+            "position="
+                + position
+                + " of node \""
+                + name
+                + "\" does not fit: this graph has positions="
+                + graph.positions()
+                + (graph.positions() == 0 ? "; give -1" : ""));
+      }
+      throw new UnknownNameException("node", name, names);
     }
     return node;
   }

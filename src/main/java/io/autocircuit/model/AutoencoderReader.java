@@ -253,8 +253,15 @@ final class AutoencoderReader {
   }
 
   /** By settings beside the weights, or else in the file's own header. */
-  private static Conventions openAi(Safetensors file, ConfigReader c) {
+  private Conventions openAi(Safetensors file, ConfigReader c) {
     Map<String, String> header = file.metadata();
+    if ((c == null || !c.has("activation")) && !header.containsKey("activation")) {
+      notices.add(
+          "file="
+              + file.source()
+              + ": activation is not given: ReLU, not normalised; if it is TopK, say so, and \"k\", in"
+              + " a config.json beside it");
+    }
     String activation =
         c != null && c.has("activation")
             ? c.text("activation")

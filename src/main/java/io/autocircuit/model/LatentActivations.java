@@ -55,12 +55,15 @@ public record LatentActivations(List<double[]> totals, List<int[]> latents) {
             new PlainRun(
                 model,
                 model.stages(),
-                (block, encoded) -> {
-                  Tensor f = encoded.activations();
-                  Tensor counted = present == null ? f : f.mul(present);
-                  double[] sums = Tensors.doubles(counted.sum(new long[] {0}, false, null));
-                  double[] total = totals.get(block);
-                  Arrays.setAll(total, k -> total[k] + sums[k]);
+                new PlainRun.Listener() {
+                  @Override
+                  public void latents(int block, Autoencoder.Encoded encoded) {
+                    Tensor f = encoded.activations();
+                    Tensor counted = present == null ? f : f.mul(present);
+                    double[] sums = Tensors.doubles(counted.sum(new long[] {0}, false, null));
+                    double[] total = totals.get(block);
+                    Arrays.setAll(total, k -> total[k] + sums[k]);
+                  }
                 });
         run.logits(tokens, OutputSlice.LAST_SEQ);
       }

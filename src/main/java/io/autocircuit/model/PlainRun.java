@@ -18,14 +18,24 @@ import org.bytedeco.pytorch.global.torch;
  * The plain forward pass.
  *
  * @param stages of the model's factorized graph, without latents
- * @param listener is told of the latents of every autoencoder
+ * @param listener is told of attention and of the latents of every autoencoder
  */
-record PlainRun(Transformer model, List<Stage> stages, LatentListener listener) {
+record PlainRun(Transformer model, List<Stage> stages, Listener listener) {
 
-  /** Is told of the latents of a block while a plain run computes them; tensors are freed then. */
-  @FunctionalInterface
-  interface LatentListener {
-    void accept(int block, Autoencoder.Encoded encoded);
+  /** Is told what a plain run computes on its way; the tensors are freed when it returns. */
+  interface Listener {
+    /** Is told nothing. */
+    Listener NONE = new Listener() {};
+
+    /** The latents of a block's autoencoder. */
+    default void latents(int block, Autoencoder.Encoded encoded) {}
+
+    /**
+     * The queries, keys and values of a block, as the scores take them.
+     *
+     * @param prepared {@code [N, 3·H·dHead]}, before their rotation
+     */
+    default void attention(Tensor prepared, Kernels.AttentionPattern pattern) {}
   }
 
   /** {@code [B, positions, outputs]}, in the current scope. */
@@ -49,9 +59,11 @@ record PlainRun(Transformer model, List<Stage> stages, LatentListener listener) 
             case ATTENTION -> {
               model.projectQkv(stage, model.read(stage, read), qkv, 0, stage.parts());
               AttentionStep step = model.attentionStep(stage);
+              Tensor prepared = step.prepare(qkv);
+              Kernels.AttentionPattern pattern = step.pattern(context);
+              listener.attention(prepared, pattern);
               LibtorchAttention.forward(
-                  new Kernels.Attention(
-                      step.prepare(qkv), context.batchSize(), step.pattern(context), z));
+                  new Kernels.Attention(prepared, context.batchSize(), pattern, z));
               step.scale(z);
               stream =
                   inner.keep(
@@ -76,14 +88,14 @@ record PlainRun(Transformer model, List<Stage> stages, LatentListener listener) 
   }
 
   /** What takes the place of an MLP's output. */
-  Tensor reconstructed(Stage stage, Tensor output) {
+  private Tensor reconstructed(Stage stage, Tensor output) {
     Autoencoders all = model.autoencoders();
     Autoencoder autoencoder = all == null ? null : all.block(stage.block());
     if (autoencoder == null) {
       return output;
     }
     Autoencoder.Encoded encoded = autoencoder.encode(output);
-    listener.accept(stage.block(), encoded);
+    listener.latents(stage.block(), encoded);
     return all.errorTerm() ? output : autoencoder.reconstruct(encoded);
   }
 

@@ -461,7 +461,7 @@ public final class Transformer implements AutoCloseable {
    * @return {@code [B, positions, outputs]}, in the current scope
    */
   public Tensor logits(TokenBatch tokens, OutputSlice slice) {
-    return new PlainRun(this, stages, (block, encoded) -> {}).logits(tokens, slice);
+    return new PlainRun(this, stages, PlainRun.Listener.NONE).logits(tokens, slice);
   }
 
   /** The stages of its factorized graph, without latents. */

@@ -269,39 +269,17 @@ final class CircuitEngine implements CircuitRunner {
       return;
     }
     int[] some = stale.which().stream().mapToInt(Integer::intValue).toArray();
-    int heads = stage.written();
-    int dHead = model.config().dHead();
-    int first = from(need);
-    int positions = length - first;
-    long width = (long) heads * dHead;
-    Tensor all = copies.rows(copies.parts(stage), 0, r);
-    Tensor q = pick(all.narrow(2, 0, width).narrow(1, first, positions), some, heads, dHead);
-    Tensor k = pick(all.narrow(2, width, width), some, heads, dHead);
-    Tensor v = pick(all.narrow(2, 2 * width, width), some, heads, dHead);
-    Tensor z =
-        model
-            .attentionStep(stage)
-            .mix(q, k, v, some, copies.context(r))
-            .reshape((long) r.size() * prompts, positions, (long) some.length * dHead);
     int source = stage.firstWritten();
-    kernels.headOutputs(
-        new Kernels.HeadOutputs(
-            z,
-            model.attentionOutput(stage),
-            dHead,
-            some,
-            copies
-                .rows(copies.ablations, 1, r)
-                .narrow(0, source, heads)
-                .narrow(2, first, positions),
-            delta(r, source, heads).narrow(2, first, positions),
-            null));
+    int heads = stage.written();
+    new SomeHeads(stage, some, from(need))
+        .write(
+            model,
+            kernels,
+            copies.rows(copies.parts(stage), 0, r),
+            copies.context(r),
+            copies.rows(copies.ablations, 1, r).narrow(0, source, heads),
+            delta(r, source, heads));
     held.wroteHeads(stage, some, r);
-  }
-
-  private static Tensor pick(Tensor columns, int[] some, int heads, int dHead) {
-    Tensor byHead = columns.unflatten(2, new long[] {heads, dHead});
-    return some.length == heads ? byHead : Placement.slices(byHead, 2, some);
   }
 
   private void mlp(CircuitBatch g, Stage stage) {

@@ -1,6 +1,8 @@
 package io.autocircuit.patch;
 
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.tensor.TensorScope;
+import java.util.function.IntConsumer;
 import org.bytedeco.pytorch.Tensor;
 
 /** A dense run on its way. */
@@ -52,6 +54,33 @@ final class DensePass {
     this.sum = sum;
     this.kept = kept;
     this.cuts = cuts;
+  }
+
+  /**
+   * Runs blocks to the last, each in a scope of its own, out of which it moves what stays.
+   *
+   * @param from the first of them
+   * @param streams receives the stream before each block and at the end; may be null
+   * @param block runs one
+   */
+  void blocks(ComputationGraph graph, int from, Tensor[] streams, IntConsumer block) {
+    for (int b = from; b < graph.blocks(); b++) {
+      if (streams != null) {
+        streams[b] = stream.clone();
+      }
+      try (TensorScope scope = new TensorScope()) {
+        block.accept(b);
+        if (kept != null) {
+          graph.stages(b).forEach(stage -> kept[stage.index()].keep(scope));
+        }
+        if (first > 0) {
+          keep(scope);
+        }
+      }
+    }
+    if (streams != null) {
+      streams[graph.blocks()] = stream.clone();
+    }
   }
 
   boolean keeps() {

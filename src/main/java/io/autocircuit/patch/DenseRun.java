@@ -167,23 +167,7 @@ final class DenseRun implements MaskedRun {
       writeDelta(embedding, stream, pass);
       addDelta(pass, embedding);
     }
-    for (int b = firstBlock; b < graph.blocks(); b++) {
-      if (streams != null) {
-        streams[b] = stream.clone();
-      }
-      try (TensorScope scope = new TensorScope()) {
-        block(b, pass);
-        if (kept != null) {
-          graph.stages(b).forEach(stage -> kept[stage.index()].keep(scope));
-        }
-        if (pass.first > 0) {
-          pass.keep(scope);
-        }
-      }
-    }
-    if (streams != null) {
-      streams[graph.blocks()] = stream.clone();
-    }
+    pass.blocks(graph, firstBlock, streams, b -> block(b, pass));
     Tensor logits = end.logits(end(pass));
     Arrays.fill(defined, true);
     return logits;

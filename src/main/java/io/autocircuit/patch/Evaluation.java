@@ -424,8 +424,7 @@ public final class Evaluation implements AutoCloseable {
               + " method, or a graph without");
     }
     int instances = each ? in.batch() : 0;
-    PatchMask none =
-        new PatchMask(graph, new float[Math.max(1, instances) * graph.edgeCount()], instances);
+    PatchMask none = PatchMask.zeros(graph, instances);
     try (TensorScope scope = new TensorScope()) {
       restarts.unpatchedDeltas();
       Tensor start =

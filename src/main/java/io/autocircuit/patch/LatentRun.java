@@ -133,31 +133,19 @@ final class LatentRun implements MaskedRun {
     if (firstBlock == 0) {
       writeDelta(graph.stages().get(0).firstWritten(), stream, pass);
     }
-    for (int b = firstBlock; b < graph.blocks(); b++) {
-      if (streams != null) {
-        streams[b] = stream.clone();
-      }
-      try (TensorScope scope = new TensorScope()) {
-        for (Stage stage : graph.stages(b)) {
-          switch (stage.kind()) {
-            case ATTENTION -> attention(stage, pass);
-            case MLP, LATENTS -> mlp(stage, pass);
-            case EMBEDDING, RESIDUAL, END ->
-                throw new IllegalStateException("stage " + stage.kind() + " is in no block");
-          }
-          if (kept != null) {
-            kept[stage.index()].keep(scope);
-          }
-        }
-        if (pass.first > 0) {
-          pass.keep(scope);
-        }
-      }
-    }
-    if (streams != null) {
-      streams[graph.blocks()] = stream.clone();
-    }
+    pass.blocks(graph, firstBlock, streams, b -> block(b, pass));
     return end.logits(end(pass));
+  }
+
+  private void block(int b, DensePass pass) {
+    for (Stage stage : graph.stages(b)) {
+      switch (stage.kind()) {
+        case ATTENTION -> attention(stage, pass);
+        case MLP, LATENTS -> mlp(stage, pass);
+        case EMBEDDING, RESIDUAL, END ->
+            throw new IllegalStateException("stage " + stage.kind() + " is in no block");
+      }
+    }
   }
 
   @Override

@@ -102,7 +102,22 @@ record MaskRows(Tensor mask, int unique, int[] group, boolean zero) {
     int tm = graph.positions() == 0 ? 1 : positions;
     int k = starts.size();
     float[] values = mask.values();
-    float[] dense = new float[bm * tm * k * sources];
+    long length = (long) bm * tm * k * sources;
+    if (length > Integer.MAX_VALUE - 8) {
+      throw new IllegalArgumentException(
+          "the mask of a stage has numbers="
+              + length
+              + ", more than 2^31: prompts="
+              + bm
+              + ", positions="
+              + tm
+              + ", destinations="
+              + k
+              + ", sources="
+              + sources
+              + "; give a smaller --batch, or fewer latents (--max-latents)");
+    }
+    float[] dense = new float[(int) length];
     for (int i = 0; i < bm; i++) {
       int row = mask.instances() == 0 ? 0 : i * graph.edgeCount();
       for (int t = 0; t < tm; t++) {

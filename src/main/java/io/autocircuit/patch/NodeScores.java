@@ -7,7 +7,8 @@ import java.util.BitSet;
 import java.util.List;
 
 /**
- * One score for each node: heads and MLPs. A larger |score| means a more important node.
+ * One score for each node: heads and MLPs, or their autoencoders' latents. A larger |score| means a
+ * more important node.
  *
  * @param nodes the nodes
  * @param values by the index of the node

@@ -130,6 +130,25 @@ public record PatchMask(ComputationGraph graph, float[] values, int instances) {
     return first;
   }
 
+  /**
+   * Nothing ablated, with a mask for each prompt.
+   *
+   * @param instances how many prompts; 0 for one mask for all
+   * @throws IllegalArgumentException if that are more numbers than an array can hold
+   */
+  static PatchMask zeros(ComputationGraph graph, int instances) {
+    long length = (long) Math.max(1, instances) * graph.edgeCount();
+    if (length > Integer.MAX_VALUE - 8) {
+      throw new IllegalArgumentException(
+          "masks of prompts="
+              + instances
+              + " and edges="
+              + graph.edgeCount()
+              + " are more than 2^31 numbers; give a smaller --batch");
+    }
+    return new PatchMask(graph, new float[(int) length], instances);
+  }
+
   /** Which sources some edge of the mask reads, by index. */
   boolean[] sourcesRead() {
     boolean[] read = new boolean[graph.sources().size()];

@@ -237,9 +237,6 @@ final class ResidualCircuits implements CircuitRunner {
   /** Some heads of a stage, from a position on. */
   private void heads(Stage stage, int[] some, int first) {
     int heads = stage.written();
-    int dHead = model.config().dHead();
-    int positions = length - first;
-    long width = (long) heads * dHead;
     Tensor all = parts(stage);
     int[] queries = some;
     int[] rest =
@@ -254,29 +251,15 @@ final class ResidualCircuits implements CircuitRunner {
       project(stage, stream, all, queries, first);
       project(stage, stream, all, rest, in.prefix);
     }
-    Tensor q = pick(all.narrow(2, 0, width).narrow(1, first, positions), some, heads, dHead);
-    Tensor k = pick(all.narrow(2, width, width), some, heads, dHead);
-    Tensor v = pick(all.narrow(2, 2 * width, width), some, heads, dHead);
-    Tensor z =
-        model
-            .attentionStep(stage)
-            .mix(q, k, v, some, in.context)
-            .reshape(batch, positions, (long) some.length * dHead);
     int source = stage.firstWritten();
-    kernels.headOutputs(
-        new Kernels.HeadOutputs(
-            z,
-            model.attentionOutput(stage),
-            dHead,
-            some,
-            in.ablations.narrow(0, source, heads).narrow(2, first, positions),
-            delta.narrow(0, source, heads).narrow(2, first, positions),
-            null));
-  }
-
-  private static Tensor pick(Tensor columns, int[] some, int heads, int dHead) {
-    Tensor byHead = columns.unflatten(2, new long[] {heads, dHead});
-    return some.length == heads ? byHead : Placement.slices(byHead, 2, some);
+    new SomeHeads(stage, some, first)
+        .write(
+            model,
+            kernels,
+            all,
+            in.context,
+            in.ablations.narrow(0, source, heads),
+            delta.narrow(0, source, heads));
   }
 
   /** Where the queries, keys and values of a stage lie; in the shared prefix they are there. */

@@ -174,32 +174,20 @@ final class ResidualRun implements MaskedRun {
     // the end has sources of the last block
     int from = Math.min(firstBlock, graph.blocks() - 1);
     writeDelta(graph.stages().get(graph.stages(from).get(0).index() - 1), stream, pass);
-    for (int b = from; b < graph.blocks(); b++) {
-      if (streams != null) {
-        streams[b] = stream.clone();
-      }
-      try (TensorScope scope = new TensorScope()) {
-        for (Stage stage : graph.stages(b)) {
-          switch (stage.kind()) {
-            case ATTENTION -> attention(stage, pass);
-            case MLP -> mlp(stage, pass);
-            case RESIDUAL -> sum(stage, pass);
-            case LATENTS, EMBEDDING, END ->
-                throw new IllegalStateException("stage " + stage.kind() + " is in no block");
-          }
-          if (kept != null) {
-            kept[stage.index()].keep(scope);
-          }
-        }
-        if (pass.first > 0) {
-          pass.keep(scope);
-        }
-      }
-    }
-    if (streams != null) {
-      streams[graph.blocks()] = stream.clone();
-    }
+    pass.blocks(graph, from, streams, b -> block(b, pass));
     return end.logits(end(pass));
+  }
+
+  private void block(int b, DensePass pass) {
+    for (Stage stage : graph.stages(b)) {
+      switch (stage.kind()) {
+        case ATTENTION -> attention(stage, pass);
+        case MLP -> mlp(stage, pass);
+        case RESIDUAL -> sum(stage, pass);
+        case LATENTS, EMBEDDING, END ->
+            throw new IllegalStateException("stage " + stage.kind() + " is in no block");
+      }
+    }
   }
 
   @Override
