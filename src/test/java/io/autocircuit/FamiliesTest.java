@@ -2,6 +2,7 @@ package io.autocircuit;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -174,6 +175,8 @@ class FamiliesTest {
       String type =
           JSON.readTree(folder.resolve("model/config.json").toFile()).path("model_type").asText();
       if (!ModelLoader.ARCHITECTURES.contains(type)) {
+        assertTrue(
+            file.path("or_refused").asBoolean(false), folder + " is of no family that loads");
         continue;
       }
       loaded.add(folder.getFileName().toString());

@@ -47,6 +47,11 @@ class LibtorchParityTest extends ReferenceParityTest {
     return folder.getFileName().toString().equals(WHOLE) || OF_ONE_EVALUATION.contains(kind);
   }
 
+  @Override
+  boolean whole() {
+    return false;
+  }
+
   @Test
   @Override
   void everyCaseOfEveryModel() throws IOException {

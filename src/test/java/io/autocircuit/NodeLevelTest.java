@@ -2,6 +2,7 @@ package io.autocircuit;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -40,9 +41,11 @@ import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -81,7 +84,7 @@ class NodeLevelTest {
   @Test
   void aCircuitOfNodesHasTheEdgesWithBothEndsInIt() {
     ComputationGraph graph = ComputationGraph.factorized(2, 2, Wiring.SEQUENTIAL, true, 0);
-    GraphNodes nodes = GraphNodes.of(graph);
+    GraphNodes nodes = graph.nodes();
     assertEquals(
         List.of("MLP 1", "A1.0", "A1.1", "MLP 0", "A0.0", "A0.1"),
         nodes.all().stream().map(GraphNodes.Node::name).toList());
@@ -108,9 +111,29 @@ class NodeLevelTest {
   }
 
   @Test
+  void aPositionThatDoesNotFitIsRefused() {
+    GraphNodes without = ComputationGraph.factorized(2, 2, Wiring.SEQUENTIAL, true, 0).nodes();
+    GraphNodes with = ComputationGraph.factorized(2, 2, Wiring.SEQUENTIAL, true, 3).nodes();
+    assertEquals("A0.1@2", with.node("A0.1", 2).toString());
+    assertEquals(
+        "position=0 of node \"A0.1\" does not fit: this graph has positions=0; give -1",
+        message(without, 0));
+    for (int position : new int[] {-1, 3}) {
+      assertEquals(
+          "position=" + position + " of node \"A0.1\" does not fit: this graph has positions=3",
+          message(with, position));
+    }
+  }
+
+  private static String message(GraphNodes nodes, int position) {
+    return assertThrows(IllegalArgumentException.class, () -> nodes.node("A0.1", position))
+        .getMessage();
+  }
+
+  @Test
   void theStreamIsInEveryCircuitOfAnUnfactorizedGraph() {
     ComputationGraph graph = ComputationGraph.unfactorized(2, 2, Wiring.SEQUENTIAL, 0);
-    GraphNodes nodes = GraphNodes.of(graph);
+    GraphNodes nodes = graph.nodes();
     BitSet one = new BitSet();
     one.set(nodes.node("A1.1", -1).index());
     assertEquals(
@@ -127,7 +150,7 @@ class NodeLevelTest {
   @Test
   void keysAndValuesBelongToTheirHeadAtEveryPosition() {
     ComputationGraph graph = ComputationGraph.factorized(1, 1, Wiring.ATTENTION_ONLY, true, 2);
-    GraphNodes nodes = GraphNodes.of(graph);
+    GraphNodes nodes = graph.nodes();
     BitSet last = new BitSet();
     last.set(nodes.node("A0.0", 1).index());
     assertEquals(
@@ -150,7 +173,7 @@ class NodeLevelTest {
   @ParameterizedTest
   @MethodSource("graphs")
   void edgesHaveTheScoreOfTheirLessImportantEnd(ComputationGraph graph) {
-    GraphNodes nodes = GraphNodes.of(graph);
+    GraphNodes nodes = graph.nodes();
     NodeScores scores = random(nodes, 3);
     PruneScores edges = scores.edges();
     assertArrayEquals(scores.values(), NodeScores.of(nodes, edges).values());
@@ -183,8 +206,7 @@ class NodeLevelTest {
 
   @Test
   void theCurveIsOverNodes() {
-    GraphNodes nodes =
-        GraphNodes.of(ComputationGraph.factorized(1, 3, Wiring.ATTENTION_ONLY, true, 0));
+    GraphNodes nodes = ComputationGraph.factorized(1, 3, Wiring.ATTENTION_ONLY, true, 0).nodes();
     BitSet truth = new BitSet();
     truth.set(1);
     NodeScores scores = new NodeScores(nodes, new float[] {1, -3, 2}, new float[0]);
@@ -215,7 +237,7 @@ class NodeLevelTest {
               t.config().unfactorizedGraph(LENGTH))) {
         body.run(
             new PatchableModel(t, graph, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels()),
-            GraphNodes.of(graph),
+            graph.nodes(),
             batch);
       }
     }
@@ -340,6 +362,17 @@ class NodeLevelTest {
                   .score(model, List.of(batch), nodes.groups(), Progress.SILENT)
                   .values();
           assertEquals(nodes.size(), drawn.length);
+          Set<Float> distinct = new HashSet<>();
+          for (float score : drawn) {
+            assertTrue(score >= 0 && score < 1, "a score of " + score);
+            distinct.add(score);
+          }
+          assertEquals(nodes.size(), distinct.size(), "each node is drawn by itself");
+          float[] others =
+              new RandomScores(8)
+                  .score(model, List.of(batch), nodes.groups(), Progress.SILENT)
+                  .values();
+          assertFalse(Arrays.equals(drawn, others), "another seed draws others");
           Circuit best = NodeScores.of(nodes, random(nodes, 9).edges()).circuit(new BitSet());
           assertTrue(best.size() > 0, "the stream");
         });

@@ -169,6 +169,23 @@ public final class RandomModels {
             .with(new Features(List.of(), RMS, true, 0, 0, 0, RMS)));
   }
 
+  /**
+   * A sample of the architectures: each that computes something of {@link Features}, and of the
+   * others the first of every few.
+   *
+   * @param every how many of the others one stands for
+   */
+  public static Stream<Architecture> sample(int every) {
+    List<Architecture> plain =
+        architectures().filter(a -> a.config().features().equals(Features.NONE)).toList();
+    List<Architecture> kept = Exhaustive.sample(plain, every);
+    return architectures()
+        .filter(
+            a ->
+                !a.config().features().equals(Features.NONE)
+                    || kept.stream().anyMatch(k -> k.toString().equals(a.toString())));
+  }
+
   /** The architecture of that name. */
   public static Architecture named(String name) {
     return architectures().filter(a -> a.toString().equals(name)).findFirst().orElseThrow();

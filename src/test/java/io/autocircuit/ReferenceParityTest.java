@@ -13,6 +13,7 @@ import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.DestNode;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.EdgeCounts;
@@ -89,11 +90,11 @@ import org.junit.jupiter.api.Test;
  * #ROUNDING} times the tolerance. Cases whose float32 run needed that are printed.
  *
  * <p><b>Logits of transformers</b> are compared with weight processing {@code none}, and their
- * log-probabilities with all steps. A model may be refused instead if its {@code model_type} is
- * none that loads (and the message names it), or if the case says {@code "or_refused": true};
- * folders of {@code -Dfield.dir} also if the message says that something is not supported, not
- * read, or not in the right format. Where a model is refused, nothing but a {@link DataException}
- * of one line will do.
+ * log-probabilities with all steps. A model may be refused instead if the case says {@code
+ * "or_refused": true}, and those of {@code -Dfield.dir}: by a message that names a {@code
+ * model_type} that does not load, or else says that something is not supported, not read, or not in
+ * the right format. Where a model is refused, nothing but a {@link DataException} of one line will
+ * do.
  */
 @Tag("slow")
 class ReferenceParityTest {
@@ -113,6 +114,9 @@ class ReferenceParityTest {
           "avoid_edges",
           "completeness_training");
 
+  private static final String LOGITS = "hf_logits";
+  private static final String LOG_PROBABILITIES = "log-probabilities";
+  private static final String REFUSED = "refused by name";
   private static final double ROUNDING = 4;
   private static final double HF_TOLERANCE = 2e-4;
 
@@ -138,6 +142,11 @@ class ReferenceParityTest {
     return true;
   }
 
+  /** Whether all are run that the files hold. */
+  boolean whole() {
+    return true;
+  }
+
   @Test
   void everyCaseOfEveryModel() throws IOException {
     Path dir = Path.of(System.getProperty("reference.dir", "../shared/reference"));
@@ -146,6 +155,7 @@ class ReferenceParityTest {
     }
     assumeTrue(Files.isDirectory(dir), "no reference cases at reference.dir");
     int folders = 0;
+    Map<String, Integer> held = held(dir);
     try (Stream<Path> all = Files.walk(dir, 3)) {
       for (Path folder : all.filter(Files::isDirectory).sorted().toList()) {
         try (TensorScope scope = new TensorScope()) {
@@ -171,6 +181,7 @@ class ReferenceParityTest {
           Path file = folder.resolve("expected.json");
           if (Files.isRegularFile(file) && hasLogits(file)) {
             folders++;
+            held.merge(LOGITS, 1, Integer::sum);
             try (TensorScope scope = new TensorScope()) {
               logits(folder, file, true);
             }
@@ -188,6 +199,7 @@ class ReferenceParityTest {
             System.out.printf(
                 "  %-20s %4d cases, largest deviation %.3g absolute, %.3f of the tolerance (%s)%n",
                 kind, t.cases, t.absolute, t.relative, t.worst));
+    compareCounts(held);
     if (folders == 0) {
       fail("no model folder with expected.json under reference.dir=" + dir);
     }
@@ -196,6 +208,44 @@ class ReferenceParityTest {
           failures.size()
               + " failures:\n"
               + String.join("\n", failures.subList(0, Math.min(40, failures.size()))));
+    }
+  }
+
+  /** How many cases of each kind the files under a folder hold, by their names alone. */
+  private static Map<String, Integer> held(Path dir) throws IOException {
+    Map<String, Integer> held = new TreeMap<>();
+    try (Stream<Path> all = Files.walk(dir, 4)) {
+      for (Path file : all.filter(Files::isRegularFile).toList()) {
+        String name = file.getFileName().toString();
+        if (name.equals("hf_logits.json")) {
+          held.merge(LOGITS, 1, Integer::sum);
+        } else if (name.equals("expected.json") || name.equals("more.json")) {
+          JSON.readTree(file.toFile())
+              .path("cases")
+              .forEach(c -> held.merge(c.get("kind").asText(), 1, Integer::sum));
+        }
+      }
+    }
+    return held;
+  }
+
+  /** Each case that a file holds was run and measured; those of {@link #TRAINED} twice. */
+  private void compareCounts(Map<String, Integer> held) {
+    Map<String, Integer> run = new TreeMap<>();
+    tallies.forEach(
+        (kind, t) -> {
+          String name = kind.replaceAll(" \\(float(32|64)\\)$", "");
+          if (kind.endsWith("(float32)")) {
+            Tally truth = tallies.get(name + " (float64)");
+            if (truth == null || truth.cases != t.cases) {
+              failures.add(name + ": " + t.cases + " cases in float32 alone");
+            }
+          } else if (!kind.equals(LOG_PROBABILITIES)) {
+            run.merge(kind.equals(REFUSED) ? LOGITS : name, t.cases, Integer::sum);
+          }
+        });
+    if (whole() && !run.equals(held)) {
+      failures.add("cases run: " + run + ", but the files hold " + held);
     }
   }
 
@@ -297,11 +347,11 @@ class ReferenceParityTest {
               ? Stream.of("not supported", "does not read", "only safetensors are read")
                   .anyMatch(message::contains)
               : message.contains("model_type=\"" + type + "\" is not supported");
-      boolean may = !ours || field || expected.path("or_refused").asBoolean(false);
+      boolean may = field || expected.path("or_refused").asBoolean(false);
       if (!may || !names || message.lines().count() != 1) {
         failures.add(name + ": " + e);
       } else {
-        tally("refused by name", 0, 0, "");
+        tally(REFUSED, 0, 0, "");
       }
     } catch (RuntimeException e) {
       failures.add(name + ": " + e);
@@ -356,7 +406,7 @@ class ReferenceParityTest {
         }
       }
     }
-    tally(logs ? "log-probabilities" : "hf_logits", absolute, relative, worst);
+    tally(logs ? LOG_PROBABILITIES : LOGITS, absolute, relative, worst);
   }
 
   /** Logits, in rows of that width, become log-probabilities. */
@@ -628,7 +678,18 @@ class ReferenceParityTest {
       compareScores(algorithm.score(model, batches), c.get("expected"), 1);
     }
 
+    /** Scores are expected of every module, no more and no fewer. */
+    void checkModules(JsonNode expected) {
+      List<String> names = new ArrayList<>();
+      expected.fieldNames().forEachRemaining(names::add);
+      check(
+          "modules",
+          graph.modules().stream().map(DestModule::name).sorted().toList(),
+          names.stream().sorted().toList());
+    }
+
     void compareScores(PruneScores scores, JsonNode expected, double factor) {
+      checkModules(expected);
       expected
           .fields()
           .forEachRemaining(
@@ -648,6 +709,7 @@ class ReferenceParityTest {
 
     /** Scores that say who is a member: no tolerance. */
     void exactScores(PruneScores scores, JsonNode expected) {
+      checkModules(expected);
       expected
           .properties()
           .forEach(
@@ -791,6 +853,7 @@ class ReferenceParityTest {
               Acdc.Target.valueOf(c.get("faithfulness_target").asText().toUpperCase(Locale.ROOT)),
               ablation());
       PruneScores scores = algorithm.score(model, batches.subList(0, 1));
+      checkModules(c.get("expected"));
       int flipped = 0;
       for (var fields = c.get("expected").fields(); fields.hasNext(); ) {
         var e = fields.next();

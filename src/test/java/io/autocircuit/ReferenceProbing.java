@@ -150,32 +150,20 @@ final class ReferenceProbing {
     from.exactScores(new PruneScores(graph, members), c.get("expected"));
   }
 
-  /** The mean absolute activation, and AutoCircuit's signed one. */
+  /**
+   * The mean absolute activation, and AutoCircuit's signed one, which in an unfactorized graph
+   * takes the first sources for a destination's own (A6).
+   */
   void activationMagnitude() {
     for (Map.Entry<String, Boolean> reading :
         Map.of("as_meant", false, "as_coded", true).entrySet()) {
       PruneScores scores =
           new ActivationMagnitude(reading.getValue()).score(from.model, from.batches);
-      if (reading.getValue() && !from.graph.factorized()) {
-        scores = ofTheFirstSources();
-      }
       from.compareScores(scores, c.get(reading.getKey()), 1);
     }
     double[] means =
         new ActivationMagnitude(false).sourceMeans(from.model, from.batches, Progress.SILENT);
     from.compare(
         "source means", means, new long[] {means.length}, c.get("source_means_as_meant").asText());
-  }
-
-  /** In an unfactorized graph AutoCircuit takes the first sources for a destination's own (A6). */
-  private PruneScores ofTheFirstSources() {
-    double[] means =
-        new ActivationMagnitude(true).sourceMeans(from.model, from.batches, Progress.SILENT);
-    float[] scores = new float[from.graph.edgeCount()];
-    for (int e = 0; e < scores.length; e++) {
-      Edge edge = from.graph.edge(e);
-      scores[e] = (float) means[edge.source().index() - edge.destination().firstSource()];
-    }
-    return new PruneScores(from.graph, scores);
   }
 }

@@ -126,13 +126,13 @@ final class AnotherCommand implements Callable<Integer> {
           OfficialCircuit.read(recorded.edges(), run.discovery().model().graph(), edges);
       BitSet shared = result.scores().top(edges).edgeSet();
       shared.and(avoided.edgeSet());
+      print.println("report: " + out.resolve("report.html"));
       print.printf(
           Locale.ROOT,
           "of its %,d edges %,d are among the %,d avoided%n",
           edges,
           shared.cardinality(),
           avoided.size());
-      print.println("report: " + out.resolve("report.html"));
       print.flush();
     }
     return 0;

@@ -37,9 +37,11 @@ final class AutoencodersTrainCommand implements Callable<Integer> {
   @Option(
       names = "--model",
       required = true,
-      paramLabel = "DIR",
-      description = "The model directory.")
+      paramLabel = "MODEL",
+      description = "The model directory, or a name on the Hugging Face hub.")
   private Path model;
+
+  @CommandLine.Mixin private HubOption hub;
 
   @Option(
       names = "--dataset",
@@ -99,6 +101,7 @@ final class AutoencodersTrainCommand implements Callable<Integer> {
   public Integer call() {
     Settings settings = settings();
     ResultDirectory.requireWritable(out);
+    model = hub.directory(model, spec.commandLine().getErr());
     PrintWriter to = spec.commandLine().getOut();
     long start = System.nanoTime();
     try (Transformer transformer = ModelLoader.load(model);

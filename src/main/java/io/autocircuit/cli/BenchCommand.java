@@ -18,7 +18,6 @@ import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.NativeTuning;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -292,7 +291,7 @@ final class BenchCommand implements Callable<Integer> {
       String text =
           new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(root)
               + "\n";
-      AtomicFile.write(json, o -> o.write(text.getBytes(StandardCharsets.UTF_8)));
+      AtomicFile.write(json, text);
     }
   }
 

@@ -16,7 +16,6 @@ import io.autocircuit.prune.KnockoutTraining;
 import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.task.OfficialCircuit;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -228,8 +227,7 @@ final class CompletenessCommand implements Callable<Integer> {
             .put("seq_idx", e.position() < 0 ? null : Integer.valueOf(e.position()));
       }
     }
-    byte[] text = (CanonicalJson.text(root, true) + "\n").getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(out, to -> to.write(text));
+    AtomicFile.write(out, CanonicalJson.text(root, true) + "\n");
     spec.commandLine().getOut().println(out);
   }
 }

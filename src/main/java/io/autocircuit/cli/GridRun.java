@@ -14,7 +14,6 @@ import io.autocircuit.model.Transformer;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.report.GrowthPlot;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -206,8 +205,7 @@ final class GridRun {
 
   /** Draws what is known. */
   void plot(Path to) {
-    String svg = GrowthPlot.svg(grid);
-    AtomicFile.write(to, o -> o.write(svg.getBytes(StandardCharsets.UTF_8)));
+    AtomicFile.write(to, GrowthPlot.svg(grid));
   }
 
   private void printHead(GrowthCell place) {

@@ -3,7 +3,6 @@ package io.autocircuit.cli;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Level;
 import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.metric.EdgeStability;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
@@ -52,7 +51,7 @@ record Printout(PrintWriter out, boolean everyMetric) {
         d.model().graph().edgeCount(),
         d.model().graph().factorized() ? "" : " of its unfactorized graph",
         d.level() == Level.NODE
-            ? String.format(Locale.ROOT, ", %,d nodes", GraphNodes.of(d.model().graph()).size())
+            ? String.format(Locale.ROOT, ", %,d nodes", d.model().graph().nodes().size())
             : "");
     out.println(
         "prompts: "

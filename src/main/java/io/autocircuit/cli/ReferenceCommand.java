@@ -5,7 +5,6 @@ import io.autocircuit.experiment.ExperimentSpec;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.DataException;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -43,7 +42,7 @@ final class ReferenceCommand implements Runnable {
   }
 
   private void write(Path file, String page) {
-    AtomicFile.write(file, out -> out.write(page.getBytes(StandardCharsets.UTF_8)));
+    AtomicFile.write(file, page);
     spec.commandLine().getOut().println(file);
   }
 }

@@ -11,7 +11,6 @@ import io.autocircuit.report.ResultTable;
 import io.autocircuit.report.ResultValue;
 import io.autocircuit.report.TableFormat;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -146,7 +145,7 @@ final class ResultsCommand implements Runnable {
   }
 
   private static void write(Path file, String text, PrintWriter out) {
-    AtomicFile.write(file, to -> to.write(text.getBytes(StandardCharsets.UTF_8)));
+    AtomicFile.write(file, text);
     out.println("wrote " + file);
   }
 

@@ -9,7 +9,6 @@ import io.autocircuit.kernels.KernelTimes;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.tensor.Device;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -98,7 +97,7 @@ final class SelftestCommand implements Callable<Integer> {
         String text =
             new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(root)
                 + "\n";
-        AtomicFile.write(json, o -> o.write(text.getBytes(StandardCharsets.UTF_8)));
+        AtomicFile.write(json, text);
       }
       out.println();
       out.println(right ? "all kernels are right" : "WRONG RESULTS; report them with this output");

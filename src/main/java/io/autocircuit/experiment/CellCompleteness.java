@@ -31,14 +31,15 @@ final class CellCompleteness {
       ExperimentSpec.Completeness how,
       Progress progress) {
     Discovery d = run.discovery();
+    Circuits circuits = Circuits.of(d, result.scores());
     TreeSet<Integer> sizes = new TreeSet<>(how.sizes());
     if (sizes.isEmpty() && d.official() != null) {
-      sizes.add(result.officialSize());
+      sizes.add(circuits.officialSize());
     }
     KnockoutTraining training = how.training(d.runs().ablation(), run.spec().seed());
     List<CompletenessResult> all = new ArrayList<>();
-    for (int size : sizes.headSet(result.fullSize(), true)) {
-      Circuit circuit = result.circuit(size);
+    for (int size : sizes.headSet(circuits.all(), true)) {
+      Circuit circuit = circuits.one(size);
       if (circuit.size() == 0) {
         continue;
       }

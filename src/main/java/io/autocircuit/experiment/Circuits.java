@@ -1,10 +1,8 @@
 package io.autocircuit.experiment;
 
-import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Roc;
 import io.autocircuit.patch.Circuit;
-import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.NodeScores;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.PruneAlgorithm;
@@ -20,7 +18,7 @@ interface Circuits {
   /** Those of a discovery's level. */
   static Circuits of(Discovery d, PruneScores scores) {
     return d.level() == Level.NODE
-        ? new OfNodes(d, NodeScores.of(GraphNodes.of(scores.graph()), scores))
+        ? new OfNodes(d, NodeScores.of(scores.graph().nodes(), scores))
         : new OfEdges(d, scores);
   }
 
@@ -38,6 +36,12 @@ interface Circuits {
 
   /** Circuits by the size that they really have. */
   SortedMap<Integer, Circuit> some(IntStream sizes);
+
+  /** The circuit of that size, with all that tie with its last where ties are included. */
+  default Circuit one(int size) {
+    SortedMap<Integer, Circuit> one = some(IntStream.of(size));
+    return one.get(one.firstKey());
+  }
 
   /** Measurements of circuits, by their size. */
   List<Measurement> counted(SortedMap<Integer, Circuit> circuits, List<Measurement> measurements);
@@ -64,7 +68,7 @@ interface Circuits {
 
     @Override
     public List<PruneAlgorithm.Found> found() {
-      return d.algorithm().found(scores);
+      return d.algorithm().found(scores.values(), "edges");
     }
 
     @Override
@@ -112,8 +116,7 @@ interface Circuits {
 
     @Override
     public List<PruneAlgorithm.Found> found() {
-      return d.algorithm()
-          .found(new GroupScores(scores.nodes().groups(), scores.values(), scores.tieBreaks()));
+      return d.algorithm().found(scores.values(), "nodes");
     }
 
     @Override

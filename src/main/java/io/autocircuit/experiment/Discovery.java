@@ -91,6 +91,8 @@ public record Discovery(
    * @param notices what the user should know, one sentence each
    * @param prompts the scores of each prompt that scored, in the order of the batches; empty where
    *     they were not asked for
+   * @param stability how stable edges are across those prompts; empty where they were not scored
+   *     one by one
    */
   public record Result(
       Discovery discovery,
@@ -101,7 +103,8 @@ public record Discovery(
       Optional<String> verdict,
       List<Roc.Point> roc,
       List<String> notices,
-      Optional<PromptScores> prompts) {
+      Optional<PromptScores> prompts,
+      Optional<EdgeStability> stability) {
 
     /**
      * Keeps unmodifiable copies.
@@ -116,6 +119,7 @@ public record Discovery(
      * @param roc the curve against the official circuit; empty without one
      * @param notices what the user should know, one sentence each
      * @param prompts the scores of each prompt that scored, in the order of the batches
+     * @param stability how stable edges are across those prompts
      */
     public Result {
       measurements = List.copyOf(measurements);
@@ -132,7 +136,7 @@ public record Discovery(
      */
     public Optional<NodeScores> nodes() {
       return discovery.level() == Level.NODE
-          ? Optional.of(NodeScores.of(GraphNodes.of(scores.graph()), scores))
+          ? Optional.of(NodeScores.of(scores.graph().nodes(), scores))
           : Optional.empty();
     }
 
@@ -161,23 +165,22 @@ public record Discovery(
      * @return the best, with all that tie with the last where the discovery says so
      */
     public Circuit circuit(int size) {
-      SortedMap<Integer, Circuit> one = Circuits.of(discovery, scores).some(IntStream.of(size));
-      return one.get(one.firstKey());
-    }
-
-    /**
-     * How stable edges are across prompts.
-     *
-     * @return empty where prompts were not scored one by one
-     */
-    public Optional<EdgeStability> stability() {
-      return prompts.map(p -> EdgeStability.of(p, discovery.perPrompt()));
+      return Circuits.of(discovery, scores).one(size);
     }
 
     /** With other notices. */
     Result withNotices(List<String> other) {
       return new Result(
-          discovery, scores, measurements, liveEdges, found, verdict, roc, other, prompts);
+          discovery,
+          scores,
+          measurements,
+          liveEdges,
+          found,
+          verdict,
+          roc,
+          other,
+          prompts,
+          stability);
     }
   }
 
@@ -359,22 +362,12 @@ public record Discovery(
   /**
    * Judges circuits of given scores.
    *
-   * @param scored of this discovery's graph
+   * @param scores of this discovery's graph
    * @param progress told about the work done
    * @return what came out
    */
-  public Result judge(Scored scored, Progress progress) {
-    Result r = judge(scored.scores(), progress);
-    return new Result(
-        this,
-        r.scores(),
-        r.measurements(),
-        r.liveEdges(),
-        r.found(),
-        r.verdict(),
-        r.roc(),
-        r.notices(),
-        scored.prompts());
+  public Result judge(PruneScores scores, Progress progress) {
+    return judge(new Scored(scores, Optional.empty()), progress);
   }
 
   /**
@@ -389,7 +382,7 @@ public record Discovery(
   public PruneScores score(Progress progress) {
     check();
     if (level == Level.NODE) {
-      GraphNodes nodes = GraphNodes.of(model.graph());
+      GraphNodes nodes = model.graph().nodes();
       return NodeScores.of(nodes, algorithm.score(model, train, nodes.groups(), progress)).edges();
     }
     return algorithm.score(model, train, progress);
@@ -418,11 +411,12 @@ public record Discovery(
   /**
    * Judges circuits of given scores.
    *
-   * @param scores of this discovery's graph
+   * @param scored of this discovery's graph
    * @param progress told about the work done
    * @return what came out
    */
-  public Result judge(PruneScores scores, Progress progress) {
+  public Result judge(Scored scored, Progress progress) {
+    PruneScores scores = scored.scores();
     List<String> notices = new ArrayList<>(knownNotices());
     Optional<AnswerPreference> preference = AnswerPreference.of(model, runs.ablation(), test);
     preference.flatMap(AnswerPreference::notice).ifPresent(notices::add);
@@ -478,6 +472,15 @@ public record Discovery(
             .filter(AnswerPreference::shown)
             .flatMap(p -> Verdict.of(measurements, edges, level));
     return new Result(
-        this, scores, measurements, live, found, verdict, roc, notices, Optional.empty());
+        this,
+        scores,
+        measurements,
+        live,
+        found,
+        verdict,
+        roc,
+        notices,
+        scored.prompts(),
+        scored.prompts().map(p -> EdgeStability.of(p, perPrompt)));
   }
 }

@@ -392,7 +392,7 @@ public final class DiscoveryBuilder {
       data.requirePairedLengths();
     }
     requireAnswerPositions(data);
-    GraphNodes nodes = level == Level.NODE ? GraphNodes.of(model.graph()) : null;
+    GraphNodes nodes = level == Level.NODE ? model.graph().nodes() : null;
     if (nodes == null) {
       algorithm.requireFit(model.graph(), data);
     } else {

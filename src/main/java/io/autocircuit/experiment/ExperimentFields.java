@@ -139,8 +139,8 @@ final class ExperimentFields {
               "per_prompt",
               count(1),
               "of how many edges the circuit of each prompt is, as discover --per-prompt, for"
-                  + " algorithms that score prompts one by one; without it prompts are not scored"
-                  + " one by one"));
+                  + " algorithms that score prompts one by one, and for edges, not level node;"
+                  + " without it prompts are not scored one by one"));
 
   /** The graph; a list spans a grid. */
   static final List<Setting> GRAPHS =

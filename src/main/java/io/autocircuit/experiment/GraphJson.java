@@ -37,7 +37,7 @@ final class GraphJson {
     if (graph.level() != Level.EDGE) {
       node.put("level", graph.level().key());
     }
-    graph.autoencoders().ifPresent(a -> node.set("autoencoders", autoencoders(a, places)));
+    graph.autoencoders().ifPresent(a -> node.set(AutoencoderSource.FIELD, autoencoders(a, places)));
     return node;
   }
 
@@ -47,8 +47,8 @@ final class GraphJson {
       node.put("path", RunSpecJson.place(a.directory()));
     }
     return node.put("sha256", a.sha256().orElse(null))
-        .put("max_latents", a.maxLatents())
-        .put("error_term", a.errorTerm());
+        .put(AutoencoderSource.MAX_LATENTS, a.maxLatents())
+        .put(AutoencoderSource.ERROR_TERM, a.errorTerm());
   }
 
   /**
@@ -61,22 +61,30 @@ final class GraphJson {
         run.object(
             "graph",
             List.of("separate_qkv", "token_positions"),
-            List.of("spans", "form", "level", "autoencoders"));
+            List.of("spans", "form", "level", AutoencoderSource.FIELD));
     return new Graph(
         node.flag("separate_qkv"),
         node.flag("token_positions"),
         node.has("spans") && node.flag("spans"),
         node.has("form") ? node.constant("form", Form.values()) : Form.FACTORIZED,
         node.has("level") ? node.constant("level", Level.values()) : Level.EDGE,
-        node.has("autoencoders") ? Optional.of(autoencoders(node, folder)) : Optional.empty());
+        node.has(AutoencoderSource.FIELD)
+            ? Optional.of(autoencoders(node, folder))
+            : Optional.empty());
   }
 
   private static AutoencoderSource autoencoders(JsonFields graph, Path folder) {
-    JsonFields node = graph.object("autoencoders", "path", "sha256", "max_latents", "error_term");
+    JsonFields node =
+        graph.object(
+            AutoencoderSource.FIELD,
+            "path",
+            "sha256",
+            AutoencoderSource.MAX_LATENTS,
+            AutoencoderSource.ERROR_TERM);
     return new AutoencoderSource(
         node.path("path", folder),
         node.sha256("sha256"),
-        node.whole("max_latents", 0),
-        node.flag("error_term"));
+        node.whole(AutoencoderSource.MAX_LATENTS, 0),
+        node.flag(AutoencoderSource.ERROR_TERM));
   }
 }

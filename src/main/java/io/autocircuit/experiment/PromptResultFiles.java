@@ -8,7 +8,6 @@ import io.autocircuit.graph.Edge;
 import io.autocircuit.metric.EdgeStability;
 import io.autocircuit.patch.PromptScores;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -176,7 +175,6 @@ public final class PromptResultFiles {
           .append(row.agreement())
           .append('\n');
     }
-    byte[] bytes = text.toString().getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(file, out -> out.write(bytes));
+    AtomicFile.write(file, text.toString());
   }
 }

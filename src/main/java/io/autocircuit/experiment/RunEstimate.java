@@ -2,7 +2,6 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import java.util.HashMap;
 import java.util.List;
@@ -90,7 +89,7 @@ public final class RunEstimate implements AutoCloseable {
       Discovery d = run.discovery();
       ComputationGraph graph = d.model().graph();
       // what is scored
-      int edges = d.level() == Level.NODE ? GraphNodes.of(graph).size() : graph.edgeCount();
+      int edges = d.level() == Level.NODE ? graph.nodes().size() : graph.edgeCount();
       double seconds = run.plainPass();
       // as many different scores as edges: what "auto" makes of most algorithms
       float[] scores = new float[edges];

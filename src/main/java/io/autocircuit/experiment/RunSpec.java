@@ -214,8 +214,7 @@ public record RunSpec(
    * @throws io.autocircuit.files.DataException if it cannot be written
    */
   public void write(Path file) {
-    String json = CanonicalJson.text(RunSpecJson.tree(this, true), true) + "\n";
-    AtomicFile.write(file, out -> out.write(json.getBytes(StandardCharsets.UTF_8)));
+    AtomicFile.write(file, CanonicalJson.text(RunSpecJson.tree(this, true), true) + "\n");
   }
 
   /**

@@ -1,8 +1,6 @@
 package io.autocircuit.experiment;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -10,6 +8,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.DataException;
+import io.autocircuit.files.JsonFiles;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.SrcNode;
 import io.autocircuit.model.AttentionPatterns;
@@ -24,10 +23,8 @@ import io.autocircuit.patch.SourceOutputs;
 import io.autocircuit.patch.SourceRows;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
-import java.io.IOException;
 import java.math.BigDecimal;
 import java.math.MathContext;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -257,8 +254,7 @@ public record SourceActivations(
    * @throws DataException if it cannot be written
    */
   public void write(Path file) {
-    byte[] text = (json() + "\n").getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(file, out -> out.write(text));
+    AtomicFile.write(file, json() + "\n");
   }
 
   /**
@@ -269,8 +265,8 @@ public record SourceActivations(
    * @throws DataException if it cannot be read, or holds something else
    */
   public static SourceActivations read(Path file) {
+    JsonNode root = JsonFiles.read(file);
     try {
-      JsonNode root = new ObjectMapper().readTree(file.toFile());
       List<Source> sources = new ArrayList<>();
       for (JsonNode item : root.required("sources")) {
         List<Channel> channels = new ArrayList<>();
@@ -311,11 +307,9 @@ public record SourceActivations(
           tokens,
           sources,
           patterns);
-    } catch (JsonProcessingException | IllegalArgumentException e) {
+    } catch (IllegalArgumentException e) {
       throw new DataException(
           "file=" + file + " holds no activations; give the results of discover, unchanged", e);
-    } catch (IOException e) {
-      throw new DataException("file=" + file + " cannot be read: " + e.getMessage(), e);
     }
   }
 
@@ -368,6 +362,7 @@ public record SourceActivations(
    *
    * @param written by {@link SourceRows}
    * @param ablated likewise
+   * @param rows where they lie
    * @param read the squares of norms, {@code [B·T]}, of what one source writes, is ablated to, and
    *     of Δ, once they were asked for
    */
@@ -376,16 +371,16 @@ public record SourceActivations(
       TokenBatch tokens,
       Tensor written,
       Tensor ablated,
+      SourceRows rows,
       Map<SrcNode, List<double[]>> read) {
     Outputs(PatchableModel model, TokenBatch tokens, Tensor written, Tensor ablated) {
-      this(model, tokens, written, ablated, new HashMap<>());
+      this(model, tokens, written, ablated, model.sourceRows(), new HashMap<>());
     }
 
     private List<double[]> squares(SrcNode source) {
       return read.computeIfAbsent(
           source,
           s -> {
-            SourceRows rows = model.sourceRows();
             try (TensorScope scope = new TensorScope()) {
               Tensor c = rows.written(written, s, model.model()); // [B,T,D]
               Tensor p = rows.written(ablated, s, model.model());
@@ -449,7 +444,7 @@ public record SourceActivations(
     private double[] row(Tensor outputs, SrcNode source, int position) {
       try (TensorScope scope = new TensorScope()) {
         Tensor one = outputs.narrow(1, 0, 1).narrow(2, position, 1);
-        return Tensors.doubles(model.sourceRows().written(one, source, model.model()).flatten());
+        return Tensors.doubles(rows.written(one, source, model.model()).flatten());
       }
     }
 

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,7 +57,7 @@ public final class AtomicFile {
           out.flush();
           channel.force(true);
         }
-        move(temporary, target);
+        replace(temporary, target);
       } finally {
         Files.deleteIfExists(temporary);
       }
@@ -69,6 +70,18 @@ public final class AtomicFile {
               DataException.printable(String.valueOf(e.getMessage()), 200)),
           e);
     }
+  }
+
+  /**
+   * Writes a text as UTF-8, whole or not at all.
+   *
+   * @param file what is replaced; its directory exists
+   * @param text all of it
+   * @throws DataException if the file cannot be written
+   */
+  public static void write(Path file, String text) {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    write(file, out -> out.write(bytes));
   }
 
   /**
@@ -89,12 +102,19 @@ public final class AtomicFile {
     }
   }
 
-  private static void move(Path temporary, Path target) throws IOException {
+  /**
+   * Gives a file another name, in the place of what is there; in one step where the file system
+   * can.
+   *
+   * @param from what is moved; written whole
+   * @param to its new name
+   * @throws IOException if it cannot be moved
+   */
+  public static void replace(Path from, Path to) throws IOException {
     try {
-      Files.move(
-          temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (AtomicMoveNotSupportedException e) {
-      Files.move(temporary, target, StandardCopyOption.REPLACE_EXISTING);
+      Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
     }
   }
 }

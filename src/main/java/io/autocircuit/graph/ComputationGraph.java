@@ -1,6 +1,5 @@
 package io.autocircuit.graph;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -61,6 +60,9 @@ public final class ComputationGraph {
 
   /** The names of the positions, where these are spans; else empty. */
   private final List<String> spans;
+
+  /** Made when first asked for; if by two threads at once, twice and alike. */
+  private volatile GraphNodes nodes;
 
   private ComputationGraph(GraphShape shape, List<String> spans) {
     this.shape = shape;
@@ -304,6 +306,18 @@ public final class ComputationGraph {
   }
 
   /**
+   * Its nodes, which scores and circuits can be of in the place of edges.
+   *
+   * @return its heads and MLPs; with autoencoders, in an MLP's place its latents and error
+   */
+  public GraphNodes nodes() {
+    if (nodes == null) {
+      nodes = new GraphNodes(this);
+    }
+    return nodes;
+  }
+
+  /**
    * The module of that hook name.
    *
    * @param name a TransformerLens hook such as {@code blocks.0.hook_q_input}
@@ -394,15 +408,7 @@ public final class ComputationGraph {
    *     module has; one to three axes
    */
   public long[] maskShape(DestModule module) {
-    List<Long> axes = new ArrayList<>();
-    if (positions() > 0) {
-      axes.add((long) positions());
-    }
-    if (module.perHead()) {
-      axes.add((long) module.nodes().size());
-    }
-    axes.add((long) module.sources());
-    return axes.stream().mapToLong(Long::longValue).toArray();
+    return shape.maskShape(module);
   }
 
   /**
@@ -448,11 +454,7 @@ public final class ComputationGraph {
    * @throws IllegalArgumentException if there is none, or a name is there twice
    */
   public ComputationGraph withSpans(List<String> names) {
-    if (names.isEmpty() || names.stream().distinct().count() < names.size()) {
-      throw new IllegalArgumentException(
-          "spans=" + names + "; give one name or more, each of them once");
-    }
-    return new ComputationGraph(withPositions(names.size()).shape, names);
+    return new ComputationGraph(shape.withSpans(names), names);
   }
 
   /**

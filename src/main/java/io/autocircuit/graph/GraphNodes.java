@@ -62,7 +62,8 @@ public final class GraphNodes {
   /** By module and row of its nodes. */
   private final Map<DestNode, Reader> readers = new HashMap<>();
 
-  private GraphNodes(ComputationGraph graph) {
+  /** For {@link ComputationGraph#nodes}. */
+  GraphNodes(ComputationGraph graph) {
     this.graph = graph;
     List<Node> all = new ArrayList<>();
     bySource = new int[graph.sources().size()];
@@ -103,16 +104,6 @@ public final class GraphNodes {
       }
     }
     groups = EdgeGroups.of(graph, group, nodes.size());
-  }
-
-  /**
-   * The nodes of a graph.
-   *
-   * @param graph any graph
-   * @return its heads and MLPs; with autoencoders, in an MLP's place its latents and error
-   */
-  public static GraphNodes of(ComputationGraph graph) {
-    return new GraphNodes(graph);
   }
 
   /**

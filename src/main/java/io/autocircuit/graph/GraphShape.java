@@ -2,6 +2,8 @@ package io.autocircuit.graph;
 
 import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.ComputationGraph.Wiring;
+import java.util.List;
+import java.util.stream.LongStream;
 
 /**
  * What a graph follows from.
@@ -61,6 +63,26 @@ record GraphShape(
 
   int positionCopies() {
     return Math.max(1, positions);
+  }
+
+  /** The shape of a module's mask: {@code [positions?][heads?][sources]}. */
+  long[] maskShape(DestModule module) {
+    LongStream.Builder axes = LongStream.builder();
+    if (positions > 0) {
+      axes.add(positions);
+    }
+    if (module.perHead()) {
+      axes.add(module.nodes().size());
+    }
+    return axes.add(module.sources()).build().toArray();
+  }
+
+  GraphShape withSpans(List<String> names) {
+    if (names.isEmpty() || names.stream().distinct().count() < names.size()) {
+      throw new IllegalArgumentException(
+          "spans=" + names + "; give one name or more, each of them once");
+    }
+    return withPositions(names.size());
   }
 
   GraphShape withPositions(int count) {

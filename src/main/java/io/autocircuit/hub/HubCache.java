@@ -7,8 +7,6 @@ import io.autocircuit.files.JsonFiles;
 import io.autocircuit.files.LockFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -157,19 +155,17 @@ public record HubCache(Path folder, boolean links) {
 
   /** Whether a file is there, in its snapshot, with its size. */
   boolean has(HubId id, String commit, HubFile file) {
-    Path there = snapshot(id, commit).resolve(file.name());
-    try {
-      return Files.isRegularFile(there) && Files.size(there) == file.size();
-    } catch (IOException e) {
-      return false;
-    }
+    return holds(snapshot(id, commit).resolve(file.name()), file);
   }
 
   /** Whether a file is there for any snapshot. */
   boolean hasBlob(HubId id, HubFile file) {
-    Path blob = blob(id, file);
+    return holds(blob(id, file), file);
+  }
+
+  private static boolean holds(Path there, HubFile file) {
     try {
-      return Files.isRegularFile(blob) && Files.size(blob) == file.size();
+      return Files.isRegularFile(there) && Files.size(there) == file.size();
     } catch (IOException e) {
       return false;
     }
@@ -190,16 +186,16 @@ public record HubCache(Path folder, boolean links) {
     Files.createDirectories(name.getParent());
     boolean received = Files.exists(partial);
     if (received) {
-      move(partial, blob);
+      AtomicFile.replace(partial, blob);
     }
     if (links && link(blob, name)) {
       return;
     }
     if (received) {
-      move(blob, name);
+      AtomicFile.replace(blob, name);
     } else {
       Files.copy(blob, partial, StandardCopyOption.REPLACE_EXISTING);
-      move(partial, name);
+      AtomicFile.replace(partial, name);
     }
   }
 
@@ -220,14 +216,6 @@ public record HubCache(Path folder, boolean links) {
     }
   }
 
-  private static void move(Path from, Path to) throws IOException {
-    try {
-      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    } catch (AtomicMoveNotSupportedException e) {
-      Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
-    }
-  }
-
   /** Notes that the hub has no file of that name at a commit. */
   void missing(HubId id, String commit, String name) throws IOException {
     Path file = place(id).resolve(MISSING).resolve(commit).resolve(name);
@@ -244,7 +232,7 @@ public record HubCache(Path folder, boolean links) {
     }
     Path ref = place(id).resolve(REFS).resolve(id.revision());
     Files.createDirectories(ref.getParent());
-    AtomicFile.write(ref, to -> to.write(commit.getBytes(StandardCharsets.US_ASCII)));
+    AtomicFile.write(ref, commit);
   }
 
   /** Makes the folders of a model. */
@@ -297,25 +285,28 @@ public record HubCache(Path folder, boolean links) {
 
   /** What is in a folder, by name; nothing where there is none. */
   static List<Path> entries(Path folder) {
-    if (!Files.isDirectory(folder)) {
-      return List.of();
-    }
-    try (Stream<Path> list = Files.list(folder)) {
-      return list.sorted().toList();
-    } catch (IOException e) {
-      throw JsonFiles.unreadable(folder, e);
-    } catch (UncheckedIOException e) {
-      throw JsonFiles.unreadable(folder, e.getCause());
-    }
+    return paths(folder, Files::list);
   }
 
   /** All files and links below a folder, by name; nothing where there is none. */
   static List<Path> below(Path folder) {
+    return paths(folder, Files::walk).stream()
+        .filter(p -> !Files.isDirectory(p, LinkOption.NOFOLLOW_LINKS))
+        .toList();
+  }
+
+  /** A way to go through a folder. */
+  private interface Listing {
+    Stream<Path> of(Path folder) throws IOException;
+  }
+
+  /** What a listing gives, by name; nothing where there is no folder. */
+  private static List<Path> paths(Path folder, Listing listing) {
     if (!Files.isDirectory(folder)) {
       return List.of();
     }
-    try (Stream<Path> all = Files.walk(folder)) {
-      return all.filter(p -> !Files.isDirectory(p, LinkOption.NOFOLLOW_LINKS)).sorted().toList();
+    try (Stream<Path> all = listing.of(folder)) {
+      return all.sorted().toList();
     } catch (IOException e) {
       throw JsonFiles.unreadable(folder, e);
     } catch (UncheckedIOException e) {

@@ -20,16 +20,9 @@ import org.bytedeco.pytorch.Tensor;
  *
  * @param totals by block, then as the block's {@link Autoencoder#latents} are; null where a block
  *     has no autoencoder
+ * @param latents the numbers of the latents that totals are of; null where those are
  */
 public record LatentActivations(List<double[]> totals, List<int[]> latents) {
-
-  /**
-   * Takes the lists as they are.
-   *
-   * @param totals by block
-   * @param latents the numbers of the latents that totals are of; null where those are
-   */
-  public LatentActivations {}
 
   /**
    * Runs the plain model.

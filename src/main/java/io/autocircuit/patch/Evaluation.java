@@ -209,7 +209,7 @@ public final class Evaluation implements AutoCloseable {
         throw new IllegalArgumentException("the circuit is for another graph: " + c.graph());
       }
     }
-    if (graph.latents() != null || in.model().config().features().couplesHeads()) {
+    if (in.patchable.runsCircuitsAsMasks()) {
       return masked(circuits, type);
     }
     try (TensorScope scope = new TensorScope()) {
@@ -218,10 +218,7 @@ public final class Evaluation implements AutoCloseable {
     }
   }
 
-  /**
-   * One circuit after another as masks, each from the first block that it ablates edges into: where
-   * there are latents, or heads depend on each other's inputs.
-   */
+  /** One circuit after another as masks, each from the first block that it ablates edges into. */
   private Tensor masked(List<Circuit> circuits, PatchType type) {
     requireValues();
     try (TensorScope scope = new TensorScope()) {
@@ -236,7 +233,7 @@ public final class Evaluation implements AutoCloseable {
 
   /** The working memory of so many circuits at once, made when first needed. */
   void prepareCircuits(int count) {
-    if (graph.latents() != null || engine != null && engine.capacity() >= count) {
+    if (engine != null && engine.capacity() >= count) {
       return;
     }
     if (engine != null) {
@@ -280,8 +277,8 @@ public final class Evaluation implements AutoCloseable {
    */
   public double liveShare(Circuit circuit, PatchType type) {
     boolean last = in.patchable.slice() == OutputSlice.LAST_SEQ;
-    boolean whole = graph.latents() != null || in.model().config().features().couplesHeads();
-    Circuit run = whole ? Circuit.full(graph) : notAblated(circuit, type);
+    Circuit run =
+        in.patchable.runsCircuitsAsMasks() ? Circuit.full(graph) : notAblated(circuit, type);
     return CircuitPlan.of(run, in.constantsAreAblations, last)
         .share(
             in.model().config(),

@@ -104,8 +104,7 @@ public final class Evaluations implements AutoCloseable {
     boolean several =
         work == MemoryEstimate.Work.CIRCUITS
             && model.graph().factorized()
-            && model.graph().latents() == null
-            && !model.model().config().features().couplesHeads();
+            && !model.runsCircuitsAsMasks();
     circuitsAtOnce = several ? circuitsAtOnce(work) : 1;
     workers = stay && model.workers() > 1 ? pool(model.workers()) : null;
   }

@@ -65,6 +65,16 @@ public record GroupScores(EdgeGroups groups, float[] values, float[] tieBreaks) 
   }
 
   /**
+   * The scores of edges, where each is a group by itself ({@link EdgeGroups#each}).
+   *
+   * @return values and tie breaks are these, not copies
+   * @throws IllegalArgumentException if there are fewer groups than edges
+   */
+  public PruneScores ofEdges() {
+    return new PruneScores(groups.graph(), values, tieBreaks);
+  }
+
+  /**
    * The score of each group's edge of the largest |score|; of equal ones with the largest tie
    * break.
    *

@@ -55,7 +55,7 @@ final class LatentRun implements MaskedRun {
     this.model = in.model();
     this.place = in.place();
     this.graph = in.graph();
-    this.sources = in.patchable.sourceRows();
+    this.sources = in.where;
     this.kernels = in.patchable.kernels();
     this.batch = in.batch();
     this.length = in.length();

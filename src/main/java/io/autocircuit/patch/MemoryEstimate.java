@@ -138,15 +138,6 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
     return of(model, work, ablation, length, 1);
   }
 
-  /** What is run where sources are latents: circuits as masks, and gradients at any masks. */
-  private static Work masked(Work work) {
-    return switch (work) {
-      case CIRCUITS -> Work.MASKS;
-      case ONE_UNIFORM_GRADIENT, UNIFORM_GRADIENT -> Work.GRADIENT;
-      default -> work;
-    };
-  }
-
   /**
    * Estimates for several circuits at once.
    *
@@ -175,10 +166,8 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
     }
     long held = patches + s.context() + s.stream() + 2 * s.logits();
     long moving;
-    // circuits of a model whose heads depend on each other are run one by one, with every node
-    boolean coupled = model.model().config().features().couplesHeads();
-    Work whole = coupled && work == Work.CIRCUITS ? Work.MASKS : work;
-    switch (s.latent() ? masked(work) : whole) {
+    boolean masks = work == Work.CIRCUITS && model.runsCircuitsAsMasks();
+    switch (masks ? Work.MASKS : work) {
       case CIRCUITS -> {
         long copy = s.delta() + s.bases() + s.sums() + s.parts();
         if (circuits > 1) {

@@ -180,6 +180,14 @@ public record PatchableModel(
   }
 
   /**
+   * Whether circuits are run as masks, one by one and with every node: where there are latents, or
+   * heads depend on each other's inputs.
+   */
+  boolean runsCircuitsAsMasks() {
+    return graph.latents() != null || model.config().features().couplesHeads();
+  }
+
+  /**
    * Where the outputs of its sources lie in tensors of outputs and of ablation values.
    *
    * @return a row for each source; with autoencoders, latents share rows

@@ -27,6 +27,9 @@ final class RunInputs implements AutoCloseable {
   /** The start of the stream, {@code [B,T,D]}. */
   final Tensor embedded;
 
+  /** Where the outputs of sources lie, and the ablation values. */
+  final SourceRows where;
+
   /** p of every source, {@code [S,B,T,D]}; axes may be expanded. */
   final Tensor ablations;
 
@@ -65,7 +68,8 @@ final class RunInputs implements AutoCloseable {
     int length = input.length();
     ComputationGraph graph = patchable.graph();
     places = MaskPlaces.of(graph, input);
-    int sources = patchable.sourceRows().count();
+    where = patchable.sourceRows();
+    int sources = where.count();
     int width = patchable.model().config().dModel();
     if (ablations.dim() != 4 || ablations.size(0) != sources || ablations.size(3) != width) {
       throw new IllegalArgumentException(

@@ -16,11 +16,16 @@ import org.bytedeco.pytorch.global.torch;
  * MemoryEstimate} has the formula.
  *
  * @param length number of positions T
+ * @param outputs rows of a tensor of all sources' outputs
  */
-record RunSizes(PatchableModel patchable, int length) {
+record RunSizes(PatchableModel patchable, int length, int outputs) {
 
   /** Numbers, for each logit, that a loss with its gradient or a metric makes on its way. */
   private static final int LOSS_COPIES = 12;
+
+  RunSizes(PatchableModel patchable, int length) {
+    this(patchable, length, patchable.sourceRows().count());
+  }
 
   private Transformer model() {
     return patchable.model();
@@ -113,7 +118,7 @@ record RunSizes(PatchableModel patchable, int length) {
 
   /** Outputs of every source, or their Δ. */
   long delta() {
-    return patchable.sourceRows().count() * stream();
+    return outputs * stream();
   }
 
   /** Whether some sources are latents. */

@@ -1,10 +1,8 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.graph.LatentSources;
 import io.autocircuit.graph.SrcNode;
 import io.autocircuit.graph.Stage;
-import io.autocircuit.model.Autoencoder;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.tensor.Placement;
 import java.util.Arrays;
@@ -25,36 +23,49 @@ import org.bytedeco.pytorch.global.torch;
  * positions, is done to activations alike.
  */
 public final class SourceRows {
-  private final ComputationGraph graph;
   private final int width;
 
   /** By source; −1 for latents. */
   private final int[] rowOf;
+
+  /** How many of the sources below each are no latents. */
+  private final int[] denseBelow;
 
   private final int dense;
 
   /** The first row of a block's latents. */
   private final int[] firstOf;
 
+  /** The first source of a block's latents, and their number. */
+  private final int[] firstLatent;
+
+  private final int[] latents;
+
   private final int count;
 
   private SourceRows(ComputationGraph graph, int width) {
-    this.graph = graph;
     this.width = width;
     rowOf = new int[graph.sources().size()];
+    denseBelow = new int[rowOf.length + 1];
     firstOf = new int[graph.blocks()];
+    firstLatent = new int[firstOf.length];
+    latents = new int[firstOf.length];
     int row = 0;
     for (Stage stage : graph.stages()) {
-      int latents = latents(stage);
+      int some = latents(stage);
+      if (some > 0) {
+        firstLatent[stage.block()] = stage.firstWritten();
+        latents[stage.block()] = some;
+      }
       for (int s = 0; s < stage.written(); s++) {
-        rowOf[stage.firstWritten() + s] = s < latents ? -1 : row++;
+        rowOf[stage.firstWritten() + s] = s < some ? -1 : row++;
+        denseBelow[stage.firstWritten() + s + 1] = row;
       }
     }
     dense = row;
-    LatentSources latents = graph.latents();
     for (int b = 0; b < firstOf.length; b++) {
       firstOf[b] = row;
-      row += latents == null ? 0 : (latents.count(b) + width - 1) / width;
+      row += (latents[b] + width - 1) / width;
     }
     count = row;
   }
@@ -115,11 +126,7 @@ public final class SourceRows {
 
   /** How many of the sources below one are no latents. */
   int denseBelow(int end) {
-    int n = 0;
-    for (int s = 0; s < end; s++) {
-      n += rowOf[s] >= 0 ? 1 : 0;
-    }
-    return n;
+    return denseBelow[end];
   }
 
   /**
@@ -130,7 +137,7 @@ public final class SourceRows {
    * @return {@code [B,T,K]}, in the current scope
    */
   public Tensor activations(Tensor values, int block) {
-    long k = graph.latents().count(block);
+    long k = latents[block];
     long rows = (k + width - 1) / width;
     Tensor some = values.narrow(0, firstOf[block], rows).permute(1, 2, 0, 3);
     return some.reshape(values.size(1), values.size(2), rows * width).narrow(2, 0, k);
@@ -170,15 +177,11 @@ public final class SourceRows {
     if (rowOf[source.index()] >= 0) {
       return values.select(0, rowOf[source.index()]);
     }
-    Autoencoder a = model.autoencoders().block(source.block());
-    Stage stage =
-        graph.stages(source.block()).stream()
-            .filter(s -> s.kind() == Stage.Kind.LATENTS)
-            .findFirst()
-            .orElseThrow();
-    int latent = source.index() - stage.firstWritten();
-    Tensor f = activations(values, source.block()).narrow(2, latent, 1);
-    return f.mul(a.decode().select(0, latent));
+    int block = source.block();
+    int latent = source.index() - firstLatent[block];
+    Tensor row = values.select(0, firstOf[block] + latent / width);
+    Tensor f = row.narrow(2, latent % width, 1); // [B,T,1]
+    return f.mul(model.autoencoders().block(block).decode().select(0, latent));
   }
 
   @Override

@@ -173,16 +173,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
   }
 
   @Override
-  public List<Found> found(PruneScores scores) {
-    return found(scores.values());
-  }
-
-  @Override
-  public List<Found> found(GroupScores scores) {
-    return found(scores.values());
-  }
-
-  private List<Found> found(float[] scores) {
+  public List<Found> found(float[] scores, String what) {
     return thresholds.stream()
         .distinct()
         .sorted()
@@ -208,8 +199,7 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
       List<PromptBatch> batches,
       Progress progress,
       ToIntFunction<Evaluations> most) {
-    GroupScores each = score(model, batches, EdgeGroups.each(model.graph()), progress, most);
-    return new PruneScores(model.graph(), each.values(), each.tieBreaks());
+    return score(model, batches, EdgeGroups.each(model.graph()), progress, most).ofEdges();
   }
 
   /**

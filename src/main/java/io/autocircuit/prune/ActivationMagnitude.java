@@ -116,15 +116,19 @@ public record ActivationMagnitude(boolean signedMean) implements PruneAlgorithm 
         }
       }
       for (int block : withLatents) {
-        addLatents(model, outputs, block, tokens, to);
+        addLatents(model, outputs, rows, block, tokens, to);
       }
     }
   }
 
   /** A latent's output is its activation times its column of the decoder. */
   private void addLatents(
-      PatchableModel model, Tensor outputs, int block, TokenBatch tokens, double[] to) {
-    SourceRows rows = model.sourceRows();
+      PatchableModel model,
+      Tensor outputs,
+      SourceRows rows,
+      int block,
+      TokenBatch tokens,
+      double[] to) {
     try (TensorScope scope = new TensorScope()) {
       Tensor column = size(model.model().autoencoders().block(block).decode());
       Tensor each = column.mean(LAST, false, null); // [K]

@@ -109,16 +109,7 @@ public record CircuitProbing(SubnetworkProbing each, List<Integer> sizes)
    * edges than wanted where a smaller circuit is no part of the larger one.
    */
   @Override
-  public List<Found> found(PruneScores scores) {
-    return found(scores.values(), "edges");
-  }
-
-  @Override
-  public List<Found> found(GroupScores scores) {
-    return found(scores.values(), "nodes");
-  }
-
-  private List<Found> found(float[] scores, String what) {
+  public List<Found> found(float[] scores, String what) {
     List<Found> found = new ArrayList<>();
     int edges = 0;
     for (int i = 0; i < sizes.size(); i++) {
@@ -133,13 +124,13 @@ public record CircuitProbing(SubnetworkProbing each, List<Integer> sizes)
   @Override
   public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
     requireSizes(graph.edgeCount(), "edges");
-    each.ofSize(0).requireFit(graph, prompts);
+    each.requireRest(graph, prompts);
   }
 
   @Override
   public void requireFit(EdgeGroups groups, TokenizedDataset prompts) {
     requireSizes(groups.size(), "nodes");
-    each.ofSize(0).requireFit(groups, prompts);
+    each.requireRest(groups, prompts);
   }
 
   private void requireSizes(int most, String what) {
@@ -161,8 +152,7 @@ public record CircuitProbing(SubnetworkProbing each, List<Integer> sizes)
 
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    GroupScores each = score(model, batches, EdgeGroups.each(model.graph()), progress);
-    return new PruneScores(model.graph(), each.values(), each.tieBreaks());
+    return score(model, batches, EdgeGroups.each(model.graph()), progress).ofEdges();
   }
 
   /**
@@ -179,7 +169,7 @@ public record CircuitProbing(SubnetworkProbing each, List<Integer> sizes)
       long steps = training.steps();
       for (int i = 0; i < sizes.size(); i++) {
         GroupScores learned =
-            training.train(each.ofSize(sizes.get(i)), progress, i * steps, sizes.size() * steps);
+            training.train(sizes.get(i), progress, i * steps, sizes.size() * steps);
         BitSet circuit = learned.best(sizes.get(i));
         for (int e = 0; e < scores.length; e++) {
           boolean chosen = circuit.get(e);
@@ -217,8 +207,7 @@ public record CircuitProbing(SubnetworkProbing each, List<Integer> sizes)
     EdgeGroups edges = EdgeGroups.each(model.graph());
     try (MaskTraining training = new MaskTraining(each, edges, model, batches)) {
       return Circuit.of(
-          model.graph(),
-          training.train(each.ofSize(size), progress, 0, training.steps()).best(size));
+          model.graph(), training.train(size, progress, 0, training.steps()).best(size));
     }
   }
 }

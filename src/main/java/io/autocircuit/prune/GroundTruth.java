@@ -30,17 +30,12 @@ public record GroundTruth(Circuit official) implements PruneAlgorithm {
   }
 
   @Override
-  public List<Found> found(PruneScores scores) {
-    return List.of(new Found("official", official.size()));
-  }
-
-  @Override
-  public List<Found> found(GroupScores scores) {
-    int official = 0;
-    for (float v : scores.values()) {
-      official += v > 0 ? 1 : 0;
+  public List<Found> found(float[] scores, String what) {
+    int size = 0;
+    for (float v : scores) {
+      size += v > 0 ? 1 : 0;
     }
-    return List.of(new Found("official", official));
+    return List.of(new Found("official", size));
   }
 
   @Override
@@ -60,7 +55,7 @@ public record GroundTruth(Circuit official) implements PruneAlgorithm {
   public GroupScores score(
       PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
     require(model.graph());
-    GraphNodes nodes = GraphNodes.of(model.graph());
+    GraphNodes nodes = model.graph().nodes();
     boolean same =
         groups.size() == nodes.size()
             && IntStream.range(0, model.graph().edgeCount())

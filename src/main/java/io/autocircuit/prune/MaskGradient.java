@@ -258,7 +258,7 @@ public record MaskGradient(
   }
 
   /** What outputs are compared with: the answers' numbers, or the answers' ids as numbers. */
-  private static double[][][] numbers(PromptBatch batch) {
+  static double[][][] numbers(PromptBatch batch) {
     return batch.numbers() != null
         ? batch.numbers()
         : Arrays.stream(batch.answers())

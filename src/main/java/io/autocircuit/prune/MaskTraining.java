@@ -22,9 +22,13 @@ import java.util.SplittableRandom;
  * values and open evaluations, is made once, however many circuit sizes are trained for.
  */
 final class MaskTraining implements AutoCloseable {
-  private final SubnetworkProbing first;
+  private final SubnetworkProbing probing;
   private final ComputationGraph graph;
   private final EdgeGroups tied;
+
+  /** The groups that edges to avoid are in. */
+  private final int[] avoided;
+
   private final List<PromptBatch> batches;
   private final AblationValues values;
   private final Evaluations running;
@@ -32,16 +36,17 @@ final class MaskTraining implements AutoCloseable {
   /**
    * Prepares trainings.
    *
-   * @param probing one of them; the others differ from it in nothing but the circuit's size
+   * @param probing how masks are learned; its circuit size is not read
    * @param tied edges that share one learned number; others are never ablated
    * @param model the model and its graph
    * @param batches the prompts to train on
    */
   MaskTraining(
       SubnetworkProbing probing, EdgeGroups tied, PatchableModel model, List<PromptBatch> batches) {
-    this.first = probing;
+    this.probing = probing;
     this.graph = model.graph();
     this.tied = tied;
+    this.avoided = probing.avoided(tied);
     this.batches = batches;
     this.values = AblationValues.prepare(model, probing.effectiveAblation(), batches);
     boolean opened = false;
@@ -51,7 +56,7 @@ final class MaskTraining implements AutoCloseable {
               model,
               batches,
               values,
-              tree(probing) ? Direction.CORRUPT_INTO_CLEAN : Direction.CLEAN_INTO_CORRUPT,
+              tree() ? Direction.CORRUPT_INTO_CLEAN : Direction.CLEAN_INTO_CORRUPT,
               probing.perPrompt() ? Work.PROMPT_GRADIENT : Work.GRADIENT);
       opened = true;
     } finally {
@@ -61,26 +66,26 @@ final class MaskTraining implements AutoCloseable {
     }
   }
 
-  private static boolean tree(SubnetworkProbing probing) {
+  private boolean tree() {
     return probing.patchType() == PatchType.TREE_PATCH;
   }
 
   /** How many steps a training takes. */
   long steps() {
-    return (long) first.epochs() * batches.size();
+    return (long) probing.epochs() * batches.size();
   }
 
   /**
    * Trains masks.
    *
-   * @param probing how
+   * @param wanted number of groups in the circuit; 0 for none
    * @param progress told about the work done
    * @param before how many steps were done before
    * @param all how many steps there are in all
    * @return for tree patching |max θ| − θ, for edge patching |min θ| + θ
    */
-  GroupScores train(SubnetworkProbing probing, Progress progress, long before, long all) {
-    boolean tree = tree(probing);
+  GroupScores train(int wanted, Progress progress, long before, long all) {
+    boolean tree = tree();
     double[] theta = new double[tied.size()];
     Arrays.fill(theta, tree ? probing.init() : -probing.init());
     Adam adam = new Adam(theta.length, probing.learningRate());
@@ -90,8 +95,8 @@ final class MaskTraining implements AutoCloseable {
     for (int epoch = 0; epoch < probing.epochs(); epoch++) {
       for (int b = 0; b < batches.size(); b++) {
         double[] gradient = new double[theta.length];
-        faithfulness(probing, b, loss, theta, random, gradient);
-        penalty(probing, theta, random, gradient);
+        faithfulness(b, loss, theta, random, gradient);
+        penalty(wanted, theta, random, gradient);
         adam.step(theta, gradient);
         progress.update("training steps", ++step, all);
       }
@@ -107,12 +112,7 @@ final class MaskTraining implements AutoCloseable {
 
   /** Adds ∂F/∂θ. */
   private void faithfulness(
-      SubnetworkProbing probing,
-      int batch,
-      LossFunction loss,
-      double[] theta,
-      SplittableRandom random,
-      double[] gradient) {
+      int batch, LossFunction loss, double[] theta, SplittableRandom random, double[] gradient) {
     MaskFunction function = probing.maskFunction();
     double dropout = probing.dropout();
     int prompts = batches.get(batch).clean().batchSize();
@@ -164,12 +164,10 @@ final class MaskTraining implements AutoCloseable {
   }
 
   /** Adds λ ∂R/∂θ. */
-  private void penalty(
-      SubnetworkProbing probing, double[] theta, SplittableRandom random, double[] gradient) {
-    boolean tree = tree(probing);
+  private void penalty(int wanted, double[] theta, SplittableRandom random, double[] gradient) {
+    boolean tree = tree();
     MaskFunction function = probing.maskFunction();
     double lambda = probing.lambda();
-    int wanted = probing.circuitSize();
     int edges = theta.length;
     double masked = 0;
     double[] slope = new double[edges];
@@ -184,13 +182,7 @@ final class MaskTraining implements AutoCloseable {
     for (int i = 0; i < edges; i++) {
       gradient[i] += lambda * scale * (tree ? -slope[i] : slope[i]);
     }
-    if (probing.avoid() != null && probing.avoid().size() > 0) {
-      int[] avoided =
-          probing.avoid().edgeSet().stream()
-              .map(tied::group)
-              .filter(g -> g >= 0)
-              .distinct()
-              .toArray();
+    if (avoided.length > 0) {
       double weight = (tree ? -1 : 1) * probing.avoidLambda() / avoided.length;
       double shift = function.samples() ? MaskFunction.REGULARIZE_CONST : 0;
       for (int i : avoided) {

@@ -51,7 +51,8 @@ public interface PruneAlgorithm {
    * A circuit that the algorithm itself arrived at.
    *
    * @param description for people, such as {@code kept at τ = 0.001}
-   * @param size number of its edges; the circuit is that of as many edges with the largest scores
+   * @param size number of its edges, or groups; the circuit is that of as many with the largest
+   *     scores
    */
   record Found(String description, int size) {}
 
@@ -59,20 +60,11 @@ public interface PruneAlgorithm {
    * The circuits that the algorithm itself arrived at; a discovery measures them whatever sizes it
    * is asked for.
    *
-   * @param scores what {@link #score} returned
-   * @return none for an algorithm that only orders the edges
+   * @param scores the values that the algorithm gave, of every edge or of every group of edges
+   * @param what was scored, for people: {@code edges} or {@code nodes}
+   * @return sizes are numbers of what was scored; none for an algorithm that only orders it
    */
-  default List<Found> found(PruneScores scores) {
-    return List.of();
-  }
-
-  /**
-   * As {@link #found(PruneScores)}, where groups of edges were scored.
-   *
-   * @param scores what {@link #score(PatchableModel, List, EdgeGroups, Progress)} returned
-   * @return sizes are numbers of groups; none for an algorithm that only orders them
-   */
-  default List<Found> found(GroupScores scores) {
+  default List<Found> found(float[] scores, String what) {
     return List.of();
   }
 

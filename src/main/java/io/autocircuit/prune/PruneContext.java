@@ -1,6 +1,5 @@
 package io.autocircuit.prune;
 
-import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.PatchType;
 import java.util.Optional;
@@ -48,6 +47,6 @@ public record PruneContext(
     }
     Circuit known = official.get();
     return OptionalInt.of(
-        nodes ? GraphNodes.of(known.graph()).joined(known.edgeSet()).cardinality() : known.size());
+        nodes ? known.graph().nodes().joined(known.edgeSet()).cardinality() : known.size());
   }
 }

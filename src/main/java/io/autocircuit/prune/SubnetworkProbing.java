@@ -196,24 +196,6 @@ public record SubnetworkProbing(
         seed);
   }
 
-  /** The same with another wanted number of edges. */
-  SubnetworkProbing ofSize(int edges) {
-    return new SubnetworkProbing(
-        learningRate,
-        epochs,
-        lambda,
-        maskFunction,
-        patchType,
-        ablation,
-        target,
-        edges,
-        dropout,
-        avoid,
-        avoidLambda,
-        init,
-        seed);
-  }
-
   @Override
   public String key() {
     return "sp";
@@ -222,6 +204,13 @@ public record SubnetworkProbing(
   @Override
   public String title() {
     return "Subnetwork " + patchType.key() + " probing" + avoided();
+  }
+
+  /** The groups that edges to avoid are in; none without such edges. */
+  int[] avoided(EdgeGroups groups) {
+    return avoid == null
+        ? new int[0]
+        : avoid.edgeSet().stream().map(groups::group).filter(g -> g >= 0).distinct().toArray();
   }
 
   /** For titles: how many edges are kept out. */
@@ -250,10 +239,14 @@ public record SubnetworkProbing(
   @Override
   public void requireFit(EdgeGroups groups, TokenizedDataset prompts) {
     requireSize(groups.size(), "nodes");
+    requireRest(groups, prompts);
+  }
+
+  /** All but the size. */
+  void requireRest(EdgeGroups groups, TokenizedDataset prompts) {
     requireRest(groups.graph(), prompts);
     if (avoid != null && avoid.size() > 0) {
-      long nodes =
-          avoid.edgeSet().stream().map(groups::group).filter(g -> g >= 0).distinct().count();
+      int nodes = avoided(groups).length;
       if (nodes == 0 || nodes == groups.size()) {
         throw new IllegalArgumentException(
             "avoided edges="
@@ -283,7 +276,7 @@ public record SubnetworkProbing(
   }
 
   /** All but the size. */
-  private void requireRest(ComputationGraph graph, TokenizedDataset prompts) {
+  void requireRest(ComputationGraph graph, TokenizedDataset prompts) {
     requireAvoidable(graph);
     String name = "--target " + target.name().toLowerCase(java.util.Locale.ROOT);
     if (target != Target.KL_DIV && target != Target.MSE && target != Target.AUTO) {
@@ -333,16 +326,7 @@ public record SubnetworkProbing(
         : target) {
       case AUTO -> throw new IllegalStateException("was chosen");
       case KL_DIV -> Divergence.kl(logits, reference);
-      case MSE ->
-          new MaskGradient(
-                  io.autocircuit.objective.LogitFunction.LOGIT,
-                  MaskGradient.AnswerFunction.MSE,
-                  0,
-                  0,
-                  Ablation.RESAMPLE,
-                  MaskGradient.PatchSource.CORRUPT)
-              .loss()
-              .perPrompt(logits, batch, null);
+      case MSE -> Answers.squaredError(logits, MaskGradient.numbers(batch));
       case ANSWER -> Answers.value(logits, batch.answers()).neg();
       case WRONG_ANSWER -> Answers.value(logits, batch.wrongAnswers()).neg();
       case LOGIT_DIFF_PERCENT -> {
@@ -371,19 +355,13 @@ public record SubnetworkProbing(
   }
 
   @Override
-  public List<Found> found(PruneScores scores) {
-    return circuitSize == 0 ? List.of() : List.of(new Found("wanted", circuitSize));
-  }
-
-  @Override
-  public List<Found> found(GroupScores scores) {
+  public List<Found> found(float[] scores, String what) {
     return circuitSize == 0 ? List.of() : List.of(new Found("wanted", circuitSize));
   }
 
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    EdgeGroups each = EdgeGroups.each(model.graph());
-    return new PruneScores(model.graph(), score(model, batches, each, progress).values());
+    return score(model, batches, EdgeGroups.each(model.graph()), progress).ofEdges();
   }
 
   /**
@@ -395,7 +373,7 @@ public record SubnetworkProbing(
   public GroupScores score(
       PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
     try (MaskTraining training = new MaskTraining(this, groups, model, batches)) {
-      return training.train(this, progress, 0, training.steps());
+      return training.train(circuitSize, progress, 0, training.steps());
     }
   }
 }

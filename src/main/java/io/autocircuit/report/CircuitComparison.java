@@ -7,7 +7,6 @@ import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.DataException;
 import io.autocircuit.report.CircuitDrawing.Link;
 import io.autocircuit.report.CircuitDrawing.Side;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -211,8 +210,7 @@ public record CircuitComparison(
    * @throws DataException if it cannot be written
    */
   public void write(Path file) {
-    byte[] page = page().getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(file, out -> out.write(page));
+    AtomicFile.write(file, page());
   }
 
   private ObjectNode tree() {

@@ -4,7 +4,6 @@ import io.autocircuit.experiment.CellResult;
 import io.autocircuit.experiment.ExperimentResults;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.DataException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -71,8 +70,7 @@ public final class ExperimentReport {
       Function<CellResult, Optional<float[]>> scores,
       Map<String, String> settings) {
     Path directory = Optional.ofNullable(file.toAbsolutePath().getParent()).orElse(file);
-    byte[] page = render(results, scores, settings, directory).getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(file, out -> out.write(page));
+    AtomicFile.write(file, render(results, scores, settings, directory));
   }
 
   private static Map<String, String> summary(ExperimentResults results) {

@@ -59,13 +59,11 @@ public final class HtmlReport {
       throw new DataException(
           "directory=" + file.getParent() + " cannot be made: " + e.getMessage(), e);
     }
-    byte[] script = Page.library().getBytes(StandardCharsets.UTF_8);
-    if (!holds(library, script)) {
-      AtomicFile.write(library, out -> out.write(script));
+    String script = Page.library();
+    if (!holds(library, script.getBytes(StandardCharsets.UTF_8))) {
+      AtomicFile.write(library, script);
     }
-    byte[] page =
-        Page.withChartsBeside("report", tree(data), parts(data)).getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(file, out -> out.write(page));
+    AtomicFile.write(file, Page.withChartsBeside("report", tree(data), parts(data)));
   }
 
   /** Whether a file is there and is that one, not another version's. */

@@ -18,7 +18,6 @@ import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -414,8 +413,7 @@ public final class AutoencoderTrainer {
       Files.createDirectories(directory);
       Safetensors.write(directory.resolve("sae_weights.safetensors"), tensors, Map.of());
       String text = JSON.writerWithDefaultPrettyPrinter().writeValueAsString(config) + "\n";
-      AtomicFile.write(
-          directory.resolve("cfg.json"), out -> out.write(text.getBytes(StandardCharsets.UTF_8)));
+      AtomicFile.write(directory.resolve("cfg.json"), text);
     } catch (IOException e) {
       throw new DataException("directory=" + directory + " cannot be written: " + e, e);
     }

@@ -8,7 +8,6 @@ import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -223,10 +222,9 @@ public final class InductionModelTrainer {
             "directory=" + directory + " cannot be made; choose a writable place", e);
       }
       Safetensors.write(directory.resolve("model.safetensors"), weights, Map.of("format", "pt"));
-      byte[] config =
-          (InductionModelFiles.config(settings).toPrettyString() + "\n")
-              .getBytes(StandardCharsets.UTF_8);
-      AtomicFile.write(directory.resolve("config.json"), out -> out.write(config));
+      AtomicFile.write(
+          directory.resolve("config.json"),
+          InductionModelFiles.config(settings).toPrettyString() + "\n");
     }
   }
 

@@ -8,7 +8,6 @@ import io.autocircuit.data.PromptPair;
 import io.autocircuit.data.Wording;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.DataException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -141,8 +140,7 @@ public final class InductionPrompts {
       json.append(separator).append(json(pair));
       separator = ",\n";
     }
-    byte[] bytes = json.append("\n]}\n").toString().getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(file, out -> out.write(bytes));
+    AtomicFile.write(file, json.append("\n]}\n").toString());
   }
 
   private static ObjectNode json(PromptPair pair) {

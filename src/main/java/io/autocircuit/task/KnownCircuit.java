@@ -90,8 +90,8 @@ public record KnownCircuit(
             graph.blocks(), graph.heads(), graph.wiring(), true, graph.positions());
     BitSet found = new BitSet();
     edges.of(factorized, words).forEach(e -> found.set(e.index()));
-    GraphNodes theirs = GraphNodes.of(factorized);
-    GraphNodes ours = GraphNodes.of(graph);
+    GraphNodes theirs = factorized.nodes();
+    GraphNodes ours = graph.nodes();
     BitSet kept = new BitSet();
     theirs.joined(found).stream()
         .mapToObj(n -> theirs.all().get(n))

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.autocircuit.experiment.CellResult;
+import io.autocircuit.experiment.ExperimentStore;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.graph.ComputationGraph.Form;
 import java.io.IOException;
@@ -14,6 +16,9 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -69,6 +74,22 @@ class DiscoverNodesTest {
     assertTrue(r.scores().containsKey("A0.2->Resid Post 0"), r.scores()::toString);
     assertEquals(100, r.metric("logit_diff_percent").get(10), 1e-3);
     assertTrue(r.measurements().has("roc"), "the task's circuit, by its nodes");
+    assertTrue(r.scores().values().stream().distinct().count() > 1, r.scores()::toString);
+    if (algorithm.equals("ground-truth")) {
+      Set<String> known = new TreeSet<>();
+      r.scores().forEach((edge, score) -> known.add(score == 1 ? edge : "another: " + score));
+      assertEquals(
+          Set.of(
+              "another: 0.0",
+              "Resid Start->Resid Post 0",
+              "A0.2->Resid Post 0",
+              "Resid Post 0->Resid End",
+              "A1.0->Resid End",
+              "A1.1->Resid End",
+              "A1.2->Resid End",
+              "A1.3->Resid End"),
+          known);
+    }
   }
 
   @Test
@@ -219,8 +240,28 @@ class DiscoverNodesTest {
             edges: [0, 5]
             graph: {form: [factorized, unfactorized], level: [edge, node]}
             """);
-    Ran ran = Ran.command("experiment", file, "--out", folder.resolve("store"), "--dry-run");
+    Path store = folder.resolve("store");
+    Ran dry = Ran.command("experiment", file, "--out", store, "--dry-run");
+    assertEquals(0, dry.code(), dry.err());
+    assertTrue(dry.out().contains("form unfactorized, level node"), dry.out());
+    Ran ran = Ran.command("experiment", file, "--out", store);
     assertEquals(0, ran.code(), ran.err());
-    assertTrue(ran.out().contains("form unfactorized, level node"), ran.out());
+    Map<String, Integer> cells = new TreeMap<>();
+    try (ExperimentStore of = ExperimentStore.open(store)) {
+      for (CellResult cell : of.results().cells()) {
+        String form = cell.settings().getOrDefault("graph.form", "factorized");
+        String level = cell.settings().getOrDefault("graph.level", "edge");
+        int edges = form.equals("unfactorized") ? 10 : 81;
+        assertEquals(level.equals("node") ? 8 : edges, cell.edges());
+        cells.merge(form + " " + level + "s", 1, Integer::sum);
+      }
+    }
+    assertEquals(
+        Map.of(
+            "factorized edges", 2,
+            "factorized nodes", 2,
+            "unfactorized edges", 2,
+            "unfactorized nodes", 2),
+        cells);
   }
 }

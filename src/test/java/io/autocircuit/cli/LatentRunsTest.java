@@ -8,13 +8,36 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.autocircuit.data.Batches;
+import io.autocircuit.data.PromptDataset;
+import io.autocircuit.data.TokenBatch;
 import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.graph.Stage;
+import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.model.Autoencoder;
+import io.autocircuit.model.Autoencoders;
+import io.autocircuit.model.LatentActivations;
+import io.autocircuit.model.ModelLoader;
+import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.ShapedModels;
+import io.autocircuit.model.Transformer;
+import io.autocircuit.patch.PatchableModel;
+import io.autocircuit.patch.SourceOutputs;
 import io.autocircuit.tensor.Safetensors;
+import io.autocircuit.tensor.TensorScope;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,6 +48,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 class LatentRunsTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int VOCABULARY = 12;
+  private static final int STEPS = 40;
+  private static final int LONG = 300;
 
   @TempDir private static Path dir;
 
@@ -58,12 +83,12 @@ class LatentRunsTest {
     }
     Files.writeString(prompts, root.toString());
     autoencoders = dir.resolve("autoencoders");
-    Ran ran = trained(autoencoders);
+    Ran ran = trained(autoencoders, STEPS);
     assertEquals(0, ran.code(), ran.err());
     assertTrue(ran.out().contains("explained"), ran.out());
   }
 
-  private static Ran trained(Path out) {
+  private static Ran trained(Path out, int steps) {
     return Ran.command(
         "autoencoders",
         "train",
@@ -74,7 +99,7 @@ class LatentRunsTest {
         "--out",
         out,
         "--steps",
-        40,
+        steps,
         "--texts",
         "8x6",
         "--latents",
@@ -116,11 +141,66 @@ class LatentRunsTest {
     }
   }
 
-  /** The same settings give the same bits; the errors shrink. */
+  /** By block, as printed: the share that is explained. */
+  private static double[] explained(Ran ran) {
+    assertEquals(0, ran.code(), ran.err());
+    return Pattern.compile("^\\d+ +\\d+ +([\\d.-]+)%", Pattern.MULTILINE)
+        .matcher(ran.out())
+        .results()
+        .mapToDouble(found -> Double.parseDouble(found.group(1)) / 100)
+        .toArray();
+  }
+
+  /** More steps explain more, and the files hold what was explained, in the model's units. */
+  @Test
+  void trainingExplainsOutputs() {
+    double[] few = explained(trained(dir.resolve("few"), 2));
+    Path best = dir.resolve("best");
+    double[] many = explained(trained(best, LONG));
+    assertEquals(2, many.length);
+    double[] written = reconstructed(best);
+    for (int b = 0; b < 2; b++) {
+      assertTrue(many[b] > few[b] + 0.1, many[b] + " after " + few[b]);
+      assertTrue(many[b] > 0.5, "explained=" + many[b]);
+      assertEquals(many[b], written[b], 0.2, "of the prompts by what was written");
+    }
+  }
+
+  /** Of what the MLPs write on the clean prompts, the share that autoencoders explain, by block. */
+  private static double[] reconstructed(Path directory) {
+    double[] shares = new double[2];
+    try (Transformer transformer = ModelLoader.load(model);
+        Autoencoders read =
+            Autoencoders.read(directory, transformer.config(), false, transformer.placement());
+        TensorScope scope = new TensorScope()) {
+      PatchableModel patchable =
+          PatchableModel.of(
+              transformer, false, 0, OutputSlice.ALL, KernelsProvider.choose().kernels());
+      TokenBatch clean =
+          Batches.inOrder(PromptDataset.read(prompts).tokenize(null), 6, false).get(0).clean();
+      Tensor outputs = SourceOutputs.of(patchable, clean);
+      for (Stage stage : patchable.graph().stages()) {
+        if (stage.kind() == Stage.Kind.MLP) {
+          Tensor x = outputs.select(0, stage.firstWritten());
+          x = x.reshape(x.size(0) * x.size(1), x.size(2));
+          Autoencoder block = read.block(stage.block());
+          double rest = variance(block.reconstruct(block.encode(x)).sub(x));
+          shares[stage.block()] = 1 - rest / variance(x.sub(x.mean(new long[] {0}, false, null)));
+        }
+      }
+    }
+    return shares;
+  }
+
+  private static double variance(Tensor x) {
+    return x.mul(x).sum().item_double();
+  }
+
+  /** The same settings give the same bits. */
   @Test
   void trainingIsRepeatable() throws IOException {
     Path again = dir.resolve("again");
-    assertEquals(0, trained(again).code());
+    assertEquals(0, trained(again, STEPS).code());
     for (int b = 0; b < 2; b++) {
       String file = "blocks." + b + "/sae_weights.safetensors";
       try (Safetensors x = Safetensors.open(autoencoders.resolve(file));
@@ -167,6 +247,7 @@ class LatentRunsTest {
     JsonNode a = JSON.readTree(with.resolve("measurements.json").toFile());
     JsonNode b = JSON.readTree(plain.resolve("measurements.json").toFile());
     assertEquals(last(b, "logit_diff"), last(a, "logit_diff"), 1e-5);
+    assertEquals(largest(3), latents(JSON.readTree(with.resolve("edges.json").toFile())));
     String run = Files.readString(with.resolve("run.json"));
     RunSpec spec = RunSpec.parse(run, "run.json");
     assertTrue(spec.graph().autoencoders().orElseThrow().errorTerm());
@@ -175,6 +256,48 @@ class LatentRunsTest {
     // the hash does not say where they lie
     assertTrue(!spec.identity().contains(autoencoders.toString()));
     assertTrue(!RunSpec.read(plain.resolve("run.json")).json().contains("autoencoders"));
+  }
+
+  /** The latents that edges leave, by block. */
+  private static Map<Integer, Set<Integer>> latents(JsonNode edges) {
+    Map<Integer, Set<Integer>> latents = new TreeMap<>();
+    Pattern name = Pattern.compile("MLP (\\d+) Latent (\\d+)->.*");
+    for (JsonNode edge : edges) {
+      Matcher found = name.matcher(edge.get("name").asText());
+      if (found.matches()) {
+        latents
+            .computeIfAbsent(Integer.valueOf(found.group(1)), b -> new TreeSet<>())
+            .add(Integer.valueOf(found.group(2)));
+      }
+    }
+    return latents;
+  }
+
+  /** The most active latents of each block on the clean prompts; the model has the error term. */
+  private static Map<Integer, Set<Integer>> largest(int most) {
+    try (Transformer transformer = ModelLoader.load(model);
+        Autoencoders all =
+            Autoencoders.read(autoencoders, transformer.config(), true, transformer.placement())) {
+      TokenBatch clean =
+          Batches.inOrder(PromptDataset.read(prompts).tokenize(null), 6, false).get(0).clean();
+      List<double[]> totals =
+          LatentActivations.of(transformer.withAutoencoders(all), List.of(clean)).totals();
+      Map<Integer, Set<Integer>> largest = new TreeMap<>();
+      for (int b = 0; b < totals.size(); b++) {
+        double[] total = totals.get(b);
+        double[] sorted = Arrays.stream(total).sorted().toArray();
+        double least = sorted[sorted.length - most];
+        assertTrue(least > sorted[sorted.length - most - 1], "no ties");
+        Set<Integer> kept = new TreeSet<>();
+        for (int k = 0; k < total.length; k++) {
+          if (total[k] >= least) {
+            kept.add(k);
+          }
+        }
+        largest.put(b, kept);
+      }
+      return largest;
+    }
   }
 
   private static double last(JsonNode results, String metric) {
@@ -190,7 +313,7 @@ class LatentRunsTest {
     Path first = dir.resolve("first");
     assertEquals(0, discover(first).code());
     Path moved = dir.resolve("moved");
-    assertEquals(0, trained(moved).code());
+    assertEquals(0, trained(moved, STEPS).code());
     Path second = dir.resolve("second");
     Ran again =
         Ran.command(

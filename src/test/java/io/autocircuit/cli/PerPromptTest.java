@@ -113,6 +113,10 @@ class PerPromptTest {
     Ran acdc = discover(folder.resolve("no"), "--per-prompt", "--algorithm=acdc");
     assertEquals(2, acdc.code());
     assertTrue(acdc.err().contains("eap-ig-inputs"), acdc::err);
+    Ran nodes = discover(folder.resolve("no"), "--per-prompt=5", "--level=node", "--edges=0,all");
+    assertEquals(2, nodes.code());
+    assertTrue(
+        nodes.err().contains("--per-prompt scores edges, but --level=node is given"), nodes::err);
     Ran none = discover(folder.resolve("no"), "--per-prompt=0");
     assertEquals(2, none.code());
     assertTrue(none.err().contains("--per-prompt=0"), none::err);

@@ -8,16 +8,21 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.EdgeCounts;
+import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.RandomModels;
 import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.Parallelism;
+import io.autocircuit.patch.Progress;
+import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.PruneContext;
 import io.autocircuit.task.RandomPrompts;
 import io.autocircuit.task.Task;
+import java.util.BitSet;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -53,6 +58,22 @@ class DiscoveryBuilderTest {
     assertEquals(1, built.model().workers());
     assertEquals(List.of(32, 8), built.train().stream().map(b -> b.clean().batchSize()).toList());
     assertSame(built.train(), built.test());
+  }
+
+  /** A curve needs nodes that are in the known circuit, and others. */
+  @Test
+  void noCurveWhereTheKnownCircuitHasNoOrAllNodes() {
+    Discovery plain = builder().level(Level.NODE).sizes(EdgeCounts.exactly(0, 2)).build();
+    GraphNodes nodes = plain.model().graph().nodes();
+    PruneScores scores = plain.score(Progress.SILENT);
+    BitSet kept = new BitSet();
+    for (boolean curve : new boolean[] {false, true, false}) {
+      Circuit known = Circuit.of(plain.model().graph(), nodes.edges(kept));
+      Discovery d =
+          builder().level(Level.NODE).sizes(EdgeCounts.exactly(0, 2)).official(known).build();
+      assertEquals(curve, !d.judge(scores, Progress.SILENT).roc().isEmpty(), kept::toString);
+      kept.set(0, curve ? nodes.size() : 2);
+    }
   }
 
   @Test

@@ -188,6 +188,23 @@ class SourceActivationsTest {
         assertTrue(p.rows().get(q).size() <= q + 1);
         assertEquals(1, p.rows().get(q).stream().mapToDouble(x -> x).sum(), 0.04);
       }
+      double[] all = pattern(first, p.head());
+      for (int i = 0; i < all.length; i++) {
+        List<Double> row = p.rows().get(i / LENGTH);
+        double share = i % LENGTH < row.size() ? row.get(i % LENGTH) : 0;
+        assertEquals(all[i], share, 0.005 + 1e-6, p.head() + " " + i);
+      }
+    }
+  }
+
+  /** Of a head such as A1.2, by query and key. */
+  private static double[] pattern(TokenBatch first, String head) {
+    int dot = head.indexOf('.');
+    int block = Integer.parseInt(head.substring(1, dot));
+    try (TensorScope scope = new TensorScope()) {
+      Tensor all = AttentionPatterns.of(task.model(), first);
+      return Tensors.doubles(
+          all.select(0, block).select(0, 0).select(0, Integer.parseInt(head.substring(dot + 1))));
     }
   }
 

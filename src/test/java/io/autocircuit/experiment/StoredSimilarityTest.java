@@ -63,6 +63,41 @@ class StoredSimilarityTest {
     return results.cells().stream().filter(c -> c.run().equals(run)).findFirst().orElseThrow();
   }
 
+  private static CellResult renamed(CellResult c, String run) {
+    return new CellResult(
+        run,
+        c.task(),
+        c.algorithm(),
+        c.label(),
+        c.ablation(),
+        c.patchType(),
+        c.seed(),
+        c.settings(),
+        c.edges(),
+        c.official(),
+        c.prompts(),
+        c.scorePrompts(),
+        c.series(),
+        c.roc(),
+        c.liveEdges(),
+        c.found(),
+        c.cost(),
+        c.verdict(),
+        c.notices(),
+        c.scores(),
+        c.page());
+  }
+
+  /** Pairs grow with the square of the cells. */
+  private static void assertLargeGroupsAreNotCompared(CellResult cell) {
+    for (int count : new int[] {200, 201}) {
+      List<CellResult> cells =
+          IntStream.range(0, count).mapToObj(i -> renamed(cell, "run " + i)).toList();
+      int pairs = count * (count - 1) / 2;
+      assertEquals(count == 200 ? 3 * pairs : 0, StoredSimilarity.of(cells).size());
+    }
+  }
+
   @Test
   void everyPairOfASeedIsCompared() throws SQLException {
     ExperimentResults results = run();
@@ -100,6 +135,7 @@ class StoredSimilarityTest {
             .sum(),
         eap.of().apply(known).getAsDouble());
     assertMistakes(results);
+    assertLargeGroupsAreNotCompared(known);
     // a store that was made before it had the table gets it
     try (Connection c =
             DriverManager.getConnection("jdbc:sqlite:" + folder.resolve("experiment.db"));

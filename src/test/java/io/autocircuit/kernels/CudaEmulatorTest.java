@@ -10,7 +10,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -62,6 +65,27 @@ class CudaEmulatorTest {
         failures.subList(0, Math.min(failures.size(), 40)),
         () -> failures.size() + " of " + cases.size() + " cases; " + Programs.printed(errors));
     assertEquals(0, process.exitValue(), () -> Programs.printed(errors));
+  }
+
+  /** A build's sample leaves out no kernel, no type of its numbers, no number of sources. */
+  @Test
+  void theSampleIsOfEveryKernel() {
+    assertEquals(kinds(CudaPack.checked()), kinds(CudaPack.sampled()));
+    assertEquals(sources(CudaPack.checked()), sources(CudaPack.sampled()));
+  }
+
+  private static Set<String> kinds(List<CudaCases.Case> cases) {
+    return cases.stream()
+        .map(c -> c.kind() + " " + c.shape().type())
+        .collect(Collectors.toCollection(TreeSet::new));
+  }
+
+  /** Of a call in float32, in groups: the kernels treat them by 32. */
+  private static Set<Integer> sources(List<CudaCases.Case> cases) {
+    return cases.stream()
+        .filter(c -> c.kind().equals("forward") && c.shape().type() == ElementType.FLOAT32)
+        .map(c -> (c.shape().sources() + 31) / 32)
+        .collect(Collectors.toCollection(TreeSet::new));
   }
 
   /** Writes variants.inc and compiles the program, unless that was done for the same sources. */

@@ -220,6 +220,17 @@ class AutoencoderReaderTest {
     try (Autoencoders all = read()) {
       check(all.block(0), Autoencoder.Scaling.NONE, true, false, 0);
       check(all.block(1), Autoencoder.Scaling.LAYER_NORM, true, false, 2);
+      assertEquals(1, all.notices().size(), all.notices()::toString);
+      String notice = all.notices().get(0);
+      assertTrue(notice.contains("activation is not given: ReLU, not normalised"), notice);
+    }
+    // what is normalised where it is not said
+    block("0", tensors, "{\"activation\": \"ReLU\"}");
+    block("1", tensors, "{\"activation\": \"TopK\", \"k\": 2}");
+    try (Autoencoders all = read()) {
+      check(all.block(0), Autoencoder.Scaling.NONE, true, false, 0);
+      check(all.block(1), Autoencoder.Scaling.LAYER_NORM, true, false, 2);
+      assertEquals(List.of(), all.notices());
     }
   }
 

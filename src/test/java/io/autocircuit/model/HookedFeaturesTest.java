@@ -87,6 +87,17 @@ class HookedFeaturesTest {
   }
 
   @Test
+  void localAttentionIsCausal() throws IOException {
+    Draft both =
+        with(
+            "{'use_local_attn': true, 'window_size': 3, 'attn_types': ['global', 'local'],"
+                + " 'attention_dir': 'bidirectional'}");
+    assertContains(
+        complaint(both, directory),
+        "use_local_attn=true with attention_dir=\"bidirectional\" is not supported");
+  }
+
+  @Test
   void localAttention() throws IOException {
     String local = "'use_local_attn': true, 'window_size': 3, 'attn_types': ['global', 'local']";
     Draft m = with("{" + local + "}");

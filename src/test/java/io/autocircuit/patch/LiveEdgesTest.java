@@ -49,13 +49,13 @@ class LiveEdgesTest {
         Circuit circuit = Circuit.of(patchable.graph(), set);
         Circuit alive = runs.live(circuit, model.config().features().couplesHeads());
         assertTrue(circuit.edgeSet().cardinality() >= alive.size());
-        dead += circuit.size() - alive.size();
         double[] whole = logits(patchable, batch, runs, circuit);
         double[] without = logits(patchable, batch, runs, alive);
         // run as masks, what is zero-ablated cancels but for rounding, which norms enlarge (ADR 27)
         if (model.config().features().couplesHeads() && ablation == Ablation.ZERO) {
           continue;
         }
+        dead += circuit.size() - alive.size();
         for (int i = 0; i < whole.length; i++) {
           assertEquals(whole[i], without[i], 1e-9 * (1 + Math.abs(whole[i])), a + " " + runs);
         }

@@ -11,6 +11,7 @@ import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.Autoencoder;
 import io.autocircuit.model.Autoencoders;
+import io.autocircuit.model.Features;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
@@ -80,6 +81,7 @@ class MemoryEstimateTest {
         new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), 1, prompt),
         new Case("unfactorized", List.of(Work.CIRCUITS, Work.GRADIENT), 1, prompt),
         new Case("latents", List.of(Work.CIRCUITS, Work.GRADIENT), 1, prompt),
+        new Case("coupled", List.of(Work.CIRCUITS, Work.GRADIENT), 1, prompt),
         new Case("sequential", List.of(Work.UNIFORM_GRADIENT), 1, Map.of()));
   }
 
@@ -170,11 +172,16 @@ class MemoryEstimateTest {
 
     private Child() {}
 
-    private static Architecture architecture(boolean parallel) {
-      Normalization norm = new Normalization(Normalization.Kind.LAYER_NORM, 1e-5);
+    /** Coupled: outputs, and queries and keys over all heads, are normalised. */
+    private static Architecture architecture(String shape) {
+      boolean parallel = shape.equals("parallel");
+      boolean coupled = shape.equals("coupled");
+      Normalization norm =
+          new Normalization(
+              coupled ? Normalization.Kind.RMS_NORM : Normalization.Kind.LAYER_NORM, 1e-5);
       return new Architecture(
           new TransformerConfig(
-              parallel ? "parallel" : "sequential",
+              shape,
               4,
               8,
               256,
@@ -190,9 +197,14 @@ class MemoryEstimateTest {
               true,
               parallel,
               parallel ? Rotary.withBase(16, 10000, false) : new Learned(),
-              Math.sqrt(32)),
+              Math.sqrt(32),
+              coupled
+                  ? Features.NONE
+                      .withQueryKeyNormalization(norm, true)
+                      .withOutputNormalization(norm)
+                  : Features.NONE),
           8,
-          parallel,
+          parallel || coupled,
           parallel);
     }
 
@@ -200,7 +212,7 @@ class MemoryEstimateTest {
       PromptBatch batch = RandomModels.batch(PROMPTS, LENGTH, 1);
       try (NativeThreads one = NativeThreads.one();
           Transformer transformer =
-              RandomModels.model(architecture(words[0].equals("parallel")), ScalarType.Float, 2)) {
+              RandomModels.model(architecture(words[0]), ScalarType.Float, 2)) {
         PatchableModel model =
             words[0].equals("unfactorized")
                 ? new PatchableModel(

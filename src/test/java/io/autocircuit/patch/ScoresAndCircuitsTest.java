@@ -33,6 +33,22 @@ class ScoresAndCircuitsTest {
   }
 
   @Test
+  void masksOfTooManyPromptsAreRefused() {
+    int most = (Integer.MAX_VALUE - 8) / GRAPH.edgeCount();
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> PatchMask.zeros(GRAPH, most + 1))
+            .getMessage();
+    assertEquals(
+        "masks of prompts="
+            + (most + 1)
+            + " and edges="
+            + GRAPH.edgeCount()
+            + " are more than 2^31 numbers; give a smaller --batch",
+        message);
+    assertEquals(3 * GRAPH.edgeCount(), PatchMask.zeros(GRAPH, 3).values().length);
+  }
+
+  @Test
   void rankingIsByMagnitudeThenCanonicalOrder() {
     assertEquals(46, GRAPH.edgeCount());
     int[] order = scores(0.5f, -2, 2, -0f, INF, -1, 1e-45f, -INF, INF).ranking();

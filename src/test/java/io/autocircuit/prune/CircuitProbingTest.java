@@ -103,7 +103,8 @@ class CircuitProbingTest {
     assertArrayEquals(within, scores.tieBreaks());
     assertEquals("training steps 18/18", steps.get(steps.size() - 1));
     assertEquals(18, steps.size());
-    List<Integer> found = algorithm.found(scores).stream().map(PruneAlgorithm.Found::size).toList();
+    List<Integer> found =
+        algorithm.found(scores.values(), "edges").stream().map(PruneAlgorithm.Found::size).toList();
     for (int i = 0; i < sizes.size(); i++) {
       float least = sizes.size() - i;
       int there = 0;

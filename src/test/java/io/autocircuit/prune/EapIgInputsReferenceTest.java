@@ -57,11 +57,24 @@ class EapIgInputsReferenceTest {
     try (Stream<Path> folders = Files.list(dir)) {
       for (Path folder : folders.sorted().toList()) {
         if (Files.isRegularFile(folder.resolve("eap_ig.json"))) {
-          cases += folder(folder);
+          int compared = folder(folder);
+          assertEquals(held(folder), compared, "cases of " + folder.getFileName());
+          cases += compared;
         }
       }
     }
     assertTrue(cases > 0);
+  }
+
+  /** How many scores of edges by that method the file of a folder holds, of ragged prompts too. */
+  private static int held(Path folder) throws IOException {
+    JsonNode file = new ObjectMapper().readTree(folder.resolve("eap_ig.json").toFile());
+    int held = 0;
+    for (JsonNode c : file.get("cases")) {
+      boolean edges = List.of("edge_scores", "ragged_edge_scores").contains(c.get("kind").asText());
+      held += edges && c.path("method").asText().equals(METHOD) ? 1 : 0;
+    }
+    return held;
   }
 
   private static int folder(Path folder) throws IOException {

@@ -14,6 +14,7 @@ import io.autocircuit.patch.PatchType;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -39,40 +40,73 @@ class PublishedPresetsTest {
     return entry.create(Settings.of(entry.settings(), preset.values()), CONTEXT);
   }
 
-  /** The rows of its registry: key, short name, our algorithm. */
+  /** The rows of its registry: key, short name, our algorithm, its settings there. */
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
       value = {
-        "Official Circuit|GT|ground-truth",
-        "Act Mag|Act Mag|activation-magnitude",
-        "Random|Random|random",
-        "Edge Attribution Patching|EAP|eap",
-        "ACDC|ACDC|acdc",
-        "MSE ACDC|ACDC (MSE)|acdc",
-        "Integrated Edge Gradients (Logit Grad)|IEG (Answer Logit)|ig",
-        "Integrated Edge Gradients (Logit Diff)|IEG|ig",
-        "Edge Answer Prob Gradient At Clean|EAP (Prob)|eap",
-        "Edge Answer Logit Exp Gradient At Clean|EAP (Answer Logit)|eap",
-        "Edge Answer Log Prob Gradient At Clean|EAP (Answer Logprob)|eap",
-        "Edge Answer Log Prob Diff Gradient At Clean|EAP (Logprob Diff)|eap",
-        "Edge Answer Logit Diff Gradient At Clean|EAP|eap",
-        "Edge Answer Logit MSE Gradient At Clean|EAP (MSE)|eap",
-        "Subnetwork Edge Probing|SEP|sp",
-        "Circuit Probing|CP|cp",
-        "Subnetwork Tree Probing|STP|sp",
-        "Tree Probing|TP|cp",
-        "MSE Subnetwork Tree Probing|STP (MSE)|sp",
-        "MSE Tree Probing|TP (MSE)|cp",
-        "Opposite Tree Probing|OTP|cp"
+        "Official Circuit|GT|ground-truth|-",
+        "Act Mag|Act Mag|activation-magnitude|-",
+        "Random|Random|random|-",
+        "Edge Attribution Patching|EAP|eap|LOGIT AVG_DIFF m=0.0",
+        "ACDC|ACDC|acdc|KL_DIV 1.0E-6 1.0E-5 1.0E-4 0.001",
+        "MSE ACDC|ACDC (MSE)|acdc|MSE 1.0E-10 1.0E-9 1.0E-8 1.0E-7 1.0E-6 1.0E-5 1.0E-4 0.001 0.01 0.1",
+        "Integrated Edge Gradients (Logit Grad)|IEG (Answer Logit)|ig|LOGIT AVG_VAL N=50",
+        "Integrated Edge Gradients (Logit Diff)|IEG|ig|LOGIT AVG_DIFF N=1000",
+        "Edge Answer Prob Gradient At Clean|EAP (Prob)|eap|PROB AVG_VAL m=0.0",
+        "Edge Answer Logit Exp Gradient At Clean|EAP (Answer Logit)|eap|LOGIT_EXP AVG_VAL m=0.0",
+        "Edge Answer Log Prob Gradient At Clean|EAP (Answer Logprob)|eap|LOGPROB AVG_VAL m=0.0",
+        "Edge Answer Log Prob Diff Gradient At Clean|EAP (Logprob Diff)|eap|LOGPROB AVG_DIFF m=0.0",
+        "Edge Answer Logit Diff Gradient At Clean|EAP|eap|LOGIT AVG_DIFF m=0.0",
+        "Edge Answer Logit MSE Gradient At Clean|EAP (MSE)|eap|LOGIT MSE m=0.0",
+        "Subnetwork Edge Probing|SEP|sp|EDGE_PATCH KL_DIV lr=0.1 epochs=200 λ=0.5",
+        "Circuit Probing|CP|cp|EDGE_PATCH KL_DIV lr=0.1 epochs=2000 λ=0.1 sizes=7 1000",
+        "Subnetwork Tree Probing|STP|sp|TREE_PATCH KL_DIV lr=0.1 epochs=2000 λ=0.5",
+        "Tree Probing|TP|cp|TREE_PATCH KL_DIV lr=0.1 epochs=200 λ=0.1 sizes=7 100 1000 10000",
+        "MSE Subnetwork Tree Probing|STP (MSE)|sp|TREE_PATCH MSE lr=0.1 epochs=200 λ=0.5",
+        "MSE Tree Probing|TP (MSE)|cp|TREE_PATCH MSE lr=0.1 epochs=200 λ=0.1 sizes=7",
+        "Opposite Tree Probing|OTP|cp|TREE_PATCH WRONG_ANSWER lr=0.1 epochs=100 λ=0.1 sizes=7 1000 10000"
       })
-  void areCalledAsThere(String key, String shortName, String algorithm) {
+  void areCalledAndSetAsThere(String key, String shortName, String algorithm, String settings) {
     assertEquals(algorithm, algorithm(key).key());
+    assertEquals(settings, settings(algorithm(key)));
     assertEquals(algorithm(key), algorithm(shortName));
     assertEquals(algorithm(key), algorithm(shortName.toLowerCase(java.util.Locale.ROOT)));
     List<String> names = ALL.preset(key).names();
     assertEquals(key, names.get(0));
     assertEquals(shortName, names.get(names.size() - 1));
+  }
+
+  private static String settings(PruneAlgorithm algorithm) {
+    if (algorithm instanceof MaskGradient g) {
+      return g.logitFunction()
+          + " "
+          + g.answerFunction()
+          + (g.samples() > 0 ? " N=" + g.samples() : " m=" + g.maskValue());
+    }
+    if (algorithm instanceof Acdc acdc) {
+      return acdc.target() + " " + words(acdc.thresholds());
+    }
+    if (algorithm instanceof CircuitProbing cp) {
+      return settings(cp.each()) + " sizes=" + words(cp.sizes());
+    }
+    if (algorithm instanceof SubnetworkProbing sp) {
+      assertEquals(MaskFunction.HARD_CONCRETE, sp.maskFunction());
+      return sp.patchType()
+          + " "
+          + sp.target()
+          + " lr="
+          + sp.learningRate()
+          + " epochs="
+          + sp.epochs()
+          + " λ="
+          + sp.lambda();
+    }
+    return "-";
+  }
+
+  private static String words(List<?> numbers) {
+    return numbers.stream().map(String::valueOf).collect(Collectors.joining(" "));
   }
 
   @Test

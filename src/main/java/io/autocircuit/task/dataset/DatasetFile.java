@@ -9,7 +9,6 @@ import io.autocircuit.data.PromptPair;
 import io.autocircuit.data.Wording;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.CanonicalJson;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -90,8 +89,7 @@ public final class DatasetFile {
       field(text, "word_idxs", words);
     }
     fields.properties().forEach(f -> field(text, f.getKey(), f.getValue()));
-    byte[] bytes = text.append("\n}\n").toString().getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(file, out -> out.write(bytes));
+    AtomicFile.write(file, text.append("\n}\n").toString());
   }
 
   private static void field(StringBuilder text, String name, JsonNode value) {
