@@ -52,7 +52,8 @@ final class ReferenceEapIgScores {
   private Ablation ablation() {
     return switch (c.get("ablation").asText()) {
       case "patching" -> Ablation.RESAMPLE;
-      case "zero" -> Ablation.ZERO;
+      case "zero" -> Ablation.TOKEN_ZERO;
+      case "mean" -> Ablation.TOKEN_MEAN;
       case "mean-positional" -> Ablation.TOKENWISE_MEAN_CLEAN;
       default -> throw new IllegalArgumentException("unknown ablation " + c.get("ablation"));
     };
@@ -60,8 +61,7 @@ final class ReferenceEapIgScores {
 
   /** Null if nothing of ours is it. */
   private PromptAlgorithm algorithm() {
-    if (c.path("metric").asText().equals("kl")
-        || List.of("mean", "zero").contains(c.path("ablation").asText())) {
+    if (c.path("metric").asText().equals("kl")) {
       return null;
     }
     return switch (c.get("method").asText()) {
