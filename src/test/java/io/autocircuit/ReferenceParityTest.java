@@ -117,6 +117,8 @@ class ReferenceParityTest {
   private static final String LOGITS = "hf_logits";
   private static final String LOG_PROBABILITIES = "log-probabilities";
   private static final String REFUSED = "refused by name";
+  private static final String TWIN = " (defects, not copied)";
+  private static final String UNREAD = " (not read)";
   private static final double ROUNDING = 4;
   private static final double HF_TOLERANCE = 2e-4;
 
@@ -171,6 +173,12 @@ class ReferenceParityTest {
             folders++;
             logits(folder, folder.resolve("hf_logits.json"), false);
           }
+          for (String file : ReferenceEapIg.FILES) {
+            if (Files.isRegularFile(folder.resolve(file + ".json"))) {
+              folders++;
+              fieldMethods(folder, file);
+            }
+          }
         }
       }
     }
@@ -219,7 +227,9 @@ class ReferenceParityTest {
         String name = file.getFileName().toString();
         if (name.equals("hf_logits.json")) {
           held.merge(LOGITS, 1, Integer::sum);
-        } else if (name.equals("expected.json") || name.equals("more.json")) {
+        } else if (name.equals("expected.json")
+            || name.equals("more.json")
+            || ReferenceEapIg.FILES.contains(name.replace(".json", ""))) {
           JSON.readTree(file.toFile())
               .path("cases")
               .forEach(c -> held.merge(c.get("kind").asText(), 1, Integer::sum));
@@ -234,7 +244,8 @@ class ReferenceParityTest {
     Map<String, Integer> run = new TreeMap<>();
     tallies.forEach(
         (kind, t) -> {
-          String name = kind.replaceAll(" \\(float(32|64)\\)$", "");
+          String name =
+              kind.replaceAll(" \\(float(32|64)\\)$", "").replace(TWIN, "").replace(UNREAD, "");
           if (kind.endsWith("(float32)")) {
             Tally truth = tallies.get(name + " (float64)");
             if (truth == null || truth.cases != t.cases) {
@@ -288,6 +299,16 @@ class ReferenceParityTest {
           e.printStackTrace(System.out);
         }
       }
+    }
+  }
+
+  /** EAP-IG's library, RelP and GIM. */
+  private void fieldMethods(Path folder, String file) throws IOException {
+    for (ReferenceEapIg.Outcome o :
+        ReferenceEapIg.run(folder, file, device, kernels, kind -> wanted(folder, kind))) {
+      failures.addAll(o.wrong);
+      String kind = o.kind + (o.twin ? TWIN : o.unread ? UNREAD : "");
+      tally(kind, o.absolute, o.relative, o.worst);
     }
   }
 
