@@ -326,6 +326,17 @@ public final class Transformer implements AutoCloseable {
   }
 
   /**
+   * What {@link #embed} adds to the embeddings of the tokens: learned positions.
+   *
+   * @param tokens B prompts, padded on the left to T positions
+   * @return {@code [T,D]}, or {@code [B,T,D]} of padded prompts, in the current scope; null of a
+   *     model without learned positions
+   */
+  public Tensor positions(TokenBatch tokens) {
+    return new Embedding(config, weights).positions(tokens);
+  }
+
+  /**
    * Normalises over the last axis, without scale and shift.
    *
    * @param norm which formula, and its ε
