@@ -194,7 +194,9 @@ final class CircuitCommand implements Runnable {
     if (edges == null) {
       throw new CommandLine.ParameterException(
           spec.commandLine(),
-          "file=" + source.file() + " holds scores of all edges; say with --edges how many are the"
+          "file="
+              + source.file()
+              + " holds scores of all edges; say with --edges how many are the"
               + " circuit");
     }
     if (edges < 0 || edges > graph.edgeCount()) {
@@ -242,14 +244,12 @@ final class CircuitCommand implements Runnable {
             a.content()
                 .orElse(
                     new Content(
-                        new PruneScores(
-                            circuit.graph(), new float[circuit.graph().edgeCount()]),
+                        new PruneScores(circuit.graph(), new float[circuit.graph().edgeCount()]),
                         null));
         ScoreFiles.write(
             out,
             ScoreFiles.Format.EAP_IG,
-            new Content(
-                scored.scores(), EapIgGraph.of(scored.scores(), circuit, channels(a, b))),
+            new Content(scored.scores(), EapIgGraph.of(scored.scores(), circuit, channels(a, b))),
             Map.of());
         return;
       }
@@ -284,8 +284,7 @@ final class CircuitCommand implements Runnable {
                     "EAP-IG's files state the model's d_model, which neither file does; give"
                         + " --model MODEL");
               }
-              return ModelLoader.config(hub.directory(model, spec.commandLine().getErr()))
-                  .dModel();
+              return ModelLoader.config(hub.directory(model, spec.commandLine().getErr())).dModel();
             });
   }
 }

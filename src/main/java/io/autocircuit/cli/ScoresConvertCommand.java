@@ -68,8 +68,7 @@ final class ScoresConvertCommand implements Runnable {
   @Option(
       names = "--part",
       paramLabel = "KEYS",
-      description =
-          "Of an AutoCircuit cache with several scores: which, such as TASK/ALGORITHM.")
+      description = "Of an AutoCircuit cache with several scores: which, such as TASK/ALGORITHM.")
   private String part;
 
   /** What scores are written as. */
@@ -107,9 +106,7 @@ final class ScoresConvertCommand implements Runnable {
     String name = out.getFileName().toString();
     return name.endsWith(".safetensors")
         ? To.SAFETENSORS
-        : name.equals("edges.json")
-            ? To.EDGES
-            : name.endsWith(".pkl") ? To.AUTOCIRCUIT : To.EAP_IG;
+        : name.equals("edges.json") ? To.EDGES : name.endsWith(".pkl") ? To.AUTOCIRCUIT : To.EAP_IG;
   }
 
   /** The width of the stream; only EAP-IG's files have it. */

@@ -188,8 +188,7 @@ public record EapIgGraph(
   public static EapIgGraph of(PruneScores scores, Circuit circuit, int dModel) {
     ComputationGraph graph = scores.graph();
     requirePlain(graph);
-    Cfg cfg =
-        new Cfg(graph.blocks(), graph.heads(), graph.wiring() == Wiring.PARALLEL, dModel);
+    Cfg cfg = new Cfg(graph.blocks(), graph.heads(), graph.wiring() == Wiring.PARALLEL, dModel);
     float[] matrix = new float[cfg.rows() * cfg.columns()];
     BitSet edges = new BitSet();
     BitSet nodes = new BitSet();

@@ -180,9 +180,7 @@ final class EapIgJson {
         out -> {
           try (JsonGenerator to = JSON.getFactory().createGenerator(out)) {
             to.disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET);
-            to.disable(
-                JsonWriteFeature.WRITE_NAN_AS_STRINGS
-                    .mappedFeature());
+            to.disable(JsonWriteFeature.WRITE_NAN_AS_STRINGS.mappedFeature());
             write(to, graph);
             to.writeRaw('\n');
           }

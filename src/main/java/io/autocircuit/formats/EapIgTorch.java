@@ -155,8 +155,7 @@ final class EapIgTorch {
       map.put("neurons_in_graph", booleans(graph.neurons(), rows, cfg.dModel()));
     }
     if (graph.neuronScores() != null) {
-      map.put(
-          "neurons_scores", new Array(new long[] {rows, cfg.dModel()}, graph.neuronScores()));
+      map.put("neurons_scores", new Array(new long[] {rows, cfg.dModel()}, graph.neuronScores()));
     }
     TorchArchive.write(file, map);
   }

@@ -11,8 +11,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The {@code edges.json} of a discovery as scores: {@code [{"name", "seq_idx", "score"}]}, all edges
- * of a graph, which follows from their names.
+ * The {@code edges.json} of a discovery as scores: {@code [{"name", "seq_idx", "score"}]}, all
+ * edges of a graph, which follows from their names.
  */
 final class EdgeList {
   private static final Pattern HEAD = Pattern.compile("A(\\d{1,6})\\.(\\d{1,6})(\\.[QKV])?");

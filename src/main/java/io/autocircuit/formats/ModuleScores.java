@@ -99,25 +99,15 @@ final class ModuleScores {
   static void write(Path file, PruneScores scores) {
     Map<String, Object> tensors = new LinkedHashMap<>();
     for (DestModule m : scores.graph().modules()) {
-      tensors.put(
-          m.name(), new Safetensors.Array(scores.graph().maskShape(m), scores.module(m)));
+      tensors.put(m.name(), new Safetensors.Array(scores.graph().maskShape(m), scores.module(m)));
     }
     TorchArchive.write(file, tensors);
   }
 
-  /** The graph that was given, or else the one that follows from the shapes. */
+  /** The graph that was given, if it fits, or else the one that follows from the shapes. */
   private static ComputationGraph fitting(
       Path file, Map<String, long[]> shapes, ComputationGraph given) {
-    if (given != null) {
-      if (!fits(given, shapes)) {
-        throw new DataException(
-            "file="
-                + file
-                + ": the scores do not fit the graph: "
-                + given
-                + "; give the scores of this model, with the same --graph, --separate-qkv and"
-                + " --token-positions");
-      }
+    if (given != null && fits(given, shapes)) {
       return given;
     }
     int blocks = 0;

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.JsonFiles;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.TorchArchive;
 import java.nio.file.Path;
@@ -11,9 +12,8 @@ import java.util.Map;
 
 /**
  * Reads and writes scores of edges in the files of several programs. What a file is, its content
- * says: our safetensors and
- * {@code edges.json}, EAP-IG's graphs in JSON or {@code .pt}, AutoCircuit's dictionaries of
- * tensors in {@code .pt} or {@code .pkl}.
+ * says: our safetensors and {@code edges.json}, EAP-IG's graphs in JSON or {@code .pt},
+ * AutoCircuit's dictionaries of tensors in {@code .pt} or {@code .pkl}.
  */
 public final class ScoreFiles {
   private ScoreFiles() {}
@@ -30,7 +30,8 @@ public final class ScoreFiles {
    * Reads scores.
    *
    * @param file in any of the formats
-   * @param graph the graph that they belong to; null for the one that the file implies
+   * @param graph the graph that they belong to; null for the one that the file implies. A group of
+   *     heads with one key or value has the sum of its heads' scores, a head that of its group
    * @param part which dictionary of an AutoCircuit cache, its keys parted by slashes; null for the
    *     only one
    * @return what the file holds
@@ -38,17 +39,30 @@ public final class ScoreFiles {
    */
   public static Content read(Path file, ComputationGraph graph, String part) {
     Content content = any(file, graph, part);
-    if (graph != null && !content.scores().graph().equals(graph)) {
-      throw new DataException(
-          "file="
-              + file
-              + ": its scores are of another graph: "
-              + content.scores().graph()
-              + ", not "
-              + graph
-              + "; give the scores of this model, with separate inputs of heads");
+    PruneScores scores = content.scores();
+    ComputationGraph theirs = scores.graph();
+    if (graph == null || theirs.equals(graph)) {
+      return content;
     }
-    return content;
+    if (theirs.factorized() && graph.factorized() && theirs.heads() == graph.heads()) {
+      KeyValueGroups few = KeyValueGroups.of(graph);
+      if (few.perQuery().equals(theirs)) {
+        return new Content(new PruneScores(graph, few.sums(scores.values())), content.eapIg());
+      }
+      KeyValueGroups many = KeyValueGroups.of(theirs);
+      if (many.perQuery().equals(graph)) {
+        return new Content(new PruneScores(graph, many.copies(scores.values())), content.eapIg());
+      }
+    }
+    throw new DataException(
+        "file="
+            + file
+            + ": its scores are of another graph: "
+            + theirs
+            + ", not "
+            + graph
+            + "; give the scores of this model, with the same --separate-qkv and"
+            + " --token-positions");
   }
 
   private static Content any(Path file, ComputationGraph graph, String part) {

@@ -85,8 +85,7 @@ class FormatsTest {
     Ran all = Ran.command("circuit", "union", names, eapIg, "--out", union);
     assertEquals("union: 3 edges (2 and 2)\n" + union + "\n", all.out());
     Path minus = folder.resolve("m.pt");
-    Ran rest =
-        Ran.command("circuit", "minus", union, eapIg, "--to", "eap_ig", "--out", minus);
+    Ran rest = Ran.command("circuit", "minus", union, eapIg, "--to", "eap_ig", "--out", minus);
     assertEquals(0, rest.code(), rest::err);
     assertEquals(
         Circuit.named(GRAPH, List.of("MLP 1->Resid End")),

@@ -128,6 +128,9 @@ class ScoreFilesTest {
     float group = scores.of(grouped.edge("A0.3->A1.1.K", -1));
     assertEquals(group, back.of(back.graph().edge("A0.3->A1.2.K", -1)));
     assertEquals(group, back.of(back.graph().edge("A0.3->A1.3.K", -1)));
+    PruneScores again = ScoreFiles.read(directory.resolve("g.pt"), grouped, null).scores();
+    assertEquals(grouped, again.graph());
+    assertEquals(2 * group, again.of(grouped.edge("A0.3->A1.1.K", -1)));
   }
 
   @Test
@@ -201,9 +204,7 @@ class ScoreFilesTest {
 
   private static Map<String, Object> graph() {
     Map<String, Object> map = new LinkedHashMap<>();
-    map.put(
-        "cfg",
-        Map.of("n_layers", 1, "n_heads", 1, "parallel_attn_mlp", false, "d_model", 2));
+    map.put("cfg", Map.of("n_layers", 1, "n_heads", 1, "parallel_attn_mlp", false, "d_model", 2));
     map.put("src_nodes", List.of("input", "a0.h0", "m0"));
     map.put("dst_nodes", List.of("a0.h0<q>", "a0.h0<k>", "a0.h0<v>", "m0", "logits"));
     float[] ones = new float[15];
@@ -286,7 +287,8 @@ class ScoreFilesTest {
         cfg + "\"nodes\": {}, \"edges\": {\"m0->a0.h1<q>\": {\"score\": 1, \"in_graph\": true}}}");
     refuses(file, "edge \"m0->a0.h1<q>\" does not exist");
     Files.writeString(
-        file, cfg + "\"nodes\": {\"a0.h0\": {\"in_graph\": true, \"neurons\": [true]}}, \"edges\": {}}");
+        file,
+        cfg + "\"nodes\": {\"a0.h0\": {\"in_graph\": true, \"neurons\": [true]}}, \"edges\": {}}");
     refuses(file, "neurons of node \"a0.h0\" are 1, d_model=2");
     Files.writeString(file, cfg + "\"nodes\": {\"a9.h0\": {\"in_graph\": true}}, \"edges\": {}}");
     refuses(file, "node \"a9.h0\" does not exist");
@@ -335,15 +337,12 @@ class ScoreFilesTest {
         Circuit.named(graph, List.of("A0.1->A1.0.Q", "MLP 0->Resid End", "Resid Start->MLP 1"));
     List<List<String>> pairs = EdgeNames.pairs(circuit);
     assertEquals(
-        Set.of(
-            List.of("a0.h1", "a1.h0.q"), List.of("m0", "resid_post"), List.of("input", "m1")),
+        Set.of(List.of("a0.h1", "a1.h0.q"), List.of("m0", "resid_post"), List.of("input", "m1")),
         Set.copyOf(pairs));
     assertEquals(
-        circuit,
-        Circuit.named(graph, pairs.stream().map(p -> String.join("->", p)).toList()));
+        circuit, Circuit.named(graph, pairs.stream().map(p -> String.join("->", p)).toList()));
     ComputationGraph positions = ComputationGraph.factorized(2, 2, Wiring.SEQUENTIAL, true, 2);
-    assertThrows(
-        IllegalArgumentException.class, () -> EdgeNames.pairs(Circuit.full(positions)));
+    assertThrows(IllegalArgumentException.class, () -> EdgeNames.pairs(Circuit.full(positions)));
   }
 
   @Test
@@ -354,9 +353,7 @@ class ScoreFilesTest {
         .graph()
         .modules()
         .forEach(
-            m ->
-                tensors.put(
-                    m.name(), new Array(scores.graph().maskShape(m), scores.module(m))));
+            m -> tensors.put(m.name(), new Array(scores.graph().maskShape(m), scores.module(m))));
     Path file = directory.resolve("cache.pkl");
     TorchArchive.write(file, Map.of("ioi", Map.of("EAP", tensors)));
     assertArrayEquals(scores.values(), read(file).scores().values());
@@ -365,16 +362,14 @@ class ScoreFilesTest {
     two.put("ACDC", tensors);
     TorchArchive.write(file, Map.of("ioi", two));
     refuses(file, "holds the scores of ioi/ACDC, ioi/EAP; choose one with --part");
-    assertArrayEquals(
-        scores.values(), ScoreFiles.read(file, null, "ioi/EAP").scores().values());
+    assertArrayEquals(scores.values(), ScoreFiles.read(file, null, "ioi/EAP").scores().values());
     Map<String, Object> lacking = new LinkedHashMap<>(tensors);
     lacking.remove("blocks.0.hook_v_input");
     TorchArchive.write(file, lacking);
     refuses(file, "no factorized graph follows");
     ComputationGraph other = ComputationGraph.factorized(2, 4, Wiring.SEQUENTIAL, true, 0);
     TorchArchive.write(file, tensors);
-    DataException e =
-        assertThrows(DataException.class, () -> ScoreFiles.read(file, other, null));
-    assertTrue(e.getMessage().contains("do not fit the graph"), e::getMessage);
+    DataException e = assertThrows(DataException.class, () -> ScoreFiles.read(file, other, null));
+    assertTrue(e.getMessage().contains("are of another graph"), e::getMessage);
   }
 }
