@@ -170,7 +170,8 @@ public final class Main implements Runnable {
     }
   }
 
-  private static CommandLine line(
+  /** The command line that reads these words. */
+  static CommandLine line(
       String[] args, PrintWriter out, PrintWriter err, Map<String, String> environment) {
     CommandLine.IFactory factory = new HubOption.Factory(environment, CommandLine.defaultFactory());
     CommandLine line = new CommandLine(new Main(), factory);
