@@ -302,7 +302,7 @@ class RunSpecTest {
             + "\",\"split\":{\"shuffle\":true,\"test\":50,\"train\":100},\"tokenizer_sha256\":\""
             + "c".repeat(64)
             + "\"},\"scoring\":{\"algorithm\":\"eap\",\"kind\":\"algorithm\",\"settings\":{"
-            + "\"answer_function\":\"auto\",\"grad_function\":\"logit\",\"mask_value\":1e-7,\"rules\":null,"
+            + "\"answer_function\":\"auto\",\"grad_function\":\"logit\",\"mask_value\":1e-7,"
             + "\"score_ablation\":\"resample\",\"sum\":false}},\"seed\":7,\"version\":\"1.2.3\"}",
         fixed().identity());
     assertEquals(

@@ -10,6 +10,7 @@ import io.autocircuit.RandomModels;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestNode.Input;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
@@ -40,7 +41,9 @@ class GradientRulesTest {
             RandomModels.model(RandomModels.named(architecture), ScalarType.Double, 5);
         TensorScope scope = new TensorScope()) {
       ComputationGraph graph =
-          factorized ? model.graph(true, 0) : model.config().unfactorizedGraph(0);
+          factorized
+              ? model.graph(true, KeyValues.GROUPED, 0)
+              : model.config().unfactorizedGraph(0);
       PatchableModel patchable =
           new PatchableModel(
               model, graph, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
