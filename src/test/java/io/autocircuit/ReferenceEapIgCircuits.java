@@ -3,6 +3,7 @@ package io.autocircuit;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.metric.FaithfulnessCurve;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
@@ -138,12 +139,13 @@ final class ReferenceEapIgCircuits {
     boolean prune = of.get("prune").asBoolean();
     CircuitSelection.Rule rule =
         CircuitSelection.Rule.of(of.get("select").asText().replace("topn", "top"));
-    CircuitSelection how = new CircuitSelection(rule, signed, prune);
+    boolean threshold = rule == CircuitSelection.Rule.THRESHOLD;
+    CircuitSelection how =
+        new CircuitSelection(
+            rule, signed, prune, threshold ? List.of(of.get("threshold").asDouble()) : List.of());
     float[] scores = from.tensors.floats(of.get("scores").asText());
-    return rule == CircuitSelection.Rule.THRESHOLD
-        ? new Selected(
-            how.ofThresholds(edgeScores(scores), of.get("threshold").asDouble()).get(0).circuit(),
-            null)
+    return threshold
+        ? new Selected(how.ofThresholds(edgeScores(scores)).get(0).circuit(), null)
         : select(how, of.get("level").asText(), scores, of.get("n").asInt());
   }
 
@@ -367,9 +369,7 @@ final class ReferenceEapIgCircuits {
     PruneScores scores = edgeScores(from.tensors.floats(c.get("scores").asText()));
     CircuitSelection how = new CircuitSelection(CircuitSelection.Rule.GREEDY, false, true);
     int[] counts =
-        FaithfulnessCurve.SHARES.stream()
-            .mapToInt(k -> (int) Math.ceil(k * graph.edgeCount()))
-            .toArray();
+        EdgeCounts.SHARES.stream().mapToInt(k -> (int) Math.ceil(k * graph.edgeCount())).toArray();
     List<Roc.Found> found =
         how.ofCounts(scores, counts).stream().map(s -> Roc.Found.of(s.circuit(), truth)).toList();
     for (int i = 0; i < counts.length; i++) {

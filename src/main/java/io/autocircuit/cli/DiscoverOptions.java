@@ -9,6 +9,7 @@ import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.KeyValues;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightType;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.PatchType;
 import java.nio.file.Path;
 import java.util.List;
@@ -412,7 +413,7 @@ final class DiscoverOptions {
         description =
             "Circuit sizes: numbers of edges (with --level node, of nodes), shares of all such as"
                 + " 0.1, and 'all' among them for the full graph. Or one word: all (every size), log (1, 2, …, 9, 10, 20, …),"
-                + " groups (where the score changes), auto (groups if there are few, else all up to"
+                + " groups (where the score changes), mib (the benchmark's ten shares, 0.1 %% to all), auto (groups if there are few, else all up to"
                 + " 200 edges, else log). Default: auto.")
     List<String> edges;
 
@@ -420,6 +421,50 @@ final class DiscoverOptions {
         names = "--ties",
         description = "Circuits include all edges that tie with their last (AutoCircuit's rule).")
     boolean ties;
+
+    @Option(
+        names = "--select",
+        paramLabel = "RULE",
+        defaultValue = "top",
+        description =
+            "How circuits are chosen by scores: top (the best edges), threshold (all that reach one"
+                + " of --thresholds) or greedy (from the end backwards, so that every edge has a"
+                + " way to it; default: ${DEFAULT-VALUE}).")
+    String select;
+
+    @Option(
+        names = "--signed",
+        description = "Choose circuits by scores, the largest first, rather than by |score|.")
+    boolean signed;
+
+    @Option(
+        names = "--prune",
+        description =
+            "Take edges and nodes that are on no way through the model out of circuits, until there"
+                + " is none. Sizes are those left.")
+    boolean prune;
+
+    @Option(
+        names = "--thresholds",
+        split = ",",
+        paramLabel = "SCORE",
+        description = "The least scores of circuits, with --select threshold, in place of --edges.")
+    List<Double> thresholds;
+
+    /**
+     * How circuits are chosen.
+     *
+     * @param sized whether sizes were typed
+     */
+    CircuitSelection selection(boolean sized) {
+      CircuitSelection.Rule rule = CircuitSelection.Rule.of(select);
+      if (sized && rule == CircuitSelection.Rule.THRESHOLD) {
+        throw new IllegalArgumentException(
+            "--edges does not go with --select threshold, whose circuits have the sizes that"
+                + " --thresholds give; leave one of them out");
+      }
+      return new CircuitSelection(rule, signed, prune, thresholds == null ? List.of() : thresholds);
+    }
 
     @Option(
         names = "--metrics",
@@ -436,30 +481,5 @@ final class DiscoverOptions {
             "Positions whose logits are looked at: last, not_first or all (default:"
                 + " ${DEFAULT-VALUE}, or what is usual for --task).")
     OutputSlice slice;
-  }
-
-  /** Where results go. */
-  static final class Output {
-    @Option(
-        names = "--out",
-        paramLabel = "DIR",
-        defaultValue = "circuit",
-        description = "Where results are written (default: ${DEFAULT-VALUE}).")
-    Path out;
-
-    @Option(
-        names = "--activations",
-        paramLabel = "N",
-        defaultValue = "4",
-        description =
-            "The report says of the best edges what their sources write on the first N prompts that"
-                + " judge, and what they are ablated to (default: ${DEFAULT-VALUE}); 0 for no such"
-                + " look.")
-    int activations;
-
-    @Option(
-        names = "--verbose",
-        description = "Print stack traces, and what was chosen for this machine.")
-    boolean verbose;
   }
 }
