@@ -60,6 +60,7 @@ public final class Main implements Runnable {
     commands.put("another", AnotherCommand.class);
     commands.put("completeness", CompletenessCommand.class);
     commands.put("dataset", DatasetCommand.class);
+    commands.put("inspect", InspectCommand.class);
     commands.put("models", ModelsCommand.class);
     commands.put("export", ExportCommand.class);
     commands.put("compare", CompareCommand.class);
