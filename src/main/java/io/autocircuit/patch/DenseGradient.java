@@ -230,16 +230,18 @@ final class DenseGradient {
       }
     }
     Affine affine = model.affine(stage);
+    SharedParts shared = SharedParts.of(stage, model.config().dHead());
+    Tensor parts = shared.sums(qkv);
     rules.attentionInputs(
         kernels,
         stage,
         new Kernels.PatchProjectBackward(
-            qkv.view(in.batch(), length, qkv.size(1)),
+            parts.view(in.batch(), length, parts.size(1)),
             stage.rows(),
-            model.qkvWeight(stage),
+            shared.columns(model.qkvWeight(stage)),
             affine.weight(),
             model.config().dHead(),
-            stage.rowOfParts(),
+            stage.rowOfDistinctParts(),
             k.rows().spread(k.inputs()),
             k.rows().spread(k.rstd()),
             run.delta(0, sources),

@@ -246,6 +246,7 @@ final class DenseRun implements MaskedRun {
       patch(stage, pass.stream, deltas, mask, pass.sum, x, rstd);
       projectInputs(stage, mask, x, first, projected);
     }
+    SharedParts.of(stage, model.config().dHead()).copy(projected);
     if (first > 0) {
       // queries that nobody asks: any finite number will do
       queries(projected).narrow(1, 0, first).zero_();
@@ -288,7 +289,10 @@ final class DenseRun implements MaskedRun {
         first == 0 ? null : place.empty((long) batch * (length - first), projected.size(1));
     for (int from = 0; from < input.length; ) {
       int to = from + 1;
-      while (to < input.length && input[to] == input[from] && (first == 0 || to != heads)) {
+      while (to < input.length
+          && input[to] == input[from]
+          && stage.shared(to) == to
+          && (first == 0 || to != heads)) {
         to++;
       }
       Tensor whole = affine.select(0, input[from]);
@@ -299,6 +303,9 @@ final class DenseRun implements MaskedRun {
         model.projectQkv(stage, whole.view(rows, d), projected, from, to - from);
       }
       from = to;
+      while (from < input.length && stage.shared(from) != from) {
+        from++;
+      }
     }
     if (first > 0) {
       queries(projected)
@@ -318,7 +325,7 @@ final class DenseRun implements MaskedRun {
     if (first > 0) {
       project(stage, pass.stream, mask, IntStream.range(0, queries).toArray(), first, next, pass);
     }
-    int[] rest = IntStream.range(queries, stage.parts()).toArray();
+    int[] rest = IntStream.of(stage.distinctParts()).filter(p -> p >= queries).toArray();
     project(stage, pass.stream, mask, rest, 0, first == 0 ? next : null, pass);
   }
 

@@ -92,7 +92,7 @@ public final class Evaluation implements AutoCloseable {
   public static Evaluation of(
       PatchableModel model, TokenBatch input, AblationValues values, TokenBatch from) {
     try (TensorScope scope = new TensorScope()) {
-      return of(model, input, values.of(from), values.ablation(), from, false);
+      return of(model, input, values.of(input, from), values.ablation(), from, false);
     }
   }
 

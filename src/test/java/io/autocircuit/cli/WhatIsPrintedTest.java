@@ -118,24 +118,11 @@ class WhatIsPrintedTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "--algorithm eap",
-        "--algorithm acdc --target mse",
-        "--metrics kl_div,logit_diff",
-        "--edges log",
-        "--edges all",
-        "--edges groups",
-        "--edges 0,all",
-        "--processing fold_ln,center_unembed",
-        "--processing none",
-        "--ablation zero",
-        "--score-ablation zero",
-        "--slice last",
-        "--patch-type edge",
-        "--precision float64",
-        "--bos never",
-        "--device cpu",
-        "--grad-function prob",
-        "--answer-function avg_val",
+        "--algorithm eap --metrics kl_div,logit_diff --edges log --ablation zero --slice last",
+        "--algorithm acdc --target mse --edges 0,all --bos never --device cpu",
+        "--edges all --processing none --score-ablation zero --grad-function prob",
+        "--edges groups --processing fold_ln,center_unembed --answer-function avg_val",
+        "--patch-type edge --precision float64",
         "--algorithm sp --epochs 1 --mask-fn sigmoid --target answer"
       })
   void namesMayBeInAnyCase(String words) throws IOException {

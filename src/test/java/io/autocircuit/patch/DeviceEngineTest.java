@@ -49,7 +49,7 @@ class DeviceEngineTest {
   private static final int[][] PADDED = {{5, 5, 5}, {5, 3, 4}};
 
   static Stream<Architecture> architectures() {
-    return RandomModels.sample(2);
+    return RandomModels.sample(3);
   }
 
   @ParameterizedTest
@@ -58,17 +58,16 @@ class DeviceEngineTest {
     PlacedKernels kernels = new PlacedKernels(Device.META);
     try (Transformer model =
         RandomModels.model(architecture, ScalarType.Float, 1).to(Device.META)) {
-      for (int[] lengths : PADDED) {
-        for (boolean separate : new boolean[] {true, false}) {
-          for (int positions : new int[] {0, LENGTH}) {
-            OutputSlice slice = separate ? OutputSlice.LAST_SEQ : OutputSlice.NOT_FIRST_SEQ;
-            PatchableModel patchable =
-                PatchableModel.of(model, separate, positions, slice, kernels);
-            List<PromptBatch> batches =
-                List.of(RandomModels.batch(lengths, LENGTH, 1), RandomModels.batch(2, LENGTH, 2));
-            for (Ablation ablation : Ablation.standard()) {
-              evaluate(patchable, ablation, batches);
-            }
+      // of padding, inputs and positions each pair of values meets
+      for (boolean separate : new boolean[] {true, false}) {
+        for (int positions : new int[] {0, LENGTH}) {
+          int[] lengths = PADDED[separate == (positions > 0) ? 1 : 0];
+          OutputSlice slice = separate ? OutputSlice.LAST_SEQ : OutputSlice.NOT_FIRST_SEQ;
+          PatchableModel patchable = PatchableModel.of(model, separate, positions, slice, kernels);
+          List<PromptBatch> batches =
+              List.of(RandomModels.batch(lengths, LENGTH, 1), RandomModels.batch(2, LENGTH, 2));
+          for (Ablation ablation : Ablation.standard()) {
+            evaluate(patchable, ablation, batches);
           }
         }
       }

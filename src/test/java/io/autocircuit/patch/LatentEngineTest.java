@@ -11,6 +11,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.graph.SrcNode;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
@@ -329,8 +330,8 @@ class LatentEngineTest {
         Autoencoders all = autoencoders(plain, Scaling.NONE, 0, true, false)) {
       Transformer latent = plain.withAutoencoders(all);
       Kernels kernels = new LibtorchKernels();
-      ComputationGraph with = latent.graph(true, 0);
-      ComputationGraph without = plain.graph(true, 0);
+      ComputationGraph with = latent.graph(true, KeyValues.PER_QUERY, 0);
+      ComputationGraph without = plain.graph(true, KeyValues.PER_QUERY, 0);
       for (boolean wrong : new boolean[] {false, true}) {
         String message =
             assertThrows(
