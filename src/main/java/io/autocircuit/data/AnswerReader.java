@@ -473,7 +473,9 @@ final class AnswerReader {
     if (tokenizer == null) {
       throw new Fault(
           where + "=" + Faults.quote(text.text()) + " is text and there is no tokenizer",
-          "put the model's tokenizer.json beside its weights, or give token ids");
+          "put the model's tokenizer.json beside its weights (from tokenizer.model, or vocab.json and"
+              + " merges.txt, Python makes it: AutoTokenizer.from_pretrained(DIR)"
+              + ".save_pretrained(DIR)), or give token ids");
     }
     return tokenizer;
   }

@@ -18,8 +18,8 @@ record MlpFunction(TransformerConfig config, TransformerWeights.Mlp w) {
     Tensor gate = w.wGate() == null ? null : Products.addmm(w.bGate(), x, w.wGate());
     Tensor active =
         gate == null
-            ? ActivationFunctions.apply(config.activation(), hidden)
-            : ActivationFunctions.apply(config.activation(), gate).mul_(hidden);
+            ? ActivationFunctions.apply(config, hidden)
+            : ActivationFunctions.apply(config, gate).mul_(hidden);
     Products.addmmOut(out, w.bOut(), active, w.wOut());
     if (w.outputScale() == null) {
       return new MlpState(hidden, gate, null);
@@ -39,13 +39,10 @@ record MlpFunction(TransformerConfig config, TransformerWeights.Mlp w) {
     }
     Tensor ga = Products.mm(written, w.wOut().t());
     if (state.gate() == null) {
-      Products.mmOut(
-          out, ActivationFunctions.backward(config.activation(), ga, state.hidden()), w.wIn().t());
+      Products.mmOut(out, ActivationFunctions.backward(config, ga, state.hidden()), w.wIn().t());
     } else {
-      Products.mmOut(
-          out, ga.mul(ActivationFunctions.apply(config.activation(), state.gate())), w.wIn().t());
-      Tensor gg =
-          ActivationFunctions.backward(config.activation(), ga.mul(state.hidden()), state.gate());
+      Products.mmOut(out, ga.mul(ActivationFunctions.apply(config, state.gate())), w.wIn().t());
+      Tensor gg = ActivationFunctions.backward(config, ga.mul(state.hidden()), state.gate());
       Products.addmmOut(out, out, gg, w.wGate().t());
     }
   }
