@@ -68,6 +68,7 @@ public final class Main implements Runnable {
     commands.put("compare", CompareCommand.class);
     commands.put("scores", ScoresCommand.class);
     commands.put("circuit", CircuitCommand.class);
+    commands.put("mib", MibCommand.class);
     commands.put("list", ListCommand.class);
     commands.put("reference", ReferenceCommand.class);
     commands.put("bench", BenchCommand.class);
