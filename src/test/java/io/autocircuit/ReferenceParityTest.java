@@ -117,6 +117,8 @@ class ReferenceParityTest {
   private static final String LOGITS = "hf_logits";
   private static final String LOG_PROBABILITIES = "log-probabilities";
   private static final String REFUSED = "refused by name";
+  private static final String TWIN = " (defects, not copied)";
+  private static final String UNREAD = " (not read)";
   private static final double ROUNDING = 4;
   private static final double HF_TOLERANCE = 2e-4;
 
@@ -171,6 +173,12 @@ class ReferenceParityTest {
             folders++;
             logits(folder, folder.resolve("hf_logits.json"), false);
           }
+          for (String file : ReferenceEapIg.FILES) {
+            if (Files.isRegularFile(folder.resolve(file + ".json"))) {
+              folders++;
+              fieldMethods(folder, file);
+            }
+          }
         }
       }
     }
@@ -219,7 +227,9 @@ class ReferenceParityTest {
         String name = file.getFileName().toString();
         if (name.equals("hf_logits.json")) {
           held.merge(LOGITS, 1, Integer::sum);
-        } else if (name.equals("expected.json") || name.equals("more.json")) {
+        } else if (name.equals("expected.json")
+            || name.equals("more.json")
+            || ReferenceEapIg.FILES.contains(name.replace(".json", ""))) {
           JSON.readTree(file.toFile())
               .path("cases")
               .forEach(c -> held.merge(c.get("kind").asText(), 1, Integer::sum));
@@ -234,7 +244,8 @@ class ReferenceParityTest {
     Map<String, Integer> run = new TreeMap<>();
     tallies.forEach(
         (kind, t) -> {
-          String name = kind.replaceAll(" \\(float(32|64)\\)$", "");
+          String name =
+              kind.replaceAll(" \\(float(32|64)\\)$", "").replace(TWIN, "").replace(UNREAD, "");
           if (kind.endsWith("(float32)")) {
             Tally truth = tallies.get(name + " (float64)");
             if (truth == null || truth.cases != t.cases) {
@@ -291,6 +302,16 @@ class ReferenceParityTest {
     }
   }
 
+  /** EAP-IG's library, RelP and GIM. */
+  private void fieldMethods(Path folder, String file) throws IOException {
+    for (ReferenceEapIg.Outcome o :
+        ReferenceEapIg.run(folder, file, device, kernels, kind -> wanted(folder, kind))) {
+      failures.addAll(o.wrong);
+      String kind = o.kind + (o.twin ? TWIN : o.unread ? UNREAD : "");
+      tally(kind, o.absolute, o.relative, o.worst);
+    }
+  }
+
   private void tally(String kind, Case measured) {
     failures.addAll(measured.wrong);
     tally(kind, measured.absolute, measured.relative, measured.worst);
@@ -344,8 +365,7 @@ class ReferenceParityTest {
       String message = e.getMessage();
       boolean names =
           ours
-              ? Stream.of("not supported", "does not read", "only safetensors are read")
-                  .anyMatch(message::contains)
+              ? Stream.of("not supported", "does not read").anyMatch(message::contains)
               : message.contains("model_type=\"" + type + "\" is not supported");
       boolean may = field || expected.path("or_refused").asBoolean(false);
       if (!may || !names || message.lines().count() != 1) {

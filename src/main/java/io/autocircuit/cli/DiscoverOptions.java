@@ -6,6 +6,7 @@ import io.autocircuit.experiment.Level;
 import io.autocircuit.experiment.Precision;
 import io.autocircuit.experiment.RunJudging;
 import io.autocircuit.graph.ComputationGraph.Form;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.PatchType;
@@ -273,6 +274,16 @@ final class DiscoverOptions {
     boolean separateQkv;
 
     @Option(
+        names = "--kv",
+        paramLabel = "HOW",
+        defaultValue = "grouped",
+        description =
+            "Key and value inputs of a model whose heads share keys and values: grouped, one for each"
+                + " group (A3.1.K is that of group 1); per-query, one for each query head, as"
+                + " TransformerLens ungroups them (default: ${DEFAULT-VALUE}).")
+    KeyValues keyValues;
+
+    @Option(
         names = "--token-positions",
         paramLabel = "BOOL",
         arity = "0..1",
@@ -364,6 +375,7 @@ final class DiscoverOptions {
       one.level = level;
       one.perPrompt = perPrompt;
       one.separateQkv = separateQkv;
+      one.keyValues = keyValues;
       one.tokenPositions = tokenPositions;
       one.spans = spans;
       one.autoencoders = autoencoders;

@@ -113,10 +113,19 @@ final class JsonFields {
 
   /** A constant of an enum, by its name in lower case. */
   <E extends Enum<E>> E constant(String name, E[] values) {
+    return constant(name, values, e -> e.name().toLowerCase(java.util.Locale.ROOT));
+  }
+
+  /**
+   * One of some constants, by its key.
+   *
+   * @throws DataException as {@link #constant(String, Enum[])}
+   */
+  <E extends Enum<E>> E constant(String name, E[] values, Function<? super E, String> keyOf) {
     String text = text(name);
     List<String> keys = new ArrayList<>();
     for (E e : values) {
-      String key = e.name().toLowerCase(java.util.Locale.ROOT);
+      String key = keyOf.apply(e);
       if (key.equals(text)) {
         return e;
       }
@@ -125,9 +134,12 @@ final class JsonFields {
     throw error(name, "is unknown; " + Suggestions.among(text, keys));
   }
 
-  /** Settings of an entry, all of them. */
+  /** Settings of an entry: all of them but those that were added later, which have defaults. */
   Settings settings(List<Setting> declared) {
-    object("settings", declared.stream().map(Setting::name).toArray(String[]::new));
+    object(
+        "settings",
+        declared.stream().filter(s -> !s.later()).map(Setting::name).toList(),
+        declared.stream().filter(Setting::later).map(Setting::name).toList());
     try {
       return Settings.read(declared, node("settings"));
     } catch (IllegalArgumentException e) {

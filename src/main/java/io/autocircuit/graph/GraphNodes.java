@@ -251,6 +251,86 @@ public final class GraphNodes {
   }
 
   /**
+   * The edges that are left when nodes through which nothing flows are taken out, until there is
+   * none: a node stays if an edge leads to one of its inputs and an edge leaves it, an edge if its
+   * source and one of its readers stay; the start and the end of the stream always do. Inputs of
+   * keys and values belong to their head at every position.
+   *
+   * @param edges canonical indices of edges
+   * @return those of them that are on a path from the start to the end, or beside one: every node
+   *     that they touch reads and is read
+   * @throws IllegalArgumentException if the graph is unfactorized: there heads and MLPs read the
+   *     stream without an edge
+   */
+  public BitSet connected(BitSet edges) {
+    if (!graph.factorized()) {
+      throw new IllegalArgumentException(
+          "graph=unfactorized cannot be pruned: what reads its stream has no edge; leave --prune"
+              + " and --select greedy out, or take --graph factorized");
+    }
+    BitSet left = (BitSet) edges.clone();
+    for (int before = -1; before != left.cardinality(); ) {
+      before = left.cardinality();
+      BitSet nodesLeft = new BitSet(nodes.size());
+      left.stream().map(groups::group).filter(n -> n >= 0).forEach(nodesLeft::set);
+      nodesLeft.and(reading(left));
+      left.and(edges(nodesLeft));
+    }
+    return left;
+  }
+
+  /** The nodes of which an input reads one of some edges. */
+  private BitSet reading(BitSet edges) {
+    BitSet reading = new BitSet(nodes.size());
+    int copies = graph.positionCopies();
+    edges.stream()
+        .forEach(
+            i -> {
+              Edge e = graph.edge(i);
+              Reader reader = readers.get(e.destination());
+              for (int s : reader.sources()) {
+                if (reader.everywhere()) {
+                  reading.set(bySource[s], bySource[s] + copies);
+                } else {
+                  reading.set(bySource[s] + Math.max(0, e.position()));
+                }
+              }
+            });
+    return reading;
+  }
+
+  /**
+   * The edges that lead to the inputs of a source: by ascending source, of each the inputs in the
+   * order of the stage's modules (queries, keys, values).
+   *
+   * @param source an index of the graph's sources; one behind the last for the end of the stream
+   * @return canonical indices, at every position; none for the start of the stream
+   */
+  public int[] into(int source) {
+    List<Integer> all = new ArrayList<>();
+    for (Stage stage : graph.stages()) {
+      boolean end = stage.writes() == null;
+      int from = stage.firstWritten();
+      if (end
+          ? source != graph.sources().size()
+          : source < from || source >= from + stage.written()) {
+        continue;
+      }
+      for (int s = stage.firstSource(); s < stage.firstSource() + stage.sources(); s++) {
+        for (int row = 0; row < stage.rows(); row++) {
+          int fed = stage.firstFed(row);
+          if (end || (source >= fed && source < fed + stage.fed(row))) {
+            for (int t = 0; t < graph.positionCopies(); t++) {
+              all.add(graph.index(stage.module(row), stage.node(row), s, t));
+            }
+          }
+        }
+      }
+    }
+    return all.stream().mapToInt(Integer::intValue).toArray();
+  }
+
+  /**
    * What of two ends decides about each edge: the better of the nodes that read it, if that is
    * worse than its source. Of the edges whose smaller end is at least as good as a node, both ends
    * are in the circuit of the nodes that are.

@@ -6,6 +6,7 @@ import io.autocircuit.patch.PruneScores;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /** Receiver operating characteristic of scores against a known ("official") circuit. */
 public final class Roc {
@@ -102,5 +103,72 @@ public final class Roc {
               / 2;
     }
     return area;
+  }
+
+  /**
+   * The area under the curve of all sizes, exactly: the chance that an edge of the known circuit
+   * has a larger |score| than one outside, ties counting half (Mann and Whitney 1947).
+   *
+   * @param scores the scores that rank the edges
+   * @param official the truth
+   * @return from 0 to 1; 0.5 for random scores
+   * @throws IllegalArgumentException if the official circuit is empty or the full graph, or the
+   *     scores are for another graph
+   */
+  public static double rankArea(PruneScores scores, Circuit official) {
+    return area(
+        curve(scores, official, IntStream.rangeClosed(0, scores.values().length).toArray()));
+  }
+
+  /**
+   * How well a circuit finds another.
+   *
+   * @param falsePositiveRate share of the edges outside the official circuit that it has
+   * @param truePositiveRate share of the official circuit's edges that it has
+   * @param precision share of its edges that the official circuit has; 0 of an empty circuit
+   */
+  public record Found(double falsePositiveRate, double truePositiveRate, double precision) {
+    /**
+     * Compares two circuits.
+     *
+     * @param circuit what was found
+     * @param official the truth
+     * @return the shares
+     * @throws IllegalArgumentException if the truth is empty or the full graph, or of another graph
+     */
+    public static Found of(Circuit circuit, Circuit official) {
+      int all = official.graph().edgeCount();
+      if (!circuit.graph().equals(official.graph())
+          || official.size() == 0
+          || official.size() == all) {
+        throw new IllegalArgumentException(
+            "official edges="
+                + official.size()
+                + ": a comparison needs edges inside and outside the circuit, of one graph");
+      }
+      BitSet both = circuit.edgeSet();
+      both.and(official.edgeSet());
+      double hits = both.cardinality();
+      return new Found(
+          (circuit.size() - hits) / (all - official.size()),
+          hits / official.size(),
+          circuit.size() == 0 ? 0 : hits / circuit.size());
+    }
+  }
+
+  /**
+   * The area as the Mechanistic Interpretability Benchmark computes it (Mueller et al. 2025,
+   * arXiv:2504.13151, for InterpBench): trapezoids in the order of the circuits, false positive
+   * rates divided by the last, without the corner (0,0).
+   *
+   * @param circuits by the benchmark's ten sizes ({@link FaithfulnessCurve#SHARES})
+   * @return the benchmark's AUROC; {@link #rankArea} is that of the whole curve
+   */
+  public static double mibArea(List<Found> circuits) {
+    double last = circuits.get(circuits.size() - 1).falsePositiveRate();
+    return area(
+        circuits.stream()
+            .map(c -> new Point(c.falsePositiveRate() / last, c.truePositiveRate()))
+            .toList());
   }
 }

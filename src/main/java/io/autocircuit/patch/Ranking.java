@@ -19,6 +19,27 @@ final class Ranking {
       long bits = Float.floatToRawIntBits(Math.abs(values[i])) & 0xffffffffL;
       keys[i] = ((0x7fffffffL - bits) << 32) | i;
     }
+    return sorted(keys, tieBreaks);
+  }
+
+  /**
+   * The same by descending score, negative ones last.
+   *
+   * @param tieBreaks as many as values, or empty
+   */
+  static int[] signed(float[] values, float[] tieBreaks) {
+    long[] keys = new long[values.length];
+    for (int i = 0; i < keys.length; i++) {
+      int bits = Float.floatToRawIntBits(values[i] + 0f); // -0 equals 0
+      // of negative numbers the bits sort the other way round
+      int ascending = bits >= 0 ? bits : bits ^ 0x7fffffff;
+      keys[i] = ((long) ~ascending << 32) | i;
+    }
+    return sorted(keys, tieBreaks);
+  }
+
+  /** The lower halves of keys that are sorted; where the upper ones are equal, by tie break. */
+  private static int[] sorted(long[] keys, float[] tieBreaks) {
     Arrays.parallelSort(keys);
     int[] order = new int[keys.length];
     for (int i = 0; i < keys.length; i++) {
@@ -26,7 +47,7 @@ final class Ranking {
     }
     for (int from = 0, to; tieBreaks.length > 0 && from < order.length; from = to) {
       to = from + 1;
-      while (to < order.length && keys[to] >>> 32 == keys[from] >>> 32) {
+      while (to < order.length && keys[to] >> 32 == keys[from] >> 32) {
         to++;
       }
       breakTies(tieBreaks, order, from, to);
