@@ -16,7 +16,6 @@ import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.kernels.LibtorchKernels;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.kernels.Tolerance;
-import io.autocircuit.model.Features;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
@@ -690,7 +689,7 @@ class EngineOracleTest {
   /** TransformerLens's gates have no bias, its RMS no shift, and its LN always one. */
   private static boolean asTransformerLens(Architecture a) {
     boolean shifts = a.config().normalization().kind() == Normalization.Kind.LAYER_NORM;
-    return a.config().features().equals(Features.NONE)
+    return a.plain()
         && !(a.config().gatedMlp() && a.biased())
         && (!a.scaled() || shifts == a.biased());
   }

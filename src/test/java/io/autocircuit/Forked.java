@@ -35,6 +35,7 @@ public final class Forked {
       throws IOException, InterruptedException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add("-XX:TieredStopAtLevel=1"); // as the tests' own process
     command.addAll(java);
     command.add("-cp");
     command.add(

@@ -55,8 +55,13 @@ public final class RandomModels {
       return config.name();
     }
 
+    /** Whether it computes nothing of {@link Features}. */
+    boolean plain() {
+      return config.features().withKeyValueHeads(0).equals(Features.NONE);
+    }
+
     /** The same architecture with what some families compute besides. */
-    Architecture with(Features features) {
+    public Architecture with(Features features) {
       TransformerConfig c = config;
       return new Architecture(
           new TransformerConfig(
@@ -77,7 +82,7 @@ public final class RandomModels {
               c.parallel(),
               c.positions(),
               c.attentionScale(),
-              features),
+              features.withKeyValueHeads(groups == c.heads() ? 0 : groups)),
           groups,
           scaled,
           biased);
@@ -176,14 +181,10 @@ public final class RandomModels {
    * @param every how many of the others one stands for
    */
   public static Stream<Architecture> sample(int every) {
-    List<Architecture> plain =
-        architectures().filter(a -> a.config().features().equals(Features.NONE)).toList();
+    List<Architecture> plain = architectures().filter(Architecture::plain).toList();
     List<Architecture> kept = Exhaustive.sample(plain, every);
     return architectures()
-        .filter(
-            a ->
-                !a.config().features().equals(Features.NONE)
-                    || kept.stream().anyMatch(k -> k.toString().equals(a.toString())));
+        .filter(a -> !a.plain() || kept.stream().anyMatch(k -> k.toString().equals(a.toString())));
   }
 
   /** The architecture of that name. */
@@ -233,7 +234,8 @@ public final class RandomModels {
               causal,
               parallel,
               positions,
-              Math.sqrt(D_HEAD));
+              Math.sqrt(D_HEAD),
+              Features.NONE.withKeyValueHeads(groups == heads ? 0 : groups));
       return new Architecture(config, groups, scaled, biased);
     }
   }

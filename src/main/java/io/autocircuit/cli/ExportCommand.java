@@ -1,6 +1,7 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.files.AtomicFile;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.report.CircuitDrawing;
 import io.autocircuit.report.CircuitFiles;
 import io.autocircuit.report.GridImage;
@@ -59,6 +60,16 @@ final class ExportCommand implements Runnable {
   private String position;
 
   @Option(
+      names = "--kv",
+      paramLabel = "HOW",
+      defaultValue = "grouped",
+      description =
+          "Edges into keys and values that heads share: grouped, as they are; per-query, a copy of"
+              + " each for every head, for programs that know no groups (default:"
+              + " ${DEFAULT-VALUE}). Pictures show a line into every head.")
+  private KeyValues keyValues;
+
+  @Option(
       names = "--out",
       paramLabel = "FILE",
       description = "Where to (default: circuit.FORMAT in the current directory).")
@@ -113,6 +124,9 @@ final class ExportCommand implements Runnable {
     CircuitDrawing drawing = results.drawing(title, size);
     if (position != null && !each) {
       drawing = at(results, drawing);
+    }
+    if (keyValues == KeyValues.PER_QUERY) {
+      drawing = drawing.perQuery();
     }
     Path file = out == null ? Path.of("circuit." + format.key()) : out;
     byte[] content = format.content(drawing, each);

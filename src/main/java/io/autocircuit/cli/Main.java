@@ -7,6 +7,7 @@ import io.autocircuit.experiment.Level;
 import io.autocircuit.experiment.Precision;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.ComputationGraph.Form;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.graph.Suggestions;
 import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.kernels.cuda.CudaException;
@@ -170,7 +171,8 @@ public final class Main implements Runnable {
     }
   }
 
-  private static CommandLine line(
+  /** The command line that reads these words. */
+  static CommandLine line(
       String[] args, PrintWriter out, PrintWriter err, Map<String, String> environment) {
     CommandLine.IFactory factory = new HubOption.Factory(environment, CommandLine.defaultFactory());
     CommandLine line = new CommandLine(new Main(), factory);
@@ -189,6 +191,7 @@ public final class Main implements Runnable {
     register(line, MultiTokenAnswers.values(), Main::lower);
     register(line, PatchType.values(), PatchType::key);
     register(line, Form.values(), Form::key);
+    register(line, KeyValues.values(), KeyValues::key);
     register(line, Level.values(), Level::key);
     register(line, Precision.values(), Precision::key);
     register(line, WeightType.values(), WeightType::key);

@@ -261,12 +261,20 @@ record RunOptions(
           "--separate-qkv is given, but in the graph of --graph=unfactorized heads have no edges"
               + " into them; leave it away");
     }
+    if (given("--kv") && (!factorized || given("--separate-qkv") && !scoring.separateQkv)) {
+      throw new IllegalArgumentException(
+          "--kv="
+              + scoring.keyValues.key()
+              + " is given, but in this graph keys and values have no inputs of their own; leave it"
+              + " away");
+    }
     if (scoring.level == Level.NODE && scoring.perPrompt != null) {
       throw new IllegalArgumentException(
           "--per-prompt scores edges, but --level=node is given; leave one of them away");
     }
     return new RunSpec.Graph(
         given("--separate-qkv") ? scoring.separateQkv : !factorized || usual().separateQkv(),
+        scoring.keyValues,
         given("--token-positions")
             ? scoring.tokenPositions
             : !scoring.spans && usual().tokenPositions(),

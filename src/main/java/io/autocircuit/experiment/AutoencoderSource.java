@@ -75,6 +75,7 @@ public record AutoencoderSource(
   static RunSpec.Graph of(RunSpec.Graph graph, AutoencoderSource autoencoders) {
     return new RunSpec.Graph(
         graph.separateQkv(),
+        graph.keyValues(),
         graph.tokenPositions(),
         graph.spans(),
         graph.form(),

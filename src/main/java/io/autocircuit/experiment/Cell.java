@@ -53,7 +53,13 @@ public record Cell(
    */
   public String graph() {
     return Stream.of(
-            "separate_qkv", "token_positions", "spans", "form", "level", AutoencoderSource.FIELD)
+            "separate_qkv",
+            GraphJson.KV,
+            "token_positions",
+            "spans",
+            "form",
+            "level",
+            AutoencoderSource.FIELD)
         .filter(option -> coordinates.get(option) != null)
         .map(option -> option.replace('_', ' ') + " " + coordinates.get(option))
         .collect(Collectors.joining(", "));

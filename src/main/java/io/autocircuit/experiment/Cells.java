@@ -333,6 +333,9 @@ public final class Cells {
     if (task.graphs().stream().map(RunSpec.Graph::separateQkv).distinct().count() > 1) {
       all.put("separate_qkv", Boolean.toString(spec.graph().separateQkv()));
     }
+    if (task.graphs().stream().map(RunSpec.Graph::keyValues).distinct().count() > 1) {
+      all.put(GraphJson.KV, spec.graph().keyValues().key());
+    }
     if (task.graphs().stream().map(RunSpec.Graph::tokenPositions).distinct().count() > 1) {
       all.put("token_positions", Boolean.toString(spec.graph().tokenPositions()));
     }

@@ -9,6 +9,7 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.GraphNodes;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.Metric;
@@ -52,6 +53,7 @@ public final class DiscoveryBuilder {
   private Form form = Form.FACTORIZED;
   private Level level = Level.EDGE;
   private boolean separateQkv = true;
+  private KeyValues keyValues = KeyValues.GROUPED;
   private boolean tokenPositions;
   private OutputSlice slice = OutputSlice.LAST_SEQ;
   private int batchSize = BATCH_SIZE;
@@ -82,6 +84,7 @@ public final class DiscoveryBuilder {
     b.form = form;
     b.level = level;
     b.separateQkv = separateQkv;
+    b.keyValues = keyValues;
     b.tokenPositions = tokenPositions;
     b.slice = slice;
     b.batchSize = batchSize;
@@ -153,6 +156,17 @@ public final class DiscoveryBuilder {
    */
   public DiscoveryBuilder separateQkv(boolean separate) {
     return with(b -> b.separateQkv = separate);
+  }
+
+  /**
+   * How many key and value inputs there are in a model in which groups of heads share keys and
+   * values. Only read where these have inputs of their own.
+   *
+   * @param which default: as many as the model has key/value heads
+   * @return a builder with it
+   */
+  public DiscoveryBuilder keyValues(KeyValues which) {
+    return with(b -> b.keyValues = Objects.requireNonNull(which, "keyValues"));
   }
 
   /**
@@ -376,12 +390,11 @@ public final class DiscoveryBuilder {
           "graph=unfactorized does not fit autoencoders, whose latents are sources of a factorized"
               + " graph; leave one of them out");
     }
-    PatchableModel model =
+    ComputationGraph graph =
         form == Form.FACTORIZED
-            ? PatchableModel.of(task.model(), separateQkv, positions, slice, used)
-            : new PatchableModel(
-                task.model(), task.model().config().unfactorizedGraph(positions), slice, used);
-    model = model.withMemory(memory);
+            ? task.model().graph(separateQkv, keyValues, positions)
+            : task.model().config().unfactorizedGraph(positions);
+    PatchableModel model = new PatchableModel(task.model(), graph, slice, used).withMemory(memory);
     return spans ? model.withSpans(Spans.of(data).names()) : model;
   }
 

@@ -5,6 +5,7 @@ import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.graph.ComputationGraph.Form;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.model.WeightType;
@@ -169,6 +170,11 @@ final class ExperimentFields {
               new SettingType.Flag(),
               "separate inputs for queries, keys and values; without it what the task says, else"
                   + " yes"),
+          Setting.optional(
+              GraphJson.KV,
+              choice(Arrays.stream(KeyValues.values()).map(KeyValues::key)),
+              "how many inputs keys and values have in a model whose heads share them, as discover"
+                  + " --kv; without it grouped"),
           Setting.optional(
               "token_positions",
               new SettingType.Flag(),

@@ -1,14 +1,17 @@
 package io.autocircuit.experiment;
 
 import io.autocircuit.graph.ComputationGraph.Form;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.task.TaskDefaults;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.stream.Stream;
 
 /**
@@ -16,6 +19,7 @@ import java.util.stream.Stream;
  *
  * @param separateQkv whether queries, keys and values have inputs of their own; empty for what the
  *     task says
+ * @param keyValues how many inputs keys and values have; empty for grouped ones
  * @param tokenPositions whether there is one edge for each token position; empty for what the task
  *     says
  * @param spans whether there is one edge for each named span of the prompts, which then is in place
@@ -26,6 +30,7 @@ import java.util.stream.Stream;
  */
 public record ExperimentGraphs(
     List<Boolean> separateQkv,
+    List<KeyValues> keyValues,
     List<Boolean> tokenPositions,
     List<Boolean> spans,
     List<Form> forms,
@@ -38,6 +43,7 @@ public record ExperimentGraphs(
    * Keeps unmodifiable copies.
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
+   * @param keyValues how many inputs keys and values have
    * @param tokenPositions whether there is one edge for each token position
    * @param spans whether there is one edge for each named span of the prompts
    * @param forms what their edges are
@@ -46,6 +52,7 @@ public record ExperimentGraphs(
    */
   public ExperimentGraphs {
     separateQkv = List.copyOf(separateQkv);
+    keyValues = List.copyOf(keyValues);
     tokenPositions = List.copyOf(tokenPositions);
     spans = List.copyOf(spans);
     forms = List.copyOf(forms);
@@ -60,7 +67,30 @@ public record ExperimentGraphs(
    * @param tokenPositions whether there is one edge for each token position
    */
   public ExperimentGraphs(List<Boolean> separateQkv, List<Boolean> tokenPositions) {
-    this(separateQkv, tokenPositions, List.of(), List.of(), List.of(), List.of());
+    this(separateQkv, List.of(), tokenPositions, List.of(), List.of(), List.of(), List.of());
+  }
+
+  /** Of the fields of {@link ExperimentFields#GRAPHS}, each with its values. */
+  static ExperimentGraphs of(SortedMap<String, List<Object>> grid) {
+    return new ExperimentGraphs(
+        flags(grid, "separate_qkv"),
+        constants(grid, GraphJson.KV, KeyValues.class),
+        flags(grid, "token_positions"),
+        flags(grid, "spans"),
+        constants(grid, "form", Form.class),
+        constants(grid, "level", Level.class),
+        autoencoders(grid));
+  }
+
+  private static List<Boolean> flags(SortedMap<String, List<Object>> grid, String name) {
+    return grid.getOrDefault(name, List.of()).stream().map(Boolean.class::cast).toList();
+  }
+
+  private static <E extends Enum<E>> List<E> constants(
+      SortedMap<String, List<Object>> grid, String name, Class<E> type) {
+    return grid.getOrDefault(name, List.of()).stream()
+        .map(key -> Enum.valueOf(type, ((String) key).replace('-', '_').toUpperCase(Locale.ROOT)))
+        .toList();
   }
 
   /** Every combination of directories, numbers of latents and error terms. */
@@ -96,6 +126,7 @@ public record ExperimentGraphs(
   ExperimentGraphs or(ExperimentGraphs others) {
     return new ExperimentGraphs(
         separateQkv.isEmpty() ? others.separateQkv : separateQkv,
+        keyValues.isEmpty() ? others.keyValues : keyValues,
         tokenPositions.isEmpty() ? others.tokenPositions : tokenPositions,
         spans.isEmpty() ? others.spans : spans,
         forms.isEmpty() ? others.forms : forms,
@@ -109,22 +140,39 @@ public record ExperimentGraphs(
     for (Form form : forms.isEmpty() ? List.of(Form.FACTORIZED) : forms) {
       for (Level level : levels.isEmpty() ? List.of(Level.EDGE) : levels) {
         for (boolean separate : separateQkv.isEmpty() ? List.of(task.separateQkv()) : separateQkv) {
-          for (boolean positions :
-              tokenPositions.isEmpty() ? List.of(task.tokenPositions()) : tokenPositions) {
-            for (boolean named : spans.isEmpty() ? List.of(false) : spans) {
-              // heads of an unfactorized graph have no edges into them
-              boolean own = separate || form != Form.FACTORIZED;
-              RunSpec.Graph graph =
-                  new RunSpec.Graph(own, positions && !named, named, form, level, Optional.empty());
-              if (autoencoders.isEmpty()) {
-                graphs.add(graph);
-              }
-              autoencoders.forEach(a -> graphs.add(AutoencoderSource.of(graph, a)));
-            }
+          for (KeyValues kv : keyValues.isEmpty() ? List.of(KeyValues.GROUPED) : keyValues) {
+            // heads of an unfactorized graph have no edges into them
+            boolean own = separate || form != Form.FACTORIZED;
+            addAt(
+                task,
+                new RunSpec.Graph(own, kv, false, false, form, level, Optional.empty()),
+                graphs);
           }
         }
       }
     }
     return List.copyOf(graphs);
+  }
+
+  /** A graph at all positions, with all autoencoders. */
+  private void addAt(TaskDefaults task, RunSpec.Graph graph, Set<RunSpec.Graph> to) {
+    for (boolean positions :
+        tokenPositions.isEmpty() ? List.of(task.tokenPositions()) : tokenPositions) {
+      for (boolean named : spans.isEmpty() ? List.of(false) : spans) {
+        RunSpec.Graph at =
+            new RunSpec.Graph(
+                graph.separateQkv(),
+                graph.keyValues(),
+                positions && !named,
+                named,
+                graph.form(),
+                graph.level(),
+                Optional.empty());
+        if (autoencoders.isEmpty()) {
+          to.add(at);
+        }
+        autoencoders.forEach(a -> to.add(AutoencoderSource.of(at, a)));
+      }
+    }
   }
 }

@@ -10,7 +10,6 @@ import io.autocircuit.experiment.Marked.Field;
 import io.autocircuit.experiment.Marked.Items;
 import io.autocircuit.experiment.Marked.Scalar;
 import io.autocircuit.files.DataException;
-import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.Metric;
@@ -27,7 +26,6 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
@@ -126,24 +124,7 @@ final class ExperimentReader {
             field.value(), "graph", Optional.of(ExperimentFields.names(ExperimentFields.GRAPHS)));
     SortedMap<String, List<Object>> grid = values.grid(ExperimentFields.GRAPHS, in);
     ExperimentGraphs.unfit(grid).ifPresent(why -> mistakes.add(field.place(), why));
-    return new ExperimentGraphs(
-        flags(grid, "separate_qkv"),
-        flags(grid, "token_positions"),
-        flags(grid, "spans"),
-        constants(grid, "form", Form.class),
-        constants(grid, "level", Level.class),
-        ExperimentGraphs.autoencoders(grid));
-  }
-
-  private static List<Boolean> flags(SortedMap<String, List<Object>> grid, String name) {
-    return grid.getOrDefault(name, List.of()).stream().map(Boolean.class::cast).toList();
-  }
-
-  private static <E extends Enum<E>> List<E> constants(
-      SortedMap<String, List<Object>> grid, String name, Class<E> type) {
-    return grid.getOrDefault(name, List.of()).stream()
-        .map(key -> Enum.valueOf(type, ((String) key).toUpperCase(Locale.ROOT)))
-        .toList();
+    return ExperimentGraphs.of(grid);
   }
 
   private ExperimentSpec.Completeness completeness(Field field) {

@@ -4,16 +4,20 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.experiment.RunSpec.Graph;
 import io.autocircuit.graph.ComputationGraph.Form;
+import io.autocircuit.graph.KeyValues;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
 /**
- * How a model is seen as a graph, as a tree of JSON, and back. What is usual is not written, so
- * that runs from before there was a choice have the same hash.
+ * How a model is seen as a graph, as a tree of JSON, and back. What there was before there was a
+ * choice is not written, so that runs from then mean the same, and have the same hash.
  */
 final class GraphJson {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
+
+  /** How many inputs keys and values have; per-query where it is missing. */
+  static final String KV = "kv";
 
   private GraphJson() {}
 
@@ -28,6 +32,9 @@ final class GraphJson {
             .objectNode()
             .put("separate_qkv", graph.separateQkv())
             .put("token_positions", graph.tokenPositions());
+    if (graph.keyValues() != KeyValues.PER_QUERY) {
+      node.put(KV, graph.keyValues().key());
+    }
     if (graph.spans()) {
       node.put("spans", true);
     }
@@ -61,9 +68,10 @@ final class GraphJson {
         run.object(
             "graph",
             List.of("separate_qkv", "token_positions"),
-            List.of("spans", "form", "level", AutoencoderSource.FIELD));
+            List.of(KV, "spans", "form", "level", AutoencoderSource.FIELD));
     return new Graph(
         node.flag("separate_qkv"),
+        node.has(KV) ? node.constant(KV, KeyValues.values(), KeyValues::key) : KeyValues.PER_QUERY,
         node.flag("token_positions"),
         node.has("spans") && node.flag("spans"),
         node.has("form") ? node.constant("form", Form.values()) : Form.FACTORIZED,

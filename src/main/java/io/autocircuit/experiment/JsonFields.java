@@ -113,10 +113,19 @@ final class JsonFields {
 
   /** A constant of an enum, by its name in lower case. */
   <E extends Enum<E>> E constant(String name, E[] values) {
+    return constant(name, values, e -> e.name().toLowerCase(java.util.Locale.ROOT));
+  }
+
+  /**
+   * One of some constants, by its key.
+   *
+   * @throws DataException as {@link #constant(String, Enum[])}
+   */
+  <E extends Enum<E>> E constant(String name, E[] values, Function<? super E, String> keyOf) {
     String text = text(name);
     List<String> keys = new ArrayList<>();
     for (E e : values) {
-      String key = e.name().toLowerCase(java.util.Locale.ROOT);
+      String key = keyOf.apply(e);
       if (key.equals(text)) {
         return e;
       }

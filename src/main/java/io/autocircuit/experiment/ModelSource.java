@@ -49,16 +49,16 @@ public sealed interface ModelSource {
   /**
    * What a model directory holds.
    *
-   * @param weights the SHA-256 of {@code model.safetensors}; of several files, that of the lines
-   *     which {@code sha256sum} prints for them and their index, sorted by name
+   * @param weights the SHA-256 of the file of weights; of several files, that of the lines which
+   *     {@code sha256sum} prints for them and their index, sorted by name
    * @param config the SHA-256 of {@code config.json}
    */
   record Contents(String weights, String config) {
     /**
      * Checks that they are hashes.
      *
-     * @param weights the SHA-256 of {@code model.safetensors}; of several files, that of the lines
-     *     which {@code sha256sum} prints for them and their index, sorted by name
+     * @param weights the SHA-256 of the file of weights; of several files, that of the lines which
+     *     {@code sha256sum} prints for them and their index, sorted by name
      * @param config the SHA-256 of {@code config.json}
      * @throws IllegalArgumentException if they are not
      */
@@ -75,7 +75,8 @@ public sealed interface ModelSource {
         throw new io.autocircuit.files.DataException(
             "model directory="
                 + directory
-                + " holds no model.safetensors; name a directory with weights");
+                + " holds no weights; name a directory with model.safetensors or"
+                + " pytorch_model.bin");
       }
       return new Contents(
           Fingerprint.of(files.directory(), files.weights()),

@@ -11,6 +11,8 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.KeyValueGroups;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.metric.Faithfulness;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.patch.Ablation;
@@ -41,7 +43,8 @@ public final class ResultFiles {
    * {@code edges.json}: {@code [{"name","seq_idx","score"}]} by descending |score|; {@code seq_idx}
    * is null when one edge stands for all positions, the number of the {@code "span"} where
    * positions are spans; an infinite score is the string "Infinity". Scores with tie breaks have
-   * {@code "tie_break"} too.
+   * {@code "tie_break"} too; edges into keys and values that query heads share have these {@code
+   * "heads"}, and the number of the group in their name.
    *
    * @param file where to
    * @param scores the scores
@@ -70,6 +73,11 @@ public final class ResultFiles {
               number(g, "score", scores.values()[i]);
               if (scores.tieBreaks().length > 0) {
                 number(g, "tie_break", scores.tieBreaks()[i]);
+              }
+              List<Integer> heads = KeyValueGroups.heads(scores.graph(), e.destination());
+              if (!heads.isEmpty()) {
+                g.writeFieldName("heads");
+                g.writeArray(heads.stream().mapToInt(h -> h).toArray(), 0, heads.size());
               }
               g.writeEndObject();
             }
@@ -231,6 +239,9 @@ public final class ResultFiles {
     root.put("graph", d.model().graph().form().key());
     root.put("level", d.level().key());
     root.put("separate_qkv", d.model().graph().separateQkv());
+    if (d.model().graph().separateQkv() && d.model().model().config().grouped()) {
+      root.put(GraphJson.KV, KeyValues.of(d.model().graph()).key());
+    }
     List<String> spans = d.model().graph().spans();
     root.put("token_positions", d.model().graph().positions() > 0 && spans.isEmpty());
     if (!spans.isEmpty()) {

@@ -213,6 +213,7 @@ public final class Run implements AutoCloseable {
             .graph(spec.graph().form())
             .level(spec.graph().level())
             .separateQkv(spec.graph().separateQkv())
+            .keyValues(spec.graph().keyValues())
             .tokenPositions(spec.graph().tokenPositions())
             .spans(spec.graph().spans())
             .slice(spec.judging().slice())

@@ -6,6 +6,7 @@ import io.autocircuit.files.CanonicalJson;
 import io.autocircuit.files.Fingerprint;
 import io.autocircuit.files.JsonFiles;
 import io.autocircuit.graph.ComputationGraph.Form;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.patch.Progress;
 import java.nio.charset.StandardCharsets;
@@ -91,6 +92,8 @@ public record RunSpec(
    *
    * @param separateQkv whether queries, keys and values have inputs of their own (only read of a
    *     factorized graph)
+   * @param keyValues how many inputs keys and values have, where these are their own; {@link
+   *     KeyValues#PER_QUERY} where they are not
    * @param tokenPositions whether there is one edge for each token position
    * @param spans whether there is one edge for each named span of the prompts
    * @param form what the edges are
@@ -99,22 +102,47 @@ public record RunSpec(
    */
   public record Graph(
       boolean separateQkv,
+      KeyValues keyValues,
       boolean tokenPositions,
       boolean spans,
       Form form,
       Level level,
       Optional<AutoencoderSource> autoencoders) {
-    /** Separate inputs, one edge for all positions. */
+    /** Separate inputs, those of keys and values by group; one edge for all positions. */
     public static final Graph USUAL = new Graph(true, false);
 
     /**
-     * A factorized graph without spans and autoencoders, whose edges are scored.
+     * Where keys and values have no inputs of their own, it does not matter how many: such graphs
+     * are equal.
+     *
+     * @param separateQkv whether queries, keys and values have inputs of their own
+     * @param keyValues how many inputs keys and values have
+     * @param tokenPositions whether there is one edge for each token position
+     * @param spans whether there is one edge for each named span of the prompts
+     * @param form what the edges are
+     * @param level what is scored, and what circuits are made of
+     * @param autoencoders whose latents are sources in the place of MLPs; empty without
+     */
+    public Graph {
+      keyValues = separateQkv && form == Form.FACTORIZED ? keyValues : KeyValues.PER_QUERY;
+    }
+
+    /**
+     * A factorized graph without spans and autoencoders, whose edges are scored; keys and values
+     * have as many inputs as the model has heads of them.
      *
      * @param separateQkv whether queries, keys and values have inputs of their own
      * @param tokenPositions whether there is one edge for each token position
      */
     public Graph(boolean separateQkv, boolean tokenPositions) {
-      this(separateQkv, tokenPositions, false, Form.FACTORIZED, Level.EDGE, Optional.empty());
+      this(
+          separateQkv,
+          KeyValues.GROUPED,
+          tokenPositions,
+          false,
+          Form.FACTORIZED,
+          Level.EDGE,
+          Optional.empty());
     }
   }
 

@@ -206,7 +206,7 @@ public record SourceActivations(
         TensorScope scope = new TensorScope()) {
       TokenBatch tokens = runs.direction().input(batch);
       Tensor written = SourceOutputs.of(model, tokens);
-      Tensor ablated = values.of(runs.direction().patches(batch)).expand_as(written);
+      Tensor ablated = values.of(tokens, runs.direction().patches(batch)).expand_as(written);
       Outputs outputs = new Outputs(model, tokens, written, ablated);
       return new SourceActivations(
           runs.ablation().key(),

@@ -3,6 +3,7 @@ package io.autocircuit.experiment;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.files.Fingerprint;
 import io.autocircuit.graph.ComputationGraph.Form;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.metric.Bootstrap;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
@@ -196,8 +197,11 @@ final class StoreRows {
       a.avoid().ifPresent(avoid -> all.put("algorithm.avoid", avoid.text()));
     }
     all.put("graph.separate_qkv", String.valueOf(spec.graph().separateQkv()));
+    if (spec.graph().keyValues() != KeyValues.PER_QUERY) { // as in a spec's JSON
+      all.put("graph.kv", spec.graph().keyValues().key());
+    }
     all.put("graph.token_positions", String.valueOf(spec.graph().tokenPositions()));
-    if (spec.graph().spans()) { // as in a spec's JSON
+    if (spec.graph().spans()) {
       all.put("graph.spans", "true");
     }
     if (spec.graph().form() != Form.FACTORIZED) {

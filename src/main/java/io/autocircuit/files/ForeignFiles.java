@@ -63,8 +63,9 @@ public final class ForeignFiles {
           + " file again";
     }
     if (text.startsWith("PK\3\4")) {
-      return "is a ZIP archive, perhaps a PyTorch .bin or .pt file under another name; save the"
-          + " model in safetensors format (save_pretrained(…, safe_serialization=True))";
+      return "is a ZIP archive, perhaps a PyTorch .bin or .pt file under another name; name weights"
+          + " of torch pytorch_model.bin, or save the model in safetensors format"
+          + " (save_pretrained(…, safe_serialization=True))";
     }
     if (text.startsWith("\200\2\212\n") || text.matches("(?s)\200[\2-\5][\\[\\]}(cX\225].*")) {
       return "is a Python pickle, perhaps an old PyTorch .bin file under another name; save the"

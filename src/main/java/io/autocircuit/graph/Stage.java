@@ -2,6 +2,7 @@ package io.autocircuit.graph;
 
 import io.autocircuit.graph.DestNode.Input;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * One step of a run: what it reads from the residual stream, what kind of function it computes, and
@@ -222,16 +223,47 @@ public record Stage(
   }
 
   /**
+   * The part that a part is the same as: its row is the same, and a group of heads that shares a
+   * row for keys or values shares their weights too, so that one is computed for all of them.
+   *
+   * @param part 0 to {@code parts() − 1}
+   * @return the key or value of the first head of the group; {@code part} itself where none is
+   *     shared
+   */
+  public int shared(int part) {
+    if (kind != Kind.ATTENTION || reads.size() <= 1) {
+      return part;
+    }
+    int heads = written();
+    return part - part % heads % (heads / reads.get(part / heads).nodes().size());
+  }
+
+  /**
+   * The parts that are computed, each of which has a row of its own where queries, keys and values
+   * have inputs of their own.
+   *
+   * @return those that are no copy of another, ascending
+   */
+  public int[] distinctParts() {
+    return IntStream.range(0, parts()).filter(p -> shared(p) == p).toArray();
+  }
+
+  /**
    * The rows that feed all parts.
    *
    * @return {@link #row} of every part
    */
   public int[] rowOfParts() {
-    int[] rows = new int[parts()];
-    for (int p = 0; p < rows.length; p++) {
-      rows[p] = row(p);
-    }
-    return rows;
+    return IntStream.range(0, parts()).map(this::row).toArray();
+  }
+
+  /**
+   * The rows that feed the parts that are computed.
+   *
+   * @return {@link #row} of every one of {@link #distinctParts}
+   */
+  public int[] rowOfDistinctParts() {
+    return IntStream.of(distinctParts()).map(this::row).toArray();
   }
 
   /**

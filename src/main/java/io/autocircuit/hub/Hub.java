@@ -149,19 +149,10 @@ public record Hub(HubSettings settings, HubProgress progress) {
   private DataException notThere(HubId id) {
     Optional<Path> part = cache().snapshot(id);
     String lacks = part.flatMap(HubCache::lacks).orElse("");
-    boolean pickled =
-        lacks.endsWith(".safetensors")
-            && HubCache.entries(part.orElseThrow()).stream()
-                .anyMatch(f -> f.getFileName().toString().matches("pytorch_model.*\\.bin"));
     return new DataException(
         "model="
             + id
-            + (part.isPresent()
-                ? " lacks "
-                    + lacks
-                    + (pickled ? " (weights in pytorch_model.bin are not read)" : "")
-                    + " in cache="
-                : " is not in cache=")
+            + (part.isPresent() ? " lacks " + lacks + " in cache=" : " is not in cache=")
             + settings.cache()
             + ", and HF_HUB_OFFLINE is set, so that it is not downloaded; unset it, name another"
             + " cache in HF_HUB_CACHE, or give a directory");
@@ -248,7 +239,7 @@ public record Hub(HubSettings settings, HubProgress progress) {
 
   private boolean weightsHaveTheirSizes(HubId id, HubListing listing, Path snapshot) {
     return listing.files().entrySet().stream()
-        .filter(e -> e.getKey().endsWith(".safetensors"))
+        .filter(e -> e.getKey().matches(".*\\.(safetensors|bin)"))
         .filter(e -> Files.exists(snapshot.resolve(e.getKey())))
         .allMatch(e -> e.getValue().map(f -> cache().has(id, listing.commit(), f)).orElse(true));
   }
@@ -259,11 +250,11 @@ public record Hub(HubSettings settings, HubProgress progress) {
     String weights = listing.weights(id);
     List<String> names = new ArrayList<>(listing.small());
     names.remove(HubListing.CONFIG);
-    if (weights.equals(HubListing.INDEX)) {
+    if (weights.endsWith(HubListing.INDEX)) {
       HubFile index = file(client, id, listing, weights);
       one(client, id, listing.commit(), index);
       Path read = cache().snapshot(id, listing.commit()).resolve(weights);
-      names.addAll(listing.shards(id, JsonFiles.read(read)));
+      names.addAll(listing.shards(id, weights, JsonFiles.read(read)));
     } else {
       names.add(weights);
     }

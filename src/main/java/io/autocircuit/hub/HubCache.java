@@ -113,23 +113,27 @@ public record HubCache(Path folder, boolean links) {
     if (!Files.isRegularFile(snapshot.resolve(HubListing.CONFIG))) {
       return Optional.of(HubListing.CONFIG);
     }
-    if (Files.isRegularFile(snapshot.resolve(HubListing.WHOLE))) {
+    Optional<String> found =
+        HubListing.WEIGHTS.stream()
+            .filter(n -> Files.isRegularFile(snapshot.resolve(n)))
+            .findFirst();
+    if (found.isEmpty()) {
+      return Optional.of(HubListing.WEIGHTS.get(0));
+    }
+    if (!found.get().endsWith(HubListing.INDEX)) {
       return Optional.empty();
     }
-    Path index = snapshot.resolve(HubListing.INDEX);
-    if (!Files.isRegularFile(index)) {
-      return Optional.of(HubListing.WHOLE);
-    }
+    Path index = snapshot.resolve(found.get());
     try {
       TreeSet<String> shards = new TreeSet<>();
       for (JsonNode shard : JsonFiles.read(index).path("weight_map")) {
         shards.add(shard.asText());
       }
       return shards.isEmpty()
-          ? Optional.of(HubListing.INDEX)
+          ? found
           : shards.stream().filter(s -> !Files.isRegularFile(snapshot.resolve(s))).findFirst();
     } catch (DataException | InvalidPathException e) {
-      return Optional.of(HubListing.INDEX);
+      return found;
     }
   }
 

@@ -18,11 +18,16 @@ record HubListing(String commit, Map<String, Optional<HubFile>> files) {
   /** The settings of every model. */
   static final String CONFIG = "config.json";
 
-  /** All weights in one file. */
-  static final String WHOLE = "model.safetensors";
+  /** What the names of indices end with, which say which file has which weights. */
+  static final String INDEX = ".index.json";
 
-  /** Which file has which weights. */
-  static final String INDEX = "model.safetensors.index.json";
+  /** Under which names weights are looked for, in this order; the loader has the same. */
+  static final List<String> WEIGHTS =
+      List.of(
+          "model.safetensors",
+          "model.safetensors" + INDEX,
+          "pytorch_model.bin",
+          "pytorch_model.bin" + INDEX);
 
   /** The tokenizer that is read. */
   static final String TOKENIZER = "tokenizer.json";
@@ -119,22 +124,9 @@ record HubListing(String commit, Map<String, Optional<HubFile>> files) {
               + (files.isEmpty() ? " (it is empty)" : "")
               + ", so it is no model for transformers; give another, or another revision");
     }
-    for (String name : List.of(WHOLE, INDEX)) {
+    for (String name : WEIGHTS) {
       if (files.containsKey(name)) {
         return name;
-      }
-    }
-    for (String name : files.keySet()) {
-      if (name.matches("pytorch_model.*\\.bin")) {
-        throw HubException.lasting(
-            "model="
-                + id
-                + " has its weights in "
-                + DataException.quote(name)
-                + " only, and only safetensors are read: see "
-                + "whether a pull request on its page has them (NAME@refs/pr/N), or convert it in"
-                + " Python: AutoModelForCausalLM.from_pretrained(NAME).save_pretrained(DIR,"
-                + " safe_serialization=True), and give DIR");
       }
     }
     if (files.containsKey("adapter_config.json")) {
@@ -148,20 +140,19 @@ record HubListing(String commit, Map<String, Optional<HubFile>> files) {
     throw HubException.lasting(
         "model="
             + id
-            + " has neither "
-            + WHOLE
-            + " nor "
-            + INDEX
-            + " on the hub, and only safetensors are read; give another model, or another"
+            + " has none of "
+            + String.join(", ", WEIGHTS)
+            + " on the hub, and no other weights are read; give another model, or another"
             + " revision");
   }
 
   /**
    * The shards of an index.
    *
+   * @param name the index's name, for messages
    * @throws HubException if it names files that are not there, or cannot lie beside it
    */
-  List<String> shards(HubId id, JsonNode index) throws HubException {
+  List<String> shards(HubId id, String name, JsonNode index) throws HubException {
     List<String> shards =
         index.path("weight_map").properties().stream()
             .map(e -> e.getValue().asText())
@@ -170,7 +161,7 @@ record HubListing(String commit, Map<String, Optional<HubFile>> files) {
             .toList();
     if (shards.isEmpty()) {
       throw HubException.lasting(
-          "model=" + id + ": " + INDEX + " lists no tensors; give another revision");
+          "model=" + id + ": " + name + " lists no tensors; give another revision");
     }
     for (String shard : shards) {
       requireInside(id, shard);
@@ -179,20 +170,20 @@ record HubListing(String commit, Map<String, Optional<HubFile>> files) {
             "model="
                 + id
                 + ": "
-                + INDEX
+                + name
                 + " lists "
                 + DataException.quote(shard)
                 + ", which is not on the hub; give another revision");
       }
-      if (shard.indexOf('/') >= 0 || !shard.endsWith(".safetensors")) {
+      if (shard.indexOf('/') >= 0 || !shard.matches(".*\\.(safetensors|bin)")) {
         throw HubException.lasting(
             "model="
                 + id
                 + ": "
-                + INDEX
+                + name
                 + " lists "
                 + DataException.quote(shard)
-                + ", which is no safetensors file beside it; give another revision");
+                + ", which is no file of weights beside it; give another revision");
       }
     }
     return shards;

@@ -29,4 +29,16 @@ final class ActivationFunctions {
       case SILU -> Activations.SILU.backward(gradient, x);
     };
   }
+
+  /**
+   * A gradient times {@code φ(x) / x}, where x is kept away from 0 by 10⁻⁶: what relevance
+   * propagation has in the place of the slope (Jafari et al. 2024, MambaLRP, arXiv:2406.07592).
+   */
+  static Tensor ratio(Activation activation, Tensor gradient, Tensor x) {
+    if (activation == Activation.RELU) {
+      return backward(activation, gradient, x);
+    }
+    Tensor away = x.sign().add_(x.eq(new Scalar(0.0))).mul_(new Scalar(1e-6)).add_(x);
+    return apply(activation, x).div_(away).mul_(gradient);
+  }
 }

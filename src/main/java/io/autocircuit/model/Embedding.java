@@ -27,17 +27,24 @@ record Embedding(TransformerConfig config, TransformerWeights weights) {
     Placement place = weights.place();
     Tensor flat = wide(PromptContext.rows(weights.embedding, place.indices(ids, ids.length)));
     Tensor x = flat.reshape(tokens.batchSize(), tokens.length(), config.dModel());
+    Tensor p = positions(tokens);
+    return p == null ? x : x.add(p);
+  }
+
+  /** See {@link Transformer#positions}. */
+  Tensor positions(TokenBatch tokens) {
     if (weights.positionEmbedding == null) {
-      return x;
+      return null;
     }
     if (!PromptContext.padded(tokens)) {
-      return x.add(wide(weights.positionEmbedding.narrow(0, 0, tokens.length())));
+      return wide(weights.positionEmbedding.narrow(0, 0, tokens.length()));
     }
+    Placement place = weights.place();
     Tensor p =
         PromptContext.rows(
             weights.positionEmbedding,
-            place.indices(PromptContext.positionIds(tokens), ids.length));
-    return x.add(wide(p).reshape(tokens.batchSize(), tokens.length(), config.dModel()));
+            place.indices(PromptContext.positionIds(tokens), tokens.ids().length));
+    return wide(p).reshape(tokens.batchSize(), tokens.length(), config.dModel());
   }
 
   /** Rows of a table, in the type that is computed in. */

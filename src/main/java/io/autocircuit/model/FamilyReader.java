@@ -231,7 +231,7 @@ final class FamilyReader {
         parallel,
         positions,
         scale,
-        features);
+        features.withKeyValueHeads(sizes.groups() == sizes.heads() ? 0 : sizes.groups()));
   }
 
   // ---- weights ----

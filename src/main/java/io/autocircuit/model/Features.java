@@ -18,6 +18,8 @@ import java.util.List;
  *     they stay
  * @param logitCap the same for logits; 0: they stay
  * @param outputNormalization of what attention (all heads together) and MLPs write to the stream
+ * @param keyValueHeads how many heads keys and values have, each shared by a group of neighbouring
+ *     query heads; 0: one for each query head
  */
 public record Features(
     List<AttentionKind> attention,
@@ -26,11 +28,43 @@ public record Features(
     double clip,
     double scoreCap,
     double logitCap,
-    Normalization outputNormalization) {
+    Normalization outputNormalization,
+    int keyValueHeads) {
 
   /** Nothing of that. */
   public static final Features NONE =
       new Features(List.of(), Normalization.NONE, false, 0, 0, 0, Normalization.NONE);
+
+  /**
+   * Of a model with keys and values for each query head.
+   *
+   * @param attention how each block attends
+   * @param queryKeyNormalization of queries and keys
+   * @param acrossHeads whether it is over all heads of a block together
+   * @param clip of queries, keys and values
+   * @param scoreCap of attention scores
+   * @param logitCap of logits
+   * @param outputNormalization of what attention and MLPs write
+   * @throws IllegalArgumentException as for all components
+   */
+  public Features(
+      List<AttentionKind> attention,
+      Normalization queryKeyNormalization,
+      boolean acrossHeads,
+      double clip,
+      double scoreCap,
+      double logitCap,
+      Normalization outputNormalization) {
+    this(
+        attention,
+        queryKeyNormalization,
+        acrossHeads,
+        clip,
+        scoreCap,
+        logitCap,
+        outputNormalization,
+        0);
+  }
 
   /**
    * How a block attends.
@@ -65,6 +99,7 @@ public record Features(
    * @param scoreCap 0 or more
    * @param logitCap 0 or more
    * @param outputNormalization none, or RMS with ε above 0
+   * @param keyValueHeads 0 or more
    * @throws IllegalArgumentException if a number is out of range
    */
   public Features {
@@ -87,6 +122,7 @@ public record Features(
     requireFromZero("clip", clip);
     requireFromZero("scoreCap", scoreCap);
     requireFromZero("logitCap", logitCap);
+    requireFromZero("keyValueHeads", keyValueHeads);
   }
 
   private static void requireFromZero(String name, double value) {
@@ -104,7 +140,14 @@ public record Features(
    */
   public Features withAttention(List<AttentionKind> kinds) {
     return new Features(
-        kinds, queryKeyNormalization, acrossHeads, clip, scoreCap, logitCap, outputNormalization);
+        kinds,
+        queryKeyNormalization,
+        acrossHeads,
+        clip,
+        scoreCap,
+        logitCap,
+        outputNormalization,
+        keyValueHeads);
   }
 
   /**
@@ -115,7 +158,8 @@ public record Features(
    * @return a copy
    */
   public Features withQueryKeyNormalization(Normalization norm, boolean together) {
-    return new Features(attention, norm, together, clip, scoreCap, logitCap, outputNormalization);
+    return new Features(
+        attention, norm, together, clip, scoreCap, logitCap, outputNormalization, keyValueHeads);
   }
 
   /**
@@ -132,7 +176,8 @@ public record Features(
         most,
         scoreCap,
         logitCap,
-        outputNormalization);
+        outputNormalization,
+        keyValueHeads);
   }
 
   /**
@@ -144,7 +189,14 @@ public record Features(
    */
   public Features withCaps(double scores, double logits) {
     return new Features(
-        attention, queryKeyNormalization, acrossHeads, clip, scores, logits, outputNormalization);
+        attention,
+        queryKeyNormalization,
+        acrossHeads,
+        clip,
+        scores,
+        logits,
+        outputNormalization,
+        keyValueHeads);
   }
 
   /**
@@ -155,7 +207,32 @@ public record Features(
    */
   public Features withOutputNormalization(Normalization norm) {
     return new Features(
-        attention, queryKeyNormalization, acrossHeads, clip, scoreCap, logitCap, norm);
+        attention,
+        queryKeyNormalization,
+        acrossHeads,
+        clip,
+        scoreCap,
+        logitCap,
+        norm,
+        keyValueHeads);
+  }
+
+  /**
+   * The same with another number of heads of keys and values.
+   *
+   * @param count how many; 0: one for each query head
+   * @return a copy
+   */
+  public Features withKeyValueHeads(int count) {
+    return new Features(
+        attention,
+        queryKeyNormalization,
+        acrossHeads,
+        clip,
+        scoreCap,
+        logitCap,
+        outputNormalization,
+        count);
   }
 
   /**

@@ -10,6 +10,8 @@ import io.autocircuit.tensor.Safetensors;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
 /** TransformerLens's own names and configuration fields. */
@@ -91,7 +93,7 @@ final class HookedTransformerLayout {
     int d = config.dModel();
     scaledQueries(config, block);
     for (String part : new String[] {"K", "V"}) {
-      long groups = groups(config, p + "attn.W_" + part);
+      long groups = groups(config.heads(), p + "attn.W_" + part);
       need(p + "attn.W_" + part, groups, d, config.dHead());
       biases.take(p + "attn.b_" + part, groups, config.dHead());
     }
@@ -149,8 +151,7 @@ final class HookedTransformerLayout {
   }
 
   /** Heads that a key or value matrix has: one for each query head, or one for each group. */
-  private long groups(TransformerConfig config, String name) {
-    int heads = config.heads();
+  private long groups(int heads, String name) {
     long[] shape = w.shape(name);
     long there = shape == null || shape.length == 0 ? heads : shape[0];
     if (c.has("n_key_value_heads")) {
@@ -208,7 +209,19 @@ final class HookedTransformerLayout {
         c.flag("parallel_attn_mlp", false),
         positions,
         c.flag("use_attn_scale", true) ? scale(dHead) : 1,
-        HookedFeatures.read(c, norm, positions, blocks, context));
+        HookedFeatures.read(c, norm, positions, blocks, context)
+            .withKeyValueHeads(keyValueHeads(blocks, heads)));
+  }
+
+  /** Of all blocks; 0 where keys and values are those of each query head, or blocks differ. */
+  private int keyValueHeads(int blocks, int heads) {
+    long[] all =
+        IntStream.range(0, blocks)
+            .mapToObj(b -> "blocks." + b + ".attn.W_")
+            .flatMapToLong(p -> LongStream.of(groups(heads, p + "K"), groups(heads, p + "V")))
+            .distinct()
+            .toArray();
+    return all.length == 1 && all[0] < heads ? (int) all[0] : 0;
   }
 
   /** TransformerLens writes −1 for "the square root of the head's width". */

@@ -29,10 +29,9 @@ final class ModelDirectory {
 
   private static final String NEEDED = "; give a directory with config.json and model.safetensors";
   private static final Pattern SHARD =
-      Pattern.compile("(.+)-(\\d{5,6})-of-(\\d{5,6})\\.safetensors");
+      Pattern.compile("(.+)-(\\d{5,6})-of-(\\d{5,6})\\.(safetensors|bin)");
   private static final Pattern OTHER_WEIGHTS =
-      Pattern.compile(
-          "pytorch_model.*\\.bin|model\\.bin|.*\\.(gguf|h5|pth|pt|ckpt|msgpack|onnx|npz|pkl|ot)");
+      Pattern.compile(".*model\\.bin|.*\\.(gguf|h5|pth|pt|ckpt|msgpack|onnx|npz|pkl|ot)");
   private static final int SHOWN = 4;
   private static final int MOST_ENTRIES = 10_000;
 
@@ -62,10 +61,8 @@ final class ModelDirectory {
               + " is a file; give the directory that it lies in, "
               + given.toAbsolutePath().getParent());
     }
-    for (String name :
-        List.of("config.json", "model.safetensors", "model.safetensors.index.json")) {
-      requireTarget(given.resolve(name));
-    }
+    requireTarget(given.resolve("config.json"));
+    ModelFiles.WEIGHTS.forEach(name -> requireTarget(given.resolve(name)));
     if (!Files.isDirectory(given)) {
       boolean exists = Files.exists(given);
       throw new DataException(
@@ -190,44 +187,33 @@ final class ModelDirectory {
   }
 
   /**
-   * Opens the weights.
+   * Opens the weights: those in safetensors format, else those that torch saved.
    *
-   * @throws DataException if there are none in safetensors format, or the index of shards does not
-   *     list all that they hold
+   * @throws DataException if there are none, or the index of shards does not list all that they
+   *     hold
    */
   static Safetensors weights(Path directory) {
-    requireTarget(directory.resolve("model.safetensors"));
-    requireTarget(directory.resolve("model.safetensors.index.json"));
-    boolean index = Files.exists(directory.resolve("model.safetensors.index.json"));
-    if (Files.exists(directory.resolve("model.safetensors"))) {
-      return Safetensors.open(directory);
+    ModelFiles.WEIGHTS.forEach(name -> requireTarget(directory.resolve(name)));
+    String name =
+        ModelFiles.WEIGHTS.stream()
+            .filter(n -> Files.exists(directory.resolve(n)))
+            .findFirst()
+            .orElseThrow(
+                () -> new DataException("model directory=" + directory + instead(directory)));
+    Path file = directory.resolve(name);
+    if (!name.endsWith(ModelFiles.INDEX)) {
+      return open(file);
     }
-    if (!index) {
-      throw new DataException("model directory=" + directory + instead(directory));
-    }
-    Path indexFile = directory.resolve("model.safetensors.index.json");
-    if (!Files.isRegularFile(indexFile)) {
+    if (!Files.isRegularFile(file)) {
       throw new DataException(
-          "file=" + indexFile + " is not a regular file; give the index as it was downloaded");
+          "file=" + file + " is not a regular file; give the index as it was downloaded");
     }
-    JsonNode map = JsonFiles.read(indexFile).path("weight_map");
+    JsonNode map = JsonFiles.read(file).path("weight_map");
     if (map.isObject() && map.isEmpty()) {
       throw new DataException(
-          "file=" + indexFile + ": weight_map={} lists no tensors; download the index again");
+          "file=" + file + ": weight_map={} lists no tensors; download the index again");
     }
-    for (JsonNode shard : map) {
-      if (shard.asText().endsWith(".bin")) {
-        throw new DataException(
-            "file="
-                + indexFile
-                + ": it lists "
-                + DataException.quote(shard.asText())
-                + ", and only safetensors are read; convert the model in Python:"
-                + " AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR,"
-                + " safe_serialization=True)");
-      }
-    }
-    Safetensors files = Safetensors.open(directory);
+    Safetensors files = open(file);
     try {
       requireAllListed(files);
       return files;
@@ -235,6 +221,12 @@ final class ModelDirectory {
       files.close();
       throw e;
     }
+  }
+
+  private static Safetensors open(Path file) {
+    return file.toString().contains(ModelFiles.TORCH)
+        ? Safetensors.openTorch(file)
+        : Safetensors.open(file);
   }
 
   /** What is there instead of {@code model.safetensors}, and what to do. */
@@ -247,7 +239,12 @@ final class ModelDirectory {
           + MERGE;
     }
     List<String> unfinished = entries(directory, n -> n.matches(".*\\.(incomplete|part)"));
-    List<String> tensors = entries(directory, n -> n.endsWith(".safetensors"));
+    List<String> tensors =
+        entries(
+            directory,
+            n ->
+                n.endsWith(".safetensors")
+                    || n.startsWith(ModelFiles.TORCH) && SHARD.matcher(n).matches());
     if (tensors.isEmpty() && !unfinished.isEmpty()) {
       return " holds "
           + DataException.quote(unfinished.get(0))
@@ -261,14 +258,19 @@ final class ModelDirectory {
           break; // the whole model
         }
         long there =
-            tensors.stream().filter(n -> n.endsWith("-of-" + m.group(3) + ".safetensors")).count();
+            tensors.stream()
+                .filter(n -> n.endsWith("-of-" + m.group(3) + "." + m.group(4)))
+                .count();
+        boolean torch = m.group(4).equals("bin");
         return " holds "
             + DataException.quote(name)
             + " ("
             + there
             + " of "
             + count
-            + " shards) but no model.safetensors.index.json, which says what is in which; download"
+            + " shards) but no "
+            + ModelFiles.WEIGHTS.get(torch ? 3 : 1)
+            + ", which says what is in which; download"
             + (there < count ? " it and the missing shards" : " it");
       }
     }
@@ -282,14 +284,15 @@ final class ModelDirectory {
       boolean gguf = others.get(0).endsWith(".gguf");
       return " holds "
           + DataException.quote(others.get(0))
-          + " but no model.safetensors, and only safetensors are read; convert it in Python:"
+          + " but no model.safetensors, and only safetensors and torch's pytorch_model.bin are read;"
+          + " convert it in Python:"
           + " AutoModelForCausalLM.from_pretrained(DIR"
           + (gguf ? ", gguf_file=NAME" : "")
           + ").save_pretrained(NEW_DIR, safe_serialization=True)";
     }
     return " holds neither model.safetensors nor model.safetensors.index.json"
         + (tensors.isEmpty() ? "" : " (but " + listed(tensors) + ")")
-        + "; name a directory with weights in safetensors format";
+        + ", nor pytorch_model.bin; name a directory with weights in one of these formats";
   }
 
   /** Every tensor of every shard must be the one that the index places there. */
@@ -300,9 +303,10 @@ final class ModelDirectory {
       listed.computeIfAbsent(e.getValue().asText(), s -> new HashSet<>()).add(e.getKey());
     }
     Path directory = files.source().toAbsolutePath().getParent();
+    boolean torch = files.source().toString().contains(ModelFiles.TORCH);
     List<String> beside =
         entries(directory, n -> SHARD.matcher(n).matches() && !listed.containsKey(n)).stream()
-            .filter(n -> n.startsWith("model-"))
+            .filter(n -> n.startsWith(torch ? ModelFiles.TORCH : "model-"))
             .toList();
     if (!beside.isEmpty()) {
       throw new DataException(
@@ -314,7 +318,8 @@ final class ModelDirectory {
     }
     for (String shard : new TreeSet<>(listed.keySet())) {
       List<String> left = new ArrayList<>();
-      try (Safetensors one = Safetensors.open(files.source().resolveSibling(shard))) {
+      Path file = files.source().resolveSibling(shard);
+      try (Safetensors one = torch ? Safetensors.openTorch(file) : Safetensors.open(file)) {
         one.names().stream().filter(n -> !listed.get(shard).contains(n)).forEach(left::add);
       }
       if (!left.isEmpty()) {

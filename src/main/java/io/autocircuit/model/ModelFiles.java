@@ -6,6 +6,7 @@ import io.autocircuit.files.JsonFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 
@@ -21,8 +22,17 @@ public record ModelFiles(Path directory, List<String> weights, List<String> toke
   /** The settings of every model. */
   public static final String CONFIG = "config.json";
 
-  private static final String WHOLE = "model.safetensors";
-  private static final String INDEX = "model.safetensors.index.json";
+  /** What the names of weights begin with that torch saved. */
+  static final String TORCH = "pytorch_model";
+
+  /** What the names of indices of weights end with. */
+  static final String INDEX = ".index.json";
+
+  /** Under which names weights are looked for, in this order. */
+  static final List<String> WEIGHTS =
+      List.of(
+          "model.safetensors", "model.safetensors" + INDEX, TORCH + ".bin", TORCH + ".bin" + INDEX);
+
   private static final String TOKENIZER = "tokenizer.json";
 
   /**
@@ -57,14 +67,16 @@ public record ModelFiles(Path directory, List<String> weights, List<String> toke
   }
 
   private static List<String> weights(Path directory) {
-    if (Files.exists(directory.resolve(WHOLE))) {
-      return List.of(WHOLE);
+    Optional<String> found =
+        WEIGHTS.stream().filter(n -> Files.exists(directory.resolve(n))).findFirst();
+    if (found.isEmpty() || !found.get().endsWith(INDEX)) {
+      return found.map(List::of).orElse(List.of());
     }
-    if (!Files.isRegularFile(directory.resolve(INDEX))) {
+    if (!Files.isRegularFile(directory.resolve(found.get()))) {
       return List.of();
     }
-    TreeSet<String> names = new TreeSet<>(List.of(INDEX));
-    for (JsonNode shard : JsonFiles.read(directory.resolve(INDEX)).path("weight_map")) {
+    TreeSet<String> names = new TreeSet<>(List.of(found.get()));
+    for (JsonNode shard : JsonFiles.read(directory.resolve(found.get())).path("weight_map")) {
       Path name = Path.of(shard.asText());
       if (name.getNameCount() == 1 && !name.isAbsolute()) { // the loader refuses others
         names.add(name.toString());

@@ -2,6 +2,7 @@ package io.autocircuit.model;
 
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.kernels.Products;
@@ -233,12 +234,13 @@ public final class Transformer implements AutoCloseable {
    * Its factorized graph, with its autoencoders' latents as sources if it has some.
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
+   * @param keyValues how many inputs keys and values have
    * @param positions 0 for one edge at all positions, else the number of positions
    * @return the graph
    * @throws IllegalArgumentException if there are too many edges
    */
-  public ComputationGraph graph(boolean separateQkv, int positions) {
-    ComputationGraph graph = config.graph(separateQkv, positions);
+  public ComputationGraph graph(boolean separateQkv, KeyValues keyValues, int positions) {
+    ComputationGraph graph = config.graph(separateQkv, keyValues, positions);
     return autoencoders == null ? graph : graph.withLatents(autoencoders.sources());
   }
 
@@ -321,6 +323,17 @@ public final class Transformer implements AutoCloseable {
    */
   public Tensor embed(TokenBatch tokens) {
     return new Embedding(config, weights).embed(tokens);
+  }
+
+  /**
+   * What {@link #embed} adds to the embeddings of the tokens: learned positions.
+   *
+   * @param tokens B prompts, padded on the left to T positions
+   * @return {@code [T,D]}, or {@code [B,T,D]} of padded prompts, in the current scope; null of a
+   *     model without learned positions
+   */
+  public Tensor positions(TokenBatch tokens) {
+    return new Embedding(config, weights).positions(tokens);
   }
 
   /**
@@ -424,9 +437,10 @@ public final class Transformer implements AutoCloseable {
    * @param state what {@link #mlp} returned
    * @param gradient ∂L/∂out, {@code [N,D]}
    * @param out written: ∂L/∂x, {@code [N,D]}
+   * @param rule the true gradient, or what takes its place
    */
-  public void mlpBackward(Stage stage, MlpState state, Tensor gradient, Tensor out) {
-    function(stage).backward(state, gradient, out);
+  public void mlpBackward(Stage stage, MlpState state, Tensor gradient, Tensor out, MlpRule rule) {
+    function(stage).backward(state, gradient, out, rule);
   }
 
   private MlpFunction function(Stage stage) {

@@ -2,6 +2,7 @@ package io.autocircuit.model;
 
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.ComputationGraph.Wiring;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.Features.AttentionKind;
 import java.util.List;
@@ -133,7 +134,8 @@ public record TransformerConfig(
    * @param features how each block attends must be given for all blocks or none, with the same kind
    *     of positions but for rotation
    * @throws IllegalArgumentException if one is not positive (dMlp: negative), the scale is not
-   *     positive, or positions do not fit the heads or the blocks
+   *     positive, heads cannot be parted into groups of keys and values, or positions do not fit
+   *     the heads or the blocks
    */
   public TransformerConfig {
     requirePositive("blocks", blocks);
@@ -148,6 +150,14 @@ public record TransformerConfig(
     requirePositive("contextLength", contextLength);
     requirePositive("attentionScale", attentionScale);
     requireFits(positions, heads, dHead);
+    if (features.keyValueHeads() > 0 && heads % features.keyValueHeads() != 0) {
+      throw new IllegalArgumentException(
+          "keyValueHeads="
+              + features.keyValueHeads()
+              + " does not divide heads="
+              + heads
+              + "; give a divisor, or 0 for as many");
+    }
     if (!features.attention().isEmpty() && features.attention().size() != blocks) {
       throw new IllegalArgumentException(
           "attention of blocks="
@@ -298,6 +308,24 @@ public record TransformerConfig(
   }
 
   /**
+   * How many heads keys and values have.
+   *
+   * @return H, or a divisor of it where groups of neighbouring query heads share them
+   */
+  public int keyValueHeads() {
+    return features.keyValueHeads() == 0 ? heads : features.keyValueHeads();
+  }
+
+  /**
+   * Whether groups of query heads share keys and values.
+   *
+   * @return whether there are fewer of these than query heads
+   */
+  public boolean grouped() {
+    return keyValueHeads() < heads;
+  }
+
+  /**
    * Whether the model has no MLPs.
    *
    * @return true if {@code dMlp} is 0
@@ -332,7 +360,8 @@ public record TransformerConfig(
   }
 
   /**
-   * The factorized graph of such a model.
+   * The factorized graph of such a model in which every query head has inputs of its own, also for
+   * keys and values that it shares.
    *
    * @param separateQkv whether queries, keys and values have inputs of their own
    * @param positions 0 for one edge at all positions, else the number of positions
@@ -340,7 +369,22 @@ public record TransformerConfig(
    * @throws IllegalArgumentException if there are too many edges
    */
   public ComputationGraph graph(boolean separateQkv, int positions) {
-    return ComputationGraph.factorized(blocks, heads, wiring(), separateQkv, positions);
+    return graph(separateQkv, KeyValues.PER_QUERY, positions);
+  }
+
+  /**
+   * The factorized graph of such a model.
+   *
+   * @param separateQkv whether queries, keys and values have inputs of their own
+   * @param keyValues how many inputs keys and values have; without effect where they have none of
+   *     their own
+   * @param positions 0 for one edge at all positions, else the number of positions
+   * @return the graph
+   * @throws IllegalArgumentException if there are too many edges
+   */
+  public ComputationGraph graph(boolean separateQkv, KeyValues keyValues, int positions) {
+    int inputs = separateQkv && keyValues == KeyValues.GROUPED ? keyValueHeads() : heads;
+    return ComputationGraph.factorized(blocks, heads, inputs, wiring(), separateQkv, positions);
   }
 
   /**

@@ -34,7 +34,7 @@ final class WeightCheck {
       check.shape(p + "attn.W_Q", c.heads(), c.dModel(), c.dHead());
       check.optional(p + "attn.b_Q", c.heads(), c.dHead());
       for (String part : new String[] {"K", "V"}) {
-        long groups = check.groups(p + "attn.W_" + part, c);
+        long groups = c.grouped() ? c.keyValueHeads() : check.groups(p + "attn.W_" + part, c);
         check.shape(p + "attn.W_" + part, groups, c.dModel(), c.dHead());
         check.optional(p + "attn.b_" + part, groups, c.dHead());
       }

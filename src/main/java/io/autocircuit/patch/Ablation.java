@@ -64,6 +64,15 @@ public sealed interface Ablation extends Entry {
           "Mean of both, by position",
           "mean over the dataset's clean and corrupt prompts, position by position");
 
+  /** 0, but learned positions stay: EAP-IG's zero. */
+  Ablation TOKEN_ZERO = new StandardAblations.TokenZero();
+
+  /**
+   * The mean over the clean prompts of the dataset and their positions, but learned positions stay:
+   * EAP-IG's mean, as it is meant.
+   */
+  Ablation TOKEN_MEAN = new StandardAblations.TokenMean();
+
   /** Values that depend on no prompt. */
   non-sealed interface Constant extends Ablation {
     /**
@@ -151,7 +160,9 @@ public sealed interface Ablation extends Entry {
         BATCH_ALL_TOK_MEAN,
         TOKENWISE_MEAN_CLEAN,
         TOKENWISE_MEAN_CORRUPT,
-        TOKENWISE_MEAN_CLEAN_AND_CORRUPT);
+        TOKENWISE_MEAN_CLEAN_AND_CORRUPT,
+        TOKEN_ZERO,
+        TOKEN_MEAN);
   }
 
   /**
@@ -190,6 +201,16 @@ public sealed interface Ablation extends Entry {
    */
   default boolean overDataset() {
     return this instanceof Collected c && c.from() != Collected.From.BATCH;
+  }
+
+  /**
+   * Whether the start of the stream is ablated without the learned positions: its values are of
+   * token embeddings alone, and each prompt's positions are added to them.
+   *
+   * @return false unless overridden
+   */
+  default boolean keepsPositions() {
+    return false;
   }
 
   /**

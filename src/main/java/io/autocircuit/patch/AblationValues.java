@@ -92,7 +92,12 @@ public final class AblationValues implements AutoCloseable {
         MicroBatch.within(model, MemoryEstimate.Work.SOURCES, ablation, List.of(whole)).get(0)) {
       try (TensorScope scope = new TensorScope()) {
         TokenBatch some = m.prompts().clean();
-        collector.add(SourceOutputs.of(model, some), some);
+        Tensor outputs = SourceOutputs.of(model, some);
+        Tensor positions = ablation.keepsPositions() ? model.model().positions(some) : null;
+        if (positions != null) {
+          outputs.select(0, 0).sub_(positions);
+        }
+        collector.add(outputs, some);
       }
     }
   }
@@ -172,6 +177,19 @@ public final class AblationValues implements AutoCloseable {
   }
 
   /**
+   * The values for a batch whose other prompts are run.
+   *
+   * @param input the prompts that are run, whose positions stay where {@link
+   *     Ablation#keepsPositions}
+   * @param source the prompts whose activations are patched in
+   * @return as {@link #of(TokenBatch)}
+   * @throws IllegalArgumentException as {@link #of(TokenBatch)}
+   */
+  public Tensor of(TokenBatch input, TokenBatch source) {
+    return of(ablation.keepsPositions() ? input : source);
+  }
+
+  /**
    * The values for one gradient, which reads those of the last block where logits are looked at and
    * nowhere else.
    *
@@ -184,6 +202,20 @@ public final class AblationValues implements AutoCloseable {
   }
 
   private Tensor values(TokenBatch source) {
+    Tensor values = withoutPositions(source);
+    Tensor positions = ablation.keepsPositions() ? model.model().positions(source) : null;
+    if (positions == null) {
+      return values;
+    }
+    // the start of the stream is the first source
+    long batch = positions.dim() == 3 ? positions.size(0) : 1;
+    Tensor all =
+        values.expand(values.size(0), batch, source.length(), values.size(3)).contiguous().clone();
+    all.select(0, 0).add_(positions);
+    return all;
+  }
+
+  private Tensor withoutPositions(TokenBatch source) {
     long s = model.sourceRows().count();
     long d = model.model().config().dModel();
     if (ablation instanceof Ablation.Paired paired) {

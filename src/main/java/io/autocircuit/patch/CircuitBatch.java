@@ -45,6 +45,20 @@ record CircuitBatch(List<CircuitPlan> plans, List<BitSet> edges) {
     return most;
   }
 
+  /** How much a circuit reads of the sources that depend on a destination. */
+  byte need(int copy, Stage stage, int row) {
+    return plans.get(copy).need(stage, row);
+  }
+
+  /** How much any of the circuits reads of the sources that depend on a destination. */
+  byte need(Stage stage, int row) {
+    byte most = CircuitPlan.NOTHING;
+    for (CircuitPlan p : plans) {
+      most = (byte) Math.max(most, p.need(stage, row));
+    }
+    return most;
+  }
+
   /** The kept sources of a destination; none if nobody reads the node it belongs to. */
   int[] kept(int copy, Stage stage, int row) {
     CircuitPlan p = plans.get(copy);

@@ -161,7 +161,7 @@ final class CircuitPlan {
   }
 
   /** How much is read of the sources that depend on a destination. */
-  private byte need(Stage stage, int row) {
+  byte need(Stage stage, int row) {
     return need(stage.firstFed(row), stage.fed(row));
   }
 
@@ -284,7 +284,7 @@ final class CircuitPlan {
         live +=
             switch (input) {
               case Q -> rows * head + own * (mix + head);
-              case K, V -> stage.fed(row) * rows * head;
+              case K, V -> rows * head;
               case ATTENTION -> all * 2 * head + own * (2 * head + mix);
               case MLP -> own * mlp;
               case RESIDUAL, END -> 0;

@@ -47,6 +47,9 @@ final class DenseRun implements MaskedRun {
   /** Whether runs leave Δ as it is. */
   private boolean frozen;
 
+  /** In the runs that follow. */
+  private DensePass.Moved moved = DensePass.Moved.NOTHING;
+
   private Tensor qkv;
   private Tensor z;
   private Tensor mlpOut;
@@ -183,6 +186,10 @@ final class DenseRun implements MaskedRun {
     frozen = on;
   }
 
+  void move(DensePass.Moved by) {
+    moved = by;
+  }
+
   private void block(int b, DensePass pass) {
     List<Stage> stages = graph.stages(b);
     for (int i = 0; i < stages.size(); i++) {
@@ -246,6 +253,7 @@ final class DenseRun implements MaskedRun {
       patch(stage, pass.stream, deltas, mask, pass.sum, x, rstd);
       projectInputs(stage, mask, x, first, projected);
     }
+    SharedParts.of(stage, model.config().dHead()).copy(projected);
     if (first > 0) {
       // queries that nobody asks: any finite number will do
       queries(projected).narrow(1, 0, first).zero_();
@@ -265,6 +273,7 @@ final class DenseRun implements MaskedRun {
       Products.addmmOut(flat, flat, mixed, model.attentionOutput(stage));
     }
     flat.add_(model.attentionOutputBias(stage));
+    moved.add(stage, pass);
     if (pass.keeps()) {
       pass.kept[stage.index()] = new Kept(mask, x, rstd, projected, unscaled, null, null);
     }
@@ -288,7 +297,10 @@ final class DenseRun implements MaskedRun {
         first == 0 ? null : place.empty((long) batch * (length - first), projected.size(1));
     for (int from = 0; from < input.length; ) {
       int to = from + 1;
-      while (to < input.length && input[to] == input[from] && (first == 0 || to != heads)) {
+      while (to < input.length
+          && input[to] == input[from]
+          && stage.shared(to) == to
+          && (first == 0 || to != heads)) {
         to++;
       }
       Tensor whole = affine.select(0, input[from]);
@@ -299,6 +311,9 @@ final class DenseRun implements MaskedRun {
         model.projectQkv(stage, whole.view(rows, d), projected, from, to - from);
       }
       from = to;
+      while (from < input.length && stage.shared(from) != from) {
+        from++;
+      }
     }
     if (first > 0) {
       queries(projected)
@@ -318,7 +333,7 @@ final class DenseRun implements MaskedRun {
     if (first > 0) {
       project(stage, pass.stream, mask, IntStream.range(0, queries).toArray(), first, next, pass);
     }
-    int[] rest = IntStream.range(queries, stage.parts()).toArray();
+    int[] rest = IntStream.of(stage.distinctParts()).filter(p -> p >= queries).toArray();
     project(stage, pass.stream, mask, rest, 0, first == 0 ? next : null, pass);
   }
 
@@ -385,6 +400,7 @@ final class DenseRun implements MaskedRun {
     writeDelta(stage, out.view(batch, positions, d), pass);
     addDelta(pass, stage);
     pass.stream.view(-1, d).add_(out);
+    moved.add(stage, pass);
     if (pass.keeps()) {
       pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null, state, null);
     }

@@ -368,7 +368,9 @@ public final class Evaluations implements AutoCloseable {
     try (TensorScope scope = new TensorScope()) {
       TokenBatch own = direction.patches(micro.prompts());
       Tensor patches;
-      if (values.ablation() instanceof Ablation.Paired) {
+      if (values.ablation().keepsPositions()) {
+        patches = values.of(direction.input(micro.prompts()));
+      } else if (values.ablation() instanceof Ablation.Paired) {
         patches = single ? values.once(own) : values.of(own);
       } else {
         if (shared[micro.batch()] == null) {

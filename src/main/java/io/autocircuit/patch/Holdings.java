@@ -55,17 +55,18 @@ final class Holdings {
     List<Integer> which = new ArrayList<>();
     CopyRange range = CopyRange.NONE;
     for (int h = 0; h < heads; h++) {
-      int source = stage.firstWritten() + h;
-      byte most = g.need(source);
-      for (int part = h; most != CircuitPlan.NOTHING && part < stage.parts(); part += heads) {
+      for (int part = h; part < stage.parts(); part += heads) {
         boolean query = part < heads;
-        if ((query ? most : CircuitPlan.EVERYTHING) != need) {
+        int row = stage.row(part);
+        byte most = g.need(stage, row);
+        if (stage.shared(part) != part
+            || most == CircuitPlan.NOTHING
+            || (query ? most : CircuitPlan.EVERYTHING) != need) {
           continue;
         }
-        int row = stage.row(part);
         CopyRange stale = CopyRange.NONE;
         for (int c = 0; c < g.size(); c++) {
-          byte own = g.need(c, source);
+          byte own = g.need(c, stage, row);
           byte at = query || own == CircuitPlan.NOTHING ? own : CircuitPlan.EVERYTHING;
           if (at != CircuitPlan.NOTHING
               && !held[c].partCovers(stage, part, inputs(g, c, stage, row, at))) {
@@ -79,11 +80,10 @@ final class Holdings {
       }
     }
     for (int part : which) {
-      int source = stage.firstWritten() + part % heads;
+      int row = stage.row(part);
       for (int c = range.first(); c < range.end(); c++) {
-        boolean unread = g.need(c, source) == CircuitPlan.NOTHING;
-        held[c].setPart(
-            stage, part, unread ? null : inputs(g, c, stage, stage.row(part), need), ++clock);
+        boolean unread = g.need(c, stage, row) == CircuitPlan.NOTHING;
+        held[c].setPart(stage, part, unread ? null : inputs(g, c, stage, row, need), ++clock);
       }
     }
     return new Stale(which, range);

@@ -169,12 +169,14 @@ final class LatentGradient {
     Tensor qkv = place.empty(rows, (long) stage.parts() * dHead);
     DenseRun.Kept k = kept[stage.index()];
     AttentionStep step = model.attentionStep(stage);
-    step.scaleBackward(k.mixed(), mixed);
+    rules.attentionOutput(step, k.mixed(), mixed);
     rules.attention(
         kernels,
         stage,
         new Kernels.AttentionBackward(step.prepare(k.qkv()), batch, in.pattern(stage), mixed, qkv));
-    step.backward(k.qkv(), qkv);
+    rules.projections(step, k.qkv(), qkv);
+    SharedParts shared = SharedParts.of(stage, dHead);
+    Tensor parts = shared.sums(qkv);
     Affine affine = model.affine(stage);
     int count = stage.rows();
     Tensor mask = LatentMasks.withSums(k.rows().ofEveryRow(), sources, stage, place);
@@ -184,12 +186,12 @@ final class LatentGradient {
         kernels,
         stage,
         new Kernels.PatchProjectBackward(
-            qkv.view(batch, length, qkv.size(1)),
+            parts.view(batch, length, parts.size(1)),
             count,
-            model.qkvWeight(stage),
+            shared.columns(model.qkvWeight(stage)),
             affine.weight(),
             dHead,
-            stage.rowOfParts(),
+            stage.rowOfDistinctParts(),
             k.rows().spread(k.inputs()),
             k.rows().spread(k.rstd()),
             run.deltas(stage, count, 0, length),

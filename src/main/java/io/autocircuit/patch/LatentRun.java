@@ -239,11 +239,12 @@ final class LatentRun implements MaskedRun {
           all == null ? null : deltas(stage, mask.unique(), 0, length),
           all,
           mask.unique(),
-          inputs,
-          IntStream.range(0, stage.parts()).toArray(),
+          IntStream.of(stage.distinctParts()).map(p -> inputs[p]).toArray(),
+          stage.distinctParts(),
           projected.view(batch, length, projected.size(1)),
           null);
     }
+    SharedParts.of(stage, model.config().dHead()).copy(projected);
     AttentionStep step = model.attentionStep(stage);
     kernels.attention(new Kernels.Attention(step.prepare(projected), batch, in.pattern(stage), z));
     Tensor unscaled = step.scale(z);

@@ -160,7 +160,8 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
     // means over a dataset or a batch: sums in both types, and the values
     long fixed =
         ablation instanceof Ablation.Collected ? s.delta() * 2 * (Double.BYTES + bytes) : 0;
-    long patches = ablation instanceof Ablation.Paired ? s.delta() : 0;
+    boolean each = ablation instanceof Ablation.Paired || ablation.keepsPositions();
+    long patches = each ? s.delta() : 0;
     if (work == Work.SOURCES) {
       return new MemoryEstimate(length, fixed, 0, (s.sources() + s.encoding()) * bytes);
     }

@@ -2,6 +2,7 @@ package io.autocircuit.patch;
 
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.graph.LatentSources;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
@@ -66,6 +67,7 @@ public record PatchableModel(
     }
     if (graph.blocks() != c.blocks()
         || graph.heads() != c.heads()
+        || graph.keyValueHeads() != c.heads() && graph.keyValueHeads() != c.keyValueHeads()
         || graph.wiring() != c.wiring()) {
       throw new IllegalArgumentException(
           graph
@@ -75,6 +77,7 @@ public record PatchableModel(
               + c.blocks()
               + ", heads="
               + c.heads()
+              + (c.grouped() ? ", keyValueHeads=" + c.keyValueHeads() : "")
               + ", wiring="
               + c.wiring());
     }
@@ -143,7 +146,8 @@ public record PatchableModel(
   }
 
   /**
-   * The model with its factorized graph, unlimited memory and one worker.
+   * The model with its factorized graph, in which every query head has inputs of its own, also for
+   * keys and values that it shares ({@link KeyValues#PER_QUERY}), unlimited memory and one worker.
    *
    * @param model any transformer; stays the caller's, who closes it after all that runs it
    * @param separateQkv whether queries, keys and values have inputs of their own
@@ -156,8 +160,8 @@ public record PatchableModel(
    */
   public static PatchableModel of(
       Transformer model, boolean separateQkv, int positions, OutputSlice slice, Kernels kernels) {
-    ComputationGraph graph = model.graph(separateQkv, positions);
-    return new PatchableModel(model, graph, slice, kernels);
+    return new PatchableModel(
+        model, model.graph(separateQkv, KeyValues.PER_QUERY, positions), slice, kernels);
   }
 
   /**

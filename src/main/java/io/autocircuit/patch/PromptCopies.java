@@ -162,10 +162,7 @@ final class PromptCopies implements AutoCloseable {
     if (in.prefix == 0) {
       return;
     }
-    int[] columns = new int[stage.parts()];
-    for (int c = 0; c < columns.length; c++) {
-      columns[c] = c;
-    }
+    int[] columns = stage.distinctParts();
     Tensor all = parts[stage.index()];
     Tensor one = all.narrow(0, 0, prompts).narrow(1, 0, in.prefix);
     in.patchable.project(

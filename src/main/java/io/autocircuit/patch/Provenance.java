@@ -85,7 +85,12 @@ final class Provenance {
   long[] head(byte need, Stage stage, int head) {
     long[] versions = partVersions[stage.index()];
     int heads = stage.written();
-    return new long[] {need, versions[head], versions[heads + head], versions[2 * heads + head]};
+    return new long[] {
+      need,
+      versions[head],
+      versions[stage.shared(heads + head)],
+      versions[stage.shared(2 * heads + head)]
+    };
   }
 
   boolean partCovers(Stage stage, int part, long[] wanted) {

@@ -3,7 +3,9 @@ package io.autocircuit.patch;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestModule;
+import io.autocircuit.graph.DestNode;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.tensor.Safetensors;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -223,7 +225,9 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
   }
 
   /**
-   * Reads scores as {@link #write} or AutoCircuit's tensors by module wrote them.
+   * Reads scores as {@link #write} or AutoCircuit's tensors by module wrote them. Scores of a graph
+   * with other key and value inputs are taken too: a group of heads has the sum of its heads'
+   * scores, a head that of its group ({@link KeyValueGroups}).
    *
    * @param file a safetensors file with a tensor for each destination module, named by its hook
    * @param graph the graph that they belong to
@@ -240,29 +244,59 @@ public record PruneScores(ComputationGraph graph, float[] values, float[] tieBre
           throw new DataException("file=" + file + ": " + unknown.getMessage(), unknown);
         }
       }
-      Map<String, float[]> modules = new LinkedHashMap<>();
-      for (DestModule m : graph.modules()) {
-        long[] shape = graph.maskShape(m);
-        if (!in.contains(m.name()) || !Arrays.equals(in.shape(m.name()), shape)) {
-          throw new DataException(
-              "file="
-                  + file
-                  + ": scores of module "
-                  + m.name()
-                  + (in.contains(m.name())
-                      ? " have shape=" + Arrays.toString(in.shape(m.name()))
-                      : " are missing")
-                  + ", this graph needs shape="
-                  + Arrays.toString(shape)
-                  + "; give the scores of this model, with the same --graph,"
-                  + " --separate-qkv and --token-positions");
-        }
-        modules.put(m.name(), in.floats(m.name()));
+      int inputs = keyInputs(in, graph);
+      if (inputs == graph.keyValueHeads()) {
+        return read(in, file, graph);
       }
-      return fromModules(graph, modules);
+      if (inputs == graph.heads()) {
+        KeyValueGroups groups = KeyValueGroups.of(graph);
+        PruneScores all = read(in, file, groups.perQuery());
+        return new PruneScores(graph, groups.sums(all.values()));
+      }
+      KeyValueGroups groups = KeyValueGroups.of(graph, inputs);
+      return new PruneScores(graph, groups.copies(read(in, file, groups.grouped()).values()));
     } catch (IllegalArgumentException damaged) {
       throw new DataException("file=" + file + ": " + damaged.getMessage(), damaged);
     }
+  }
+
+  /** How many key inputs a file has scores of; those of the graph where that is no other's. */
+  private static int keyInputs(Safetensors in, ComputationGraph graph) {
+    int own = graph.keyValueHeads();
+    for (DestModule m : graph.modules()) {
+      if (m.input() == DestNode.Input.K && in.contains(m.name())) {
+        long[] shape = graph.maskShape(m);
+        int axis = shape.length - 2;
+        long[] there = in.shape(m.name());
+        long inputs = there.length == shape.length ? there[axis] : own;
+        boolean fits = inputs == graph.heads() || own == graph.heads() && inputs > 0;
+        return fits && graph.heads() % inputs == 0 ? (int) inputs : own;
+      }
+    }
+    return own;
+  }
+
+  private static PruneScores read(Safetensors in, Path file, ComputationGraph graph) {
+    Map<String, float[]> modules = new LinkedHashMap<>();
+    for (DestModule m : graph.modules()) {
+      long[] shape = graph.maskShape(m);
+      if (!in.contains(m.name()) || !Arrays.equals(in.shape(m.name()), shape)) {
+        throw new DataException(
+            "file="
+                + file
+                + ": scores of module "
+                + m.name()
+                + (in.contains(m.name())
+                    ? " have shape=" + Arrays.toString(in.shape(m.name()))
+                    : " are missing")
+                + ", this graph needs shape="
+                + Arrays.toString(shape)
+                + "; give the scores of this model, with the same --graph,"
+                + " --separate-qkv and --token-positions");
+      }
+      modules.put(m.name(), in.floats(m.name()));
+    }
+    return fromModules(graph, modules);
   }
 
   /**

@@ -9,6 +9,9 @@ final class StandardAblations {
   private static final Source SOURCE =
       Source.web("AutoCircuit, Miller 2024", "https://github.com/UFO-101/auto-circuit");
 
+  private static final Source EAP_IG =
+      Source.arxiv("Hanna et al. 2024, Have faith in faithfulness", "2403.17806");
+
   private StandardAblations() {}
 
   /** The outputs of the paired prompt. */
@@ -50,7 +53,7 @@ final class StandardAblations {
   }
 
   /** Zero. */
-  static final class Zero implements Ablation.Constant {
+  static class Zero implements Ablation.Constant {
     @Override
     public String key() {
       return "zero";
@@ -77,6 +80,78 @@ final class StandardAblations {
           .model()
           .placement()
           .zeros(model.sourceRows().count(), 1, 1, model.model().config().dModel());
+    }
+
+    @Override
+    public String toString() {
+      return key();
+    }
+  }
+
+  /** Zero, without the learned positions. */
+  static final class TokenZero extends Zero {
+    @Override
+    public String key() {
+      return "token_zero";
+    }
+
+    @Override
+    public String title() {
+      return "Zero, with positions";
+    }
+
+    @Override
+    public String description() {
+      return "zero, except that learned positions stay (EAP-IG's zero)";
+    }
+
+    @Override
+    public Source source() {
+      return EAP_IG;
+    }
+
+    @Override
+    public boolean keepsPositions() {
+      return true;
+    }
+  }
+
+  /** The mean over prompts and positions, without the learned positions. */
+  static final class TokenMean implements Ablation.Collected {
+    @Override
+    public String key() {
+      return "token_mean";
+    }
+
+    @Override
+    public String title() {
+      return "Mean of clean, with positions";
+    }
+
+    @Override
+    public String description() {
+      return "mean over the dataset's clean prompts and positions; learned positions stay"
+          + " (EAP-IG's mean)";
+    }
+
+    @Override
+    public Source source() {
+      return EAP_IG;
+    }
+
+    @Override
+    public boolean keepsPositions() {
+      return true;
+    }
+
+    @Override
+    public From from() {
+      return From.CLEAN;
+    }
+
+    @Override
+    public Ablation.Collector collector(PatchableModel model, int longest) {
+      return new MeanCollector(model, longest, false);
     }
 
     @Override

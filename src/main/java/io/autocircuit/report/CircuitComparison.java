@@ -23,7 +23,7 @@ import java.util.TreeMap;
  * @param second the second circuit's name
  * @param size how many edges each of them has
  * @param drawing both in one drawing
- * @param edges of the drawing's links, in its order, with rank and score in either ranking
+ * @param edges of the drawing, in its order, with rank and score in either ranking
  */
 public record CircuitComparison(
     String first, String second, int size, CircuitDrawing drawing, List<Shared> edges) {
@@ -62,7 +62,7 @@ public record CircuitComparison(
    * @param second the second circuit's name
    * @param size how many edges each of them has
    * @param drawing both in one drawing
-   * @param edges of the drawing's links
+   * @param edges of the drawing
    */
   public CircuitComparison {
     edges = List.copyOf(edges);
@@ -101,7 +101,7 @@ public record CircuitComparison(
             second.edges(),
             size);
     List<Shared> shared =
-        drawing.links().stream()
+        drawing.edges().stream()
             .map(
                 link -> {
                   List<Object> key = CircuitDrawing.key(link.edge());

@@ -15,7 +15,8 @@ import java.util.Set;
 
 /**
  * A circuit, or two in one drawing, as nodes and links: what {@link CircuitFiles} writes. A head is
- * one node; which of its inputs an edge enters is said by the link.
+ * one node; which of its inputs an edge enters is said by the link. An edge into a key or value
+ * that heads share has a link into each of them.
  *
  * @param title for people
  * @param nodes all nodes of the graph, by layer, then as {@link NodeOrder} has them; also those
@@ -163,7 +164,7 @@ public record CircuitDrawing(
     List<Link> links = new ArrayList<>();
     Map<String, Integer> layers = ReportData.layers(nodes);
     for (int i = 0; i < size; i++) {
-      links.add(link(edges.get(i), i + 1, Side.ONLY, layers));
+      links.addAll(links(edges.get(i), i + 1, Side.ONLY, layers));
     }
     return new CircuitDrawing(title, nodes, links, List.of(), Map.of());
   }
@@ -198,7 +199,7 @@ public record CircuitDrawing(
       for (int i = 0; i < size; i++) {
         List<Object> key = key(from.get(i));
         if ((side == Side.BOTH) == (ours.contains(key) && theirs.contains(key))) {
-          links.add(link(from.get(i), i + 1, side, layers));
+          links.addAll(links(from.get(i), i + 1, side, layers));
         }
       }
     }
@@ -206,13 +207,46 @@ public record CircuitDrawing(
   }
 
   /**
-   * How many links are on a side.
+   * How many edges are on a side.
    *
    * @param side the side
    * @return their number
    */
   public int count(Side side) {
-    return (int) links.stream().filter(l -> l.side() == side).count();
+    return (int) edges().stream().filter(l -> l.side() == side).count();
+  }
+
+  /**
+   * The edges.
+   *
+   * @return of each the first of its links, in their order
+   */
+  public List<Link> edges() {
+    Set<List<Object>> seen = new HashSet<>();
+    return links.stream().filter(l -> seen.add(key(l.edge()))).toList();
+  }
+
+  /**
+   * The same drawing with an edge for each head in the place of one into a key or value that heads
+   * share, as of a model whose query heads all have keys and values of their own: they have its
+   * score and rank.
+   *
+   * @return a new value
+   */
+  public CircuitDrawing perQuery() {
+    List<Link> all = links.stream().map(CircuitDrawing::perQuery).toList();
+    return new CircuitDrawing(title, nodes, all, positionLabels, activations);
+  }
+
+  private static Link perQuery(Link link) {
+    ScoredEdge e = link.edge();
+    if (e.heads().isEmpty()) {
+      return link;
+    }
+    String into = link.destination() + (link.input().isEmpty() ? "" : "." + link.input());
+    ScoredEdge own =
+        new ScoredEdge(e.source() + "->" + into, e.source(), into, e.seqIdx(), e.score());
+    return new Link(own, link.source(), link.destination(), link.input(), link.rank(), link.side());
   }
 
   /** What two rankings call the same edge. */
@@ -233,23 +267,25 @@ public record CircuitDrawing(
     }
   }
 
-  private static Link link(ScoredEdge edge, int rank, Side side, Map<String, Integer> layers) {
+  private static List<Link> links(
+      ScoredEdge edge, int rank, Side side, Map<String, Integer> layers) {
     if (Double.isNaN(edge.score())) {
       throw new IllegalArgumentException(
           "score of edge=" + edge.name() + " is NaN; give a smaller circuit, or other scores");
     }
     String source = ReportData.drawnNode(edge.source(), layers);
-    String destination = ReportData.drawnNode(edge.destination(), layers);
-    Integer from = layers.get(source);
-    Integer to = layers.get(destination);
-    if (from == null || to == null || from >= to) {
-      throw new IllegalArgumentException(
-          "edge=" + edge.name() + " leads to no later layer of the nodes; give all nodes");
+    List<Link> links = new ArrayList<>();
+    for (String into : edge.inputs()) {
+      String destination = ReportData.drawnNode(into, layers);
+      Integer from = layers.get(source);
+      Integer to = layers.get(destination);
+      if (from == null || to == null || from >= to) {
+        throw new IllegalArgumentException(
+            "edge=" + edge.name() + " leads to no later layer of the nodes; give all nodes");
+      }
+      String input = destination.equals(into) ? "" : into.substring(destination.length() + 1);
+      links.add(new Link(edge, source, destination, input, rank, side));
     }
-    String input =
-        destination.equals(edge.destination())
-            ? ""
-            : edge.destination().substring(destination.length() + 1);
-    return new Link(edge, source, destination, input, rank, side);
+    return links;
   }
 }

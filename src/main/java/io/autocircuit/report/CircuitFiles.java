@@ -181,13 +181,16 @@ public final class CircuitFiles {
   public static String json(CircuitDrawing drawing) {
     StringBuilder out = new StringBuilder("[");
     String comma = "\n";
-    for (Link link : drawing.links()) {
+    for (Link link : drawing.edges()) {
       double score = link.edge().score();
       out.append(comma).append("{\"name\":");
       out.append(CanonicalJson.text(TextNode.valueOf(xmlSafe(link.edge().name())), false));
       out.append(",\"seq_idx\":").append(link.edge().seqIdx()).append(",\"score\":");
       out.append(
           Double.isFinite(score) ? number(score, "") : "\"" + number(score, "Infinity") + "\"");
+      if (!link.edge().heads().isEmpty()) {
+        out.append(",\"heads\":").append(link.edge().heads().toString().replace(" ", ""));
+      }
       if (link.side() != Side.ONLY) {
         out.append(",\"in\":\"").append(lower(link.side())).append('"');
       }

@@ -7,6 +7,7 @@ import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestNode;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.graph.SrcNode;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
@@ -117,7 +118,8 @@ public final class DiscoveryReport {
               e.source().name(),
               e.destination().name(),
               e.position() < 0 ? null : e.position(),
-              s.score()));
+              s.score(),
+              KeyValueGroups.heads(graph, e.destination())));
     }
     List<NodeInfo> nodes = nodes(graph, edges);
     Map<String, String> all = new LinkedHashMap<>(summary);

@@ -121,15 +121,19 @@ public final class HtmlReport {
     ArrayNode edges = root.putArray("edges");
     List<ScoredEdge> shown = data.edges().subList(0, Math.min(MAX_EDGES, data.edges().size()));
     for (ScoredEdge edge : shown) {
-      edges
-          .addArray()
-          .add(edge.name())
+      List<String> inputs = edge.inputs();
+      ArrayNode row = edges.addArray();
+      row.add(edge.name())
           .add(index(indices, ReportData.drawnNode(edge.source(), layers)))
-          .add(index(indices, ReportData.drawnNode(edge.destination(), layers)))
+          .add(index(indices, ReportData.drawnNode(inputs.get(0), layers)))
           .add(edge.source())
           .add(edge.destination())
           .add(edge.seqIdx())
           .add(Page.number(edge.score()));
+      if (inputs.size() > 1) {
+        ArrayNode each = row.addArray();
+        inputs.forEach(into -> each.add(index(indices, ReportData.drawnNode(into, layers))));
+      }
     }
     for (NodeInfo node : data.nodes()) { // also those without a drawn edge: the grid has all
       index(indices, ReportData.drawnNode(node.name(), layers));

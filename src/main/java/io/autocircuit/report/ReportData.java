@@ -364,7 +364,8 @@ public record ReportData(
   private static void checkEdges(Map<String, Integer> layers, List<ScoredEdge> edges) {
     for (ScoredEdge edge : edges) {
       int from = layerOf(edge, edge.source(), layers);
-      int to = layerOf(edge, edge.destination(), layers);
+      int to =
+          edge.inputs().stream().mapToInt(into -> layerOf(edge, into, layers)).min().orElseThrow();
       if (from >= to) {
         throw new IllegalArgumentException(
             "edge="

@@ -112,9 +112,9 @@ public record ResultEdges(
         }
         last = Math.abs(edge.score());
         edges.add(edge);
-        sources
-            .computeIfAbsent(node(edge.destination()), k -> new LinkedHashSet<>())
-            .add(node(edge.source()));
+        for (String input : edge.inputs()) {
+          sources.computeIfAbsent(node(input), k -> new LinkedHashSet<>()).add(node(edge.source()));
+        }
       }
     } catch (NoSuchFileException | java.io.FileNotFoundException e) {
       throw new DataException(
@@ -176,7 +176,19 @@ public record ResultEdges(
         names.computeIfAbsent(name.substring(0, arrow), n -> n),
         names.computeIfAbsent(name.substring(arrow + ARROW.length()), n -> n),
         position.isNull() ? null : position.intValue(),
-        infinite ? Double.parseDouble(score.asText()) : score.doubleValue());
+        infinite ? Double.parseDouble(score.asText()) : score.doubleValue(),
+        heads(item, file, index));
+  }
+
+  private static List<Integer> heads(JsonNode item, Path file, int index) {
+    List<Integer> heads = new ArrayList<>();
+    for (JsonNode head : item.path("heads")) {
+      if (!head.isInt() || head.intValue() < 0) {
+        throw bad(file, "has item=" + index + " whose heads are no numbers");
+      }
+      heads.add(head.intValue());
+    }
+    return heads;
   }
 
   private static String node(String name) {

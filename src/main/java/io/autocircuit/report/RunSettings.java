@@ -10,6 +10,7 @@ import io.autocircuit.experiment.PromptSplit;
 import io.autocircuit.experiment.RunJudging;
 import io.autocircuit.experiment.RunPrompts;
 import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.hub.HubId;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.WeightProcessing;
@@ -149,6 +150,9 @@ final class RunSettings {
       put("error-term", a.errorTerm());
     }
     put("separate-qkv", spec.graph().separateQkv());
+    if (spec.graph().separateQkv() && spec.graph().form() == Form.FACTORIZED) {
+      put("kv", spec.graph().keyValues().key());
+    }
     put("token-positions", spec.graph().tokenPositions());
     if (spec.graph().spans()) {
       put("spans", true);

@@ -56,10 +56,7 @@ final class EdgeCollector {
    * @throws IllegalArgumentException if not
    */
   EdgeCollector require(int blocks, int heads, Wiring wiring) {
-    if (graph.blocks() != blocks
-        || graph.heads() != heads
-        || graph.keyValueHeads() != heads
-        || graph.wiring() != wiring) {
+    if (graph.blocks() != blocks || graph.heads() != heads || graph.wiring() != wiring) {
       throw new IllegalArgumentException(
           "circuit="
               + circuit
@@ -73,9 +70,6 @@ final class EdgeCollector {
               + graph.blocks()
               + ", heads="
               + graph.heads()
-              + (graph.keyValueHeads() == graph.heads()
-                  ? ""
-                  : ", keyValueHeads=" + graph.keyValueHeads())
               + ", wiring="
               + graph.wiring()
               + "; take the model that the task names");

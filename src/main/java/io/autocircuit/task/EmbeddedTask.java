@@ -1,6 +1,8 @@
 package io.autocircuit.task;
 
+import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.PromptDataset;
+import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.files.DataException;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.Transformer;
@@ -23,6 +25,17 @@ public final class EmbeddedTask {
   public static final String NAME = "induction";
 
   private EmbeddedTask() {}
+
+  /**
+   * The model in float32 with its prompts.
+   *
+   * @return a task that the caller closes
+   * @throws DataException if the jar does not hold it
+   */
+  public static Task load() {
+    TokenizedDataset prompts = Task.tokenize(prompts(), null, BosPolicy.AUTO);
+    return new Task(model(null, ScalarType.Float), prompts);
+  }
 
   /**
    * The model; the caller closes it. Its files lie beside the native libraries where those are

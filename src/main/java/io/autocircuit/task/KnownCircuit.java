@@ -4,6 +4,8 @@ import io.autocircuit.catalogue.Source;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.GraphNodes;
+import io.autocircuit.graph.KeyValueGroups;
+import io.autocircuit.graph.KeyValues;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Objects;
@@ -73,8 +75,9 @@ public record KnownCircuit(
   }
 
   /**
-   * Its edges in a graph of any form. In an unfactorized graph a circuit of edges is what the nodes
-   * that its edges join write, and the stream.
+   * Its edges in a graph of any form. Where heads share key and value inputs, an edge of a group is
+   * in it if one of its heads' is ({@link KeyValueGroups#union}). In an unfactorized graph a
+   * circuit of edges is what the nodes that its edges join write, and the stream.
    *
    * @param graph of the task's model
    * @param words as {@link Edges#of} takes them
@@ -82,6 +85,12 @@ public record KnownCircuit(
    * @throws IllegalArgumentException as {@link Edges#of}
    */
   public List<Edge> in(ComputationGraph graph, SortedMap<String, Integer> words) {
+    if (KeyValues.of(graph) == KeyValues.GROUPED) {
+      KeyValueGroups groups = KeyValueGroups.of(graph);
+      BitSet theirs = new BitSet();
+      edges.of(groups.perQuery(), words).forEach(e -> theirs.set(e.index()));
+      return groups.union(theirs).stream().mapToObj(graph::edge).toList();
+    }
     if (graph.factorized() || ofSources) {
       return edges.of(graph, words);
     }

@@ -5,9 +5,11 @@ import io.autocircuit.files.DataException;
 import io.autocircuit.files.JsonFiles;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.patch.Circuit;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -26,21 +28,35 @@ import java.util.regex.Pattern;
  *   <li>Edge pruning's lists: {@code [["a0.h1", "m0"], ["a0.h1", "a1.h0.q"], …]}.
  * </ul>
  *
+ * <p>A key or value input belongs to a query head in all of them ({@code A1.3.K} to head 3), unless
+ * an entry of the first form has {@code "heads": [2, 3]}, as the edges of a graph with {@link
+ * io.autocircuit.graph.KeyValues#GROUPED} inputs have: it then stands for these heads. In such a
+ * graph an edge of a head is that of its group.
+ *
  * <p>In the latter two {@code input} is the embedding, {@code logits} or {@code resid_post} the end
  * of the stream, and a head's input is written {@code a1.h0<q>} or {@code a1.h0.q}.
  */
 public final class OfficialCircuit {
   private static final Pattern HEAD =
       Pattern.compile("a(\\d{1,6})\\.h(\\d{1,6})(?:<([qkv])>|\\.([qkv]))?");
+
+  /** An edge into keys or values. */
+  private static final Pattern SHARED =
+      Pattern.compile("(.*->\\s*A\\d{1,6}\\.)\\d{1,6}(\\.[KV]\\s*)");
+
   private static final Pattern MLP = Pattern.compile("m(\\d{1,6})");
 
   private final Path file;
   private final ComputationGraph graph;
   private final List<Edge> edges = new ArrayList<>();
 
+  /** Its other graph is that of the edges that are read. */
+  private final KeyValueGroups groups;
+
   private OfficialCircuit(Path file, ComputationGraph graph) {
     this.file = file;
-    this.graph = graph;
+    this.groups = KeyValueGroups.of(graph);
+    this.graph = groups.perQuery();
   }
 
   /**
@@ -90,7 +106,9 @@ public final class OfficialCircuit {
       throw reader.error(
           "no edge is in this circuit; give a list of edge names, and not an empty one");
     }
-    return Circuit.of(graph, reader.edges);
+    BitSet all = new BitSet();
+    reader.edges.forEach(e -> all.set(reader.groups.standIn(e.index())));
+    return Circuit.of(graph, all);
   }
 
   private DataException error(String what) {
@@ -116,17 +134,40 @@ public final class OfficialCircuit {
       throw entryError(
           entry, "is neither an edge name nor {\"name\": …, \"seq_idx\": number or null}");
     }
-    if (everywhere) {
-      named(name.textValue());
-    } else if (position.asInt() < 0) {
+    if (!everywhere && position.asInt() < 0) {
       throw entryError(
           entry,
           "has seq_idx="
               + position.asInt()
               + ", which is no position; give null, or leave it out, for all positions");
-    } else {
-      known(() -> List.of(graph.edge(name.textValue(), position.asInt())));
     }
+    for (String each : ofHeads(entry, name.textValue())) {
+      if (everywhere) {
+        named(each);
+      } else {
+        known(() -> List.of(graph.edge(each, position.asInt())));
+      }
+    }
+  }
+
+  /** The edges that an entry stands for: one, or one into each of its heads. */
+  private List<String> ofHeads(JsonNode entry, String name) {
+    JsonNode heads = entry.path("heads");
+    if (heads.isMissingNode()) {
+      return List.of(name);
+    }
+    Matcher shared = SHARED.matcher(name);
+    List<String> all = new ArrayList<>();
+    for (JsonNode head : heads) {
+      if (shared.matches() && head.isInt() && head.intValue() >= 0) {
+        all.add(shared.group(1) + head.intValue() + shared.group(2));
+      }
+    }
+    if (!heads.isArray() || all.isEmpty() || all.size() < heads.size()) {
+      throw entryError(
+          entry, "has heads that share no key or value; give \"heads\": [2, 3], or leave it out");
+    }
+    return all;
   }
 
   private void eapIg(JsonNode all) {

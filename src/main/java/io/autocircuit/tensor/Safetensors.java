@@ -1,19 +1,16 @@
 package io.autocircuit.tensor;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.JsonFiles;
 import io.autocircuit.graph.Suggestions;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -42,10 +39,17 @@ public final class Safetensors implements AutoCloseable {
   }
 
   static final String METADATA = "__metadata__";
-  private static final long LARGEST_INDEX = 32L << 20;
 
-  /** Where one tensor lies: {@code begin} counts from the start of the file. */
-  record Entry(Shard shard, DType dtype, long[] shape, long count, long begin) {
+  /**
+   * Where one tensor lies: {@code begin} counts from the start of the file, in bytes; {@code
+   * strides} are how many elements apart neighbours along each axis lie, null where the elements
+   * lie row by row.
+   */
+  record Entry(Shard shard, DType dtype, long[] shape, long count, long begin, long[] strides) {
+    Entry(Shard shard, DType dtype, long[] shape, long count, long begin) {
+      this(shard, dtype, shape, count, begin, null);
+    }
+
     long bytes() {
       return count * dtype.bytes;
     }
@@ -76,16 +80,33 @@ public final class Safetensors implements AutoCloseable {
    * @throws DataException if there is no such file or anything about it is wrong
    */
   public static Safetensors open(Path fileOrIndex) {
-    Path file = Files.isDirectory(fileOrIndex) ? inDirectory(fileOrIndex) : fileOrIndex;
+    return open(Files.isDirectory(fileOrIndex) ? inDirectory(fileOrIndex) : fileOrIndex, false);
+  }
+
+  /**
+   * Opens weights that {@code torch.save} wrote, a dictionary of tensors ({@link TorchArchive}). A
+   * safetensors file under such a name is read too.
+   *
+   * @param fileOrIndex a file such as {@code pytorch_model.bin}, or the index of several, {@code
+   *     pytorch_model.bin.index.json}
+   * @return the checked view, without metadata; the caller closes it
+   * @throws DataException if there is no such file, anything about it is wrong, or it holds more
+   *     than named tensors
+   */
+  public static Safetensors openTorch(Path fileOrIndex) {
+    return open(fileOrIndex, true);
+  }
+
+  private static Safetensors open(Path file, boolean torch) {
     List<Shard> shards = new ArrayList<>();
     boolean opened = false;
     try {
       SortedMap<String, Entry> entries = new TreeMap<>();
       SortedMap<String, String> metadata = new TreeMap<>();
       if (file.toString().endsWith(".json")) {
-        readIndex(file, shards, entries, metadata);
+        new ShardIndex(file, torch).read(shards, entries, metadata);
       } else {
-        readShard(file, shards, entries, metadata);
+        readShard(file, torch, shards, entries, metadata);
       }
       opened = true;
       return new Safetensors(file, List.copyOf(shards), entries, metadata);
@@ -110,92 +131,23 @@ public final class Safetensors implements AutoCloseable {
             + " name a directory with weights in safetensors format");
   }
 
-  // ---- sharded models ----
-
-  private static void readIndex(
-      Path index,
-      List<Shard> shards,
-      Map<String, Entry> entries,
-      SortedMap<String, String> metadata) {
-    JsonNode weightMap = JsonFiles.read(index, LARGEST_INDEX).path("weight_map");
-    if (!weightMap.isObject()) {
-      throw wrong(index, "weight_map=" + kind(weightMap) + " where an object is needed");
-    }
-    Map<Path, SortedMap<String, Entry>> byShard = new HashMap<>();
-    for (Map.Entry<String, JsonNode> field : weightMap.properties()) {
-      String tensor = field.getKey();
-      if (!field.getValue().isTextual()) {
-        throw wrong(
-            index,
-            "weight_map entry "
-                + DataException.quote(tensor)
-                + " is "
-                + kind(field.getValue())
-                + " where a file name is needed");
-      }
-      String shardName = field.getValue().textValue();
-      Path shard = shardPath(index, shardName);
-      SortedMap<String, Entry> held = byShard.get(shard);
-      if (held == null) {
-        held = new TreeMap<>();
-        readShard(shard, shards, held, metadata);
-        byShard.put(shard, held);
-      }
-      Entry entry = held.get(tensor);
-      if (entry == null) {
-        throw wrong(
-            index,
-            String.format(
-                "shard=%s does not hold tensor=%s that weight_map places there (%s)",
-                DataException.quote(shardName),
-                DataException.quote(tensor),
-                Suggestions.among(tensor, held.keySet())));
-      }
-      entries.put(tensor, entry);
-    }
-  }
-
-  private static Path shardPath(Path index, String name) {
-    Path parent = index.toAbsolutePath().getParent();
-    Path shard;
-    try {
-      shard = parent.resolve(name).normalize();
-    } catch (InvalidPathException e) {
-      throw wrong(index, "shard=" + DataException.quote(name) + " is not a file name");
-    }
-    // Only the name is judged, not what a link of that name points to: model caches link shards.
-    if (name.isEmpty()
-        || !shard.startsWith(parent.normalize())
-        || shard.equals(parent.normalize())) {
-      throw wrong(
-          index,
-          "shard="
-              + DataException.quote(name)
-              + " lies outside the directory of the index, which is refused");
-    }
-    if (!Files.isRegularFile(shard)) {
-      throw new DataException(
-          String.format(
-              "file=%s: shard=%s does not exist beside it; download the missing file",
-              index, DataException.quote(name)));
-    }
-    return shard;
-  }
-
-  // ---- one file ----
-
-  private static void readShard(
+  static void readShard(
       Path file,
+      boolean torch,
       List<Shard> shards,
       SortedMap<String, Entry> entries,
       SortedMap<String, String> metadata) {
     if (Files.exists(file) && !Files.isRegularFile(file)) {
-      throw new DataException("file=" + file + " is not a regular file; name a safetensors file");
+      throw new DataException("file=" + file + " is not a regular file; name a file of weights");
     }
     try {
       Shard shard = new Shard(file, FileChannel.open(file, StandardOpenOption.READ));
       shards.add(shard);
-      SafetensorsHeader.read(shard, entries, metadata);
+      if (torch && !SafetensorsHeader.looksLikeOne(shard)) {
+        entries.putAll(TorchArchive.weights(shard));
+      } else {
+        SafetensorsHeader.read(shard, entries, metadata);
+      }
     } catch (IOException e) {
       throw JsonFiles.unreadable(file, e);
     }
@@ -320,11 +272,13 @@ public final class Safetensors implements AutoCloseable {
   public float[] floats(String name, long first, int count) {
     Entry whole = entry(name);
     Objects.checkFromIndexSize(first, count, whole.count());
-    long begin = whole.begin() + first * whole.dtype().bytes;
     float[] values = new float[count];
     SafetensorsElements.read(
-        new Entry(whole.shard(), whole.dtype(), new long[] {count}, count, begin),
-        (bytes, at, n) -> SafetensorsElements.convert(whole.dtype(), bytes, values, (int) at, n));
+        whole,
+        first,
+        count,
+        (bytes, at, n) ->
+            SafetensorsElements.convert(whole.dtype(), bytes, values, (int) (at - first), n));
     return values;
   }
 
@@ -418,14 +372,6 @@ public final class Safetensors implements AutoCloseable {
               source, DataException.quote(name), entry.count()));
     }
     return (int) entry.count();
-  }
-
-  private static String kind(JsonNode node) {
-    return node.isMissingNode()
-        ? "(missing)"
-        : node.isValueNode()
-            ? DataException.printable(node.toString(), 40)
-            : node.isArray() ? "an array" : "an object";
   }
 
   static DataException wrong(Path file, String what) {

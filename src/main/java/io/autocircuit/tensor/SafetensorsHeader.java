@@ -94,6 +94,17 @@ final class SafetensorsHeader {
     requireEveryByteOnce(file, entries, 8 + length, size);
   }
 
+  /** Whether a file begins as these do. */
+  static boolean looksLikeOne(Shard shard) throws IOException {
+    ByteBuffer start = ByteBuffer.allocate(9).order(ByteOrder.LITTLE_ENDIAN);
+    if (shard.channel().size() < start.capacity()) {
+      return false;
+    }
+    SafetensorsElements.readFully(shard, start, 0);
+    long length = start.getLong(0);
+    return start.get(8) == '{' && length >= 2 && length <= LARGEST;
+  }
+
   /** Some bytes of a file. */
   private static final class HeaderStream extends InputStream {
     private final Shard shard;

@@ -3,9 +3,11 @@
   const { byId, element, count, number, plural, tip, colours, tooltipStyle, font, linear, sizeScale,
     valueScale, exact, quote, download, drawn, pictureButtons, saveSvg, savePng, slug, table, circuit, flow } = ac;
   const data = JSON.parse(byId("report-data").textContent);
-  const edges = data.edges.map(([name, source, target, from, to, position, score], i) => ({
-    rank: i + 1, name, source, target, from, to, position, score: Number(score),
+  // An edge into a key or value that heads share enters all of them.
+  const edges = data.edges.map(([name, source, target, from, to, position, score, targets], i) => ({
+    rank: i + 1, name, source, target, from, to, position, score: Number(score), targets: targets ?? [target],
   }));
+  const intoEach = (list) => list.flatMap((e) => e.targets.map((target) => (target === e.target ? e : { ...e, target })));
   const drawable = edges.filter((edge) => !Number.isNaN(edge.score)).length;
   const positions = [...new Set(edges.map((e) => e.position).filter((p) => p !== null))]
     .sort((a, b) => a - b);
@@ -212,7 +214,8 @@
   const standing = new Map([...names.keys()].sort((a, b) => circuit.compareNames(names[a], names[b]))
     .map((i, k) => [i, k]));
   edges.forEach((e) => {
-    e.input = e.to === names[e.target] ? "" : e.to.slice(names[e.target].length + 1);
+    e.input = e.to === names[e.target] ? "" : e.targets.length > 1 ? e.to.slice(-1)
+      : e.to.slice(names[e.target].length + 1);
   });
 
   // The whole of the edge's paths is lit; a large circuit is all one, and lights neighbours only.
@@ -351,11 +354,13 @@
       ? shownOf(edges.slice(state.edges, drawable)).slice(0, mostAblated) : [];
     readout.textContent = readoutOf(circuitEdges, shown);
     drawKey(shown, state.ablated);
-    const layers = [...new Set(shown.flatMap((e) => [e.source, e.target]).map((i) => data.nodes[i][1]))]
+    const ends = shown.flatMap((e) => [e.source, ...e.targets]);
+    const layers = [...new Set(ends.map((i) => data.nodes[i][1]))]
       .sort((a, b) => a - b);
     const depth = new Map(layers.map((layer, i) => [layer, i]));
-    const column = new Map(shown.flatMap((e) => [e.source, e.target]).map((i) => [i, depth.get(data.nodes[i][1])]));
-    const panels = panelsOf(shown, rest);
+    const column = new Map(ends.map((i) => [i, depth.get(data.nodes[i][1])]));
+    const panels = panelsOf(shown, rest).map((panel) => (
+      { ...panel, links: intoEach(panel.links), others: intoEach(panel.others) }));
     showDetail(null);
     flow.show(circuitBox, panels, { names, column, order: (i) => standing.get(i), vertical: circuitBox.clientWidth < 640,
       greatest: Math.max(0, ...shown.map((e) => Math.abs(e.score)).filter(Number.isFinite)),
@@ -375,7 +380,7 @@
       rank, side, input: e.input, activation: a && { norm: a.norm, ablated: a.ablated_norm, delta: a.delta_norm } };
   };
   const exported = () => circuit.drawing(data.title + ", " + state.edges + " edges", graphNodes,
-    edges.slice(0, state.edges).map((e, i) => linkOf(e, i + 1, "only")), data.positionLabels);
+    intoEach(edges.slice(0, state.edges)).map((e) => linkOf(e, e.rank, "only")), data.positionLabels);
   const picture = (d) => circuit.svg(d, state.position === "each");
   const saveAs = (id, end, save) => byId(id).addEventListener("click", () => save(exported(), slug(data.title) +
     "-" + state.edges + end));
@@ -406,8 +411,10 @@
     const first = ours.filter((e) => !theirs.has(keyOf(e.name, e.position)));
     const second = [...theirs.values()].filter((e) => !inOurs.has(keyOf(e.name, e.position)));
     const unknown = second.filter((e) => !e.mine);
-    const links = [...both.map((e) => linkOf(e, e.rank, "both")), ...first.map((e) => linkOf(e, e.rank, "first")),
-      ...second.filter((e) => e.mine).map((e) => ({ ...linkOf(e.mine, e.rank, "second"), score: e.score }))];
+    const links = [...intoEach(both).map((e) => linkOf(e, e.rank, "both")),
+      ...intoEach(first).map((e) => linkOf(e, e.rank, "first")),
+      ...second.filter((e) => e.mine).flatMap((e) => intoEach([e.mine]).map((m) =>
+        ({ ...linkOf(m, e.rank, "second"), score: e.score })))];
     const title = data.title + " (first) and " + other.name + " (second), " + size + " edges each";
     const text = circuit.svg(circuit.drawing(title, graphNodes, links, data.positionLabels));
     byId("comparison").hidden = false;
@@ -520,7 +527,8 @@
   };
 
   const toJson = () => "[\n" + edges.map((e) => JSON.stringify(
-    { name: e.name, seq_idx: e.position, score: exact(e.score) })).join(",\n") + "\n]\n";
+    { name: e.name, seq_idx: e.position, score: exact(e.score), ...(e.targets.length > 1
+      ? { heads: e.targets.map((i) => Number(names[i].split(".")[1])) } : {}) })).join(",\n") + "\n]\n";
   const toCsv = () => {
     return "rank,name,source,destination,seq_idx,score\n" + edges.map((e) => [e.rank, quote(e.name),
       quote(e.from), quote(e.to), e.position === null ? "" : e.position, exact(e.score)].join(",") + "\n").join("");

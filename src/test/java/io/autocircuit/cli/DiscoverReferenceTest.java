@@ -69,6 +69,7 @@ class DiscoverReferenceTest {
     words.add(model("stories260k"));
     words.add("--dataset");
     words.add(dataset("stories260k_pronoun_19.json"));
+    words.addAll(List.of("--kv", "per-query")); // as TransformerLens has it
     words.addAll(List.of(more));
     return words.toArray();
   }
@@ -105,6 +106,8 @@ class DiscoverReferenceTest {
       model("stories260k"),
       "--dataset",
       dataset("stories260k_pronoun.json"),
+      "--kv",
+      "per-query",
       "--edges",
       "0,20,100,500,all",
       "--batch-size",

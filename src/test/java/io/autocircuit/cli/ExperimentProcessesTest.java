@@ -30,7 +30,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("alone")
 class ExperimentProcessesTest {
   /** How often a sweep is killed; {@code -Dautocircuit.test.kills=100} for more. */
-  private static final int KILLS = Integer.getInteger("autocircuit.test.kills", 20);
+  private static final int KILLS = Integer.getInteger("autocircuit.test.kills", 8);
 
   private static final long SECONDS = 120;
   private static final Pattern FINISHED = Pattern.compile("\\d+/\\d+ .*: \\d+\\.\\d\\d s.*");

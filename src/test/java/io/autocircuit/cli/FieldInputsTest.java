@@ -51,7 +51,6 @@ class FieldInputsTest {
   @ParameterizedTest
   @CsvSource({
     "lfs-pointer,git lfs pull",
-    "bin-only,pytorch_model.bin",
     "quantised-int8-bitsandbytes,quantised",
     "unread-tensors-qwen2-as-llama,self_attn.q_proj.bias",
     "rel-files/num_experts,num_experts",

@@ -13,6 +13,7 @@ import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.EdgeCounts;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightProcessing;
@@ -156,6 +157,7 @@ class RunSpecTest {
             new PromptSplit(r.nextInt(100), r.nextInt(100), r.nextBoolean())),
         new RunSpec.Graph(
             r.nextBoolean(),
+            one(r, List.of(KeyValues.values())),
             r.nextBoolean(),
             r.nextBoolean(),
             r.nextBoolean() ? Form.FACTORIZED : Form.UNFACTORIZED,
@@ -298,7 +300,8 @@ class RunSpecTest {
   @Test
   void theCanonicalFormIsFixed() {
     assertEquals(
-        "{\"format\":1,\"graph\":{\"separate_qkv\":true,\"token_positions\":false},\"judging\":{"
+        "{\"format\":1,\"graph\":{\"kv\":\"grouped\",\"separate_qkv\":true,"
+            + "\"token_positions\":false},\"judging\":{"
             + "\"ablation\":\"zero\",\"edges\":[0,0.1,\"all\"],\"metrics\":[\"kl_div\",\"logit_diff\"],"
             + "\"patch_type\":\"tree\",\"reverse_clean_corrupt\":false,\"slice\":\"last\","
             + "\"ties\":false},\"model\":{\"config_sha256\":\""
@@ -317,7 +320,22 @@ class RunSpecTest {
             + "\"score_ablation\":\"resample\",\"sum\":false}},\"seed\":7,\"version\":\"1.2.3\"}",
         fixed().identity());
     assertEquals(
-        "37f9c2236909bcde2620583230d9012f31e44ba259f5e180b67dc6f36021b7c9", fixed().hash());
+        "bc525ae4c34e8c8225f4d883df2ef9c8ae6d390e633b1f79185dc5763387d01f", fixed().hash());
+  }
+
+  /** Of the same run as it was written before groups of heads had inputs of their own. */
+  @Test
+  void aRunThatSaysNothingOfKeysAndValuesHasThemForEachQuery() {
+    String json = fixed().json();
+    RunSpec old = RunSpec.parse(json.replace("\"kv\":\"grouped\",", ""), "run.json");
+    assertEquals(KeyValues.GROUPED, RunSpec.parse(json, "run.json").graph().keyValues());
+    assertEquals(KeyValues.PER_QUERY, old.graph().keyValues());
+    assertEquals("37f9c2236909bcde2620583230d9012f31e44ba259f5e180b67dc6f36021b7c9", old.hash());
+    DataException e =
+        assertThrows(
+            DataException.class,
+            () -> RunSpec.parse(json.replace("grouped", "groups"), "run.json"));
+    assertTrue(e.getMessage().contains("grouped"), e.getMessage());
   }
 
   @Test

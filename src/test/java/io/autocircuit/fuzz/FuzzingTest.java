@@ -40,6 +40,11 @@ class FuzzingTest {
   }
 
   @Test
+  void torchArchives() throws IOException, InterruptedException {
+    survives(TorchTarget.class, TorchTarget.seeds(), "io.autocircuit.tensor.TorchPickle");
+  }
+
+  @Test
   void promptDatasets() throws IOException, InterruptedException {
     survives(
         PromptDatasetTarget.class,

@@ -257,9 +257,7 @@ class HubTest {
     Files.move(
         snapshot.resolve("model.safetensors"),
         snapshot.resolve("pytorch_model-00001-of-00002.bin"));
-    assertContains(
-        message(() -> offline.find(ID)),
-        "lacks model.safetensors (weights in pytorch_model.bin are not read) in cache=");
+    assertContains(message(() -> offline.find(ID)), "lacks model.safetensors in cache=");
     Files.delete(snapshot.resolve("config.json"));
     assertContains(message(() -> offline.find(ID)), "model=org/tiny lacks config.json in cache=");
   }
@@ -330,15 +328,25 @@ class HubTest {
   }
 
   @Test
+  void weightsThatTorchSavedAreTakenWhereThereAreNoOthers() {
+    Map<String, byte[]> files = files();
+    files.remove("model.safetensors");
+    server.model("org/bin", files);
+    assertTrue(names(hub().find(HubId.parse("org/bin")).directory()).contains("pytorch_model.bin"));
+    files.remove("pytorch_model.bin");
+    files.put("pytorch_model-00001-of-00001.bin", FakeHub.much(1000));
+    files.put(
+        "pytorch_model.bin.index.json",
+        FakeHub.bytes("{\"weight_map\": {\"a\": \"pytorch_model-00001-of-00001.bin\"}}"));
+    server.model("org/bins", files);
+    assertTrue(
+        names(hub().find(HubId.parse("org/bins")).directory())
+            .containsAll(
+                List.of("pytorch_model-00001-of-00001.bin", "pytorch_model.bin.index.json")));
+  }
+
+  @Test
   void whatCannotBeReadIsSaid() {
-    Map<String, byte[]> pickled = files();
-    pickled.remove("model.safetensors");
-    server.model("org/pickled", pickled);
-    assertContains(
-        message(() -> hub().find(HubId.parse("org/pickled"))),
-        "model=org/pickled has its weights in \"pytorch_model.bin\" only",
-        "NAME@refs/pr/N",
-        "save_pretrained");
     server.model(
         "org/adapter", Map.of("config.json", new byte[0], "adapter_config.json", new byte[0]));
     assertContains(
@@ -348,8 +356,9 @@ class HubTest {
         message(() -> hub().find(HubId.parse("org/empty"))), "has no config.json", "it is empty");
     server.model("org/gguf", Map.of("config.json", new byte[0], "model.gguf", new byte[0]));
     assertContains(
-        message(() -> hub().find(HubId.parse("org/gguf"))), "neither model.safetensors nor");
-    assertFalse(Files.exists(cache.resolve("models--org--pickled")), "nothing is made for them");
+        message(() -> hub().find(HubId.parse("org/gguf"))),
+        "has none of model.safetensors, model.sa");
+    assertFalse(Files.exists(cache.resolve("models--org--gguf")), "nothing is made for them");
   }
 
   @Test

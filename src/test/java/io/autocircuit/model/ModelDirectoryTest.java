@@ -6,16 +6,21 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.autocircuit.model.ModelDirectories.Draft;
+import io.autocircuit.tensor.Safetensors.Array;
+import io.autocircuit.tensor.TorchArchive;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Directories that are not quite model directories. */
 class ModelDirectoryTest {
   private static final String SHARD = "model-0000%d-of-00003.safetensors";
+  private static final String TORCH_SHARD = "pytorch_model-0000%d-of-00002.bin";
 
   @TempDir Path directory;
 
@@ -76,8 +81,6 @@ class ModelDirectoryTest {
     int i = 0;
     for (String file :
         List.of(
-            "pytorch_model.bin",
-            "pytorch_model-00001-of-00002.bin",
             "model.bin",
             "consolidated.00.pth",
             "tf_model.h5",
@@ -96,6 +99,47 @@ class ModelDirectoryTest {
     Path own = Files.createDirectory(directory.resolve("own"));
     Files.writeString(own.resolve("params.json"), "{}");
     assertContains(complaint(own), "has params.json and no config.json", "Hugging Face's format");
+  }
+
+  @Test
+  void weightsThatTorchSaved() throws IOException {
+    Draft gpt2 = ModelDirectories.gpt2();
+    Path whole = gpt2.write(directory.resolve("safetensors"));
+    Path bin = bare("bin");
+    TorchArchive.write(bin.resolve("pytorch_model.bin"), gpt2.weights());
+    Path split = bare("split");
+    Map<String, Map<String, Array>> shards = new TreeMap<>();
+    StringBuilder index = new StringBuilder();
+    gpt2.weights()
+        .forEach(
+            (name, array) -> {
+              String shard = String.format(TORCH_SHARD, name.contains("h.0.") ? 1 : 2);
+              shards.computeIfAbsent(shard, s -> new TreeMap<>()).put(name, array);
+              index.append(String.format(", \"%s\": \"%s\"", name, shard));
+            });
+    for (Map.Entry<String, Map<String, Array>> shard : shards.entrySet()) {
+      TorchArchive.write(split.resolve(shard.getKey()), shard.getValue());
+    }
+    Path indexFile = split.resolve("pytorch_model.bin.index.json");
+    Files.writeString(indexFile, "{\"weight_map\": {" + index.substring(2) + "}}");
+    Path renamed = bare("renamed");
+    Files.copy(whole.resolve("model.safetensors"), renamed.resolve("pytorch_model.bin"));
+    assertEquals(List.of("pytorch_model.bin"), ModelFiles.of(bin).weights());
+    assertEquals(3, ModelFiles.of(split).weights().size());
+    float[] expected = Loaded.logits(whole);
+    assertArrayEquals(expected, Loaded.logits(bin));
+    assertArrayEquals(expected, Loaded.logits(split));
+    assertArrayEquals(expected, Loaded.logits(renamed));
+    TorchArchive.write(
+        split.resolve(String.format(TORCH_SHARD, 1)),
+        Map.of("lost", new Array(new long[] {1}, new float[1])));
+    assertContains(complaint(split), "pytorch_model-00001-of-00002.bin", "does not hold tensor");
+    Files.delete(indexFile);
+    assertContains(
+        complaint(split),
+        "(2 of 2 shards) but no pytorch_model.bin.index.json, which says what is in which");
+    Files.writeString(bin.resolve("pytorch_model.bin"), "version https://git-lfs");
+    assertContains(complaint(bin), "Git LFS pointer");
   }
 
   @Test
@@ -122,7 +166,7 @@ class ModelDirectoryTest {
     Files.writeString(path.resolve("more.safetensors"), "x");
     assertContains(
         complaint(path),
-        "model.safetensors.index.json (but \"more.safetensors\", \"weights.safetensors\"); name a");
+        "model.safetensors.index.json (but \"more.safetensors\", \"weights.safetensors\"), nor");
   }
 
   @Test

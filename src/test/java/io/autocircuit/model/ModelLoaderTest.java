@@ -368,8 +368,8 @@ class ModelLoaderTest {
     Path path = ModelDirectories.gpt2().write(directory.resolve("m"));
     Files.delete(path.resolve("model.safetensors"));
     assertEquals(
-        "model directory=M holds neither model.safetensors nor model.safetensors.index.json;"
-            + " name a directory with weights in safetensors format",
+        "model directory=M holds neither model.safetensors nor model.safetensors.index.json, nor"
+            + " pytorch_model.bin; name a directory with weights in one of these formats",
         relative(path));
   }
 

@@ -95,8 +95,8 @@ class WrongFilesTest {
         Map.of(
             "adapter_model.safetensors", "is a LoRA (or another) adapter, which is not a model",
             "adapter_model.bin", "merge_and_unload()",
-            "weights.pkl", "only safetensors are read; convert it in Python",
-            "rust_model.ot", "only safetensors are read; convert it in Python",
+            "weights.pkl", "pytorch_model.bin are read; convert it in Python",
+            "rust_model.ot", "pytorch_model.bin are read; convert it in Python",
             "model.safetensors.incomplete", "the download has not finished",
             "model-00001-of-00001.safetensors", "rename it to model.safetensors");
     for (Map.Entry<String, String> e : cures.entrySet()) {
@@ -175,10 +175,6 @@ class WrongFilesTest {
     Path empty = renamed("model-00001-of-00002.safetensors");
     Files.writeString(empty.resolve(INDEX), "{\"weight_map\": {}}");
     assertContains(complaint(empty), "weight_map={} lists no tensors; download");
-    Files.writeString(
-        empty.resolve(INDEX), "{\"weight_map\": {\"a\": \"pytorch_model-00001-of-00001.bin\"}}");
-    assertContains(
-        complaint(empty), "pytorch_model-00001-of-00001.bin", "only safetensors are read");
   }
 
   @Test

@@ -5,20 +5,36 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.RandomModels;
+import io.autocircuit.RandomModels.Architecture;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.DestNode;
 import io.autocircuit.graph.DestNode.Input;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.KeyValueGroups;
+import io.autocircuit.graph.KeyValues;
+import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.kernels.LibtorchKernels;
+import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.Features;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
+import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.objective.Answers;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.objective.LossFunction;
+import io.autocircuit.prune.Acdc;
+import io.autocircuit.prune.MaskGradient;
+import io.autocircuit.prune.PruneAlgorithm;
+import io.autocircuit.prune.SubnetworkProbing;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
@@ -34,23 +50,16 @@ class GroupedInputsTest {
   private static final double TOLERANCE = 1e-9;
 
   /** Both graphs of one model. */
-  private record Pair(PatchableModel single, PatchableModel grouped) {
-    static Pair of(Transformer model, int groups, int positions) {
-      ComputationGraph g =
-          ComputationGraph.factorized(
-              model.config().blocks(),
-              model.config().heads(),
-              groups,
-              model.config().wiring(),
-              true,
-              positions);
+  private record Pair(PatchableModel single, PatchableModel grouped, KeyValueGroups groups) {
+    static Pair of(Transformer model, int positions, Kernels kernels) {
+      ComputationGraph g = model.graph(true, KeyValues.GROUPED, positions);
       return new Pair(
-          PatchableModel.of(
-              model, true, positions, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels()),
-          new PatchableModel(model, g, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels()));
+          PatchableModel.of(model, true, positions, OutputSlice.LAST_SEQ, kernels),
+          new PatchableModel(model, g, OutputSlice.LAST_SEQ, kernels),
+          KeyValueGroups.of(g));
     }
 
-    /** The edge of the grouped graph that stands for each of the other's. */
+    /** By the names of edges, which say it in another way than the classes under test. */
     int[] standIn() {
       ComputationGraph all = single.graph();
       int size = all.heads() / grouped.graph().keyValueHeads();
@@ -71,6 +80,51 @@ class GroupedInputsTest {
     }
   }
 
+  /**
+   * Llama with one and with several groups, Qwen 3 and Gemma 3 (normalised queries and keys,
+   * windows), Gemma 2 (caps, normalised outputs), Falcon (parallel, LN).
+   */
+  static List<Architecture> families() {
+    Architecture llama = RandomModels.named("gated RMS, grouped heads, biases");
+    Normalization rms = llama.config().normalization();
+    return List.of(
+        llama,
+        RandomModels.named("gated RMS, one key head"),
+        RandomModels.named("windows, a block without rotation, normalised queries and keys"),
+        new Architecture(llama.config(), llama.groups(), true, false)
+            .with(new Features(List.of(), Normalization.NONE, false, 0, 1.5, 2.5, rms)),
+        llama.with(new Features(List.of(), rms, true, 0, 0, 0, Normalization.NONE)),
+        inParallel(llama));
+  }
+
+  private static Architecture inParallel(Architecture of) {
+    TransformerConfig c = of.config();
+    Normalization norm = new Normalization(Normalization.Kind.LAYER_NORM, 1e-5);
+    return new Architecture(
+        new TransformerConfig(
+            "parallel LN, grouped heads",
+            c.blocks(),
+            c.heads(),
+            c.dModel(),
+            c.dHead(),
+            c.dMlp(),
+            c.vocabulary(),
+            c.outputs(),
+            c.contextLength(),
+            TransformerConfig.Activation.GELU,
+            false,
+            norm,
+            norm,
+            true,
+            true,
+            c.positions(),
+            c.attentionScale(),
+            c.features()),
+        of.groups(),
+        true,
+        true);
+  }
+
   private static LossFunction loss() {
     return (logits, prompts, reference) ->
         Answers.difference(
@@ -80,27 +134,65 @@ class GroupedInputsTest {
   @Test
   void anEdgeOfAGroupStandsForThoseOfItsHeads() {
     SplittableRandom random = new SplittableRandom(11);
-    for (String name :
-        new String[] {"gated RMS, grouped heads, biases", "gated RMS, one key head"}) {
-      RandomModels.Architecture a = RandomModels.named(name);
+    Kernels best = KernelsProvider.choose().kernels();
+    for (Architecture a : families()) {
       for (int positions : new int[] {0, 5}) {
         PromptBatch batch = RandomModels.batch(3, 5, 3);
         try (Transformer model = RandomModels.model(a, ScalarType.Double, 5);
             TensorScope scope = new TensorScope()) {
-          Pair pair = Pair.of(model, a.groups(), positions);
+          Pair pair = Pair.of(model, positions, positions == 0 ? best : new LibtorchKernels());
           assertTrue(pair.grouped().graph().edgeCount() < pair.single().graph().edgeCount());
           int[] standIn = pair.standIn();
+          for (int e = 0; e < standIn.length; e++) {
+            assertEquals(standIn[e], pair.groups().standIn(e));
+          }
+          assertEquals(pair.single().graph(), pair.groups().perQuery());
           Tensor p = SourceOutputs.of(pair.single(), batch.corrupt());
           try (Evaluation single = Evaluation.of(pair.single(), batch.clean(), p);
               Evaluation grouped = Evaluation.of(pair.grouped(), batch.clean(), p)) {
-            for (int trial = 0; trial < 4; trial++) {
+            for (int trial = 0; trial < 3; trial++) {
               masks(pair, single, grouped, standIn, batch, random);
-              circuits(pair, single, grouped, standIn, random);
+              circuits(pair, single, grouped, random);
             }
+            slopes(pair, grouped, batch, random);
           }
         }
       }
     }
+  }
+
+  /** Gradients of the grouped graph against finite differences, of edges into keys and values. */
+  private static void slopes(
+      Pair pair, Evaluation grouped, PromptBatch batch, SplittableRandom random) {
+    ComputationGraph graph = pair.grouped().graph();
+    float[] at = new float[graph.edgeCount()];
+    for (int e = 0; e < at.length; e++) {
+      at[e] = random.nextInt(64) / 64f; // exact, also a step aside
+    }
+    float step = 1 / 4096f;
+    for (DestModule m : graph.modules()) {
+      if (m.input() != Input.K && m.input() != Input.V) {
+        continue;
+      }
+      int node = random.nextInt(m.nodes().size());
+      int edge =
+          graph.index(m, node, random.nextInt(m.sources()), random.nextInt(graph.positionCopies()));
+      try (TensorScope scope = new TensorScope()) {
+        float got =
+            grouped.gradient(PatchMask.of(graph, at), loss(), batch, null).maskGradient()[edge];
+        float was = at[edge];
+        at[edge] = was + step;
+        double more = sum(grouped.gradient(PatchMask.of(graph, at), loss(), batch, null).losses());
+        at[edge] = was - step;
+        double less = sum(grouped.gradient(PatchMask.of(graph, at), loss(), batch, null).losses());
+        at[edge] = was;
+        assertEquals((more - less) / (2 * step), got, 1e-4 * (1 + Math.abs(got)), m.name());
+      }
+    }
+  }
+
+  private static double sum(double[] values) {
+    return Arrays.stream(values).sum();
   }
 
   private static void masks(
@@ -139,23 +231,75 @@ class GroupedInputsTest {
   }
 
   private static void circuits(
-      Pair pair, Evaluation single, Evaluation grouped, int[] standIn, SplittableRandom random) {
+      Pair pair, Evaluation single, Evaluation grouped, SplittableRandom random) {
+    ComputationGraph graph = pair.grouped().graph();
     BitSet few = new BitSet();
     double density = random.nextDouble();
-    for (int e = 0; e < pair.grouped().graph().edgeCount(); e++) {
+    for (int e = 0; e < graph.edgeCount(); e++) {
       few.set(e, random.nextDouble() < density);
     }
-    BitSet all = new BitSet();
-    for (int e = 0; e < standIn.length; e++) {
-      all.set(e, few.get(standIn[e]));
-    }
+    BitSet all = pair.groups().copies(few);
+    assertEquals(few, pair.groups().union(all));
     for (PatchType type : PatchType.values()) {
       try (TensorScope scope = new TensorScope()) {
+        double[] got = Tensors.doubles(grouped.logits(Circuit.of(graph, few), type));
         assertArrayEquals(
             Tensors.doubles(single.logits(Circuit.of(pair.single().graph(), all), type)),
-            Tensors.doubles(grouped.logits(Circuit.of(pair.grouped().graph(), few), type)),
+            got,
             TOLERANCE);
+        float[] mask = new float[graph.edgeCount()];
+        for (int e = 0; e < mask.length; e++) {
+          mask[e] = few.get(e) == (type == PatchType.TREE_PATCH) ? 0 : 1;
+        }
+        assertArrayEquals(
+            Tensors.doubles(grouped.logits(PatchMask.of(graph, mask))), got, TOLERANCE);
       }
     }
+    neighbours(graph, grouped, few, random);
+  }
+
+  /** Circuits that differ by an edge, several in one run: what is held is used again. */
+  private static void neighbours(
+      ComputationGraph graph, Evaluation grouped, BitSet few, SplittableRandom random) {
+    List<Circuit> near = new ArrayList<>();
+    for (int i = 0; i < 3; i++) {
+      BitSet other = (BitSet) few.clone();
+      other.flip(random.nextInt(graph.edgeCount()));
+      near.add(Circuit.of(graph, other));
+    }
+    try (TensorScope scope = new TensorScope()) {
+      Tensor together = grouped.logits(near, PatchType.TREE_PATCH);
+      for (int i = 0; i < near.size(); i++) {
+        double[] one = Tensors.doubles(together.select(0, i).contiguous());
+        grouped.forget();
+        assertArrayEquals(
+            Tensors.doubles(grouped.logits(near.get(i), PatchType.TREE_PATCH)), one, TOLERANCE);
+      }
+    }
+  }
+
+  @Test
+  void algorithmsScoreGroups() {
+    PromptBatch batch = RandomModels.batch(3, 5, 3);
+    for (Architecture a : families().subList(0, 3)) {
+      try (Transformer model = RandomModels.model(a, ScalarType.Double, 5)) {
+        Pair pair = Pair.of(model, 0, KernelsProvider.choose().kernels());
+        float[] few = scores(MaskGradient.eap(), pair.grouped(), batch);
+        float[] sums = pair.groups().sums(scores(MaskGradient.eap(), pair.single(), batch));
+        assertEquals(pair.grouped().graph().edgeCount(), few.length);
+        for (int e = 0; e < few.length; e++) {
+          assertEquals(sums[e], few[e], 1e-5 * (1 + Math.abs(sums[e])));
+        }
+        for (PruneAlgorithm algorithm :
+            List.of(Acdc.kl(0.01), SubnetworkProbing.defaults(PatchType.TREE_PATCH, 3))) {
+          float[] got = scores(algorithm, pair.grouped(), batch);
+          assertTrue(IntStream.range(0, got.length).anyMatch(e -> got[e] != got[0]), a.toString());
+        }
+      }
+    }
+  }
+
+  private static float[] scores(PruneAlgorithm a, PatchableModel model, PromptBatch batch) {
+    return a.score(model, List.of(batch), Progress.SILENT).values();
   }
 }

@@ -11,6 +11,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.graph.SrcNode;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
@@ -329,8 +330,8 @@ class LatentEngineTest {
         Autoencoders all = autoencoders(plain, Scaling.NONE, 0, true, false)) {
       Transformer latent = plain.withAutoencoders(all);
       Kernels kernels = new LibtorchKernels();
-      ComputationGraph with = latent.graph(true, 0);
-      ComputationGraph without = plain.graph(true, 0);
+      ComputationGraph with = latent.graph(true, KeyValues.PER_QUERY, 0);
+      ComputationGraph without = plain.graph(true, KeyValues.PER_QUERY, 0);
       for (boolean wrong : new boolean[] {false, true}) {
         String message =
             assertThrows(
@@ -367,7 +368,8 @@ class LatentEngineTest {
             values[e] = graph.edge(e).destination().block() < block ? 0 : random.nextFloat();
           }
           PatchMask mask = PatchMask.of(graph, values);
-          float[] part = run.gradientFrom(mask, block, LOSS, batch, null).maskGradient();
+          float[] part =
+              run.gradientFrom(mask, block, new GradientOf(LOSS, batch, null)).maskGradient();
           float[] whole = run.gradient(mask, LOSS, batch, null).maskGradient();
           for (int e = 0; e < part.length; e++) {
             boolean before = graph.edge(e).destination().block() < block;
@@ -377,7 +379,7 @@ class LatentEngineTest {
         IllegalArgumentException e =
             assertThrows(
                 IllegalArgumentException.class,
-                () -> run.inputGradient(0.5, false, LOSS, batch, null));
+                () -> run.inputGradient(0.5, false, new GradientOf(LOSS, batch, null)));
         assertTrue(e.getMessage().contains("autoencoders"), e::getMessage);
       }
     }
