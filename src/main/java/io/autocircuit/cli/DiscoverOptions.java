@@ -9,7 +9,6 @@ import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.KeyValues;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightType;
-import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.PatchType;
 import java.nio.file.Path;
 import java.util.List;
@@ -391,7 +390,7 @@ final class DiscoverOptions {
   }
 
   /** Circuits and metrics. */
-  static final class Judging {
+  static final class Judging extends SelectionOptions {
     @Option(
         names = "--patch-type",
         paramLabel = "TYPE",
@@ -421,50 +420,6 @@ final class DiscoverOptions {
         names = "--ties",
         description = "Circuits include all edges that tie with their last (AutoCircuit's rule).")
     boolean ties;
-
-    @Option(
-        names = "--select",
-        paramLabel = "RULE",
-        defaultValue = "top",
-        description =
-            "How circuits are chosen by scores: top (the best edges), threshold (all that reach one"
-                + " of --thresholds) or greedy (from the end backwards, so that every edge has a"
-                + " way to it; default: ${DEFAULT-VALUE}).")
-    String select;
-
-    @Option(
-        names = "--signed",
-        description = "Choose circuits by scores, the largest first, rather than by |score|.")
-    boolean signed;
-
-    @Option(
-        names = "--prune",
-        description =
-            "Take edges and nodes that are on no way through the model out of circuits, until there"
-                + " is none. Sizes are those left.")
-    boolean prune;
-
-    @Option(
-        names = "--thresholds",
-        split = ",",
-        paramLabel = "SCORE",
-        description = "The least scores of circuits, with --select threshold, in place of --edges.")
-    List<Double> thresholds;
-
-    /**
-     * How circuits are chosen.
-     *
-     * @param sized whether sizes were typed
-     */
-    CircuitSelection selection(boolean sized) {
-      CircuitSelection.Rule rule = CircuitSelection.Rule.of(select);
-      if (sized && rule == CircuitSelection.Rule.THRESHOLD) {
-        throw new IllegalArgumentException(
-            "--edges does not go with --select threshold, whose circuits have the sizes that"
-                + " --thresholds give; leave one of them out");
-      }
-      return new CircuitSelection(rule, signed, prune, thresholds == null ? List.of() : thresholds);
-    }
 
     @Option(
         names = "--metrics",
