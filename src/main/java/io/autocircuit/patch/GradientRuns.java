@@ -10,8 +10,6 @@ import org.bytedeco.pytorch.Tensor;
 
 /** The runs of an evaluation of which gradients are taken. */
 final class GradientRuns {
-  private static final Runnable NOTHING = () -> {};
-
   private final RunInputs in;
   private final MaskedRun masked;
   private final Restarts restarts;
@@ -58,7 +56,7 @@ final class GradientRuns {
               .mul(new Scalar(share));
       masked.freeze(true);
       run.move(new DensePass.Moved(site, moved));
-      return unread(none(each), start, block, site, of, NOTHING).read();
+      return unread(none(each), start, block, site, of, () -> {}).read();
     } finally {
       run.move(DensePass.Moved.NOTHING);
       masked.freeze(false);
@@ -121,7 +119,7 @@ final class GradientRuns {
    * @param start the stream before the first block that is run; overwritten
    */
   Evaluation.Unread unread(PatchMask mask, Tensor start, int firstBlock, GradientOf of) {
-    return unread(mask, start, firstBlock, null, of, NOTHING);
+    return unread(mask, start, firstBlock, null, of, () -> {});
   }
 
   /**

@@ -59,19 +59,41 @@ class FrozenNormalizationTest {
     Random random = new Random(5);
     for (TransformerConfig.Activation activation : TransformerConfig.Activation.values()) {
       try (TensorScope scope = new TensorScope()) {
+        TransformerConfig config = config(activation);
         Tensor x = random(random);
         Tensor g = random(random);
-        double[] got = Tensors.doubles(ActivationFunctions.ratio(activation, g, x));
-        double[] y = Tensors.doubles(ActivationFunctions.apply(activation, x));
+        double[] got = Tensors.doubles(ActivationFunctions.ratio(config, g, x));
+        double[] y = Tensors.doubles(ActivationFunctions.apply(config, x));
         double[] in = Tensors.doubles(x);
         double[] gradient = Tensors.doubles(g);
         for (int i = 0; i < WIDTH; i++) {
           assertEquals(gradient[i] * y[i] / in[i], got[i], 1e-4, activation + " " + i);
         }
-        double zero =
-            Tensors.doubles(ActivationFunctions.ratio(activation, g, torch.zeros_like(x)))[0];
+        double zero = Tensors.doubles(ActivationFunctions.ratio(config, g, torch.zeros_like(x)))[0];
         assertEquals(0, Math.abs(zero), activation.toString());
       }
     }
+  }
+
+  private static TransformerConfig config(TransformerConfig.Activation activation) {
+    Normalization norm = new Normalization(Normalization.Kind.LAYER_NORM, 1e-5);
+    return new TransformerConfig(
+        "x",
+        1,
+        1,
+        WIDTH,
+        WIDTH,
+        WIDTH,
+        2,
+        2,
+        1,
+        activation,
+        false,
+        norm,
+        norm,
+        true,
+        false,
+        TransformerConfig.Alibi.of(1),
+        1);
   }
 }
