@@ -441,6 +441,13 @@ final class DiscoverOptions {
   /** Where results go. */
   static final class Output {
     @Option(
+        names = "--dry-run",
+        description =
+            "Say how many edges, how much memory and about how much time the run would take, and"
+                + " run nothing: of the model only settings and names of tensors are read.")
+    boolean dryRun;
+
+    @Option(
         names = "--out",
         paramLabel = "DIR",
         defaultValue = "circuit",
