@@ -62,6 +62,7 @@ public final class Main implements Runnable {
     commands.put("completeness", CompletenessCommand.class);
     commands.put("neurons", NeuronsCommand.class);
     commands.put("dataset", DatasetCommand.class);
+    commands.put("inspect", InspectCommand.class);
     commands.put("models", ModelsCommand.class);
     commands.put("export", ExportCommand.class);
     commands.put("compare", CompareCommand.class);
