@@ -75,16 +75,28 @@ final class DiscoverCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     if (input.run == null && usage(() -> options().each().size() > 1)) {
+      if (output.dryRun) {
+        throw usage("--dry-run is of one run; give one algorithm and one ablation with it");
+      }
       return sweep();
     }
+    HubOption where = output.dryRun ? hub.offline() : hub;
     RunSpec wanted =
-        hub.located(
+        where.located(
             usage(
                 () -> {
                   check();
                   return options().spec();
                 }),
             spec.commandLine().getErr());
+    if (output.dryRun) {
+      usage(
+          () -> {
+            DiscoverPlan.print(wanted, spec.commandLine().getOut());
+            return null;
+          });
+      return 0;
+    }
     DeviceChoice on = device(wanted);
     ResultDirectory.requireWritable(output.out);
     Run.Means means =

@@ -10,6 +10,7 @@ import io.autocircuit.hub.HubSettings;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -41,6 +42,13 @@ final class HubOption {
     public <K> K create(Class<K> type) throws Exception {
       return type == HubOption.class ? type.cast(new HubOption(environment)) : usual.create(type);
     }
+  }
+
+  /** The same without the network: only models in the cache are found. */
+  HubOption offline() {
+    Map<String, String> alone = new HashMap<>(environment);
+    alone.put("HF_HUB_OFFLINE", "1");
+    return new HubOption(alone);
   }
 
   /**

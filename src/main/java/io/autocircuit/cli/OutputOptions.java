@@ -6,6 +6,13 @@ import picocli.CommandLine.Option;
 /** Where the results of {@code discover} go: one of its groups of options. */
 final class OutputOptions {
   @Option(
+      names = "--dry-run",
+      description =
+          "Say how many edges, how much memory and about how much time the run would take, and run"
+              + " nothing: of the model only settings and names of tensors are read.")
+  boolean dryRun;
+
+  @Option(
       names = "--out",
       paramLabel = "DIR",
       defaultValue = "circuit",
