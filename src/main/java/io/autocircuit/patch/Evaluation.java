@@ -446,6 +446,24 @@ public final class Evaluation implements AutoCloseable {
   }
 
   /**
+   * Conductances of edges (Dhamdhere et al. 2018, "How important is a neuron?", arXiv:1805.12233)
+   * while the start of the stream goes from its ablation to the prompts' own: {@code Σ_j
+   * ⟨∂L/∂x_d(j), c_s(j) − c_s(j + 1)⟩}, with c_s(j) what source s writes, and the gradient, where
+   * j/steps of the way is gone.
+   *
+   * @param steps how many gradients are taken, at j = 0 … steps − 1
+   * @param each whether every prompt has conductances of its own
+   * @param of what is differentiated, and how
+   * @param pass called after each gradient
+   * @return {@code [edges]}, or {@code [B × edges]} of each prompt
+   * @throws IllegalArgumentException in unfactorized graphs, and those with autoencoders
+   */
+  public double[] conductance(int steps, boolean each, GradientOf of, Runnable pass) {
+    requireValues();
+    return gradients.conductance(steps, each, of, pass);
+  }
+
+  /**
    * What {@link #gradient} computes, still where it was computed: nothing waits for the device
    * before it is read.
    */

@@ -10,6 +10,8 @@ import org.bytedeco.pytorch.Tensor;
 
 /** The runs of an evaluation of which gradients are taken. */
 final class GradientRuns {
+  private static final Runnable NOTHING = () -> {};
+
   private final RunInputs in;
   private final MaskedRun masked;
   private final Restarts restarts;
@@ -56,11 +58,47 @@ final class GradientRuns {
               .mul(new Scalar(share));
       masked.freeze(true);
       run.move(new DensePass.Moved(site, moved));
-      return unread(none(each), start, block, site, of).read();
+      return unread(none(each), start, block, site, of, NOTHING).read();
     } finally {
       run.move(DensePass.Moved.NOTHING);
       masked.freeze(false);
     }
+  }
+
+  /** See {@link Evaluation#conductance}. */
+  double[] conductance(int steps, boolean each, GradientOf of, Runnable pass) {
+    requireNoLatents("along paths");
+    if (!(masked instanceof DenseRun run)) {
+      throw new IllegalArgumentException(
+          "conductances are of edges of factorized graphs; choose another method, or such a graph");
+    }
+    double[] sums = null;
+    try (TensorScope scope = new TensorScope()) {
+      PatchMask none = none(each);
+      DenseRun.Kept[] kept = new DenseRun.Kept[graph.stages().size()];
+      masked.logits(none, 0, restarts.before(0), kept, null, in.model().unembedding());
+      Tensor delta = run.delta(0, graph.sources().size());
+      Tensor later = delta.clone();
+      Tensor toAblated = in.ablations.select(0, 0).sub(in.embedded);
+      for (int j = steps - 1; j >= 0; j--) {
+        try (TensorScope inner = new TensorScope()) {
+          Tensor start = in.embedded.add(toAblated.mul(new Scalar(1 - (double) j / steps)));
+          // Δ becomes what sources write here, less what they write one step nearer to the prompts
+          Runnable step =
+              () -> {
+                delta.neg_().add_(later);
+                later.sub_(delta);
+              };
+          float[] g = unread(none, start, 0, null, of, step).read().maskGradient();
+          sums = sums == null ? new double[g.length] : sums;
+          for (int i = 0; i < g.length; i++) {
+            sums[i] += g[i];
+          }
+        }
+        pass.run();
+      }
+    }
+    return sums;
   }
 
   private PatchMask none(boolean each) {
@@ -83,11 +121,14 @@ final class GradientRuns {
    * @param start the stream before the first block that is run; overwritten
    */
   Evaluation.Unread unread(PatchMask mask, Tensor start, int firstBlock, GradientOf of) {
-    return unread(mask, start, firstBlock, null, of);
+    return unread(mask, start, firstBlock, null, of, NOTHING);
   }
 
+  /**
+   * @param between called when the run is done, before the gradient is taken
+   */
   private Evaluation.Unread unread(
-      PatchMask mask, Tensor start, int firstBlock, Stage fixed, GradientOf of) {
+      PatchMask mask, Tensor start, int firstBlock, Stage fixed, GradientOf of, Runnable between) {
     DenseRun.Kept[] kept = new DenseRun.Kept[graph.stages().size()];
     AnswerOutputs some = AnswerOutputs.of(of.loss(), of.prompts(), in.model().config().outputs());
     Unembedding end = in.model().unembedding();
@@ -97,6 +138,7 @@ final class GradientRuns {
         some == null
             ? of.loss().withGradient(logits, of.prompts(), of.reference())
             : of.loss().withGradient(logits, some.prompts(), some.of(of.reference()));
+    between.run();
     MaskGradients gradients = new MaskGradients(mask, in);
     masked.backward(
         new MaskedRun.Way(of.rules(), mask, kept, firstBlock, fixed, of.neurons()),

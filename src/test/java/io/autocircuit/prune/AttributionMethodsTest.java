@@ -7,7 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.RandomModels;
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.DestNode.Input;
 import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.graph.KeyValues;
 import io.autocircuit.kernels.KernelsProvider;
@@ -18,6 +20,8 @@ import io.autocircuit.patch.NeuronScores;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PromptScores;
+import io.autocircuit.tensor.TensorScope;
+import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
@@ -108,6 +112,48 @@ class AttributionMethodsTest {
           assertArrayEquals(
               clean, new EapIgActivations(EAP, 1).score(model, BATCHES).values(), 1e-6f);
         });
+  }
+
+  @Test
+  void conductanceAddsUpToTheLoss() {
+    with(
+        "sequential LN, scaled",
+        true,
+        model -> {
+          float[] one = new Ceap(EAP, 1).score(model, BATCHES).values();
+          float[] inputs = new EapIgInputs(EAP, 1).score(model, BATCHES).values();
+          for (int e = 0; e < one.length; e++) {
+            // the ablated input gives the ablation values, so that the step is the whole way
+            assertEquals(inputs[e], one[e], 1e-5 * (1 + Math.abs(inputs[e])));
+          }
+          double end = 0;
+          for (PromptBatch b : BATCHES) {
+            try (TensorScope scope = new TensorScope()) {
+              double clean = loss(model, b, b.clean());
+              end += loss(model, b, b.corrupt()) - clean;
+            }
+          }
+          double few = Math.abs(intoEnd(model, 64) - end / 5);
+          double many = Math.abs(intoEnd(model, 512) - end / 5);
+          assertTrue(many < few / 2 && many < 0.05 * Math.abs(end / 5), few + " " + many);
+          PromptScores each = new Ceap(EAP, 3).scorePrompts(model, BATCHES, Progress.SILENT);
+          assertArrayEquals(
+              new Ceap(EAP, 3).score(model, BATCHES).values(), each.mean().values(), 1e-6f);
+        });
+  }
+
+  private static double intoEnd(PatchableModel model, int steps) {
+    float[] scores = new Ceap(EAP, steps).score(model, BATCHES).values();
+    double sum = 0;
+    for (int e = 0; e < scores.length; e++) {
+      sum += model.graph().edge(e).destination().input() == Input.END ? scores[e] : 0;
+    }
+    return sum;
+  }
+
+  private static double loss(PatchableModel model, PromptBatch batch, TokenBatch run) {
+    return Arrays.stream(Tensors.doubles(EAP.loss().perPrompt(model.logits(run), batch, null)))
+        .sum();
   }
 
   @Test
