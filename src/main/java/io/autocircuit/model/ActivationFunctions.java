@@ -41,7 +41,7 @@ final class ActivationFunctions {
    * propagation has in the place of the slope (Jafari et al. 2024, MambaLRP, arXiv:2406.07592).
    */
   static Tensor ratio(TransformerConfig config, Tensor gradient, Tensor x) {
-    if (config.activation() == Activation.RELU) {
+    if (config.activation() == TransformerConfig.Activation.RELU) {
       return backward(config, gradient, x);
     }
     Tensor away = x.sign().add_(x.eq(new Scalar(0.0))).mul_(new Scalar(1e-6)).add_(x);
