@@ -57,6 +57,12 @@ class StoreMergeTest {
               + " JOIN runs b ON b.id = other_id ORDER BY 1, 2, 3",
           "SELECT run, what FROM timings JOIN runs r ON r.id = run_id ORDER BY 1, 2",
           "SELECT run, line, text FROM notices JOIN runs r ON r.id = run_id ORDER BY 1, 2",
+          "SELECT run, area, metric, a.value, low, high FROM areas a JOIN runs r ON r.id = run_id"
+              + " ORDER BY 1, 2, 3",
+          "SELECT run, s.place, threshold, chosen, s.edges FROM selections s JOIN runs r ON r.id ="
+              + " run_id ORDER BY 1, 2",
+          "SELECT run, metric, m.edges, low, high FROM intervals JOIN measurements m ON m.id ="
+              + " measurement_id JOIN runs r ON r.id = run_id ORDER BY 1, 2, 3",
           "SELECT * FROM metrics ORDER BY 1",
           "SELECT host, system, processor, cores, java, library, libtorch FROM machines");
 

@@ -41,6 +41,7 @@ class StorePlaceTest {
     }
 
     @Override
+    @SuppressWarnings("deprecation") // the other constructors want an owner
     protected RemoteIterator<LocatedFileStatus> listLocatedStatus(
         org.apache.hadoop.fs.Path f, PathFilter filter) throws IOException {
       // without owners and permissions, which the local file system asks for by its own scheme

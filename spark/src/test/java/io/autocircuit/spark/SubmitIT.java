@@ -58,8 +58,16 @@ class SubmitIT {
           "SELECT a.run, b.run, s.edges, share FROM similarity s JOIN runs a ON a.id = run_id JOIN"
               + " runs b ON b.id = other_id ORDER BY 1, 2, 3",
           "SELECT run, line, text FROM notices JOIN runs r ON r.id = run_id ORDER BY 1, 2",
+          "SELECT run, area, metric, a.value, low, high FROM areas a JOIN runs r ON r.id = run_id"
+              + " ORDER BY 1, 2, 3",
+          "SELECT run, s.place, threshold, chosen, s.edges FROM selections s JOIN runs r ON r.id ="
+              + " run_id ORDER BY 1, 2",
+          "SELECT run, metric, m.edges, low, high FROM intervals JOIN measurements m ON m.id ="
+              + " measurement_id JOIN runs r ON r.id = run_id ORDER BY 1, 2, 3",
           "SELECT * FROM metrics ORDER BY 1",
           "SELECT * FROM machines");
+
+  private static final Pattern MAY_BE_EMPTY = Pattern.compile("notices|areas|selections|intervals");
 
   private static final String SWEEP =
       "title: A sweep\n"
@@ -179,7 +187,7 @@ class SubmitIT {
             all.add(row.toString());
           }
         }
-        assertTrue(all.size() > before || table.contains("notices"), table);
+        assertTrue(all.size() > before || MAY_BE_EMPTY.matcher(table).find(), table);
       }
     }
     return all;
@@ -198,8 +206,9 @@ class SubmitIT {
   }
 
   /**
-   * An executor is killed in the middle of the sweep, and slow tasks are run twice: what comes out
-   * is what a sweep on this machine gives, to the bit.
+   * An executor is killed in the middle of the sweep, with what it computes: what comes out is what
+   * a sweep on this machine gives, to the bit. (Speculative copies are another matter: Spark starts
+   * them on other hosts only. That a result may come twice, StoreMergeTest of the library shows.)
    */
   @Test
   void aKilledExecutorChangesNothing() throws Exception {
@@ -212,16 +221,7 @@ class SubmitIT {
     words.addAll(List.of("--task-seconds", "0.2"));
     Ended onSpark =
         run(
-            submit(
-                2,
-                List.of(
-                    "--conf",
-                    "spark.speculation=true",
-                    "--conf",
-                    "spark.speculation.multiplier=1",
-                    "--conf",
-                    "spark.speculation.quantile=0.2"),
-                words.toArray(String[]::new)),
+            submit(2, List.of(), words.toArray(String[]::new)),
             (line, process) -> {
               if (killed.isEmpty() && line.startsWith("1/" + CELLS + " ")) {
                 ProcessHandle executor =
