@@ -120,6 +120,18 @@ public final class LibtorchAttention {
   }
 
   static void backward(Kernels.AttentionBackward a) {
+    backward(a, 1);
+  }
+
+  /**
+   * {@link Kernels#attentionBackward}, through the softmax by another pattern: {@code ds = p ⊙ (dp
+   * − ⟨p, dp⟩)} with {@code p = softmax(s / temperature)}, s the scores and their mask, and no
+   * factor 1/temperature. Values are mixed back by the pattern as it is.
+   *
+   * @param a inputs and output
+   * @param temperature 1 for the true gradient
+   */
+  public static void backward(Kernels.AttentionBackward a, double temperature) {
     try (TensorScope scope = new TensorScope()) {
       Kernels.AttentionPattern p = a.pattern();
       Parts x = Parts.of(a.qkv(), a.prompts(), p);
@@ -141,6 +153,9 @@ public final class LibtorchAttention {
       Tensor out = a.gradQkv().view(b, t, 3, p.heads(), p.width());
       out.select(2, 2).copy_(torch.matmul(pattern.transpose(2, 3), gz).transpose(1, 2));
       Tensor gp = torch.matmul(gz, x.v().transpose(2, 3));
+      if (temperature != 1) {
+        pattern = torch.softmax(scores.div(new Scalar(temperature)), -1);
+      }
       Tensor inner = gp.mul(pattern).sum(new long[] {-1}, true, null);
       Tensor gs = gp.sub_(inner).mul_(pattern).mul_(scale);
       if (slope != null) {

@@ -121,8 +121,9 @@ public record AttentionStep(
    *
    * @param qkv as projected, {@code [N, 3·H·dHead]}
    * @param gradient ∂L/∂ what {@link #prepare} returned; becomes ∂L/∂qkv
+   * @param frozen whether the scales of normalisations are held fixed
    */
-  public void backward(Tensor qkv, Tensor gradient) {
+  public void backward(Tensor qkv, Tensor gradient, boolean frozen) {
     Features f = config.features();
     if (!f.preparesAttention()) {
       return;
@@ -136,16 +137,21 @@ public record AttentionStep(
           Tensor input = heads(x, part);
           g.copy_(
               f.acrossHeads()
-                  ? Normalizations.backward(
-                          f.queryKeyNormalization(), input.flatten(1, 2), own.flatten(1, 2))
-                      .view_as(input)
-                  : Normalizations.backward(f.queryKeyNormalization(), input, own));
+                  ? normBackward(input.flatten(1, 2), own.flatten(1, 2), frozen).view_as(input)
+                  : normBackward(input, own, frozen));
         }
       }
       if (f.clip() > 0) {
         gradient.mul_(qkv.le(new Scalar(f.clip()))).mul_(qkv.ge(new Scalar(-f.clip())));
       }
     }
+  }
+
+  private Tensor normBackward(Tensor x, Tensor gradient, boolean frozen) {
+    Normalization kind = config.features().queryKeyNormalization();
+    return frozen
+        ? Normalizations.frozen(kind, x, gradient)
+        : Normalizations.backward(kind, x, gradient);
   }
 
   /**
@@ -180,14 +186,19 @@ public record AttentionStep(
    *
    * @param z what {@link #scale} returned
    * @param gradient ∂L/∂ what {@link #scale} made of it; becomes ∂L/∂z
+   * @param frozen whether the scale is held fixed
    */
-  public void scaleBackward(Tensor z, Tensor gradient) {
+  public void scaleBackward(Tensor z, Tensor gradient, boolean frozen) {
     if (unscaled == null) {
       return;
     }
     try (TensorScope scope = new TensorScope()) {
       Tensor o = output(z);
       Tensor root = rootOfOutput(o);
+      if (frozen) {
+        gradient.mul_(root);
+        return;
+      }
       Tensor along = gradient.mul(z).sum(new long[] {-1}, true, null);
       Tensor slope = along.mul_(root).mul_(root).mul_(root).div_(new Scalar((double) o.size(1)));
       Tensor through = Products.mm(o.mul_(unscaled), wO.t()).mul_(slope);

@@ -3,6 +3,7 @@ package io.autocircuit.model;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.kernels.Products;
 import io.autocircuit.model.Transformer.MlpState;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -31,19 +32,32 @@ record MlpFunction(TransformerConfig config, TransformerWeights.Mlp w) {
   }
 
   /** See {@link Transformer#mlpBackward}. */
-  void backward(MlpState state, Tensor gradient, Tensor out) {
+  void backward(MlpState state, Tensor gradient, Tensor out, MlpRule rule) {
     Tensor written = gradient;
     if (w.outputScale() != null) {
       Normalization norm = config.features().outputNormalization();
-      written = Normalizations.backward(norm, state.output(), gradient.mul(w.outputScale()));
+      Tensor scaled = gradient.mul(w.outputScale());
+      written =
+          rule.frozenNorm()
+              ? Normalizations.frozen(norm, state.output(), scaled)
+              : Normalizations.backward(norm, state.output(), scaled);
     }
     Tensor ga = Products.mm(written, w.wOut().t());
     if (state.gate() == null) {
-      Products.mmOut(out, ActivationFunctions.backward(config, ga, state.hidden()), w.wIn().t());
+      Products.mmOut(out, activation(ga, state.hidden(), rule), w.wIn().t());
     } else {
+      if (rule.halves()) {
+        ga.mul_(new Scalar(0.5));
+      }
       Products.mmOut(out, ga.mul(ActivationFunctions.apply(config, state.gate())), w.wIn().t());
-      Tensor gg = ActivationFunctions.backward(config, ga.mul(state.hidden()), state.gate());
+      Tensor gg = activation(ga.mul(state.hidden()), state.gate(), rule);
       Products.addmmOut(out, out, gg, w.wGate().t());
     }
+  }
+
+  private Tensor activation(Tensor gradient, Tensor x, MlpRule rule) {
+    return rule.ratio()
+        ? ActivationFunctions.ratio(config, gradient, x)
+        : ActivationFunctions.backward(config, gradient, x);
   }
 }

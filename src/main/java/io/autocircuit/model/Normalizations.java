@@ -31,6 +31,20 @@ final class Normalizations {
     return (centers ? rest.sub_(mean(gradient)) : rest).mul_(rstd);
   }
 
+  /**
+   * As {@link #backward}, with the scale σ held fixed: {@code (g − mean g) / σ}, without the mean
+   * under RMS.
+   */
+  static Tensor frozen(Normalization norm, Tensor x, Tensor gradient) {
+    if (norm.kind() == Normalization.Kind.NONE) {
+      return gradient;
+    }
+    boolean centers = norm.kind() == Normalization.Kind.LAYER_NORM;
+    Tensor centered = centers ? x.sub(mean(x)) : x;
+    Tensor rstd = mean(centered.mul(centered)).add_(new Scalar(norm.epsilon())).rsqrt_();
+    return (centers ? gradient.sub(mean(gradient)) : gradient).mul(rstd);
+  }
+
   private static Tensor mean(Tensor x) {
     return x.mean(LAST, true, null);
   }

@@ -437,9 +437,10 @@ public final class Transformer implements AutoCloseable {
    * @param state what {@link #mlp} returned
    * @param gradient ∂L/∂out, {@code [N,D]}
    * @param out written: ∂L/∂x, {@code [N,D]}
+   * @param rule the true gradient, or what takes its place
    */
-  public void mlpBackward(Stage stage, MlpState state, Tensor gradient, Tensor out) {
-    function(stage).backward(state, gradient, out);
+  public void mlpBackward(Stage stage, MlpState state, Tensor gradient, Tensor out, MlpRule rule) {
+    function(stage).backward(state, gradient, out, rule);
   }
 
   private MlpFunction function(Stage stage) {

@@ -2,6 +2,8 @@ package io.autocircuit.patch;
 
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Kernels;
+import io.autocircuit.model.AttentionStep;
+import io.autocircuit.model.MlpRule;
 import io.autocircuit.model.Transformer;
 import org.bytedeco.pytorch.Tensor;
 
@@ -30,7 +32,7 @@ public interface BackwardRules {
    */
   default void mlp(
       Transformer model, Stage stage, Transformer.MlpState state, Tensor gradient, Tensor out) {
-    model.mlpBackward(stage, state, gradient, out);
+    model.mlpBackward(stage, state, gradient, out, MlpRule.TRUE);
   }
 
   /**
@@ -42,6 +44,29 @@ public interface BackwardRules {
    */
   default void attention(Kernels kernels, Stage stage, Kernels.AttentionBackward args) {
     kernels.attentionBackward(args);
+  }
+
+  /**
+   * Through the normalisation of what attention writes, where there is one.
+   *
+   * @param step the attention of a block
+   * @param mixed mixed values before they are scaled; null where nothing is normalised
+   * @param gradient ∂L/∂ the scaled mixed values; becomes that of the mixed values
+   */
+  default void attentionOutput(AttentionStep step, Tensor mixed, Tensor gradient) {
+    step.scaleBackward(mixed, gradient, false);
+  }
+
+  /**
+   * Through what is done to projected queries, keys and values: clipping and normalisation, where
+   * there are such.
+   *
+   * @param step the attention of a block
+   * @param qkv as projected, {@code [N, 3·H·dHead]}
+   * @param gradient ∂L/∂ of queries, keys and values as the scores take them; becomes ∂L/∂qkv
+   */
+  default void projections(AttentionStep step, Tensor qkv, Tensor gradient) {
+    step.backward(qkv, gradient, false);
   }
 
   /**

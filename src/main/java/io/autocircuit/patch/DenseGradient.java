@@ -34,6 +34,10 @@ final class DenseGradient {
   private final DenseRun.Kept[] kept;
   private final int firstBlock;
   private final MaskGradients out;
+  private final NeuronSums neurons;
+
+  /** Nothing goes back through what it writes; may be null. */
+  private final Stage fixed;
 
   /** ∂L/∂stream, behind the stage that comes next. */
   private final Tensor stream;
@@ -70,6 +74,8 @@ final class DenseGradient {
     this.kept = way.kept();
     this.firstBlock = way.firstBlock();
     this.out = out;
+    this.neurons = way.neurons();
+    this.fixed = way.fixed();
     double uniform = way.mask().uniformValue();
     boolean shared = !Double.isNaN(uniform);
     stream = place.zeros(in.batch(), length, d);
@@ -91,6 +97,19 @@ final class DenseGradient {
       try (TensorScope scope = new TensorScope()) {
         block(graph.stages(b), mixed, head);
       }
+    }
+    Stage next = firstBlock == graph.blocks() ? graph.end() : graph.stages(firstBlock).get(0);
+    Stage before = graph.stages().get(next.index() - 1);
+    neurons(before, in.firstRead(before), stream);
+  }
+
+  /** What a stage's sources are credited with, from the gradient of the stream behind it. */
+  private void neurons(Stage stage, int first, Tensor written) {
+    if (neurons != null) {
+      neurons.add(
+          stage,
+          behind(run.delta(stage.firstWritten(), stage.written()), 2, first),
+          behind(written, 1, first));
     }
   }
 
@@ -115,15 +134,17 @@ final class DenseGradient {
     Tensor followerInput = null;
     for (int i = stages.size() - 1; i >= 0; i--) {
       Stage stage = stages.get(i);
+      neurons(stage, first, written);
+      Tensor own = stage.equals(fixed) ? torch.zeros_like(written) : written;
       if (stage.kind() == Stage.Kind.MLP) {
         // attention passes over the sources that both read, unless at other positions
-        Tensor input = mlp(stage, first, first == 0 ? stages.get(0).sources() : 0);
+        Tensor input = mlp(stage, first, own, first == 0 ? stages.get(0).sources() : 0);
         if (first == 0) {
           follower = stage;
           followerInput = input;
         }
       } else {
-        attention(stage, first, written, mixed, head, follower, followerInput);
+        attention(stage, first, own, mixed, head, follower, followerInput);
       }
     }
   }
@@ -135,12 +156,13 @@ final class DenseGradient {
 
   /**
    * @param first the first position whose output is read
+   * @param output the gradient of what it writes, {@code [B,T,D]}
    * @param earlier how many of its sources are left to attention's pass over them, which reads them
    *     too
    * @return the gradient of its patched input, {@code [1,B,T − first,D]}
    */
-  private Tensor mlp(Stage stage, int first, int earlier) {
-    Tensor written = behind(stream, 1, first);
+  private Tensor mlp(Stage stage, int first, Tensor output, int earlier) {
+    Tensor written = behind(output, 1, first);
     if (scaled) {
       written = written.mul(gain);
     }
@@ -168,13 +190,13 @@ final class DenseGradient {
     Tensor qkv = place.empty(rows, (long) stage.parts() * dHead);
     Tensor projected = kept[stage.index()].qkv();
     AttentionStep step = model.attentionStep(stage);
-    step.scaleBackward(kept[stage.index()].mixed(), mixed);
+    rules.attentionOutput(step, kept[stage.index()].mixed(), mixed);
     rules.attention(
         kernels,
         stage,
         new Kernels.AttentionBackward(
             step.prepare(projected), in.batch(), in.pattern(stage), mixed, qkv));
-    step.backward(projected, qkv);
+    rules.projections(step, projected, qkv);
     attentionInputs(stage, qkv, follower, followerInput);
   }
 

@@ -1,12 +1,30 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.Stage;
 import io.autocircuit.tensor.TensorScope;
 import java.util.function.IntConsumer;
 import org.bytedeco.pytorch.Tensor;
 
 /** A dense run on its way. */
 final class DensePass {
+  /**
+   * What is added to a stage's output.
+   *
+   * @param stage of attention or an MLP; null for none
+   * @param by {@code [B,T,D]}
+   */
+  record Moved(Stage stage, Tensor by) {
+    static final Moved NOTHING = new Moved(null, null);
+
+    /** Adds it if that stage has just written. */
+    void add(Stage written, DensePass pass) {
+      if (written.equals(stage)) {
+        pass.stream.add_(pass.first == 0 ? by : behind(by, pass.first));
+      }
+    }
+  }
+
   final PatchMask mask;
 
   /** Which sources' Δ are written; null for all. */

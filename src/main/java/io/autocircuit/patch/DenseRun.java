@@ -47,6 +47,9 @@ final class DenseRun implements MaskedRun {
   /** Whether runs leave Δ as it is. */
   private boolean frozen;
 
+  /** In the runs that follow. */
+  private DensePass.Moved moved = DensePass.Moved.NOTHING;
+
   private Tensor qkv;
   private Tensor z;
   private Tensor mlpOut;
@@ -183,6 +186,10 @@ final class DenseRun implements MaskedRun {
     frozen = on;
   }
 
+  void move(DensePass.Moved by) {
+    moved = by;
+  }
+
   private void block(int b, DensePass pass) {
     List<Stage> stages = graph.stages(b);
     for (int i = 0; i < stages.size(); i++) {
@@ -266,6 +273,7 @@ final class DenseRun implements MaskedRun {
       Products.addmmOut(flat, flat, mixed, model.attentionOutput(stage));
     }
     flat.add_(model.attentionOutputBias(stage));
+    moved.add(stage, pass);
     if (pass.keeps()) {
       pass.kept[stage.index()] = new Kept(mask, x, rstd, projected, unscaled, null, null);
     }
@@ -392,6 +400,7 @@ final class DenseRun implements MaskedRun {
     writeDelta(stage, out.view(batch, positions, d), pass);
     addDelta(pass, stage);
     pass.stream.view(-1, d).add_(out);
+    moved.add(stage, pass);
     if (pass.keeps()) {
       pass.kept[stage.index()] = new Kept(mask, x, rstd, null, null, state, null);
     }

@@ -3,15 +3,14 @@ package io.autocircuit.patch;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.Stage;
 import io.autocircuit.model.OutputSlice;
-import io.autocircuit.model.Unembedding;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -38,6 +37,7 @@ public final class Evaluation implements AutoCloseable {
   private final ComputationGraph graph;
   private final MaskedRun masked;
   private final Restarts restarts;
+  private final GradientRuns gradients;
   private CircuitRunner engine;
 
   /**
@@ -60,6 +60,7 @@ public final class Evaluation implements AutoCloseable {
     graph = patchable.graph();
     masked = MaskedRun.of(in);
     restarts = new Restarts(in, masked);
+    gradients = new GradientRuns(in, masked, restarts);
   }
 
   /**
@@ -368,32 +369,41 @@ public final class Evaluation implements AutoCloseable {
       PromptBatch prompts,
       Tensor reference,
       BackwardRules rules) {
+    return gradient(mask, new GradientOf(loss, prompts, reference, rules, null));
+  }
+
+  /**
+   * What comes out when a gradient is taken.
+   *
+   * @param mask where it is taken; one for all prompts, or one for each
+   * @param of what is differentiated, and how
+   * @return losses, and gradients or what takes their place, as plain numbers
+   * @throws IllegalArgumentException if the mask is for another graph or another number of prompts
+   */
+  public Gradient gradient(PatchMask mask, GradientOf of) {
     try (TensorScope scope = new TensorScope()) {
-      return unread(mask, loss, prompts, reference, rules).read();
+      return unread(mask, of).read();
     }
   }
 
   /**
-   * As {@link #gradient(PatchMask, LossFunction, PromptBatch, Tensor)}, of the edges into a block
-   * and those behind it. Takes what comes before from the unpatched run.
+   * As {@link #gradient(PatchMask, GradientOf)}, of the edges into a block and those behind it.
+   * Takes what comes before from the unpatched run.
    *
    * @param mask zero on every edge into an earlier block, which is not checked; one for all
    *     prompts, or one for each
    * @param firstBlock the first block that is run and gone back through, from 0; the number of
    *     blocks for the end alone
-   * @param loss the loss of each prompt
-   * @param prompts passed to the loss
-   * @param reference passed to the loss, {@code [B,P,V]} or null; stays the caller's
+   * @param of what is differentiated, and how
    * @return losses and gradients; those of edges into earlier blocks are 0
    * @throws IllegalArgumentException if the mask is for another graph or another number of prompts,
    *     or there is no such block
    */
-  public Gradient gradientFrom(
-      PatchMask mask, int firstBlock, LossFunction loss, PromptBatch prompts, Tensor reference) {
+  public Gradient gradientFrom(PatchMask mask, int firstBlock, GradientOf of) {
     check(mask, firstBlock);
     try (TensorScope scope = new TensorScope()) {
-      Tensor start = restarts.before(Sums.restart(graph, firstBlock));
-      return unread(mask, start, firstBlock, loss, prompts, reference, BackwardRules.TRUE_GRADIENT)
+      return gradients
+          .unread(mask, restarts.before(Sums.restart(graph, firstBlock)), firstBlock, of)
           .read();
     }
   }
@@ -406,31 +416,33 @@ public final class Evaluation implements AutoCloseable {
    *
    * @param share 0 for the prompts as they are, 1 for the start of the stream that ablation gives
    * @param each whether every prompt has gradients of its own
-   * @param loss the loss of each prompt
-   * @param prompts passed to the loss
-   * @param reference passed to the loss, {@code [B,P,V]} or null; stays the caller's
+   * @param of what is differentiated, and how
    * @return losses at that input, and what stands for gradients: {@code [edges]}, or {@code [B ×
    *     edges]} of each prompt
    */
-  public Gradient inputGradient(
-      double share, boolean each, LossFunction loss, PromptBatch prompts, Tensor reference) {
+  public Gradient inputGradient(double share, boolean each, GradientOf of) {
     requireValues();
-    if (graph.latents() != null) {
-      throw new IllegalArgumentException(
-          "gradients between inputs are not taken in graphs with autoencoders; choose another"
-              + " method, or a graph without");
-    }
-    int instances = each ? in.batch() : 0;
-    PatchMask none = PatchMask.zeros(graph, instances);
-    try (TensorScope scope = new TensorScope()) {
-      restarts.unpatchedDeltas();
-      Tensor start =
-          in.embedded.add(in.ablations.select(0, 0).sub(in.embedded).mul(new Scalar(share)));
-      masked.freeze(true);
-      return unread(none, start, 0, loss, prompts, reference, BackwardRules.TRUE_GRADIENT).read();
-    } finally {
-      masked.freeze(false);
-    }
+    return gradients.atInput(share, each, of);
+  }
+
+  /**
+   * The gradient of a loss where the outputs of one stage are between those of the unpatched run
+   * and their ablation, {@code c + share · (p − c)}, and nothing is patched. As in EAP-IG over
+   * activations (Hanna et al. 2024, arXiv:2403.17806) an edge out of that stage gets {@code
+   * ⟨∂L/∂x_d, p_s − c_s⟩}. The moved outputs are constants: nothing goes back through them.
+   *
+   * @param site the stage whose outputs are moved
+   * @param share 0 for the unpatched run, 1 for ablated outputs
+   * @param whole whether edges of all sources are wanted, or those out of that stage alone
+   * @param each whether every prompt has gradients of its own
+   * @param of what is differentiated, and how
+   * @return losses, and what stands for gradients, of the edges that are wanted
+   * @throws IllegalArgumentException in unfactorized graphs, and those with autoencoders
+   */
+  public Gradient siteGradient(
+      Stage site, double share, boolean whole, boolean each, GradientOf of) {
+    requireValues();
+    return gradients.atSite(site, share, whole, each, of);
   }
 
   /**
@@ -444,42 +456,9 @@ public final class Evaluation implements AutoCloseable {
   }
 
   /** As {@link #gradient}; in the current scope. */
-  Unread unread(
-      PatchMask mask,
-      LossFunction loss,
-      PromptBatch prompts,
-      Tensor reference,
-      BackwardRules rules) {
+  Unread unread(PatchMask mask, GradientOf of) {
     check(mask);
-    return unread(mask, restarts.before(0), 0, loss, prompts, reference, rules);
-  }
-
-  /**
-   * @param start the stream before the first block that is run; overwritten
-   */
-  private Unread unread(
-      PatchMask mask,
-      Tensor start,
-      int firstBlock,
-      LossFunction loss,
-      PromptBatch prompts,
-      Tensor reference,
-      BackwardRules rules) {
-    DenseRun.Kept[] kept = new DenseRun.Kept[graph.stages().size()];
-    AnswerOutputs some = AnswerOutputs.of(loss, prompts, in.model().config().outputs());
-    Unembedding end = in.model().unembedding();
-    end = some == null ? end : end.of(some.outputs());
-    Tensor logits = masked.logits(mask, firstBlock, start, kept, null, end);
-    LossFunction.WithGradient l =
-        some == null
-            ? loss.withGradient(logits, prompts, reference)
-            : loss.withGradient(logits, some.prompts(), some.of(reference));
-    MaskGradients gradients = new MaskGradients(mask, in);
-    masked.backward(
-        new MaskedRun.Way(rules, mask, kept, firstBlock),
-        gradients,
-        end.backward(l.gradient(), logits));
-    return new Unread(l.losses(), gradients);
+    return gradients.unread(mask, restarts.before(0), 0, of);
   }
 
   /** Frees the working memory; logits that were handed out stay. */

@@ -169,12 +169,12 @@ final class LatentGradient {
     Tensor qkv = place.empty(rows, (long) stage.parts() * dHead);
     DenseRun.Kept k = kept[stage.index()];
     AttentionStep step = model.attentionStep(stage);
-    step.scaleBackward(k.mixed(), mixed);
+    rules.attentionOutput(step, k.mixed(), mixed);
     rules.attention(
         kernels,
         stage,
         new Kernels.AttentionBackward(step.prepare(k.qkv()), batch, in.pattern(stage), mixed, qkv));
-    step.backward(k.qkv(), qkv);
+    rules.projections(step, k.qkv(), qkv);
     SharedParts shared = SharedParts.of(stage, dHead);
     Tensor parts = shared.sums(qkv);
     Affine affine = model.affine(stage);

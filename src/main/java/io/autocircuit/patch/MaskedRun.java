@@ -1,5 +1,6 @@
 package io.autocircuit.patch;
 
+import io.autocircuit.graph.Stage;
 import io.autocircuit.model.Unembedding;
 import org.bytedeco.pytorch.Tensor;
 
@@ -40,8 +41,16 @@ interface MaskedRun extends AutoCloseable {
    * @param mask of the last run
    * @param kept what its stages kept
    * @param firstBlock the last block to go back through; gradients before it are 0
+   * @param fixed whose outputs are constants of the run; null for none
+   * @param neurons receives the total gradients of what sources write, times Δ; may be null
    */
-  record Way(BackwardRules rules, PatchMask mask, DenseRun.Kept[] kept, int firstBlock) {}
+  record Way(
+      BackwardRules rules,
+      PatchMask mask,
+      DenseRun.Kept[] kept,
+      int firstBlock,
+      Stage fixed,
+      NeuronSums neurons) {}
 
   /**
    * The gradient of the last run with respect to its mask.

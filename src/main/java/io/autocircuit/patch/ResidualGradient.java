@@ -207,14 +207,14 @@ final class ResidualGradient {
           .copy_(copy.view(in.batch(), positions, width));
     }
     AttentionStep step = model.attentionStep(stage);
-    step.scaleBackward(k.mixed(), mixed);
+    rules.attentionOutput(step, k.mixed(), mixed);
     Tensor qkv = place.empty(rows, (long) stage.parts() * dHead);
     rules.attention(
         kernels,
         stage,
         new Kernels.AttentionBackward(
             step.prepare(k.qkv()), in.batch(), in.pattern(stage), mixed, qkv));
-    step.backward(k.qkv(), qkv);
+    rules.projections(step, k.qkv(), qkv);
     Affine affine = model.affine(stage);
     rules.attentionInputs(
         kernels,

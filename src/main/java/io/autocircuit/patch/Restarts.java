@@ -37,6 +37,20 @@ final class Restarts implements AutoCloseable {
     return firstBlock == 0 ? in.embedded.clone() : streams[firstBlock].clone();
   }
 
+  /**
+   * A copy of the unpatched stream before a block, for runs that leave Δ as it is: that of all
+   * blocks is made the unpatched run's.
+   *
+   * @param firstBlock 0 to the number of blocks
+   * @return {@code [B,T,D]} in the current scope
+   */
+  Tensor unpatched(int firstBlock) {
+    if (streams == null || cleanBlocks < in.graph().blocks()) {
+      runUnpatched();
+    }
+    return streams[firstBlock].clone();
+  }
+
   /** Makes the Δ of all blocks those of the unpatched run, as far as gradients read them. */
   void unpatchedDeltas() {
     if (cleanBlocks == in.graph().blocks()) {

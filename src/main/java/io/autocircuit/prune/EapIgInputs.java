@@ -4,14 +4,15 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
-import io.autocircuit.objective.LossFunction;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.patch.Ablation;
-import io.autocircuit.patch.MemoryEstimate.Work;
-import io.autocircuit.patch.OpenMicroBatch;
+import io.autocircuit.patch.GroupScores;
+import io.autocircuit.patch.NeuronScores;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PromptScores;
 import io.autocircuit.patch.PruneScores;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -29,7 +30,8 @@ import java.util.Optional;
  * @param measure the loss (its mask value and samples are not used), and the ablation
  * @param steps m
  */
-public record EapIgInputs(MaskGradient measure, int steps) implements PromptAlgorithm {
+public record EapIgInputs(MaskGradient measure, int steps)
+    implements PromptAlgorithm, NeuronAlgorithm {
   /**
    * Checks the number of steps.
    *
@@ -50,21 +52,22 @@ public record EapIgInputs(MaskGradient measure, int steps) implements PromptAlgo
 
   @Override
   public String title() {
-    return "EAP-IG over inputs (" + steps + (steps == 1 ? " step)" : " steps)");
+    return "EAP-IG over inputs ("
+        + steps
+        + (steps == 1 ? " step" : " steps")
+        + measure.ruled()
+        + ")";
   }
 
   @Override
   public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
-    if (graph.latents() != null) {
-      throw new IllegalArgumentException(
-          "--algorithm eap-ig-inputs does not fit a graph with autoencoders; choose ig");
-    }
+    InputGradients.requireFit(key(), graph);
     measure.requireFit(graph, prompts);
   }
 
   @Override
   public Settings settings() {
-    Map<String, Object> values = GradientSettings.values(measure);
+    Map<String, Object> values = GradientSettings.ruledValues(measure);
     values.put("steps", steps);
     return Settings.of(EapIgInputsProvider.SETTINGS, values);
   }
@@ -76,36 +79,37 @@ public record EapIgInputs(MaskGradient measure, int steps) implements PromptAlgo
 
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    return scores(model, batches).shared(Work.UNIFORM_GRADIENT, this::add, progress);
+    return gradients(0).score(model, batches, progress);
   }
 
   @Override
   public PromptScores scorePrompts(
       PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    return scores(model, batches).each(Work.UNIFORM_PROMPT_GRADIENT, this::add, progress);
+    return gradients(0).scorePrompts(model, batches, progress);
   }
 
-  private GradientScores scores(PatchableModel model, List<PromptBatch> batches) {
-    return new GradientScores(
-        model,
-        batches,
-        measure.ablation(),
-        measure.source().direction(),
-        "gradient passes",
-        steps,
-        steps);
+  /**
+   * {@inheritDoc}
+   *
+   * <p>As EAP-IG scores nodes: the sums of their edges' scores, averaged over j = 1 … m, so that
+   * the clean prompts' own input counts and the corrupt one does not.
+   */
+  @Override
+  public GroupScores score(
+      PatchableModel model, List<PromptBatch> batches, EdgeGroups groups, Progress progress) {
+    return GroupScores.summed(groups, gradients(1).score(model, batches, progress));
   }
 
-  private void add(OpenMicroBatch part, int instances, double[] sums, Runnable pass) {
-    LossFunction loss = measure.loss();
-    for (int j = 0; j < steps; j++) {
-      double share = 1 - (double) j / steps;
-      float[] g =
-          part.run().inputGradient(share, instances > 0, loss, part.prompts(), null).maskGradient();
-      for (int i = 0; i < sums.length; i++) {
-        sums[i] += g[i];
-      }
-      pass.run();
-    }
+  /** At j/m of the way from corrupt to clean, from {@code first} on. */
+  private InputGradients gradients(int first) {
+    double[] shares = new double[steps];
+    Arrays.setAll(shares, j -> 1 - (double) (j + first) / steps);
+    return new InputGradients(measure, shares);
+  }
+
+  @Override
+  public NeuronScores scoreNeurons(
+      PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    return gradients(1).scoreNeurons(model, batches, progress);
   }
 }

@@ -11,7 +11,7 @@ import java.util.stream.Stream;
 public final class EapIgInputsProvider implements PruneAlgorithmProvider {
   static final List<Setting> SETTINGS =
       Stream.concat(
-              GradientSettings.LOSS.stream(),
+              GradientSettings.GRADIENT.stream(),
               Stream.of(
                   Setting.whole(
                       "steps",

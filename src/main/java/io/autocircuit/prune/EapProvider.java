@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 public final class EapProvider implements PruneAlgorithmProvider {
   static final List<Setting> SETTINGS =
       Stream.concat(
-              GradientSettings.LOSS.stream(),
+              GradientSettings.GRADIENT.stream(),
               Stream.of(
                   Setting.number(
                       "mask_value", Setting.finite(), 0, "the masks where the gradient is taken"),

@@ -5,10 +5,11 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.EdgeGroups;
-import io.autocircuit.objective.LossFunction;
+import io.autocircuit.graph.StarvedNodes;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate.Work;
+import io.autocircuit.patch.OpenMicroBatch;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
@@ -16,7 +17,9 @@ import io.autocircuit.patch.PromptScores;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
+import java.util.BitSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 
@@ -28,8 +31,19 @@ import org.bytedeco.pytorch.Tensor;
  * behaviour.
  *
  * @param measure the loss (its mask value and samples are not used), and the ablation
+ * @param starved whether what leaves nodes that are left without any input is ablated too, as
+ *     EAP-IG's evaluation does ({@link StarvedNodes})
  */
-public record ExactPatching(MaskGradient measure) implements PromptAlgorithm {
+public record ExactPatching(MaskGradient measure, boolean starved) implements PromptAlgorithm {
+  /**
+   * Each edge alone.
+   *
+   * @param measure the loss (its mask value and samples are not used), and the ablation
+   */
+  public ExactPatching(MaskGradient measure) {
+    this(measure, false);
+  }
+
   /**
    * Logit difference under corrupt resampling.
    *
@@ -51,12 +65,21 @@ public record ExactPatching(MaskGradient measure) implements PromptAlgorithm {
 
   @Override
   public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
+    if (starved && !graph.factorized()) {
+      throw new IllegalArgumentException(
+          "--starved does not fit an unfactorized graph, in which every node is fed by the stream;"
+              + " leave it out");
+    }
     measure.requireFit(graph, prompts);
   }
 
   @Override
   public Settings settings() {
-    return Settings.of(ExactPatchingProvider.SETTINGS, GradientSettings.values(measure));
+    Map<String, Object> values = GradientSettings.values(measure);
+    if (starved) {
+      values.put(ExactPatchingProvider.STARVED, true);
+    }
+    return Settings.of(ExactPatchingProvider.SETTINGS, values);
   }
 
   @Override
@@ -102,19 +125,22 @@ public record ExactPatching(MaskGradient measure) implements PromptAlgorithm {
 
   private GradientScores.Gradients differences(EdgeGroups groups) {
     ComputationGraph graph = groups.graph();
-    LossFunction loss = measure.loss();
+    StarvedNodes nodes = new StarvedNodes(graph);
     return (part, instances, sums, pass) -> {
-      double[] clean = losses(loss, part.clean(), part.prompts());
+      double[] clean = losses(part, part.clean());
       float[] mask = new float[graph.edgeCount()];
       // the canonical order walks destinations from the end, so restarts stay valid
       for (int g = 0; g < groups.size(); g++) {
+        BitSet own = new BitSet(mask.length);
+        groups.edges(g).forEach(own::set);
+        BitSet ablated = starved ? nodes.with(own) : own;
         try (TensorScope scope = new TensorScope()) {
-          groups.edges(g).forEach(e -> mask[e] = 1);
+          ablated.stream().forEach(e -> mask[e] = 1);
           int block =
               groups.edges(g).map(e -> graph.edge(e).destination().block()).min().getAsInt();
           Tensor logits = part.run().logitsFrom(PatchMask.of(graph, mask), block);
-          groups.edges(g).forEach(e -> mask[e] = 0);
-          double[] patched = losses(loss, logits, part.prompts());
+          ablated.stream().forEach(e -> mask[e] = 0);
+          double[] patched = losses(part, logits);
           for (int i = 0; i < patched.length; i++) {
             int row = instances == 0 ? 0 : i;
             sums[row * mask.length + groups.first(g)] += patched[i] - clean[i];
@@ -125,7 +151,8 @@ public record ExactPatching(MaskGradient measure) implements PromptAlgorithm {
     };
   }
 
-  private static double[] losses(LossFunction loss, Tensor logits, PromptBatch batch) {
-    return Tensors.doubles(loss.perPrompt(logits, batch, null));
+  private double[] losses(OpenMicroBatch part, Tensor logits) {
+    return Tensors.doubles(
+        measure.loss().perPrompt(logits, part.prompts(), measure.reference(part)));
   }
 }

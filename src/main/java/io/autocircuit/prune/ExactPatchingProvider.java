@@ -8,7 +8,15 @@ import java.util.OptionalDouble;
 
 /** {@code exact}: {@link ExactPatching}. */
 public final class ExactPatchingProvider implements PruneAlgorithmProvider {
-  static final List<Setting> SETTINGS = GradientSettings.LOSS;
+  static final String STARVED = "starved";
+  static final List<Setting> SETTINGS =
+      GradientSettings.and(
+          GradientSettings.LOSS,
+          Setting.flag(
+                  STARVED,
+                  "what leaves nodes that are left without any input is ablated too, as EAP-IG's"
+                      + " evaluation does")
+              .addedLater());
 
   /** For the catalogue. */
   public ExactPatchingProvider() {}
@@ -57,6 +65,6 @@ public final class ExactPatchingProvider implements PruneAlgorithmProvider {
 
   @Override
   public PruneAlgorithm create(Settings settings, PruneContext context) {
-    return new ExactPatching(GradientSettings.gradient(settings, 0, 0));
+    return new ExactPatching(GradientSettings.gradient(settings, 0, 0), settings.flag(STARVED));
   }
 }

@@ -1,12 +1,15 @@
 package io.autocircuit.prune;
 
 import io.autocircuit.catalogue.Setting;
+import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.GradientRules;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /** The settings that algorithms which look at a loss of the answers share. */
 final class GradientSettings {
@@ -27,24 +30,64 @@ final class GradientSettings {
           "auto (avg_diff; mse where the answers are numbers)",
           "avg_diff (answers minus wrong answers)",
           "avg_val (answers)",
-          "mse (outputs against the answers' numbers)");
+          "mse (outputs against the answers' numbers)",
+          "kl_div (outputs against the full model's; its gradient is 0 where nothing is ablated)");
   static final Setting SUM =
       Setting.flag(
           "sum", "AutoCircuit's sums over batches and samples instead of means, for comparison");
+  static final Setting RULES =
+      Setting.optional(
+              "rules",
+              new SettingType.Several(
+                  new SettingType.Choice(
+                      List.of(
+                          option("ln", "scales of normalisations are constants"),
+                          option("identity", "slopes of activations are φ(x)/x"),
+                          option("half", "factors of gated products get half"),
+                          option("ah", "attention patterns are constants"),
+                          option("tsg", "back through softmax at temperature 2"),
+                          option("qkv", "queries and keys a quarter, values half")))),
+              "changes of the backward pass; without, the true gradient")
+          .addedLater();
   static final List<Setting> LOSS =
       List.of(GRAD_FUNCTION, ANSWER_FUNCTION, PruneAlgorithmProvider.scoreAblation());
 
+  /** {@link #LOSS} and the rules of the backward pass. */
+  static final List<Setting> GRADIENT = Stream.concat(LOSS.stream(), Stream.of(RULES)).toList();
+
   private GradientSettings() {}
+
+  private static SettingType.Choice.Option option(String key, String meaning) {
+    return new SettingType.Choice.Option(key, meaning);
+  }
+
+  /** Settings, and more. */
+  static List<Setting> and(List<Setting> some, Setting... more) {
+    return Stream.concat(some.stream(), Stream.of(more)).toList();
+  }
 
   /** The loss and the ablation of settings, with mask value and samples as given. */
   static MaskGradient gradient(Settings s, double maskValue, int samples) {
-    return new MaskGradient(
-        s.choice("grad_function", LogitFunction.class),
-        s.choice("answer_function", MaskGradient.AnswerFunction.class),
-        maskValue,
-        samples,
-        Ablation.of(s.text(PruneAlgorithmProvider.SCORE_ABLATION)),
-        MaskGradient.PatchSource.CORRUPT);
+    MaskGradient gradient =
+        new MaskGradient(
+            s.choice("grad_function", LogitFunction.class),
+            s.choice("answer_function", MaskGradient.AnswerFunction.class),
+            maskValue,
+            samples,
+            Ablation.of(s.text(PruneAlgorithmProvider.SCORE_ABLATION)),
+            MaskGradient.PatchSource.CORRUPT);
+    return s.declared().contains(RULES) && s.value("rules").isPresent()
+        ? gradient.with(GradientRules.of(s.texts("rules")))
+        : gradient;
+  }
+
+  /** The values of {@link #GRADIENT}. */
+  static Map<String, Object> ruledValues(MaskGradient g) {
+    Map<String, Object> values = values(g);
+    if (!g.rules().rules().isEmpty()) {
+      values.put("rules", g.rules().names());
+    }
+    return values;
   }
 
   /** The values of {@link #LOSS}. */

@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 public final class IntegratedGradientsProvider implements PruneAlgorithmProvider {
   static final List<Setting> SETTINGS =
       Stream.concat(
-              GradientSettings.LOSS.stream(),
+              GradientSettings.GRADIENT.stream(),
               Stream.of(
                   Setting.whole(
                       "samples",

@@ -7,12 +7,17 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestModule;
 import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.objective.Answers;
+import io.autocircuit.objective.Divergence;
 import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Evaluations;
+import io.autocircuit.patch.GradientOf;
+import io.autocircuit.patch.GradientRules;
 import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate.Work;
+import io.autocircuit.patch.NeuronScores;
+import io.autocircuit.patch.NeuronSums;
 import io.autocircuit.patch.OpenMicroBatch;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
@@ -48,6 +53,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param ablation what ablated sources are replaced by
  * @param source whose activations batch ablations take; the clean prompts are run
  * @param path which masks move together, with samples; else {@link Path#TOGETHER}
+ * @param rules how gradients go back through the model
  */
 public record MaskGradient(
     LogitFunction logitFunction,
@@ -56,8 +62,9 @@ public record MaskGradient(
     int samples,
     Ablation ablation,
     PatchSource source,
-    Path path)
-    implements PromptAlgorithm {
+    Path path,
+    GradientRules rules)
+    implements PromptAlgorithm, NeuronAlgorithm {
 
   /** What is measured at the answers. */
   public enum AnswerFunction {
@@ -72,7 +79,12 @@ public record MaskGradient(
      * outputs (for models whose outputs are numbers); here larger is worse. Answers that are token
      * ids count as numbers.
      */
-    MSE
+    MSE,
+    /**
+     * KL divergence of the outputs from the full model's on the clean prompts; larger is worse. Its
+     * gradient is 0 where nothing is ablated.
+     */
+    KL_DIV
   }
 
   /** Which masks of integrated gradients move from 0 to 1 together, while all others are 0. */
@@ -134,6 +146,7 @@ public record MaskGradient(
    * @param ablation what ablated sources are replaced by
    * @param source whose activations batch ablations take
    * @param path which masks move together, with samples; else {@link Path#TOGETHER}
+   * @param rules how gradients go back through the model
    * @throws IllegalArgumentException if a number is out of range, or there is a path without
    *     samples
    */
@@ -166,7 +179,15 @@ public record MaskGradient(
       int samples,
       Ablation ablation,
       PatchSource source) {
-    this(logitFunction, answerFunction, maskValue, samples, ablation, source, Path.TOGETHER);
+    this(
+        logitFunction,
+        answerFunction,
+        maskValue,
+        samples,
+        ablation,
+        source,
+        Path.TOGETHER,
+        GradientRules.NONE);
   }
 
   /**
@@ -208,7 +229,18 @@ public record MaskGradient(
    */
   public MaskGradient along(Path which) {
     return new MaskGradient(
-        logitFunction, answerFunction, maskValue, samples, ablation, source, which);
+        logitFunction, answerFunction, maskValue, samples, ablation, source, which, rules);
+  }
+
+  /**
+   * The same with another backward pass.
+   *
+   * @param changed how gradients go back through the model
+   * @return scores of what comes out in the place of gradients
+   */
+  public MaskGradient with(GradientRules changed) {
+    return new MaskGradient(
+        logitFunction, answerFunction, maskValue, samples, ablation, source, path, changed);
   }
 
   @Override
@@ -220,7 +252,12 @@ public record MaskGradient(
   public String title() {
     String what = samples > 0 ? "Integrated gradients" : "Edge attribution patching";
     String way = path == Path.TOGETHER ? "" : ", " + lower(path) + " by " + lower(path);
-    return what + " (" + lower(logitFunction) + way + ")";
+    return what + " (" + lower(logitFunction) + way + ruled() + ")";
+  }
+
+  /** The rules, for titles. */
+  String ruled() {
+    return rules.rules().isEmpty() ? "" : ", rules " + String.join(" ", rules.names());
   }
 
   private static String lower(Enum<?> constant) {
@@ -241,12 +278,25 @@ public record MaskGradient(
             case AVG_DIFF -> Answers.difference(v, batch.answers(), batch.wrongAnswers()).neg();
             case AVG_VAL -> Answers.value(v, batch.answers()).neg();
             case MSE -> Answers.squaredError(v, numbers(batch));
+            case KL_DIV -> Divergence.kl(logits, reference);
           };
         };
     // of other functions of the logits every answer's value depends on all outputs
-    return logitFunction == LogitFunction.LOGIT && answerFunction != AnswerFunction.MSE
+    return logitFunction == LogitFunction.LOGIT
+            && answerFunction != AnswerFunction.MSE
+            && answerFunction != AnswerFunction.KL_DIV
         ? LossFunction.ofAnswers(loss)
         : loss;
+  }
+
+  /** What is differentiated of some prompts, and how. */
+  GradientOf of(OpenMicroBatch part, NeuronSums neurons) {
+    return new GradientOf(loss(), part.prompts(), reference(part), rules, neurons);
+  }
+
+  /** What the loss compares with; null if it does not. */
+  Tensor reference(OpenMicroBatch part) {
+    return answerFunction == AnswerFunction.KL_DIV ? part.clean() : null;
   }
 
   /** What is measured of answers that are numbers, or are not. */
@@ -274,7 +324,14 @@ public record MaskGradient(
   public void requireFit(ComputationGraph graph, TokenizedDataset prompts) {
     AnswerFunction function =
         function(prompts.prompts().stream().allMatch(p -> p.numbers() != null));
-    if (function != AnswerFunction.MSE) {
+    if (function == AnswerFunction.KL_DIV && logitFunction != LogitFunction.LOGIT) {
+      throw new IllegalArgumentException(
+          "--grad-function "
+              + lower(logitFunction)
+              + " does not go with --answer-function kl_div, which compares probabilities already;"
+              + " leave it out");
+    }
+    if (function != AnswerFunction.MSE && function != AnswerFunction.KL_DIV) {
       prompts.requireTokens("--answer-function " + lower(function), "--answer-function mse");
     }
     if (function == AnswerFunction.AVG_DIFF) {
@@ -285,7 +342,7 @@ public record MaskGradient(
 
   @Override
   public Settings settings() {
-    Map<String, Object> values = GradientSettings.values(this);
+    Map<String, Object> values = GradientSettings.ruledValues(this);
     if (samples > 0) {
       values.put("samples", samples);
       values.put("path", path);
@@ -327,6 +384,28 @@ public record MaskGradient(
     return scores(model, batches).each(work, gradients(model), progress);
   }
 
+  @Override
+  public NeuronScores scoreNeurons(
+      PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    if (samples > 0 || maskValue != 0) {
+      throw new IllegalArgumentException(
+          "neurons are scored where nothing is ablated, but samples="
+              + samples
+              + ", mask_value="
+              + maskValue
+              + "; choose eap with mask_value=0, or eap-ig-inputs");
+    }
+    PatchMask none = PatchMask.uniform(model.graph(), 0);
+    return scores(model, batches)
+        .neurons(
+            Work.UNIFORM_GRADIENT,
+            (part, sums, pass) -> {
+              part.run().gradient(none, of(part, sums));
+              pass.run();
+            },
+            progress);
+  }
+
   private GradientScores scores(PatchableModel model, List<PromptBatch> batches) {
     int groups = path == Path.TOGETHER ? 1 : path.groups(model.graph()).size();
     return new GradientScores(
@@ -340,28 +419,20 @@ public record MaskGradient(
   }
 
   private GradientScores.Gradients gradients(PatchableModel model) {
-    LossFunction loss = loss();
     return path == Path.TOGETHER
-        ? (part, instances, sums, pass) ->
-            together(model.graph(), loss, part, instances, sums, pass)
-        : (part, instances, sums, pass) ->
-            groupwise(model.graph(), loss, part, instances, sums, pass);
+        ? (part, instances, sums, pass) -> together(model.graph(), part, instances, sums, pass)
+        : (part, instances, sums, pass) -> groupwise(model.graph(), part, instances, sums, pass);
   }
 
   private void together(
-      ComputationGraph graph,
-      LossFunction loss,
-      OpenMicroBatch part,
-      int instances,
-      double[] sums,
-      Runnable pass) {
+      ComputationGraph graph, OpenMicroBatch part, int instances, double[] sums, Runnable pass) {
     int steps = samples > 0 ? samples + 1 : 1;
     for (int k = 0; k < steps; k++) {
       double at = samples > 0 ? (double) k / samples : maskValue;
       float[] values = new float[sums.length];
       Arrays.fill(values, (float) at);
       PatchMask mask = new PatchMask(graph, values, instances);
-      float[] g = part.run().gradient(mask, loss, part.prompts(), null).maskGradient();
+      float[] g = part.run().gradient(mask, of(part, null)).maskGradient();
       for (int i = 0; i < sums.length; i++) {
         sums[i] += g[i];
       }
@@ -371,15 +442,10 @@ public record MaskGradient(
 
   /** At mask 0 the gradient is the same for all groups. */
   private void groupwise(
-      ComputationGraph graph,
-      LossFunction loss,
-      OpenMicroBatch part,
-      int instances,
-      double[] sums,
-      Runnable pass) {
+      ComputationGraph graph, OpenMicroBatch part, int instances, double[] sums, Runnable pass) {
     float[] values = new float[sums.length];
     PatchMask mask = new PatchMask(graph, values, instances);
-    float[] none = part.run().gradient(mask, loss, part.prompts(), null).maskGradient();
+    float[] none = part.run().gradient(mask, of(part, null)).maskGradient();
     for (int i = 0; i < sums.length; i++) {
       sums[i] += none[i];
     }
@@ -389,9 +455,7 @@ public record MaskGradient(
         fill(values, graph, group, (float) k / samples);
         PatchMask at = new PatchMask(graph, values.clone(), instances);
         float[] g =
-            part.run()
-                .gradientFrom(at, group.get(0).block(), loss, part.prompts(), null)
-                .maskGradient();
+            part.run().gradientFrom(at, group.get(0).block(), of(part, null)).maskGradient();
         forEachEdge(graph, sums.length, group, i -> sums[i] += g[i]);
         pass.run();
       }

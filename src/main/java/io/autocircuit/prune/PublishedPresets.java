@@ -2,6 +2,7 @@ package io.autocircuit.prune;
 
 import io.autocircuit.catalogue.Preset;
 import io.autocircuit.catalogue.Source;
+import io.autocircuit.patch.GradientRules;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -75,7 +76,21 @@ final class PublishedPresets {
                   + " ablated",
               Map.of(GRAD, "logit", ANSWER, MSE, "mask_value", 0),
               "Edge Answer Logit MSE Gradient At Clean",
-              "EAP (MSE)"));
+              "EAP (MSE)"),
+          new Preset(
+              "relp",
+              "RelP",
+              "relevance patching: attribution patching with the rules of relevance propagation for"
+                  + " normalisations, activations and gates",
+              Source.arxiv("Rezaei Jafari et al. 2025, RelP", "2508.21258"),
+              Map.of("rules", GradientRules.RELP.names())),
+          new Preset(
+              "gim",
+              "GIM",
+              "gradient interaction modifications: attribution patching back through a softer"
+                  + " softmax, frozen normalisations and damped products",
+              Source.arxiv("Edin et al. 2025, GIM", "2505.17630"),
+              Map.of("rules", GradientRules.GIM.names())));
 
   /** Of {@code ig}. */
   static final List<Preset> INTEGRATED_GRADIENTS =

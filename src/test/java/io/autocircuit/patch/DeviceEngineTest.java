@@ -158,9 +158,7 @@ class DeviceEngineTest {
     for (int i = 0; i < masks.size(); i++) {
       for (LossFunction loss : all && i == 0 ? losses : losses.subList(0, 1)) {
         try (TensorScope scope = new TensorScope()) {
-          there(
-              run.unread(masks.get(i), loss, batch, reference, BackwardRules.TRUE_GRADIENT)
-                  .losses());
+          there(run.unread(masks.get(i), new GradientOf(loss, batch, reference)).losses());
         }
       }
     }
@@ -226,8 +224,7 @@ class DeviceEngineTest {
       try (AblationValues values = AblationValues.prepare(patchable, Ablation.ZERO, List.of());
           Evaluation run = Evaluation.of(patchable, batch.clean(), values, batch.corrupt())) {
         PatchMask mask = PatchMask.uniform(patchable.graph(), 0);
-        Evaluation.Unread g =
-            run.unread(mask, losses().get(0), batch, null, BackwardRules.TRUE_GRADIENT);
+        Evaluation.Unread g = run.unread(mask, new GradientOf(losses().get(0), batch, null));
         for (Executable read :
             List.<Executable>of(
                 () -> Tensors.doubles(g.losses()),

@@ -368,7 +368,8 @@ class LatentEngineTest {
             values[e] = graph.edge(e).destination().block() < block ? 0 : random.nextFloat();
           }
           PatchMask mask = PatchMask.of(graph, values);
-          float[] part = run.gradientFrom(mask, block, LOSS, batch, null).maskGradient();
+          float[] part =
+              run.gradientFrom(mask, block, new GradientOf(LOSS, batch, null)).maskGradient();
           float[] whole = run.gradient(mask, LOSS, batch, null).maskGradient();
           for (int e = 0; e < part.length; e++) {
             boolean before = graph.edge(e).destination().block() < block;
@@ -378,7 +379,7 @@ class LatentEngineTest {
         IllegalArgumentException e =
             assertThrows(
                 IllegalArgumentException.class,
-                () -> run.inputGradient(0.5, false, LOSS, batch, null));
+                () -> run.inputGradient(0.5, false, new GradientOf(LOSS, batch, null)));
         assertTrue(e.getMessage().contains("autoencoders"), e::getMessage);
       }
     }

@@ -327,7 +327,8 @@ class MemoryEstimateTest {
                 case BLOCK_GRADIENT, BLOCK_PROMPT_GRADIENT -> {
                   part.run().gradient(mask, LOSS, part.prompts(), part.clean());
                   Arrays.fill(values, 0);
-                  part.run().gradientFrom(mask, 1, LOSS, part.prompts(), part.clean());
+                  part.run()
+                      .gradientFrom(mask, 1, new GradientOf(LOSS, part.prompts(), part.clean()));
                 }
                 default -> part.run().gradient(mask, LOSS, part.prompts(), part.clean());
               }

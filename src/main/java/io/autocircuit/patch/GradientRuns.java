@@ -1,0 +1,107 @@
+package io.autocircuit.patch;
+
+import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.Stage;
+import io.autocircuit.model.Unembedding;
+import io.autocircuit.objective.LossFunction;
+import io.autocircuit.tensor.TensorScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+
+/** The runs of an evaluation of which gradients are taken. */
+final class GradientRuns {
+  private final RunInputs in;
+  private final MaskedRun masked;
+  private final Restarts restarts;
+  private final ComputationGraph graph;
+
+  GradientRuns(RunInputs in, MaskedRun masked, Restarts restarts) {
+    this.in = in;
+    this.masked = masked;
+    this.restarts = restarts;
+    this.graph = in.graph();
+  }
+
+  /** See {@link Evaluation#inputGradient}. */
+  Evaluation.Gradient atInput(double share, boolean each, GradientOf of) {
+    requireNoLatents("between inputs");
+    try (TensorScope scope = new TensorScope()) {
+      restarts.unpatchedDeltas();
+      Tensor start =
+          in.embedded.add(in.ablations.select(0, 0).sub(in.embedded).mul(new Scalar(share)));
+      masked.freeze(true);
+      return unread(none(each), start, 0, of).read();
+    } finally {
+      masked.freeze(false);
+    }
+  }
+
+  /** See {@link Evaluation#siteGradient}. */
+  Evaluation.Gradient atSite(Stage site, double share, boolean whole, boolean each, GradientOf of) {
+    requireNoLatents("between activations");
+    if (!(masked instanceof DenseRun run)) {
+      throw new IllegalArgumentException(
+          "gradients between activations are taken in factorized graphs; choose another method, or"
+              + " such a graph");
+    }
+    if (site.kind() == Stage.Kind.EMBEDDING) {
+      return atInput(share, each, of);
+    }
+    try (TensorScope scope = new TensorScope()) {
+      int block = whole ? 0 : site.block();
+      Tensor start = restarts.unpatched(block);
+      Tensor moved =
+          run.delta(site.firstWritten(), site.written())
+              .sum(new long[] {0}, false, null)
+              .mul(new Scalar(share));
+      masked.freeze(true);
+      run.move(new DensePass.Moved(site, moved));
+      return unread(none(each), start, block, site, of).read();
+    } finally {
+      run.move(DensePass.Moved.NOTHING);
+      masked.freeze(false);
+    }
+  }
+
+  private PatchMask none(boolean each) {
+    return PatchMask.zeros(graph, each ? in.batch() : 0);
+  }
+
+  private void requireNoLatents(String where) {
+    if (graph.latents() != null) {
+      throw new IllegalArgumentException(
+          "gradients "
+              + where
+              + " are not taken in graphs with autoencoders; choose another method, or a graph"
+              + " without");
+    }
+  }
+
+  /**
+   * A gradient of a run from a block on; in the current scope.
+   *
+   * @param start the stream before the first block that is run; overwritten
+   */
+  Evaluation.Unread unread(PatchMask mask, Tensor start, int firstBlock, GradientOf of) {
+    return unread(mask, start, firstBlock, null, of);
+  }
+
+  private Evaluation.Unread unread(
+      PatchMask mask, Tensor start, int firstBlock, Stage fixed, GradientOf of) {
+    DenseRun.Kept[] kept = new DenseRun.Kept[graph.stages().size()];
+    AnswerOutputs some = AnswerOutputs.of(of.loss(), of.prompts(), in.model().config().outputs());
+    Unembedding end = in.model().unembedding();
+    end = some == null ? end : end.of(some.outputs());
+    Tensor logits = masked.logits(mask, firstBlock, start, kept, null, end);
+    LossFunction.WithGradient l =
+        some == null
+            ? of.loss().withGradient(logits, of.prompts(), of.reference())
+            : of.loss().withGradient(logits, some.prompts(), some.of(of.reference()));
+    MaskGradients gradients = new MaskGradients(mask, in);
+    masked.backward(
+        new MaskedRun.Way(of.rules(), mask, kept, firstBlock, fixed, of.neurons()),
+        gradients,
+        end.backward(l.gradient(), logits));
+    return new Evaluation.Unread(l.losses(), gradients);
+  }
+}
