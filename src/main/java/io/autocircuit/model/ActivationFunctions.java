@@ -2,6 +2,7 @@ package io.autocircuit.model;
 
 import io.autocircuit.kernels.Activations;
 import io.autocircuit.kernels.Normalization;
+import io.autocircuit.model.TransformerConfig.Activation;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -36,18 +37,6 @@ final class ActivationFunctions {
     };
   }
 
-  /**
-   * A gradient times {@code φ(x) / x}, where x is kept away from 0 by 10⁻⁶: what relevance
-   * propagation has in the place of the slope (Jafari et al. 2024, MambaLRP, arXiv:2406.07592).
-   */
-  static Tensor ratio(TransformerConfig config, Tensor gradient, Tensor x) {
-    if (config.activation() == TransformerConfig.Activation.RELU) {
-      return backward(config, gradient, x);
-    }
-    Tensor away = x.sign().add_(x.eq(new Scalar(0.0))).mul_(new Scalar(1e-6)).add_(x);
-    return apply(config, x).div_(away).mul_(gradient);
-  }
-
   private static Tensor solu(Tensor x) {
     return x.softmax(-1).mul_(x);
   }
@@ -62,5 +51,21 @@ final class ActivationFunctions {
 
   private static Normalization norm(TransformerConfig config) {
     return new Normalization(Normalization.Kind.LAYER_NORM, config.normalization().epsilon());
+  }
+
+  /**
+   * A gradient times {@code φ(x) / x}, where x is kept away from 0 by 10⁻⁶: what relevance
+   * propagation has in the place of the slope (Jafari et al. 2024, MambaLRP, arXiv:2406.07592). Of
+   * SoLU that is the softmax; the norm behind it keeps its own gradient.
+   */
+  static Tensor ratio(TransformerConfig config, Tensor gradient, Tensor x) {
+    if (config.activation() == Activation.RELU) {
+      return backward(config, gradient, x);
+    }
+    if (config.activation() == Activation.SOLU_NORM) {
+      return Normalizations.backward(norm(config), solu(x), gradient).mul_(x.softmax(-1));
+    }
+    Tensor away = x.sign().add_(x.eq(new Scalar(0.0))).mul_(new Scalar(1e-6)).add_(x);
+    return apply(config, x).div_(away).mul_(gradient);
   }
 }

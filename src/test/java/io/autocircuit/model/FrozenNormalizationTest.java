@@ -58,8 +58,11 @@ class FrozenNormalizationTest {
   void theSlopeOfAnActivationIsThatOfALineThroughZero() {
     Random random = new Random(5);
     for (TransformerConfig.Activation activation : TransformerConfig.Activation.values()) {
+      if (activation == TransformerConfig.Activation.SOLU_NORM) {
+        continue; // its norm keeps its own gradient
+      }
+      TransformerConfig config = config(activation);
       try (TensorScope scope = new TensorScope()) {
-        TransformerConfig config = config(activation);
         Tensor x = random(random);
         Tensor g = random(random);
         double[] got = Tensors.doubles(ActivationFunctions.ratio(config, g, x));
@@ -78,22 +81,23 @@ class FrozenNormalizationTest {
   private static TransformerConfig config(TransformerConfig.Activation activation) {
     Normalization norm = new Normalization(Normalization.Kind.LAYER_NORM, 1e-5);
     return new TransformerConfig(
-        "x",
+        "one",
         1,
         1,
-        WIDTH,
-        WIDTH,
-        WIDTH,
-        2,
-        2,
-        1,
+        4,
+        4,
+        4,
+        5,
+        5,
+        6,
         activation,
         false,
         norm,
         norm,
         true,
         false,
-        TransformerConfig.Alibi.of(1),
-        1);
+        new TransformerConfig.Learned(),
+        2,
+        Features.NONE);
   }
 }
