@@ -183,6 +183,8 @@ final class ReferenceEapIgCircuits {
     return switch (c.get("ablation").asText()) {
       case "patching" -> Ablation.RESAMPLE;
       case "mean-positional" -> Ablation.TOKENWISE_MEAN_CLEAN;
+      case "zero" -> Ablation.TOKEN_ZERO;
+      case "mean" -> Ablation.TOKEN_MEAN;
       default -> null;
     };
   }

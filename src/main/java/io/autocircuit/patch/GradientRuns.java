@@ -10,8 +10,6 @@ import org.bytedeco.pytorch.Tensor;
 
 /** The runs of an evaluation of which gradients are taken. */
 final class GradientRuns {
-  private static final Runnable NOTHING = () -> {};
-
   private final RunInputs in;
   private final MaskedRun masked;
   private final Restarts restarts;
@@ -58,7 +56,7 @@ final class GradientRuns {
               .mul(new Scalar(share));
       masked.freeze(true);
       run.move(new DensePass.Moved(site, moved));
-      return unread(none(each), start, block, site, of, NOTHING).read();
+      return unread(none(each), start, block, site, of, null).read();
     } finally {
       run.move(DensePass.Moved.NOTHING);
       masked.freeze(false);
@@ -121,11 +119,11 @@ final class GradientRuns {
    * @param start the stream before the first block that is run; overwritten
    */
   Evaluation.Unread unread(PatchMask mask, Tensor start, int firstBlock, GradientOf of) {
-    return unread(mask, start, firstBlock, null, of, NOTHING);
+    return unread(mask, start, firstBlock, null, of, null);
   }
 
   /**
-   * @param between called when the run is done, before the gradient is taken
+   * @param between called when the run is done, before the gradient is taken; may be null
    */
   private Evaluation.Unread unread(
       PatchMask mask, Tensor start, int firstBlock, Stage fixed, GradientOf of, Runnable between) {
@@ -138,7 +136,9 @@ final class GradientRuns {
         some == null
             ? of.loss().withGradient(logits, of.prompts(), of.reference())
             : of.loss().withGradient(logits, some.prompts(), some.of(of.reference()));
-    between.run();
+    if (between != null) {
+      between.run();
+    }
     MaskGradients gradients = new MaskGradients(mask, in);
     masked.backward(
         new MaskedRun.Way(of.rules(), mask, kept, firstBlock, fixed, of.neurons()),
