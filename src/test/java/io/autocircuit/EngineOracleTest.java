@@ -711,6 +711,8 @@ class EngineOracleTest {
             case GELU_TANH -> "gelu_new";
             case RELU -> "relu";
             case SILU -> "silu";
+            case SOLU -> "solu";
+            case SOLU_NORM -> "solu_ln";
           });
     }
     String suffix = a.scaled() ? "" : "Pre";
@@ -743,6 +745,15 @@ class EngineOracleTest {
                 String key = grouped ? name.replace("attn.", "attn._") : name;
                 arrays.put(key, new Safetensors.Array(t.shape(), Tensors.floats(t)));
               });
+    }
+    for (int b = 0;
+        b < c.blocks() && c.activation() == TransformerConfig.Activation.SOLU_NORM;
+        b++) {
+      float[] ones = new float[c.dMlp()];
+      Arrays.fill(ones, 1);
+      long[] shape = {c.dMlp()};
+      arrays.put("blocks." + b + ".mlp.ln.w", new Safetensors.Array(shape, ones));
+      arrays.put("blocks." + b + ".mlp.ln.b", new Safetensors.Array(shape, new float[c.dMlp()]));
     }
     Safetensors.write(dir.resolve("model.safetensors"), arrays, Map.of());
   }

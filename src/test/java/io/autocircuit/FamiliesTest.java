@@ -20,12 +20,16 @@ import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.objective.LossFunction;
+import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.Evaluation;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.SourceOutputs;
+import io.autocircuit.prune.Acdc;
+import io.autocircuit.prune.MaskGradient;
+import io.autocircuit.prune.PlainAcdc;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.io.IOException;
@@ -36,6 +40,8 @@ import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -45,7 +51,7 @@ import org.junit.jupiter.api.Test;
  * What must hold of every family: the outputs of all sources and attention's biases add up to the
  * stream, so that they make the model's logits; with the kernels of this machine as with libtorch's
  * operations. Of the checkpoints also: a circuit is the run with its complement masked, and the
- * gradient is that of the loss.
+ * gradient is that of the loss; and of each family EAP and ACDC are what their definitions say.
  */
 class FamiliesTest {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -158,6 +164,49 @@ class FamiliesTest {
     }
   }
 
+  /** EAP's scores are the gradient of its loss at no edge ablated; ACDC is the plain algorithm. */
+  private static void assertAlgorithms(Transformer model, PromptBatch pair) {
+    Kernels kernels = KernelsProvider.choose().kernels();
+    PatchableModel patchable = PatchableModel.of(model, false, 0, OutputSlice.LAST_SEQ, kernels);
+    ComputationGraph graph = patchable.graph();
+    String name = model.config().name();
+    float[] eap = MaskGradient.eap().score(patchable, List.of(pair)).values();
+    LossFunction loss = MaskGradient.eap().loss();
+    Random random = new Random(9);
+    float[] up = new float[eap.length];
+    float[] down = new float[eap.length];
+    float h = 1f / 1024;
+    double along = 0;
+    double size = 0;
+    for (int e = 0; e < eap.length; e++) {
+      float direction = random.nextFloat() - 0.5f;
+      up[e] = h * direction;
+      down[e] = -h * direction;
+      along += (double) eap[e] * direction;
+      size += Math.abs((double) eap[e] * direction);
+    }
+    try (TensorScope scope = new TensorScope();
+        Evaluation run =
+            Evaluation.of(patchable, pair.clean(), SourceOutputs.of(patchable, pair.corrupt()))) {
+      double a = value(run, graph, up, loss, pair);
+      double b = value(run, graph, down, loss, pair);
+      assertEquals(along, (a - b) / 2 / h, 2e-3 * size + 1e-9, name + ", EAP");
+    }
+    for (double tau : new double[] {1e-3, 1e-1}) {
+      float[] acdc =
+          new Acdc(List.of(tau), Acdc.Target.KL_DIV, Ablation.RESAMPLE)
+              .score(patchable, List.of(pair))
+              .values();
+      assertArrayEquals(
+          PlainAcdc.scores(patchable, pair, Acdc.Target.KL_DIV, tau), acdc, name + ", ACDC " + tau);
+    }
+  }
+
+  private static double value(
+      Evaluation run, ComputationGraph graph, float[] mask, LossFunction loss, PromptBatch pair) {
+    return Tensors.doubles(loss.perPrompt(run.logits(PatchMask.of(graph, mask)), pair, null))[0];
+  }
+
   private static double loss(
       Evaluation run, ComputationGraph graph, float[] mask, float[] direction, float h) {
     float[] moved = mask.clone();
@@ -170,6 +219,7 @@ class FamiliesTest {
   @Test
   void checkpoints() throws IOException {
     List<String> loaded = new ArrayList<>();
+    Set<String> families = new TreeSet<>();
     for (Path folder : folders()) {
       JsonNode file = JSON.readTree(folder.resolve("hf_logits.json").toFile());
       String type =
@@ -188,8 +238,12 @@ class FamiliesTest {
         JsonNode ids = file.path("ids");
         assertSourcesAddUp(model, tokens(ids.get(ids.size() - 1)), 1e-9);
         assertCircuitsAndGradients(model, pair(ids.get(1)));
+        if (families.add(type)) {
+          assertAlgorithms(model, pair(ids.get(0)));
+        }
       }
     }
     System.out.println("FamiliesTest: sources add up in " + loaded);
+    System.out.println("FamiliesTest: EAP and ACDC are the plain ones in " + families);
   }
 }

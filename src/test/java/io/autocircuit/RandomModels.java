@@ -122,6 +122,8 @@ public final class RandomModels {
                 Rotary.withBase(4, 100, false))
             .withGate()
             .with(Activation.SILU, true, true),
+        architecture("SoLU with its norm", 2, 2, 7, LAYER, LAYER, new Learned())
+            .with(Activation.SOLU_NORM, true, true),
         architecture("attention-only LN", 3, 3, 0, LAYER, LAYER, new Learned())
             .with(Activation.RELU, false, true),
         architecture("attention-only, RMS at the end", 2, 2, 0, LAYER, RMS, new NoPositions())

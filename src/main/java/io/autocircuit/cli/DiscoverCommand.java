@@ -2,7 +2,6 @@ package io.autocircuit.cli;
 
 import io.autocircuit.cli.DiscoverOptions.Input;
 import io.autocircuit.cli.DiscoverOptions.Judging;
-import io.autocircuit.cli.DiscoverOptions.Output;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Discovery;
@@ -61,7 +60,7 @@ final class DiscoverCommand implements Callable<Integer> {
   private final Judging judging = new Judging();
 
   @ArgGroup(validate = false, order = 6, heading = "%nOutput:%n")
-  private final Output output = new Output();
+  private final OutputOptions output = new OutputOptions();
 
   @CommandLine.Mixin private DeviceOption device;
 

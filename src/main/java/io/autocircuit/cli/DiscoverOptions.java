@@ -390,7 +390,7 @@ final class DiscoverOptions {
   }
 
   /** Circuits and metrics. */
-  static final class Judging {
+  static final class Judging extends SelectionOptions {
     @Option(
         names = "--patch-type",
         paramLabel = "TYPE",
@@ -412,7 +412,7 @@ final class DiscoverOptions {
         description =
             "Circuit sizes: numbers of edges (with --level node, of nodes), shares of all such as"
                 + " 0.1, and 'all' among them for the full graph. Or one word: all (every size), log (1, 2, …, 9, 10, 20, …),"
-                + " groups (where the score changes), auto (groups if there are few, else all up to"
+                + " groups (where the score changes), mib (the benchmark's ten shares, 0.1 %% to all), auto (groups if there are few, else all up to"
                 + " 200 edges, else log). Default: auto.")
     List<String> edges;
 
@@ -436,30 +436,5 @@ final class DiscoverOptions {
             "Positions whose logits are looked at: last, not_first or all (default:"
                 + " ${DEFAULT-VALUE}, or what is usual for --task).")
     OutputSlice slice;
-  }
-
-  /** Where results go. */
-  static final class Output {
-    @Option(
-        names = "--out",
-        paramLabel = "DIR",
-        defaultValue = "circuit",
-        description = "Where results are written (default: ${DEFAULT-VALUE}).")
-    Path out;
-
-    @Option(
-        names = "--activations",
-        paramLabel = "N",
-        defaultValue = "4",
-        description =
-            "The report says of the best edges what their sources write on the first N prompts that"
-                + " judge, and what they are ablated to (default: ${DEFAULT-VALUE}); 0 for no such"
-                + " look.")
-    int activations;
-
-    @Option(
-        names = "--verbose",
-        description = "Print stack traces, and what was chosen for this machine.")
-    boolean verbose;
   }
 }

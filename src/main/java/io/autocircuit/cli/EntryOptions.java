@@ -78,6 +78,18 @@ final class EntryOptions<E extends Entry> {
     }
   }
 
+  /** Adds the options of tasks to {@code inspect}. */
+  static final class InspectAdder implements CommandLine.IModelTransformer {
+    @Override
+    public CommandSpec transform(CommandSpec spec) {
+      InspectCommand command = (InspectCommand) spec.userObject();
+      command.tasks =
+          new EntryOptions<>(TaskProvider.catalogue(), Set.of(), spec.optionsMap().keySet());
+      command.tasks.add(spec, "tasks", DiscoverOptions.TASKS);
+      return spec;
+    }
+  }
+
   /** Adds the options of the generators to {@code dataset generate}. */
   static final class GeneratorAdder implements CommandLine.IModelTransformer {
     @Override

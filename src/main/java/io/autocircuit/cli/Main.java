@@ -62,11 +62,13 @@ public final class Main implements Runnable {
     commands.put("completeness", CompletenessCommand.class);
     commands.put("neurons", NeuronsCommand.class);
     commands.put("dataset", DatasetCommand.class);
+    commands.put("inspect", InspectCommand.class);
     commands.put("models", ModelsCommand.class);
     commands.put("export", ExportCommand.class);
     commands.put("compare", CompareCommand.class);
     commands.put("scores", ScoresCommand.class);
     commands.put("circuit", CircuitCommand.class);
+    commands.put("mib", MibCommand.class);
     commands.put("list", ListCommand.class);
     commands.put("reference", ReferenceCommand.class);
     commands.put("bench", BenchCommand.class);

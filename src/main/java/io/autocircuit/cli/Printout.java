@@ -4,11 +4,14 @@ import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Level;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.KeyValues;
+import io.autocircuit.metric.Bootstrap;
 import io.autocircuit.metric.EdgeStability;
+import io.autocircuit.metric.Faithfulness;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
 import io.autocircuit.model.TransformerConfig;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.PruneAlgorithm;
 import java.io.PrintWriter;
@@ -154,12 +157,82 @@ record Printout(PrintWriter out, boolean everyMetric) {
       out.println();
       table.forEach(out::println);
     }
-    if (!result.roc().isEmpty()) {
-      out.printf(Locale.ROOT, "%narea under the ROC curve: %.4f%n", Roc.area(result.roc()));
-    }
+    selected(result, what);
+    faithfulness(result);
+    roc(result);
     result.stability().ifPresent(s -> stability(s, scores.graph()));
     out.println();
     result.verdict().ifPresent(out::println);
+  }
+
+  /** Areas against the known circuit. */
+  private void roc(Discovery.Result result) {
+    if (!result.roc().isEmpty()) {
+      out.printf(Locale.ROOT, "%narea under the ROC curve: %.4f%n", Roc.area(result.roc()));
+    }
+    result
+        .auroc()
+        .ifPresent(
+            a ->
+                out.printf(
+                    Locale.ROOT,
+                    "  of all sizes (ranks): %.4f%s; as the benchmark computes it: %s%n",
+                    a.exact(),
+                    a.interval()
+                        .map(i -> String.format(Locale.ROOT, " (%.4f to %.4f)", i.low(), i.high()))
+                        .orElse(""),
+                    shown("%.4f", a.mib())));
+  }
+
+  /** How many edges were chosen and are left, where circuits are not simply the best edges. */
+  private void selected(Discovery.Result result, String what) {
+    if (result.discovery().selection().equals(CircuitSelection.TOP)) {
+      return;
+    }
+    out.printf(Locale.ROOT, "%ncircuits: %s%n", result.discovery().selection().title());
+    List<Discovery.Selected> all = result.selected();
+    for (int i = 0; i < Math.min(all.size(), CurveTable.MOST_ROWS); i++) {
+      Discovery.Selected s = all.get(i);
+      out.printf(
+          Locale.ROOT,
+          "%s%,8d %s chosen%s%n",
+          s.threshold().isPresent()
+              ? String.format(Locale.ROOT, "  from %-12.5g", s.threshold().getAsDouble())
+              : "  ",
+          s.chosen(),
+          what,
+          result.discovery().selection().prune()
+              ? String.format(Locale.ROOT, ", %,8d left", s.left())
+              : "");
+    }
+    if (all.size() > CurveTable.MOST_ROWS) {
+      out.println("  (all " + all.size() + " are in measurements.json)");
+    }
+  }
+
+  /** Areas under curves of faithfulness, with the scores by which circuits were chosen. */
+  private void faithfulness(Discovery.Result result) {
+    if (result.faithfulness().stream().allMatch(f -> f.areas().isEmpty())) {
+      return;
+    }
+    out.printf(
+        Locale.ROOT,
+        "%nfaithfulness over circuit sizes (%s; %.0f %% intervals)%n",
+        result.discovery().selection().title(),
+        100 * Bootstrap.USUAL.level());
+    for (Faithfulness f : result.faithfulness()) {
+      for (Faithfulness.Area a : f.areas()) {
+        out.printf(
+            Locale.ROOT,
+            "  %-28s %-12s %8.4f%s%n",
+            f.metric().key(),
+            a.kind().title(),
+            a.value(),
+            a.interval()
+                .map(i -> String.format(Locale.ROOT, "  %8.4f to %.4f", i.low(), i.high()))
+                .orElse(""));
+      }
+    }
   }
 
   /** A scored edge or node; of one that is never removed, how much that would cost. */

@@ -57,8 +57,9 @@ final class ResultsCommand implements Runnable {
       names = "--metric",
       paramLabel = "VALUE",
       description = {
-        "What is shown: auc (area under the curve of a metric, see --of), roc, seconds,"
-            + " judge_seconds, plain_passes, completeness, similarity (the share of their best edges"
+        "What is shown: auc (area under the curve of a metric, see --of), roc, cpr, cmd, exact_cpr"
+            + " and exact_cmd (faithfulness of all sizes, of a metric, --of), auroc, auroc_mib,"
+            + " seconds, judge_seconds, plain_passes, completeness, similarity (the share of their best edges"
             + " that an algorithm, --of, and others have in common), or a metric at a size"
             + " (--edges). Default: auc."
       })
@@ -104,6 +105,13 @@ final class ResultsCommand implements Runnable {
             + " draws of as many prompts give, with replacement; some thousand are enough."
       })
   private Integer bootstrap;
+
+  @Option(
+      names = "--bca",
+      description =
+          "The ends of --bootstrap's intervals are corrected for bias and skewness (BCa), rather than"
+              + " percentiles.")
+  private boolean bca;
 
   @Option(
       names = "--format",
@@ -178,7 +186,11 @@ final class ResultsCommand implements Runnable {
                               name,
                               metric,
                               size,
-                              new Bootstrap(bootstrap, LEVEL, 0))
+                              new Bootstrap(
+                                  bootstrap,
+                                  LEVEL,
+                                  0,
+                                  bca ? Bootstrap.Method.BCA : Bootstrap.Method.PERCENTILE))
                           ::of),
               spec.usageMessage().width());
     } catch (IllegalArgumentException e) {

@@ -22,7 +22,8 @@ import java.util.stream.IntStream;
  * </ol>
  */
 final class AnswerReader {
-  private static final String SEVERAL_CURE =
+  /** What to do about answers of several tokens. */
+  static final String SEVERAL_CURE =
       "choose an answer of one token (mind the leading space), or --multi-token-answers"
           + " first_differing";
 
@@ -72,9 +73,21 @@ final class AnswerReader {
     }
   }
 
-  /** One answer and the ways to read it. */
+  /** A prompt of text and its tokens. */
+  private record Before(Wording.Text text, Encoded tokens) {}
+
+  /**
+   * One answer and the ways to read it.
+   *
+   * @param before the prompt that it continues; null where it is read alone
+   */
   private record Candidate(
-      String where, Wording wording, Encoded alone, Encoded continued, boolean wrong) {
+      String where,
+      Wording wording,
+      Encoded alone,
+      Encoded continued,
+      boolean wrong,
+      Before before) {
     boolean isText() {
       return wording instanceof Wording.Text;
     }
@@ -101,17 +114,16 @@ final class AnswerReader {
     for (int p = 0; p < positions; p++) {
       String at = positions == 1 ? "" : "[" + p + "]";
       List<Candidate> all = new ArrayList<>();
-      boolean after = positions == 1 && pair.clean() instanceof Wording.Text;
-      add(all, pair.answers().get(p), where + "answers" + at, false, after ? pair : null, clean);
-      add(
-          all,
-          pair.wrongAnswers().get(p),
-          where + "wrong_answers" + at,
-          true,
-          after ? pair : null,
-          clean);
+      Before before =
+          positions == 1 && pair.clean() instanceof Wording.Text text
+              ? new Before(text, clean)
+              : null;
+      add(all, pair.answers().get(p), where + "answers" + at, false, before);
+      add(all, pair.wrongAnswers().get(p), where + "wrong_answers" + at, true, before);
       List<Encoded> tokens =
-          after && continues(pair, all) ? continued(index, all, faults) : alone(index, all, faults);
+          before != null && continues(pair, all)
+              ? continued(index, all, faults)
+              : alone(index, all, faults);
       if (tokens == null) {
         fine = false;
         continue;
@@ -143,12 +155,7 @@ final class AnswerReader {
   }
 
   private void add(
-      List<Candidate> all,
-      List<Wording> answers,
-      String where,
-      boolean wrong,
-      PromptPair after,
-      Encoded clean) {
+      List<Candidate> all, List<Wording> answers, String where, boolean wrong, Before before) {
     for (int a = 0; a < answers.size(); a++) {
       Wording wording = answers.get(a);
       String name = where + "[" + a + "]";
@@ -159,9 +166,8 @@ final class AnswerReader {
         Tokenizer given = needed(tokenizer, name, text);
         try {
           Encoded alone = given.encodeAnswer(text.text());
-          Encoded continued =
-              after == null ? null : continuation((Wording.Text) after.clean(), clean, text);
-          all.add(new Candidate(name, wording, alone, continued, wrong));
+          Encoded continued = before == null ? null : continuation(before, text.text());
+          all.add(new Candidate(name, wording, alone, continued, wrong, before));
         } catch (DataException e) {
           throw RefusedText.at(name, text.text(), e);
         }
@@ -169,20 +175,21 @@ final class AnswerReader {
         int[] ids = ((Wording.Ids) wording).ids();
         List<String> spellings = Arrays.stream(ids).mapToObj(String::valueOf).toList();
         Encoded given = new Encoded(ids, spellings);
-        all.add(new Candidate(name, wording, given, given, wrong));
+        all.add(new Candidate(name, wording, given, given, wrong, before));
       }
     }
   }
 
   /** What an answer adds to its prompt; null if the prompt's own tokens change with it. */
-  private Encoded continuation(Wording.Text prompt, Encoded before, Wording.Text answer) {
-    Encoded whole = tokenizer.encodePrompt(prompt.text() + answer.text());
-    int length = before.ids().length;
+  private Encoded continuation(Before before, String answer) {
+    Encoded whole = tokenizer.encodePrompt(before.text().text() + answer);
+    int[] prompt = before.tokens().ids();
+    int length = prompt.length;
     // an unknown word stays unknown whatever is joined to it
     boolean kept =
-        (unknown.isEmpty() || before.ids()[length - 1] != unknown.getAsInt())
+        (unknown.isEmpty() || prompt[length - 1] != unknown.getAsInt())
             && whole.ids().length >= length
-            && Arrays.equals(whole.ids(), 0, length, before.ids(), 0, length);
+            && Arrays.equals(whole.ids(), 0, length, prompt, 0, length);
     if (!kept) {
       return null;
     }
@@ -313,9 +320,37 @@ final class AnswerReader {
     faults.add(
         index,
         String.format(
-            "%s=%s is not one token but %d: %s",
-            c.where(), text, shown.ids().length, Faults.tokens(shown.spellings())),
+            "%s=%s is not one token but %d: %s%s",
+            c.where(), text, shown.ids().length, Faults.tokens(shown.spellings()), otherwise(c)),
         SEVERAL_CURE);
+  }
+
+  /** What of an answer of several tokens would be one: it with a space before it, or without. */
+  private String otherwise(Candidate c) {
+    if (!c.isText()) {
+      return "";
+    }
+    boolean spaced = c.text().startsWith(" ");
+    String other = spaced ? c.text().substring(1) : " " + c.text();
+    try {
+      return !other.isBlank() && isOne(c.before(), other)
+          ? " (" + Faults.quote(other) + ", with" + (spaced ? "out" : "") + " the space, is one)"
+          : "";
+    } catch (DataException tooLong) {
+      return "";
+    }
+  }
+
+  /** Whether a text would be read as one token that the vocabulary has. */
+  private boolean isOne(Before before, String text) {
+    Encoded tokens = before == null ? null : continuation(before, text);
+    if (tokens == null || tokens.ids().length != 1) {
+      if (marksWords && (before != null || !text.startsWith(" "))) {
+        return false; // alone it would be another word
+      }
+      tokens = tokenizer.encodeAnswer(marksWords ? text.substring(1) : text);
+    }
+    return tokens.ids().length == 1 && (unknown.isEmpty() || tokens.ids()[0] != unknown.getAsInt());
   }
 
   /**
@@ -429,11 +464,18 @@ final class AnswerReader {
     return remarks;
   }
 
+  /** Whether answers of a pair were read as words of their own. */
+  boolean readApart(int index) {
+    return !apart.isEmpty() && apart.get(apart.size() - 1) == index;
+  }
+
   static Tokenizer needed(Tokenizer tokenizer, String where, Wording.Text text) {
     if (tokenizer == null) {
       throw new Fault(
           where + "=" + Faults.quote(text.text()) + " is text and there is no tokenizer",
-          "put the model's tokenizer.json beside its weights, or give token ids");
+          "put the model's tokenizer.json beside its weights (from tokenizer.model, or vocab.json and"
+              + " merges.txt, Python makes it: AutoTokenizer.from_pretrained(DIR)"
+              + ".save_pretrained(DIR)), or give token ids");
     }
     return tokenizer;
   }

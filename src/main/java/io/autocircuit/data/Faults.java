@@ -103,6 +103,18 @@ final class Faults {
     }
   }
 
+  /** What is wrong, each with what to do about it. */
+  List<String> lines() {
+    return kinds.entrySet().stream()
+        .flatMap(k -> k.getValue().listed.stream().map(f -> f.what() + "; " + k.getKey()))
+        .toList();
+  }
+
+  /** Whether anything was found that this cures. */
+  boolean has(String cure) {
+    return kinds.containsKey(cure);
+  }
+
   /**
    * Ends with all that was found.
    *

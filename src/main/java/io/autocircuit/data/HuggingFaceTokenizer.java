@@ -20,6 +20,9 @@ import java.util.stream.Stream;
  * already.
  */
 public final class HuggingFaceTokenizer implements Tokenizer {
+  /** The file that it reads. */
+  public static final String FILE = "tokenizer.json";
+
   private static final String OPT_OUT = "OPT_OUT_TRACKING";
 
   /** The BOS of GPT-2 and Pythia, whose older repositories name none. */
@@ -72,7 +75,7 @@ public final class HuggingFaceTokenizer implements Tokenizer {
    */
   public static HuggingFaceTokenizer load(Path directory, BosPolicy bos) {
     TokenizerCache.prepare();
-    Path file = Files.isDirectory(directory) ? directory.resolve("tokenizer.json") : directory;
+    Path file = Files.isDirectory(directory) ? directory.resolve(FILE) : directory;
     TokenizerLibrary library =
         TokenizerLibrary.open(file, JsonFiles.bytes(file, TokenizerFile.LARGEST));
     boolean loaded = false;

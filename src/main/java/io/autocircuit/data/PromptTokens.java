@@ -7,10 +7,12 @@ import io.autocircuit.files.DataException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Stream;
@@ -83,6 +85,52 @@ final class PromptTokens {
         dataset.source(), pairs, labels, words, beginning(texts), remarks(prompts.size()));
   }
 
+  /** One pair, whatever is wrong with it. To be asked for each in the order of the file. */
+  ReadPair one(int i) {
+    Faults faults = new Faults(dataset.source(), dataset.prompts().size());
+    TokenizedPair[] read = new TokenizedPair[1];
+    faults.during(i, () -> read[0] = spanned(i, pair(i, faults)));
+    Set<PromptFinding> found = EnumSet.noneOf(PromptFinding.class);
+    note(found, PromptFinding.BLANK, isLast(blank, i));
+    note(found, PromptFinding.UNKNOWN_TOKEN, isLast(unknownWords, i));
+    note(found, PromptFinding.SPACE_AT_END, isLast(trailingSpace, i));
+    note(found, PromptFinding.READ_APART, answers.readApart(i));
+    List<String> lines = faults.lines();
+    if (lines.isEmpty()) {
+      return new ReadPair(read[0], true, lines, found);
+    }
+    boolean several = faults.has(AnswerReader.SEVERAL_CURE);
+    found.add(several ? PromptFinding.SEVERAL_TOKENS : PromptFinding.UNUSABLE);
+    PromptPair given = dataset.prompts().get(i);
+    TokenizedPair shown =
+        new TokenizedPair(i, ids(given.clean()), ids(given.corrupt()), new int[0][], new int[0][]);
+    return new ReadPair(shown, false, lines, found);
+  }
+
+  private static boolean isLast(List<Integer> which, int i) {
+    return !which.isEmpty() && which.get(which.size() - 1) == i;
+  }
+
+  private static void note(Set<PromptFinding> found, PromptFinding finding, boolean is) {
+    if (is) {
+      found.add(finding);
+    }
+  }
+
+  /** The tokens of a prompt as far as there are any, to be shown. */
+  private int[] ids(Wording wording) {
+    if (wording instanceof Wording.Ids tokens) {
+      return tokens.ids();
+    }
+    try {
+      return tokenizer != null && wording instanceof Wording.Text text
+          ? tokenizer.encodePrompt(text.text()).ids()
+          : new int[0];
+    } catch (DataException refused) {
+      return new int[0];
+    }
+  }
+
   private String beginning(long texts) {
     if (texts == 0) {
       return "prompts are token ids: no BOS is put before them";
@@ -96,25 +144,17 @@ final class PromptTokens {
     if (!blank.isEmpty()) {
       remarks.add(
           PromptNotices.line(
-              blank.stream().distinct().toList(),
-              prompts,
-              "a text is empty, so that nothing but its BOS is read; check the file"));
+              blank.stream().distinct().toList(), prompts, PromptFinding.BLANK.text()));
     }
     if (!unknownWords.isEmpty()) {
       remarks.add(
           PromptNotices.line(
               unknownWords.stream().distinct().toList(),
               prompts,
-              "the text holds what the vocabulary lacks, read as one unknown token; is this the"
-                  + " model's own tokenizer?"));
+              PromptFinding.UNKNOWN_TOKEN.text()));
     }
     if (!trailingSpace.isEmpty()) {
-      remarks.add(
-          PromptNotices.line(
-              trailingSpace,
-              prompts,
-              "the clean text ends in white space, which most tokenizers put before the next word"
-                  + " instead; end it without, and begin the answers with the space"));
+      remarks.add(PromptNotices.line(trailingSpace, prompts, PromptFinding.SPACE_AT_END.text()));
     }
     remarks.addAll(answers.remarks(prompts));
     return remarks;

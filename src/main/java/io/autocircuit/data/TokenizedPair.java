@@ -1,5 +1,8 @@
 package io.autocircuit.data;
 
+import io.autocircuit.files.Fingerprint;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -70,6 +73,43 @@ public record TokenizedPair(
    */
   public TokenizedPair withSpans(Map<String, int[]> positions) {
     return new TokenizedPair(index, clean, corrupt, answers, wrongAnswers, numbers, positions);
+  }
+
+  /**
+   * The answers at one position, numbers or token ids.
+   *
+   * @param position an index of {@code answers}
+   * @return each once, ascending
+   */
+  public double[] answersAt(int position) {
+    return numbers == null
+        ? Arrays.stream(answers[position]).asDoubleStream().distinct().sorted().toArray()
+        : Arrays.stream(numbers.answers()[position]).distinct().sorted().toArray();
+  }
+
+  /**
+   * The wrong answers at one position, numbers or token ids.
+   *
+   * @param position an index of {@code answers}
+   * @return each once, ascending
+   */
+  public double[] wrongAnswersAt(int position) {
+    return numbers == null
+        ? Arrays.stream(wrongAnswers[position]).asDoubleStream().distinct().sorted().toArray()
+        : Arrays.stream(numbers.wrongAnswers()[position]).distinct().sorted().toArray();
+  }
+
+  /**
+   * What tells pairs of different prompts or answers apart; the order of answers does not count.
+   *
+   * @return a SHA-256, so that many take little memory
+   */
+  public String contentKey() {
+    StringBuilder all = new StringBuilder(Arrays.toString(clean) + Arrays.toString(corrupt));
+    for (int t = 0; t < answers.length; t++) {
+      all.append(Arrays.toString(answersAt(t))).append(Arrays.toString(wrongAnswersAt(t)));
+    }
+    return Fingerprint.of(all.toString().getBytes(StandardCharsets.UTF_8));
   }
 
   /**

@@ -36,6 +36,8 @@ import java.util.TreeMap;
  * @param notices what the user should know
  * @param scores the file of the scores, {@code scores.safetensors}
  * @param page the page of its circuit; empty where none was written
+ * @param areas numbers of all its circuits together
+ * @param selected how its circuits were chosen, in the order of what was asked for
  */
 public record CellResult(
     String run,
@@ -58,7 +60,9 @@ public record CellResult(
     Optional<String> verdict,
     List<String> notices,
     Path scores,
-    Optional<Path> page) {
+    Optional<Path> page,
+    List<Area> areas,
+    List<Discovery.Selected> selected) {
 
   /**
    * Keeps unmodifiable copies.
@@ -84,6 +88,8 @@ public record CellResult(
    * @param notices what the user should know
    * @param scores the file of the scores
    * @param page the page of its circuit; empty where none was written
+   * @param areas numbers of all its circuits together
+   * @param selected how its circuits were chosen
    */
   public CellResult {
     settings = Collections.unmodifiableSortedMap(new TreeMap<>(settings));
@@ -92,6 +98,92 @@ public record CellResult(
     liveEdges = Collections.unmodifiableSortedMap(new TreeMap<>(liveEdges));
     found = List.copyOf(found);
     notices = List.copyOf(notices);
+    areas = List.copyOf(areas);
+    selected = List.copyOf(selected);
+  }
+
+  /**
+   * A number of all circuits of a cell together.
+   *
+   * @param key which, such as {@code cpr} or {@code auroc}
+   * @param metric the key of the metric whose curve it is of; empty of the ROC curve's
+   * @param value the number
+   * @param low the lower end of its 95 % interval; NaN where there is none
+   * @param high the upper end
+   */
+  public record Area(String key, String metric, double value, double low, double high) {}
+
+  /**
+   * Without numbers of all circuits together.
+   *
+   * @param run the hash of its run
+   * @param task the name of its task
+   * @param algorithm the key of its algorithm
+   * @param label what tells its algorithm from the others of the experiment
+   * @param ablation the key of the ablation under which circuits were judged
+   * @param patchType the key of the patch type under which circuits were judged
+   * @param seed of all that is random
+   * @param settings everything that was set
+   * @param edges how many edges the graph has
+   * @param official how many edges the known circuit has; empty without one
+   * @param prompts how many prompts judged
+   * @param scorePrompts how many prompts scored
+   * @param series what was measured
+   * @param roc points against the known circuit; empty without one
+   * @param liveEdges of each measured circuit, how many of its edges can change its output
+   * @param found circuits that the algorithm itself arrived at
+   * @param cost what it took
+   * @param verdict a sentence that sums it up, if there is one to say
+   * @param notices what the user should know
+   * @param scores the file of the scores
+   * @param page the page of its circuit; empty where none was written
+   */
+  public CellResult(
+      String run,
+      String task,
+      String algorithm,
+      String label,
+      String ablation,
+      String patchType,
+      long seed,
+      SortedMap<String, String> settings,
+      int edges,
+      Optional<Integer> official,
+      int prompts,
+      int scorePrompts,
+      List<Series> series,
+      List<Roc.Point> roc,
+      SortedMap<Integer, Integer> liveEdges,
+      List<Found> found,
+      Cost cost,
+      Optional<String> verdict,
+      List<String> notices,
+      Path scores,
+      Optional<Path> page) {
+    this(
+        run,
+        task,
+        algorithm,
+        label,
+        ablation,
+        patchType,
+        seed,
+        settings,
+        edges,
+        official,
+        prompts,
+        scorePrompts,
+        series,
+        roc,
+        liveEdges,
+        found,
+        cost,
+        verdict,
+        notices,
+        scores,
+        page,
+        List.of(),
+        List.of());
   }
 
   /**
@@ -139,8 +231,20 @@ public record CellResult(
    *
    * @param edges the number of edges it really has
    * @param value the metric's value
+   * @param low the lower end of its 95 % interval; NaN where there is none
+   * @param high the upper end
    */
-  public record Point(int edges, double value) {}
+  public record Point(int edges, double value, double low, double high) {
+    /**
+     * Without an interval.
+     *
+     * @param edges the number of edges it really has
+     * @param value the metric's value
+     */
+    public Point(int edges, double value) {
+      this(edges, value, Double.NaN, Double.NaN);
+    }
+  }
 
   /**
    * A circuit that the algorithm itself arrived at.

@@ -13,6 +13,7 @@ import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.CircuitRuns;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.task.EmbeddedTask;
 import io.autocircuit.task.KnownCircuit;
 import io.autocircuit.task.RandomTask;
@@ -148,6 +149,7 @@ final class CellTasks {
                         options.flag("reverse_clean_corrupt", false)),
                     experiment.sizes(),
                     options.flag("ties", false),
+                    options.selection(),
                     metrics,
                     options
                         .value("slice")
@@ -222,6 +224,15 @@ final class CellTasks {
       return value(name)
           .map(v -> Enum.valueOf(type, ((String) v).toUpperCase(java.util.Locale.ROOT)))
           .orElse(usual);
+    }
+
+    CircuitSelection selection() {
+      List<?> thresholds = value("thresholds").map(v -> (List<?>) v).orElse(List.of());
+      return new CircuitSelection(
+          choice("select", CircuitSelection.Rule.class, CircuitSelection.Rule.TOP),
+          flag("signed", false),
+          flag("prune", false),
+          thresholds.stream().map(t -> ((Number) t).doubleValue()).toList());
     }
 
     Optional<WeightProcessing> processing() {

@@ -1,14 +1,17 @@
 package io.autocircuit.experiment;
 
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Roc;
 import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.NodeScores;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.PruneAlgorithm;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
@@ -34,12 +37,20 @@ interface Circuits {
   /** The circuits that the algorithm itself arrived at. */
   List<PruneAlgorithm.Found> found();
 
-  /** Circuits by the size that they really have. */
-  SortedMap<Integer, Circuit> some(IntStream sizes);
+  /**
+   * Circuits that were chosen.
+   *
+   * @param circuits by the size that they really have
+   * @param selected what each was chosen by; several may have become the same circuit
+   */
+  record Chosen(SortedMap<Integer, Circuit> circuits, List<Discovery.Selected> selected) {}
+
+  /** The circuits of those sizes; of thresholds, where these choose. */
+  Chosen some(IntStream sizes);
 
   /** The circuit of that size, with all that tie with its last where ties are included. */
   default Circuit one(int size) {
-    SortedMap<Integer, Circuit> one = some(IntStream.of(size));
+    SortedMap<Integer, Circuit> one = some(IntStream.of(size)).circuits();
     return one.get(one.firstKey());
   }
 
@@ -68,16 +79,52 @@ interface Circuits {
 
     @Override
     public List<PruneAlgorithm.Found> found() {
-      return d.algorithm().found(scores.values(), "edges");
+      return d.selection().equals(CircuitSelection.TOP)
+          ? d.algorithm().found(scores.values(), "edges")
+          : List.of(); // circuits of the largest |scores|
     }
 
     @Override
-    public SortedMap<Integer, Circuit> some(IntStream sizes) {
+    public Chosen some(IntStream sizes) {
       TreeMap<Integer, Circuit> circuits = new TreeMap<>();
-      sizes
-          .mapToObj(k -> d.ties() ? scores.topWithTies(k) : scores.top(k))
-          .forEach(c -> circuits.put(c.size(), c));
-      return circuits;
+      List<Discovery.Selected> selected = new ArrayList<>();
+      CircuitSelection how = d.selection();
+      if (how.rule() == CircuitSelection.Rule.THRESHOLD) {
+        List<CircuitSelection.Selected> all = how.ofThresholds(scores);
+        for (int i = 0; i < all.size(); i++) {
+          selected.add(selected(OptionalDouble.of(how.thresholds().get(i)), all.get(i), circuits));
+        }
+        for (Circuit end : List.of(Circuit.empty(graph()), Circuit.full(graph()))) {
+          selected.add(
+              selected(OptionalDouble.empty(), new CircuitSelection.Selected(end, end), circuits));
+        }
+        return new Chosen(circuits, selected);
+      }
+      int[] counts = sizes.sorted().distinct().toArray();
+      if (d.ties()) {
+        for (int k : counts) {
+          Circuit c = scores.topWithTies(k);
+          circuits.put(c.size(), c);
+          selected.add(new Discovery.Selected(OptionalDouble.empty(), k, c.size()));
+        }
+        return new Chosen(circuits, selected);
+      }
+      for (CircuitSelection.Selected one : how.ofCounts(scores, counts)) {
+        selected.add(selected(OptionalDouble.empty(), one, circuits));
+      }
+      return new Chosen(circuits, selected);
+    }
+
+    private ComputationGraph graph() {
+      return scores.graph();
+    }
+
+    private static Discovery.Selected selected(
+        OptionalDouble threshold,
+        CircuitSelection.Selected one,
+        SortedMap<Integer, Circuit> circuits) {
+      circuits.put(one.circuit().size(), one.circuit());
+      return new Discovery.Selected(threshold, one.chosen().size(), one.circuit().size());
     }
 
     @Override
@@ -120,12 +167,15 @@ interface Circuits {
     }
 
     @Override
-    public SortedMap<Integer, Circuit> some(IntStream sizes) {
+    public Chosen some(IntStream sizes) {
       TreeMap<Integer, Circuit> circuits = new TreeMap<>();
-      sizes
-          .mapToObj(k -> d.ties() ? scores.bestWithTies(k) : scores.best(k))
-          .forEach(nodes -> circuits.put(nodes.cardinality(), scores.circuit(nodes)));
-      return circuits;
+      List<Discovery.Selected> selected = new ArrayList<>();
+      for (int k : sizes.sorted().distinct().toArray()) {
+        BitSet nodes = d.ties() ? scores.bestWithTies(k) : scores.best(k);
+        circuits.put(nodes.cardinality(), scores.circuit(nodes));
+        selected.add(new Discovery.Selected(OptionalDouble.empty(), k, nodes.cardinality()));
+      }
+      return new Chosen(circuits, selected);
     }
 
     @Override

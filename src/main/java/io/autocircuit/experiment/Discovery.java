@@ -6,14 +6,14 @@ import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
-import io.autocircuit.metric.AnswerPreference;
 import io.autocircuit.metric.EdgeStability;
+import io.autocircuit.metric.Faithfulness;
 import io.autocircuit.metric.Measurement;
-import io.autocircuit.metric.Measurements;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.MemoryEstimate;
 import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.NodeScores;
@@ -27,17 +27,13 @@ import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.TensorScope;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch;
 
@@ -53,6 +49,7 @@ import org.bytedeco.pytorch.global.torch;
  * @param counts the sizes of the circuits
  * @param ties whether a circuit includes all edges whose score equals its last (AutoCircuit's
  *     rule), and so may be larger than asked; otherwise it has exactly the size asked for
+ * @param selection how circuits are chosen by scores
  * @param metrics what is measured; those that do not apply to the prompts are left out with a
  *     notice
  * @param official a known circuit to compare the scores with, or null
@@ -70,6 +67,7 @@ public record Discovery(
     CircuitRuns runs,
     EdgeCounts counts,
     boolean ties,
+    CircuitSelection selection,
     List<Metric> metrics,
     Circuit official,
     List<String> remarks,
@@ -93,6 +91,8 @@ public record Discovery(
    *     they were not asked for
    * @param stability how stable edges are across those prompts; empty where they were not scored
    *     one by one
+   * @param selected how the circuits were chosen, in the order of what was asked for
+   * @param faithfulness areas under curves of faithfulness, for the metrics that people judge by
    */
   public record Result(
       Discovery discovery,
@@ -104,7 +104,9 @@ public record Discovery(
       List<Roc.Point> roc,
       List<String> notices,
       Optional<PromptScores> prompts,
-      Optional<EdgeStability> stability) {
+      Optional<EdgeStability> stability,
+      List<Selected> selected,
+      List<Faithfulness> faithfulness) {
 
     /**
      * Keeps unmodifiable copies.
@@ -120,6 +122,8 @@ public record Discovery(
      * @param notices what the user should know, one sentence each
      * @param prompts the scores of each prompt that scored, in the order of the batches
      * @param stability how stable edges are across those prompts
+     * @param selected how the circuits were chosen
+     * @param faithfulness areas under curves of faithfulness
      */
     public Result {
       measurements = List.copyOf(measurements);
@@ -127,6 +131,8 @@ public record Discovery(
       found = List.copyOf(found);
       roc = List.copyOf(roc);
       notices = List.copyOf(notices);
+      selected = List.copyOf(selected);
+      faithfulness = List.copyOf(faithfulness);
     }
 
     /**
@@ -168,6 +174,18 @@ public record Discovery(
       return Circuits.of(discovery, scores).one(size);
     }
 
+    /**
+     * The areas under the curve against the known circuit.
+     *
+     * @return empty without one, of nodes, or where it has no edge or all
+     */
+    public Optional<Roc.Areas> auroc() {
+      Circuit official = discovery.official();
+      return official == null || discovery.level() == Level.NODE || roc.isEmpty()
+          ? Optional.empty()
+          : Optional.of(Roc.Areas.of(scores, official));
+    }
+
     /** With other notices. */
     Result withNotices(List<String> other) {
       return new Result(
@@ -180,9 +198,20 @@ public record Discovery(
           roc,
           other,
           prompts,
-          stability);
+          stability,
+          selected,
+          faithfulness);
     }
   }
+
+  /**
+   * One circuit that was chosen.
+   *
+   * @param threshold the least score of its edges; empty where a number was asked for
+   * @param chosen how many edges, or nodes, the rule took
+   * @param left how many are left after pruning: the size of the circuit
+   */
+  public record Selected(OptionalDouble threshold, int chosen, int left) {}
 
   /**
    * Keeps unmodifiable copies.
@@ -195,6 +224,7 @@ public record Discovery(
    * @param counts the sizes of the circuits
    * @param ties whether a circuit includes all edges whose score equals its last (AutoCircuit's
    *     rule), and so may be larger than asked; otherwise it has exactly the size asked for
+   * @param selection how circuits are chosen by scores
    * @param metrics what is measured; those that do not apply to the prompts are left out with a
    *     notice
    * @param official a known circuit to compare the scores with, or null
@@ -204,13 +234,20 @@ public record Discovery(
    *     one by one
    * @param level what is scored, and what circuits are made of
    * @throws IllegalArgumentException if prompts shall be scored one by one, and the algorithm
-   *     cannot, or nodes are scored
+   *     cannot, or nodes are scored; if nodes shall be chosen otherwise than by |score|
    */
   public Discovery {
     train = List.copyOf(train);
     test = List.copyOf(test);
     metrics = List.copyOf(metrics);
     remarks = List.copyOf(remarks);
+    if (level == Level.NODE && !selection.equals(CircuitSelection.TOP)) {
+      throw new IllegalArgumentException(
+          "circuits chosen otherwise ("
+              + selection.title()
+              + ") are of edges, but --level=node is given; leave it out, or --select, --signed and"
+              + " --prune");
+    }
     if (perPrompt > 0 && level == Level.NODE) {
       throw new IllegalArgumentException(
           "--per-prompt="
@@ -416,71 +453,6 @@ public record Discovery(
    * @return what came out
    */
   public Result judge(Scored scored, Progress progress) {
-    PruneScores scores = scored.scores();
-    List<String> notices = new ArrayList<>(knownNotices());
-    Optional<AnswerPreference> preference = AnswerPreference.of(model, runs.ablation(), test);
-    preference.flatMap(AnswerPreference::notice).ifPresent(notices::add);
-    List<Metric> applicable = new ArrayList<>();
-    Map<String, List<String>> leftOut = new LinkedHashMap<>();
-    boolean asked = !metrics.containsAll(Metric.standard());
-    for (Metric m : metrics) {
-      Optional<String> why = m.inapplicable(test);
-      if (why.isEmpty()) {
-        applicable.add(m);
-      } else if (asked || !m.ofNumbers()) {
-        leftOut.computeIfAbsent(why.get(), w -> new ArrayList<>()).add(m.key());
-      }
-    }
-    leftOut.forEach(
-        (why, keys) ->
-            notices.add(
-                keys.size() == 1
-                    ? "metric " + keys.get(0) + " is left out: it " + why
-                    : "metrics " + String.join(", ", keys) + " are left out: each " + why));
-    float[] values = scores.values();
-    if (values.length > 0 && IntStream.range(0, values.length).allMatch(i -> values[i] == 0)) {
-      notices.add(
-          "every score is 0: by this algorithm no edge matters for these answers, and circuits are"
-              + " chosen by the order of the edges alone");
-    }
-    Circuits of = Circuits.of(this, scores);
-    int edges = of.all();
-    int[] sizes = of.sizes();
-    if (sizes.length == 0) {
-      notices.add("all scores are equal, so there are no groups of edges: only 0 and all are run");
-      sizes = new int[] {0, edges};
-    }
-    List<PruneAlgorithm.Found> found = of.found().stream().filter(f -> f.size() <= edges).toList();
-    SortedMap<Integer, Circuit> circuits =
-        of.some(
-            IntStream.concat(
-                Arrays.stream(sizes), found.stream().mapToInt(PruneAlgorithm.Found::size)));
-    List<Measurement> measurements =
-        of.counted(
-            circuits,
-            Measurements.of(
-                model, runs, test, List.copyOf(circuits.values()), applicable, progress));
-    List<Roc.Point> roc =
-        official == null
-            ? List.of()
-            : of.roc(Arrays.stream(sizes).filter(k -> k <= edges).toArray());
-    TreeMap<Integer, Integer> live = new TreeMap<>();
-    boolean coupled = model.model().config().features().couplesHeads();
-    circuits.forEach((size, circuit) -> live.put(size, runs.live(circuit, coupled).size()));
-    Optional<String> verdict =
-        preference
-            .filter(AnswerPreference::shown)
-            .flatMap(p -> Verdict.of(measurements, edges, level));
-    return new Result(
-        this,
-        scores,
-        measurements,
-        live,
-        found,
-        verdict,
-        roc,
-        notices,
-        scored.prompts(),
-        scored.prompts().map(p -> EdgeStability.of(p, perPrompt)));
+    return new DiscoveryJudge(this, progress).judge(scored);
   }
 }

@@ -17,6 +17,7 @@ import io.autocircuit.model.OutputSlice;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.Parallelism;
 import io.autocircuit.patch.PatchType;
@@ -62,6 +63,7 @@ public final class DiscoveryBuilder {
   private CircuitRuns runs = CircuitRuns.of(PatchType.TREE_PATCH, Ablation.RESAMPLE);
   private EdgeCounts sizes = EdgeCounts.parse(List.of("auto"));
   private boolean ties;
+  private CircuitSelection selection = CircuitSelection.TOP;
   private List<Metric> metrics = Metric.all();
   private Circuit official;
   private MemoryBudget memory = MemoryBudget.UNLIMITED;
@@ -92,6 +94,7 @@ public final class DiscoveryBuilder {
     b.runs = runs;
     b.sizes = sizes;
     b.ties = ties;
+    b.selection = selection;
     b.metrics = metrics;
     b.official = official;
     b.memory = memory;
@@ -273,6 +276,16 @@ public final class DiscoveryBuilder {
   }
 
   /**
+   * How circuits are chosen by scores.
+   *
+   * @param how default: the edges of the largest |score|, not pruned
+   * @return a builder with it
+   */
+  public DiscoveryBuilder selection(CircuitSelection how) {
+    return with(b -> b.selection = Objects.requireNonNull(how, "selection"));
+  }
+
+  /**
    * What is measured.
    *
    * @param which those that do not apply to the prompts are left out with a notice; default: all
@@ -434,6 +447,7 @@ public final class DiscoveryBuilder {
         runs,
         sizes,
         ties,
+        selection,
         metrics,
         official,
         data.notices(),

@@ -9,6 +9,7 @@ import io.autocircuit.graph.KeyValues;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.model.WeightType;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.PatchType;
 import java.util.Arrays;
 import java.util.List;
@@ -59,7 +60,7 @@ final class ExperimentFields {
               EDGES,
               several(new SettingType.Text()),
               "circuit sizes: numbers of edges, shares such as 0.1, and all; or one word of auto,"
-                  + " all, log, groups; without it auto"),
+                  + " all, log, groups, mib; without it auto"),
           Setting.optional(
               "metrics",
               several(new SettingType.Key("metrics")),
@@ -136,6 +137,24 @@ final class ExperimentFields {
               "ties",
               new SettingType.Flag(),
               "whether circuits include all edges that tie with their last; without it no"),
+          Setting.optional(
+              "select",
+              constants(CircuitSelection.Rule.values()),
+              "how circuits are chosen by scores, as discover --select; without it top"),
+          Setting.optional(
+              "signed",
+              new SettingType.Flag(),
+              "whether circuits are chosen by scores, rather than |scores|; without it no"),
+          Setting.optional(
+              "prune",
+              new SettingType.Flag(),
+              "whether edges on no way through the model are taken out of circuits; without it no"),
+          Setting.optional(
+              "thresholds",
+              several(
+                  new SettingType.Real(
+                      Double.NEGATIVE_INFINITY, false, Double.POSITIVE_INFINITY, false)),
+              "the least scores of circuits, for select threshold"),
           Setting.optional(
               "per_prompt",
               count(1),

@@ -229,9 +229,10 @@ public final class ExperimentStore implements AutoCloseable {
    * @param outcome what came out
    */
   void finish(String key, CellOutcome outcome) {
+    StoreAreas.Judged judged = StoreAreas.of(outcome.result()); // before the store is locked
     db.write(
         c -> {
-          StoreRows.finish(c, key, outcome);
+          StoreRows.finish(c, key, outcome, judged);
           StoreConnection.update(c, "DELETE FROM claims WHERE run = ?", key);
         });
   }

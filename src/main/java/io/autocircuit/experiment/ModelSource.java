@@ -79,8 +79,7 @@ public sealed interface ModelSource {
                 + " pytorch_model.bin");
       }
       return new Contents(
-          Fingerprint.of(files.directory(), files.weights()),
-          Fingerprint.of(files.directory().resolve(ModelFiles.CONFIG)));
+          Fingerprint.of(files.directory(), files.weights()), files.configFingerprint());
     }
   }
 

@@ -13,8 +13,10 @@ import io.autocircuit.files.AtomicFile;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.graph.KeyValues;
+import io.autocircuit.metric.Faithfulness;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.NodeScores;
 import io.autocircuit.patch.PruneScores;
 import java.io.IOException;
@@ -181,6 +183,7 @@ public final class ResultFiles {
         }
       }
     }
+    judged(root, result);
     if (!result.roc().isEmpty()) {
       ArrayNode points = root.putArray("roc");
       result
@@ -193,6 +196,40 @@ public final class ResultFiles {
             out.write(
                 (JSON.writeValueAsString(root) + "\n")
                     .getBytes(java.nio.charset.StandardCharsets.UTF_8)));
+  }
+
+  /**
+   * {@code "selected":[[asked or chosen, left],…]} where circuits are chosen otherwise than simply
+   * the best, {@code "faithfulness":{metric:{area:[value, low, high]}}} and {@code
+   * "auroc":{"exact","mib"}}.
+   */
+  private static void judged(ObjectNode root, Discovery.Result result) {
+    CircuitSelection selection = result.discovery().selection();
+    SelectionJson.put(root, selection);
+    if (!selection.equals(CircuitSelection.TOP)) {
+      ArrayNode selected = root.putArray("selected");
+      for (Discovery.Selected s : result.selected()) {
+        ObjectNode one = selected.addObject().put("chosen", s.chosen()).put("left", s.left());
+        s.threshold().ifPresent(t -> one.put("threshold", t));
+      }
+    }
+    ObjectNode faithfulness = root.putObject("faithfulness");
+    for (Faithfulness f : result.faithfulness()) {
+      ObjectNode areas = faithfulness.putObject(f.metric().key());
+      for (Faithfulness.Area a : f.areas()) {
+        ArrayNode numbers = areas.putArray(a.kind().key()).add(a.value());
+        a.interval().ifPresent(i -> numbers.add(i.low()).add(i.high()));
+      }
+    }
+    result
+        .auroc()
+        .ifPresent(
+            a -> {
+              ObjectNode areas = root.putObject("auroc");
+              ArrayNode exact = areas.putArray("exact").add(a.exact());
+              a.interval().ifPresent(i -> exact.add(i.low()).add(i.high()));
+              areas.put("mib", Double.isNaN(a.mib()) ? null : a.mib());
+            });
   }
 
   /** What was set, beside what stands before it. */

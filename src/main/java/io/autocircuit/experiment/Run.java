@@ -223,6 +223,7 @@ public final class Run implements AutoCloseable {
             .runs(spec.judging().runs())
             .sizes(spec.judging().sizes())
             .ties(spec.judging().ties())
+            .selection(spec.judging().selection())
             .metrics(spec.judging().metrics())
             .perPrompt(spec.judging().perPrompt())
             .memory(memory)

@@ -5,6 +5,7 @@ import io.autocircuit.metric.Metric;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.CircuitRuns;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.PatchType;
 import java.util.List;
 
@@ -14,6 +15,7 @@ import java.util.List;
  * @param runs patch type, ablation and direction
  * @param sizes the sizes of the circuits
  * @param ties whether a circuit includes all edges that tie with its last
+ * @param selection how circuits are chosen by scores
  * @param metrics what is measured; those that do not apply to the prompts are left out
  * @param slice positions whose logits are looked at
  * @param perPrompt of how many edges the circuit of each prompt is; 0 where prompts are not scored
@@ -23,6 +25,7 @@ public record RunJudging(
     CircuitRuns runs,
     EdgeCounts sizes,
     boolean ties,
+    CircuitSelection selection,
     List<Metric> metrics,
     OutputSlice slice,
     int perPrompt) {
@@ -35,19 +38,32 @@ public record RunJudging(
    * @param runs patch type, ablation and direction
    * @param sizes the sizes of the circuits
    * @param ties whether a circuit includes all edges that tie with its last
+   * @param selection how circuits are chosen by scores
    * @param metrics what is measured; those that do not apply to the prompts are left out
    * @param slice positions whose logits are looked at
    * @param perPrompt of how many edges the circuit of each prompt is; 0 where prompts are not
    *     scored one by one
    * @throws IllegalStateException if the sizes are none that {@link EdgeCounts#parse} makes
-   * @throws IllegalArgumentException if {@code perPrompt} is negative
+   * @throws IllegalArgumentException if {@code perPrompt} is negative, or ties are included though
+   *     circuits are not simply the best edges
    */
   public RunJudging {
     metrics = List.copyOf(metrics);
     sizes.texts();
+    requireFit(ties, selection);
     if (perPrompt < 0) {
       throw new IllegalArgumentException(
           "--per-prompt=" + perPrompt + " is out of range; give a whole number from 1");
+    }
+  }
+
+  /** Ties are included by |score| alone. */
+  static void requireFit(boolean ties, CircuitSelection selection) {
+    if (ties && !selection.equals(CircuitSelection.TOP)) {
+      throw new IllegalArgumentException(
+          "--ties includes edges of equal |score|, but circuits are chosen otherwise ("
+              + selection.title()
+              + "); leave --ties out, or --select, --signed and --prune");
     }
   }
 
@@ -63,7 +79,7 @@ public record RunJudging(
    */
   public RunJudging(
       CircuitRuns runs, EdgeCounts sizes, boolean ties, List<Metric> metrics, OutputSlice slice) {
-    this(runs, sizes, ties, metrics, slice, 0);
+    this(runs, sizes, ties, CircuitSelection.TOP, metrics, slice, 0);
   }
 
   /**
@@ -87,7 +103,7 @@ public record RunJudging(
    * @return with them
    */
   public RunJudging withRuns(CircuitRuns other) {
-    return new RunJudging(other, sizes, ties, metrics, slice, perPrompt);
+    return new RunJudging(other, sizes, ties, selection, metrics, slice, perPrompt);
   }
 
   /**
@@ -98,6 +114,16 @@ public record RunJudging(
    * @throws IllegalArgumentException if it is negative
    */
   public RunJudging withPerPrompt(int edges) {
-    return new RunJudging(runs, sizes, ties, metrics, slice, edges);
+    return new RunJudging(runs, sizes, ties, selection, metrics, slice, edges);
+  }
+
+  /**
+   * With circuits that are chosen otherwise.
+   *
+   * @param how by which scores and rule
+   * @return with it
+   */
+  public RunJudging withSelection(CircuitSelection how) {
+    return new RunJudging(runs, sizes, ties, how, metrics, slice, perPrompt);
   }
 }

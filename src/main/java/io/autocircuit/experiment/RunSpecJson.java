@@ -154,6 +154,7 @@ final class RunSpecJson {
     node.put("ties", judging.ties());
     node.set("metrics", texts(judging.metrics().stream().map(Metric::key).toList()));
     node.put("slice", judging.slice().key());
+    SelectionJson.put(node, judging.selection());
     if (judging.perPrompt() > 0) {
       node.put("per_prompt", judging.perPrompt());
     }
@@ -280,7 +281,7 @@ final class RunSpecJson {
                 List.of(
                     "patch_type ablation reverse_clean_corrupt edges ties metrics slice"
                         .split(" ")),
-                List.of("per_prompt"))),
+                List.of("per_prompt", SelectionJson.FIELD))),
         root.isNull("official") ? Optional.empty() : Optional.of(reader.official(root)),
         root.integer("seed", Long.MIN_VALUE),
         root.isNull("machine")
@@ -420,6 +421,7 @@ final class RunSpecJson {
             node.flag("reverse_clean_corrupt")),
         sizes(node),
         node.flag("ties"),
+        SelectionJson.read(node, node.flag("ties")),
         metrics,
         node.as("slice", OutputSlice::of),
         node.has("per_prompt") ? node.whole("per_prompt", 1) : 0);

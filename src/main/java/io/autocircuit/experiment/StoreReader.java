@@ -20,11 +20,11 @@ final class StoreReader {
   private StoreReader() {}
 
   /** Makes something of a row. */
-  private interface Row<R> {
+  interface Row<R> {
     R of(ResultSet row) throws SQLException;
   }
 
-  private static <R> List<R> list(Connection c, Row<R> row, String sql, Object... values)
+  static <R> List<R> list(Connection c, Row<R> row, String sql, Object... values)
       throws SQLException {
     List<R> all = new ArrayList<>();
     try (ResultSet r = StoreConnection.query(c, sql, values)) {
@@ -89,6 +89,8 @@ final class StoreReader {
     List<String> notices =
         list(c, r -> r.getString(1), "SELECT text FROM notices WHERE run_id = ? ORDER BY line", id);
     List<CellResult.Series> series = series(c, id);
+    List<CellResult.Area> areas = StoreAreas.areas(c, id);
+    List<Discovery.Selected> selected = StoreAreas.selected(c, id);
     return list(
             c,
             r ->
@@ -114,7 +116,9 @@ final class StoreReader {
                     Optional.ofNullable(r.getString("verdict")),
                     notices,
                     directory.resolve(r.getString("scores")),
-                    Optional.ofNullable(r.getString("page")).map(directory::resolve)),
+                    Optional.ofNullable(r.getString("page")).map(directory::resolve),
+                    areas,
+                    selected),
             "SELECT * FROM runs WHERE id = ?",
             id)
         .get(0);
@@ -127,15 +131,16 @@ final class StoreReader {
         r ->
             points
                 .computeIfAbsent(r.getString(1), m -> new ArrayList<>())
-                .add(new CellResult.Point(r.getInt(2), number(r, 3))),
-        "SELECT metric, edges, value FROM measurements WHERE run_id = ? ORDER BY id",
+                .add(new CellResult.Point(r.getInt(2), number(r, 3), number(r, 4), number(r, 5))),
+        "SELECT m.metric, m.edges, m.value, i.low, i.high FROM measurements m LEFT JOIN intervals"
+            + " i ON i.measurement_id = m.id WHERE m.run_id = ? ORDER BY m.id",
         id);
     return points.entrySet().stream()
         .map(e -> new CellResult.Series(e.getKey(), e.getValue()))
         .toList();
   }
 
-  private static double number(ResultSet r, int column) throws SQLException {
+  static double number(ResultSet r, int column) throws SQLException {
     double value = r.getDouble(column);
     return r.wasNull() ? Double.NaN : value;
   }

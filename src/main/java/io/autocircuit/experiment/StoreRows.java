@@ -4,10 +4,12 @@ import io.autocircuit.catalogue.Setting;
 import io.autocircuit.files.Fingerprint;
 import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.KeyValues;
+import io.autocircuit.metric.Bootstrap;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
 import io.autocircuit.model.WeightType;
+import io.autocircuit.patch.CircuitSelection;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
@@ -18,6 +20,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.bytedeco.javacpp.Loader;
 
@@ -28,12 +31,17 @@ final class StoreRows {
       List.of(
           "settings",
           "measurements",
+          "areas",
+          "selections",
           "circuits",
           "roc_points",
           "completeness",
           "similarity",
           "timings",
           "notices");
+
+  /** The tables that have rows of a measurement, known by {@code measurement_id}. */
+  static final List<String> OF_A_MEASUREMENT = List.of("prompt_measurements", "intervals");
 
   private StoreRows() {}
 
@@ -75,7 +83,8 @@ final class StoreRows {
         cell.spec().map(RunSpec::json).orElse(null));
   }
 
-  static void finish(Connection c, String key, CellOutcome o) throws SQLException {
+  static void finish(Connection c, String key, CellOutcome o, StoreAreas.Judged judged)
+      throws SQLException {
     Discovery d = o.result().discovery();
     long machine = machine(c);
     Machine on = o.spec().machine().orElseThrow();
@@ -102,8 +111,9 @@ final class StoreRows {
         now(),
         id);
     settings(c, id, o.spec());
-    measurements(c, id, o);
+    measurements(c, id, o, judged);
     circuits(c, id, o.result());
+    StoreAreas.write(c, id, o.result(), judged);
     rest(c, id, o);
   }
 
@@ -214,6 +224,9 @@ final class StoreRows {
     RunJudging judging = spec.judging();
     all.put("run.edges", String.join(", ", judging.sizes().texts()));
     all.put("run.ties", String.valueOf(judging.ties()));
+    if (!judging.selection().equals(CircuitSelection.TOP)) { // as in a spec's JSON
+      all.put("run.selection", judging.selection().title());
+    }
     all.put("run.slice", judging.slice().key());
     all.put("run.reverse_clean_corrupt", String.valueOf(judging.runs().reverseCleanCorrupt()));
     all.put("run.precision", spec.numbers().precision().key());
@@ -244,11 +257,15 @@ final class StoreRows {
     }
   }
 
-  private static void measurements(Connection c, long id, CellOutcome o) throws SQLException {
+  private static void measurements(Connection c, long id, CellOutcome o, StoreAreas.Judged judged)
+      throws SQLException {
     try (PreparedStatement prompts =
         c.prepareStatement("INSERT INTO prompt_measurements VALUES (?, ?, ?)")) {
+      int series = 0;
       for (Measurement m : o.result().measurements()) {
         metric(c, m.metric());
+        List<Optional<Bootstrap.Interval>> intervals = judged.intervals().get(series++);
+        int place = 0;
         for (Measurement.Point p : m.points()) {
           StoreConnection.update(
               c,
@@ -258,6 +275,7 @@ final class StoreRows {
               p.edges(),
               p.value());
           long measurement = last(c);
+          StoreAreas.interval(c, measurement, intervals.get(place++));
           for (int i = 0; i < p.prompts().size(); i++) {
             StoreConnection.set(prompts, measurement, o.prompts()[i], p.prompts().get(i));
             prompts.addBatch();

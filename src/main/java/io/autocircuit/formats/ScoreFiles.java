@@ -65,6 +65,30 @@ public final class ScoreFiles {
             + " --token-positions");
   }
 
+  /**
+   * Reads a graph of EAP-IG, whatever its scores are.
+   *
+   * @param file EAP-IG's JSON or {@code .pt}
+   * @return the graph
+   * @throws DataException if it is none, or is damaged
+   */
+  public static EapIgGraph graph(Path file) {
+    if (TorchArchive.isOne(file)) {
+      try (TorchArchive archive = TorchArchive.open(file)) {
+        if (EapIgTorch.isOne(archive.value())) {
+          return EapIgTorch.read(file, archive);
+        }
+      }
+    } else {
+      JsonNode json = JsonFiles.readPython(file);
+      if (EapIgJson.isOne(json)) {
+        return EapIgJson.read(file, json);
+      }
+    }
+    throw new DataException(
+        "file=" + file + " is no graph of EAP-IG (cfg, nodes, edges); write it with to_json");
+  }
+
   private static Content any(Path file, ComputationGraph graph, String part) {
     if (file.toString().endsWith(".json")) {
       JsonNode json = JsonFiles.readPython(file);

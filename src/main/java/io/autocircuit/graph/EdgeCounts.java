@@ -31,6 +31,8 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
     LOGARITHMIC,
     /** Cumulative sizes of the groups of equal |score|, largest first. */
     GROUPS,
+    /** The shares of {@link #SHARES}, rounded down. */
+    MIB,
     /** The given sizes. */
     LIST
   }
@@ -57,8 +59,25 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
     values = List.copyOf(values);
   }
 
+  /**
+   * The shares of all edges at which the Mechanistic Interpretability Benchmark measures (Mueller
+   * et al. 2025, arXiv:2504.13151).
+   */
+  public static final List<Double> SHARES =
+      List.of(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0);
+
   private static final Map<String, Mode> WORDS =
-      Map.of("auto", Mode.AUTO, "all", Mode.ALL, "log", Mode.LOGARITHMIC, "groups", Mode.GROUPS);
+      Map.of(
+          "auto",
+          Mode.AUTO,
+          "all",
+          Mode.ALL,
+          "log",
+          Mode.LOGARITHMIC,
+          "groups",
+          Mode.GROUPS,
+          "mib",
+          Mode.MIB);
 
   /** The default choice. */
   public static final EdgeCounts AUTO = of(Mode.AUTO);
@@ -86,8 +105,9 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
 
   /**
    * Reads sizes as people write them: one of the words {@code auto}, {@code all}, {@code log},
-   * {@code groups}, each with the empty and the full circuit; or numbers of edges such as {@code
-   * 10}, shares of all edges such as {@code 0.1}, and {@code all} among them for the full graph.
+   * {@code groups}, {@code mib}, each with the empty and the full circuit; or numbers of edges such
+   * as {@code 10}, shares of all edges such as {@code 0.1}, and {@code all} among them for the full
+   * graph.
    *
    * @param texts one word, or one text for each size; words in any case
    * @return the sizes
@@ -97,7 +117,7 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
   public static EdgeCounts parse(List<String> texts) {
     if (texts.isEmpty()) {
       throw new IllegalArgumentException(
-          "sizes=[] is empty; give numbers, or all, log, groups or auto");
+          "sizes=[] is empty; give numbers, or all, log, groups, mib or auto");
     }
     if (texts.size() == 1) {
       Mode mode = WORDS.get(texts.get(0).toLowerCase(Locale.ROOT));
@@ -130,7 +150,7 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
       throw new IllegalArgumentException(
           WORDS.containsKey(text.toLowerCase(Locale.ROOT))
               ? "\"" + text + "\" stands alone; only numbers and all may be mixed"
-              : "\"" + text + "\" is neither a number nor all, log, groups or auto",
+              : "\"" + text + "\" is neither a number nor all, log, groups, mib or auto",
           e);
     }
     boolean share = text.contains(".");
@@ -246,6 +266,7 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
         }
       }
       case GROUPS -> sizes.addAll(groups(scores));
+      case MIB -> SHARES.forEach(k -> sizes.add((int) Math.floor(k * edges)));
       case LIST -> {
         for (Value v : values) {
           double n = v.share() ? Math.floor(edges * v.number()) : v.number();

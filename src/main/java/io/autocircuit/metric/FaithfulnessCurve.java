@@ -1,5 +1,6 @@
 package io.autocircuit.metric;
 
+import io.autocircuit.graph.EdgeCounts;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -10,20 +11,13 @@ import java.util.List;
  *
  * <p>The areas are those of the Mechanistic Interpretability Benchmark (Mueller et al. 2025,
  * arXiv:2504.13151): CPR, the area under f, and CMD, that between f and 1. There the axis is the
- * share of edges <em>asked for</em>, at ten shares from {@value #FIRST} to 1 ({@link #mib}), and |1
- * − f| is joined by straight lines. {@link #exact} takes the edges that circuits have, from 0 to
- * all, joins f by straight lines and integrates |1 − f| exactly, where it is 0 too.
+ * share of edges <em>asked for</em>, at ten shares from 0.001 to 1 ({@link #mib}), and |1 − f| is
+ * joined by straight lines. {@link #exact} takes the edges that circuits have, from 0 to all, joins
+ * f by straight lines and integrates |1 − f| exactly, where it is 0 too.
  *
  * @param points by ascending share
  */
 public record FaithfulnessCurve(List<Point> points) {
-  /** The first of the benchmark's shares. */
-  private static final double FIRST = 0.001;
-
-  /** The shares of all edges, or nodes, at which the benchmark measures. */
-  public static final List<Double> SHARES =
-      List.of(FIRST, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0);
-
   /**
    * One circuit.
    *
@@ -55,10 +49,10 @@ public record FaithfulnessCurve(List<Point> points) {
    * How many edges the benchmark asks for.
    *
    * @param all the number of edges, or of nodes, of the full circuit
-   * @return ⌊share · all⌋ for each of {@link #SHARES}; small graphs have 0 several times
+   * @return ⌊share · all⌋ for each of {@link EdgeCounts#SHARES}; small graphs have 0 several times
    */
   public static int[] counts(int all) {
-    return SHARES.stream().mapToInt(k -> (int) Math.floor(k * all)).toArray();
+    return EdgeCounts.SHARES.stream().mapToInt(k -> (int) Math.floor(k * all)).toArray();
   }
 
   /**
@@ -67,17 +61,17 @@ public record FaithfulnessCurve(List<Point> points) {
    * @param values the metric's mean of the circuit of each of {@link #counts}
    * @param empty that of the empty circuit
    * @param full that of the full model
-   * @return f at {@link #SHARES}; NaN where both ends are equal
+   * @return f at {@link EdgeCounts#SHARES}; NaN where both ends are equal
    * @throws IllegalArgumentException if there are not ten values
    */
   public static FaithfulnessCurve mib(double[] values, double empty, double full) {
-    if (values.length != SHARES.size()) {
+    if (values.length != EdgeCounts.SHARES.size()) {
       throw new IllegalArgumentException(
-          "values=" + values.length + "; the benchmark has shares=" + SHARES.size());
+          "values=" + values.length + "; the benchmark has shares=" + EdgeCounts.SHARES.size());
     }
     List<Point> points = new ArrayList<>();
     for (int i = 0; i < values.length; i++) {
-      points.add(new Point(SHARES.get(i), share(values[i], empty, full)));
+      points.add(new Point(EdgeCounts.SHARES.get(i), share(values[i], empty, full)));
     }
     return new FaithfulnessCurve(points);
   }

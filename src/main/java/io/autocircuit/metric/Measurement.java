@@ -1,6 +1,8 @@
 package io.autocircuit.metric;
 
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * A metric over circuit sizes.
@@ -9,6 +11,9 @@ import java.util.List;
  * @param points by ascending number of edges
  */
 public record Measurement(Metric metric, List<Point> points) {
+  /** Rounding of a mean. */
+  private static final double TINY = 1e-5;
+
   /**
    * Keeps an unmodifiable copy.
    *
@@ -17,6 +22,48 @@ public record Measurement(Metric metric, List<Point> points) {
    */
   public Measurement {
     points = List.copyOf(points);
+  }
+
+  /**
+   * Where the value of each circuit would lie on other prompts.
+   *
+   * @param bootstrap how prompts are drawn, the same for all circuits
+   * @return for each point; empty where the values of single prompts were not kept, the value is
+   *     not finite, or those of the full model are needed and the full circuit was not measured
+   */
+  public List<Optional<Bootstrap.Interval>> intervals(Bootstrap bootstrap) {
+    int prompts = points.isEmpty() ? 0 : points.get(0).prompts().size();
+    if (prompts == 0 || points.stream().anyMatch(p -> p.prompts().size() != prompts)) {
+      return points.stream().map(p -> Optional.<Bootstrap.Interval>empty()).toList();
+    }
+    double[][] values =
+        points.stream()
+            .map(p -> p.prompts().stream().mapToDouble(v -> v).toArray())
+            .toArray(double[][]::new);
+    // of percentages: the full model's values are those of the largest circuit, if it is the model
+    double[] model = values[values.length - 1];
+    List<Bootstrap.Interval> all =
+        bootstrap.several(
+            prompts,
+            drawn -> {
+              double[] full = Bootstrap.pick(model, drawn);
+              double[] numbers = new double[values.length];
+              for (int i = 0; i < numbers.length; i++) {
+                numbers[i] = metric.combine(Bootstrap.pick(values[i], drawn), full);
+              }
+              return numbers;
+            });
+    return IntStream.range(0, values.length)
+        .mapToObj(i -> Optional.of(all.get(i)).filter(interval -> known(i, values, interval)))
+        .toList();
+  }
+
+  private boolean known(int i, double[][] values, Bootstrap.Interval interval) {
+    double value = points.get(i).value();
+    double again = metric.combine(values[i], values[values.length - 1]);
+    return !Double.isNaN(interval.low())
+        && Double.isFinite(value)
+        && Math.abs(again - value) <= TINY * Math.abs(value);
   }
 
   /**

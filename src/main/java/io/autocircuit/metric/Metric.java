@@ -152,6 +152,15 @@ public interface Metric extends Entry {
   /** Share of prompts whose answer has a larger logit than every wrong answer, in percent. */
   Metric CORRECT_OVER_WRONG_PERCENT = new CorrectAnswers(true);
 
+  /** Jensen–Shannon divergence of circuit and full model on clean, in nats. */
+  Metric JS_DIV = new JensenShannon();
+
+  /** Share of prompts whose answer is among the 5 largest logits, in percent. */
+  Metric ANSWER_TOP5_PERCENT = new TokenMatches(false);
+
+  /** Share of prompts whose largest logit is the full model's, in percent. */
+  Metric EXACT_MATCH_PERCENT = new TokenMatches(true);
+
   /** Mean squared difference of outputs and answers that are numbers. */
   Metric ANSWER_MSE = new SquaredError();
 
@@ -188,6 +197,9 @@ public interface Metric extends Entry {
         LOGIT_DIFF_PERCENT_MEAN,
         CORRECT_ANSWER_PERCENT,
         CORRECT_OVER_WRONG_PERCENT,
+        JS_DIV,
+        ANSWER_TOP5_PERCENT,
+        EXACT_MATCH_PERCENT,
         ANSWER_MSE);
   }
 

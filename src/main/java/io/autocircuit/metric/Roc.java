@@ -1,11 +1,16 @@
 package io.autocircuit.metric;
 
+import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.NodeScores;
 import io.autocircuit.patch.PruneScores;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
+import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 
 /** Receiver operating characteristic of scores against a known ("official") circuit. */
@@ -121,6 +126,59 @@ public final class Roc {
   }
 
   /**
+   * Where {@link #rankArea} would lie if the graph had other edges like these: edges of the known
+   * circuit and edges outside it are drawn with replacement, each among themselves. It says nothing
+   * of other prompts, on which scores would be others.
+   *
+   * @param scores the scores that rank the edges
+   * @param official the truth, neither empty nor the full graph
+   * @param bootstrap how often, and for which share; percentiles whatever its method
+   * @return the interval; a point where the scores part both perfectly
+   */
+  public static Bootstrap.Interval interval(
+      PruneScores scores, Circuit official, Bootstrap bootstrap) {
+    int[] order = scores.ranking();
+    int[] group = new int[order.length]; // of equal |scores|, from the best
+    int groups = 0;
+    for (int i = 1; i < order.length; i++) {
+      boolean equal =
+          Math.abs(scores.values()[order[i]]) == Math.abs(scores.values()[order[i - 1]]);
+      groups += equal ? 0 : 1;
+      group[i] = groups;
+    }
+    int[] inside =
+        IntStream.range(0, order.length)
+            .filter(i -> official.contains(order[i]))
+            .map(i -> group[i])
+            .toArray();
+    int[] outside =
+        IntStream.range(0, order.length)
+            .filter(i -> !official.contains(order[i]))
+            .map(i -> group[i])
+            .toArray();
+    SplittableRandom random = new SplittableRandom(bootstrap.seed());
+    double[] areas = new double[bootstrap.resamples()];
+    int[][] counts = new int[2][groups + 1];
+    for (int r = 0; r < areas.length; r++) {
+      for (int side = 0; side < 2; side++) {
+        int[] from = side == 0 ? inside : outside;
+        Arrays.fill(counts[side], 0);
+        for (int i = 0; i < from.length; i++) {
+          counts[side][from[random.nextInt(from.length)]]++;
+        }
+      }
+      double hits = 0;
+      double pairs = 0;
+      for (int g = 0; g <= groups; g++) {
+        pairs += counts[1][g] * (hits + counts[0][g] / 2.0);
+        hits += counts[0][g];
+      }
+      areas[r] = pairs / inside.length / outside.length;
+    }
+    return bootstrap.percentiles(areas);
+  }
+
+  /**
    * How well a circuit finds another.
    *
    * @param falsePositiveRate share of the edges outside the official circuit that it has
@@ -157,11 +215,49 @@ public final class Roc {
   }
 
   /**
+   * Both areas of scores against a known circuit.
+   *
+   * @param exact {@link #rankArea}
+   * @param mib {@link #mibArea} of circuits chosen greedily and pruned, as the benchmark chooses
+   *     them; NaN where the graph has none, or all its circuits have the same false positives
+   * @param interval of the first, by drawing edges of the known circuit, and edges outside it, each
+   *     among themselves; percentiles
+   */
+  public record Areas(double exact, double mib, Optional<Bootstrap.Interval> interval) {
+    /**
+     * The areas.
+     *
+     * @param scores the scores that rank the edges
+     * @param official the truth, neither empty nor the full graph
+     * @return both
+     * @throws IllegalArgumentException if the truth is, or is of another graph
+     */
+    public static Areas of(PruneScores scores, Circuit official) {
+      double exact = rankArea(scores, official);
+      Optional<Bootstrap.Interval> interval =
+          Optional.of(Roc.interval(scores, official, Bootstrap.USUAL));
+      if (!scores.graph().factorized()) {
+        return new Areas(exact, Double.NaN, interval);
+      }
+      int all = scores.graph().edgeCount();
+      int[] counts = EdgeCounts.SHARES.stream().mapToInt(k -> (int) Math.ceil(k * all)).toArray();
+      return new Areas(
+          exact,
+          mibArea(
+              new CircuitSelection(CircuitSelection.Rule.GREEDY, false, true)
+                  .ofCounts(scores, counts).stream()
+                      .map(s -> Found.of(s.circuit(), official))
+                      .toList()),
+          interval);
+    }
+  }
+
+  /**
    * The area as the Mechanistic Interpretability Benchmark computes it (Mueller et al. 2025,
    * arXiv:2504.13151, for InterpBench): trapezoids in the order of the circuits, false positive
    * rates divided by the last, without the corner (0,0).
    *
-   * @param circuits by the benchmark's ten sizes ({@link FaithfulnessCurve#SHARES})
+   * @param circuits by the benchmark's ten sizes ({@link io.autocircuit.graph.EdgeCounts#SHARES})
    * @return the benchmark's AUROC; {@link #rankArea} is that of the whole curve
    */
   public static double mibArea(List<Found> circuits) {

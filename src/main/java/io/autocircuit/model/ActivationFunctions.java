@@ -1,32 +1,38 @@
 package io.autocircuit.model;
 
 import io.autocircuit.kernels.Activations;
-import io.autocircuit.model.TransformerConfig.Activation;
+import io.autocircuit.kernels.Normalization;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /** The activation functions of MLPs, and their gradients. */
 final class ActivationFunctions {
+  private static final long[] LAST = {-1};
+
   private ActivationFunctions() {}
 
-  /** The function of each number, a new tensor. */
-  static Tensor apply(Activation activation, Tensor x) {
-    return switch (activation) {
+  /** The function of the neurons, {@code […, dMlp]}: a new tensor. */
+  static Tensor apply(TransformerConfig config, Tensor x) {
+    return switch (config.activation()) {
       case GELU -> torch.gelu(x, "none");
       case GELU_TANH -> Activations.GELU_TANH.apply(x);
       case RELU -> x.clamp_min(new Scalar(0.0));
       case SILU -> Activations.SILU.apply(x);
+      case SOLU -> solu(x);
+      case SOLU_NORM -> Transformer.normalize(norm(config), solu(x));
     };
   }
 
   /** What becomes of a gradient on its way back through the function at {@code x}. */
-  static Tensor backward(Activation activation, Tensor gradient, Tensor x) {
-    return switch (activation) {
+  static Tensor backward(TransformerConfig config, Tensor gradient, Tensor x) {
+    return switch (config.activation()) {
       case GELU -> torch.gelu_backward(gradient, x, "none");
       case GELU_TANH -> Activations.GELU_TANH.backward(gradient, x);
       case RELU -> gradient.mul(x.gt(new Scalar(0.0)));
       case SILU -> Activations.SILU.backward(gradient, x);
+      case SOLU -> soluBackward(gradient, x);
+      case SOLU_NORM -> soluBackward(Normalizations.backward(norm(config), solu(x), gradient), x);
     };
   }
 
@@ -34,11 +40,27 @@ final class ActivationFunctions {
    * A gradient times {@code φ(x) / x}, where x is kept away from 0 by 10⁻⁶: what relevance
    * propagation has in the place of the slope (Jafari et al. 2024, MambaLRP, arXiv:2406.07592).
    */
-  static Tensor ratio(Activation activation, Tensor gradient, Tensor x) {
-    if (activation == Activation.RELU) {
-      return backward(activation, gradient, x);
+  static Tensor ratio(TransformerConfig config, Tensor gradient, Tensor x) {
+    if (config.activation() == TransformerConfig.Activation.RELU) {
+      return backward(config, gradient, x);
     }
     Tensor away = x.sign().add_(x.eq(new Scalar(0.0))).mul_(new Scalar(1e-6)).add_(x);
-    return apply(activation, x).div_(away).mul_(gradient);
+    return apply(config, x).div_(away).mul_(gradient);
+  }
+
+  private static Tensor solu(Tensor x) {
+    return x.softmax(-1).mul_(x);
+  }
+
+  /** With s the softmax: s_j (g_j + g_j x_j − Σ_i g_i x_i s_i). */
+  private static Tensor soluBackward(Tensor gradient, Tensor x) {
+    Tensor s = x.softmax(-1);
+    Tensor along = gradient.mul(x);
+    Tensor mean = along.mul(s).sum(LAST, true, null);
+    return along.add_(gradient).sub_(mean).mul_(s);
+  }
+
+  private static Normalization norm(TransformerConfig config) {
+    return new Normalization(Normalization.Kind.LAYER_NORM, config.normalization().epsilon());
   }
 }

@@ -48,8 +48,7 @@ final class Bloom {
     r.activation = TransformerConfig.Activation.GELU_TANH;
     r.positions = Alibi.of(heads);
     r.scale = Math.sqrt(r.sizes.dHead());
-    r.embed("word_embeddings.weight", "lm_head", true, false);
-    normaliseEmbedding(r);
+    normaliseEmbedding(r, r.embed("word_embeddings.weight", "lm_head", true, false));
     for (BlockReader b : r.blocks("h.")) {
       b.norms("input_layernorm", "post_attention_layernorm");
       b.jointAttention("self_attention.query_key_value", b.groupsInTurn(), true);
@@ -61,8 +60,7 @@ final class Bloom {
   }
 
   /** A row of the embedding is normalised by itself, whatever the prompt: so the table is. */
-  private static void normaliseEmbedding(FamilyReader r) {
-    Recipe rows = r.w.take("word_embeddings.weight", r.sizes.vocabulary(), r.sizes.d());
+  private static void normaliseEmbedding(FamilyReader r, Recipe rows) {
     Recipe scale = r.w.take("word_embeddings_layernorm.weight", r.sizes.d());
     Recipe shift = r.w.take("word_embeddings_layernorm.bias", r.sizes.d());
     Normalization norm = r.norm;

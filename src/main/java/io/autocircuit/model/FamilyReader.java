@@ -271,14 +271,16 @@ final class FamilyReader {
    * @param embedding the name of the first, with its ending
    * @param head the name of the second, without
    * @param biased whether the head has a bias
+   * @return the rows of the embedding as the file has them
    */
-  void embed(String embedding, String head, boolean tiedByDefault, boolean biased) {
+  Recipe embed(String embedding, String head, boolean tiedByDefault, boolean biased) {
     Head heads = Head.read(this, embedding, head + ".weight", tiedByDefault);
     w.put("embed.W_E", scaled(heads.embedding(), embeddingScale));
     w.put("unembed.W_U", scaled(heads.unembedding(), logitScale).then(Tensor::t));
     Recipe bias =
         biased ? w.takeHead(head + ".bias", sizes.vocabulary()) : zeros(sizes.vocabulary());
     w.put("unembed.b_U", scaled(bias, logitScale));
+    return heads.embedding();
   }
 
   /** Learned positions; the first rows of the file may be of no position. */

@@ -3,6 +3,7 @@ package io.autocircuit.model;
 import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.ModelLoader.Layout;
+import io.autocircuit.model.StoredWeights.Recipe;
 import io.autocircuit.model.TransformerConfig.Activation;
 import io.autocircuit.model.TransformerConfig.Positions;
 import io.autocircuit.model.TransformerConfig.Rotary;
@@ -103,14 +104,28 @@ final class HookedTransformerLayout {
     HookedFeatures.put(w, config, p);
     if (!config.attentionOnly()) {
       need(p + "mlp.W_in", d, config.dMlp());
-      need(p + "mlp.W_out", config.dMlp(), d);
       biases.take(p + "mlp.b_in", config.dMlp());
-      biases.take(p + "mlp.b_out", d);
+      if (config.activation() == Activation.SOLU_NORM && normalizationType().equals("LN")) {
+        foldedNorm(config, p + "mlp.");
+      } else {
+        need(p + "mlp.W_out", config.dMlp(), d);
+        biases.take(p + "mlp.b_out", d);
+      }
       if (config.gatedMlp()) {
         need(p + "mlp.W_gate", d, config.dMlp());
       }
       affine(p + "ln2", config.normalization(), config);
     }
+  }
+
+  /** Scale and shift of the norm of the neurons, which LN has, become part of the matrix behind. */
+  private void foldedNorm(TransformerConfig config, String p) {
+    Recipe out = w.take(p + "W_out", config.dMlp(), config.dModel());
+    Recipe scale = w.take(p + "ln.w", config.dMlp());
+    Recipe shift = w.take(p + "ln.b", config.dMlp());
+    Recipe bias = w.take(p + "b_out", config.dModel());
+    w.put(p + "W_out", read -> out.make(read).mul(scale.make(read).unsqueeze(1)));
+    w.put(p + "b_out", read -> bias.make(read).add(shift.make(read).matmul(out.make(read))));
   }
 
   /** Queries; those of block b may be divided by b + 1. */
@@ -201,7 +216,7 @@ final class HookedTransformerLayout {
         vocabulary,
         sameOutputs ? vocabulary : c.size("d_vocab_out"),
         context,
-        attentionOnly ? Activation.RELU : c.activation(c.text("act_fn"), "act_fn"),
+        attentionOnly ? Activation.RELU : activation(norm),
         c.flag("gated_mlp", false),
         norm,
         end,
@@ -211,6 +226,20 @@ final class HookedTransformerLayout {
         c.flag("use_attn_scale", true) ? scale(dHead) : 1,
         HookedFeatures.read(c, norm, positions, blocks, context)
             .withKeyValueHeads(keyValueHeads(blocks, heads)));
+  }
+
+  private Activation activation(Normalization norm) {
+    String name = c.text("act_fn");
+    if (name.equals("solu_ln") && norm.kind() == Normalization.Kind.NONE) {
+      throw c.error(
+          "act_fn=\"solu_ln\" with normalization_type=null is not supported; use a model with"
+              + " norms");
+    }
+    return switch (name) {
+      case "solu" -> Activation.SOLU;
+      case "solu_ln" -> Activation.SOLU_NORM;
+      default -> c.activation(name, "act_fn");
+    };
   }
 
   /** Of all blocks; 0 where keys and values are those of each query head, or blocks differ. */

@@ -19,8 +19,8 @@ record MlpFunction(TransformerConfig config, TransformerWeights.Mlp w) {
     Tensor gate = w.wGate() == null ? null : Products.addmm(w.bGate(), x, w.wGate());
     Tensor active =
         gate == null
-            ? ActivationFunctions.apply(config.activation(), hidden)
-            : ActivationFunctions.apply(config.activation(), gate).mul_(hidden);
+            ? ActivationFunctions.apply(config, hidden)
+            : ActivationFunctions.apply(config, gate).mul_(hidden);
     Products.addmmOut(out, w.bOut(), active, w.wOut());
     if (w.outputScale() == null) {
       return new MlpState(hidden, gate, null);
@@ -49,8 +49,7 @@ record MlpFunction(TransformerConfig config, TransformerWeights.Mlp w) {
       if (rule.halves()) {
         ga.mul_(new Scalar(0.5));
       }
-      Products.mmOut(
-          out, ga.mul(ActivationFunctions.apply(config.activation(), state.gate())), w.wIn().t());
+      Products.mmOut(out, ga.mul(ActivationFunctions.apply(config, state.gate())), w.wIn().t());
       Tensor gg = activation(ga.mul(state.hidden()), state.gate(), rule);
       Products.addmmOut(out, out, gg, w.wGate().t());
     }
@@ -58,7 +57,7 @@ record MlpFunction(TransformerConfig config, TransformerWeights.Mlp w) {
 
   private Tensor activation(Tensor gradient, Tensor x, MlpRule rule) {
     return rule.ratio()
-        ? ActivationFunctions.ratio(config.activation(), gradient, x)
-        : ActivationFunctions.backward(config.activation(), gradient, x);
+        ? ActivationFunctions.ratio(config, gradient, x)
+        : ActivationFunctions.backward(config, gradient, x);
   }
 }

@@ -77,7 +77,7 @@ final class ModelDirectory {
                   : NEEDED));
     }
     refuseAdapter(given);
-    if (Files.isRegularFile(given.resolve("config.json"))) {
+    if (Files.isRegularFile(given.resolve("config.json")) || StoredConfig.find(given).isPresent()) {
       return given;
     }
     Path snapshots = given.resolve("snapshots");

@@ -2,7 +2,9 @@ package io.autocircuit.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.autocircuit.files.DataException;
+import io.autocircuit.files.Fingerprint;
 import io.autocircuit.files.JsonFiles;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -64,6 +66,20 @@ public record ModelFiles(Path directory, List<String> weights, List<String> toke
                 .toList()
             : List.of();
     return new ModelFiles(directory, weights(directory), tokenizer);
+  }
+
+  /**
+   * What the settings are.
+   *
+   * @return the SHA-256 of {@value #CONFIG}; where there is none, of the settings in the metadata
+   *     of the weights
+   */
+  public String configFingerprint() {
+    Path file = directory.resolve(CONFIG);
+    return Files.isRegularFile(file)
+        ? Fingerprint.of(file)
+        : Fingerprint.of(
+            StoredConfig.find(directory).orElseThrow().text().getBytes(StandardCharsets.UTF_8));
   }
 
   private static List<String> weights(Path directory) {

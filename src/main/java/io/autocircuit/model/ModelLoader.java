@@ -4,6 +4,7 @@ import io.autocircuit.files.DataException;
 import io.autocircuit.files.JsonFiles;
 import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -100,9 +101,7 @@ public final class ModelLoader {
 
   private static <T> T read(Path directory, Use<T> use) {
     Path place = ModelDirectory.resolve(directory);
-    Path configFile = place.resolve("config.json");
-    ConfigReader reader =
-        new ConfigReader(configFile, JsonFiles.read(configFile, JsonFiles.LARGEST_CONFIG));
+    ConfigReader reader = reader(place);
     Quantisation.refuse(reader);
     boolean declared = reader.value("architecture").asText().equals("HookedTransformer");
     boolean looks = !reader.has("model_type") && HookedTransformerLayout.looksLikeOne(reader);
@@ -132,6 +131,14 @@ public final class ModelLoader {
       WeightSource weights = checkpoint.finished(architecture.key(), config);
       return use.of(config, weights, architecture, reader.notices());
     }
+  }
+
+  /** The settings, of a directory that has some. */
+  private static ConfigReader reader(Path place) {
+    Path file = place.resolve(ModelFiles.CONFIG);
+    return Files.isRegularFile(file)
+        ? new ConfigReader(file, JsonFiles.read(file, JsonFiles.LARGEST_CONFIG))
+        : StoredConfig.find(place).orElseThrow().reader();
   }
 
   /**

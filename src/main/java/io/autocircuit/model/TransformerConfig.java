@@ -218,7 +218,11 @@ public record TransformerConfig(
     /** max(x, 0). */
     RELU,
     /** x·σ(x). */
-    SILU
+    SILU,
+    /** x·softmax(x) over all neurons (Elhage et al. 2022, "Softmax Linear Units"). */
+    SOLU,
+    /** SoLU and then LayerNorm over all neurons, with the ε of the model's other norms. */
+    SOLU_NORM
   }
 
   /** How positions enter the model. */

@@ -108,6 +108,36 @@ public final class Answers {
   }
 
   /**
+   * Whether the answer is among the largest values: 1 or 0, averaged over positions, {@code [B]}.
+   * Of equal values it is the first.
+   *
+   * @param values {@code [B,P,V]}, logits or a function of them
+   * @param answers tokens by prompt and position, {@code [B][P][…]}; the first of each counts
+   * @param best so many largest values
+   * @return a share from 0 to 1 for each prompt
+   */
+  public static double[] among(Tensor values, int[][][] answers, int best) {
+    int p = (int) values.size(1);
+    int v = (int) values.size(2);
+    double[] all = Tensors.doubles(values);
+    double[] out = new double[answers.length];
+    for (int row = 0; row < answers.length; row++) {
+      int positions = answers[row].length;
+      requirePositions(positions, p, row);
+      for (int t = 0; t < positions; t++) {
+        int base = (row * p + (positions == 1 ? p - 1 : t)) * v;
+        double answer = all[base + answers[row][t][0]];
+        int larger = 0;
+        for (int i = 0; i < v; i++) {
+          larger += all[base + i] > answer ? 1 : 0;
+        }
+        out[row] += larger < best ? 1.0 / positions : 0;
+      }
+    }
+    return out;
+  }
+
+  /**
    * Whether the first answer's value is at least that of every wrong answer: 1 or 0, averaged over
    * positions, {@code [B]}. A tie counts as correct.
    *

@@ -1,5 +1,6 @@
 package io.autocircuit.objective;
 
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -18,6 +19,23 @@ public final class Divergence {
     Tensor q = torch.log_softmax(circuit, -1);
     Tensor p = torch.log_softmax(target, -1);
     return p.exp().mul(p.sub(q)).sum(-1).mean(-1);
+  }
+
+  /**
+   * The Jensen–Shannon divergence, averaged over positions: the mean of the Kullback–Leibler
+   * divergences of both distributions from their mean (Lin 1991, "Divergence measures based on the
+   * Shannon entropy", IEEE Transactions on Information Theory 37:1).
+   *
+   * @param circuit logits of the circuit, {@code [B,P,V]}
+   * @param target logits of the reference run, {@code [B,P,V]}
+   * @return {@code [B]}, in nats, at most ln 2
+   */
+  public static Tensor js(Tensor circuit, Tensor target) {
+    Tensor q = torch.log_softmax(circuit, -1);
+    Tensor p = torch.log_softmax(target, -1);
+    Tensor m = torch.logaddexp(p, q).sub(new Scalar(Math.log(2)));
+    Tensor both = p.exp().mul(p.sub(m)).add(q.exp().mul(q.sub(m)));
+    return both.sum(-1).mean(-1).mul(new Scalar(0.5));
   }
 
   /**

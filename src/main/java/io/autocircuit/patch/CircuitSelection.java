@@ -18,10 +18,49 @@ import java.util.PriorityQueue;
  * @param signed whether large scores go before small ones, rather than large |scores|
  * @param prune whether edges and nodes that are on no way through the model are taken out again;
  *     the circuit may then be smaller than asked for
+ * @param thresholds of {@link Rule#THRESHOLD}, a circuit for each; else none
  */
-public record CircuitSelection(Rule rule, boolean signed, boolean prune) {
+public record CircuitSelection(Rule rule, boolean signed, boolean prune, List<Double> thresholds) {
   /** The edges of the largest |score|, as many as asked for. */
   public static final CircuitSelection TOP = new CircuitSelection(Rule.TOP, false, false);
+
+  /**
+   * Keeps an unmodifiable copy.
+   *
+   * @param rule which edges are taken
+   * @param signed whether large scores go before small ones
+   * @param prune whether edges and nodes that are on no way through the model are taken out again
+   * @param thresholds of {@link Rule#THRESHOLD}, at least one; else none
+   * @throws IllegalArgumentException if there are thresholds for another rule, or none for this
+   *     one, or one is NaN
+   */
+  public CircuitSelection {
+    thresholds = List.copyOf(thresholds);
+    if (thresholds.isEmpty() == (rule == Rule.THRESHOLD)) {
+      throw new IllegalArgumentException(
+          rule == Rule.THRESHOLD
+              ? "select=threshold has no thresholds; give --thresholds"
+              : "thresholds="
+                  + thresholds
+                  + " go with select=threshold, not with "
+                  + rule.key()
+                  + "; leave them out");
+    }
+    if (thresholds.stream().anyMatch(t -> t.isNaN())) {
+      throw new IllegalArgumentException("threshold=NaN is no number; give one");
+    }
+  }
+
+  /**
+   * Without thresholds.
+   *
+   * @param rule any but {@link Rule#THRESHOLD}
+   * @param signed whether large scores go before small ones
+   * @param prune whether edges and nodes that are on no way through the model are taken out again
+   */
+  public CircuitSelection(Rule rule, boolean signed, boolean prune) {
+    this(rule, signed, prune, List.of());
+  }
 
   /** Which edges are taken. */
   public enum Rule {
@@ -127,16 +166,12 @@ public record CircuitSelection(Rule rule, boolean signed, boolean prune) {
    * The circuits of all edges whose score, or |score|, is at least a threshold.
    *
    * @param scores of a graph
-   * @param thresholds any numbers but NaN
-   * @return one for each
-   * @throws IllegalArgumentException if a threshold is NaN, or the graph cannot be pruned
+   * @return one for each of the thresholds
+   * @throws IllegalArgumentException if the graph cannot be pruned
    */
-  public List<Selected> ofThresholds(PruneScores scores, double... thresholds) {
+  public List<Selected> ofThresholds(PruneScores scores) {
     List<Selected> all = new ArrayList<>();
     for (double t : thresholds) {
-      if (Double.isNaN(t)) {
-        throw new IllegalArgumentException("threshold=NaN is no number; give one");
-      }
       BitSet set = new BitSet();
       for (int e = 0; e < scores.values().length; e++) {
         float score = scores.values()[e];

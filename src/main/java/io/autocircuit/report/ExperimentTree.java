@@ -10,6 +10,7 @@ import io.autocircuit.metric.AreaUnderCurve;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.report.ExperimentGroups.Facet;
 import io.autocircuit.report.ExperimentGroups.Group;
 import io.autocircuit.report.ExperimentGroups.Label;
@@ -111,6 +112,20 @@ final class ExperimentTree {
   private ObjectNode tree() {
     ObjectNode root = JsonNodeFactory.instance.objectNode();
     root.put("title", results.title());
+    ArrayNode judged = root.putArray("judged");
+    results.cells().stream()
+        .flatMap(c -> c.areas().stream())
+        .map(a -> List.of(a.key(), a.metric()))
+        .distinct()
+        .sorted(Comparator.comparingInt(a -> AreaTitles.rank(a.get(0), a.get(1))))
+        .forEach(
+            a ->
+                judged
+                    .addObject()
+                    .put("key", a.get(0))
+                    .put("metric", a.get(1))
+                    .put("title", AreaTitles.of(a.get(0), a.get(1)))
+                    .put("lowerIsBetter", AreaTitles.lowerIsBetter(a.get(0))));
     root.put("waiting", results.waiting());
     ArrayNode labels = root.putArray("labels");
     for (Label l : groups.labels()) {
@@ -201,7 +216,7 @@ final class ExperimentTree {
     ArrayNode points = node.putArray("points");
     for (SeedLine.Mean p : line.points()) {
       ArrayNode point = points.addArray().add(p.edges()).add(p.mean());
-      if (p.seeds() > 1) {
+      if (p.seeds() > 1 || p.least() < p.greatest()) {
         point.add(p.least()).add(p.greatest()).add(p.seeds());
       }
     }
@@ -257,7 +272,10 @@ final class ExperimentTree {
             .put("edges", cell.edges())
             .put("official", cell.official().orElse(null))
             .put("prompts", cell.prompts())
-            .put("scorePrompts", cell.scorePrompts());
+            .put("scorePrompts", cell.scorePrompts())
+            .put(
+                "selection",
+                cell.settings().getOrDefault("run.selection", CircuitSelection.TOP.title()));
     node.set("scoreSeconds", Page.number(cell.cost().scoreSeconds()));
     node.set("judgeSeconds", Page.number(cell.cost().judgeSeconds()));
     node.set("passes", Page.number(cell.cost().plainPasses()));
@@ -272,6 +290,16 @@ final class ExperimentTree {
       ArrayNode points = node.putArray("roc");
       corners(cell.roc())
           .forEach(p -> points.addArray().add(p.falsePositiveRate()).add(p.truePositiveRate()));
+    }
+    ArrayNode judged = node.putArray("judged");
+    for (CellResult.Area a : cell.areas()) {
+      judged
+          .addObject()
+          .put("key", a.key())
+          .put("metric", a.metric())
+          .put("value", a.value())
+          .<ObjectNode>set("low", Page.number(a.low()))
+          .set("high", Page.number(a.high()));
     }
     ArrayNode found = node.putArray("found");
     cell.found().forEach(f -> found.add(f.what() + " (" + f.edges() + ")"));

@@ -4,9 +4,11 @@ import io.autocircuit.experiment.CellResult;
 import io.autocircuit.experiment.ExperimentResults;
 import io.autocircuit.metric.AreaUnderCurve;
 import io.autocircuit.metric.Bootstrap;
+import io.autocircuit.metric.Faithfulness;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -41,16 +43,25 @@ public final class ResultIntervals {
   /** Whether the number is an area. */
   private final boolean area;
 
+  /** Which area, if it is one of faithfulness. */
+  private final Optional<Faithfulness.Kind> kind;
+
   /** The size at which the number was measured; that of the known circuit if empty. */
   private final OptionalInt edges;
 
   private final Bootstrap bootstrap;
 
   private ResultIntervals(
-      Prompts prompts, Metric metric, boolean area, OptionalInt edges, Bootstrap bootstrap) {
+      Prompts prompts,
+      Metric metric,
+      boolean area,
+      Optional<Faithfulness.Kind> kind,
+      OptionalInt edges,
+      Bootstrap bootstrap) {
     this.prompts = prompts;
     this.metric = metric;
     this.area = area;
+    this.kind = kind;
     this.edges = edges;
     this.bootstrap = bootstrap;
   }
@@ -76,20 +87,28 @@ public final class ResultIntervals {
       Optional<String> metric,
       Optional<String> edges,
       Bootstrap bootstrap) {
+    Optional<Faithfulness.Kind> kind =
+        Arrays.stream(Faithfulness.Kind.values()).filter(k -> k.key().equals(name)).findFirst();
+    if (kind.isPresent()) {
+      String of = ResultValue.faithful(results, metric);
+      return new ResultIntervals(
+          prompts, Metric.of(of), true, kind, OptionalInt.empty(), bootstrap);
+    }
     boolean area = name.equals(ResultValue.AUC);
     List<String> metrics = ResultValue.metrics(results);
     if (!area && !metrics.contains(name)) {
       throw new IllegalArgumentException(
           "metric="
               + name
-              + " is no mean over prompts, which could be drawn; take auc or a metric at a size");
+              + " is no mean over prompts, which could be drawn; take auc, cpr, cmd or a metric at a"
+              + " size");
     }
     String key = area ? metric.orElseGet(() -> metrics.isEmpty() ? "" : metrics.get(0)) : name;
     OptionalInt size =
         edges.isEmpty() || edges.get().equals(ResultValue.OFFICIAL)
             ? OptionalInt.empty()
             : OptionalInt.of(Integer.parseInt(edges.get()));
-    return new ResultIntervals(prompts, Metric.of(key), area, size, bootstrap);
+    return new ResultIntervals(prompts, Metric.of(key), area, Optional.empty(), size, bootstrap);
   }
 
   /** A cell's values on single prompts. */
@@ -98,8 +117,14 @@ public final class ResultIntervals {
     final List<double[]> values = new ArrayList<>();
     final double[] full;
     final Map<Integer, Integer> place = new TreeMap<>();
+    final Map<Integer, Integer> asked = new TreeMap<>();
+    final int all;
 
     Cell(CellResult cell) {
+      all = cell.edges();
+      cell.selected().stream()
+          .filter(s -> s.threshold().isEmpty())
+          .forEach(s -> asked.put(s.chosen(), s.left()));
       Map<Integer, Double> whole = prompts.of(cell.run(), metric.key(), cell.edges());
       cell.series().stream()
           .filter(s -> s.metric().equals(metric.key()))
@@ -140,11 +165,15 @@ public final class ResultIntervals {
       if (!area) {
         return combined[0];
       }
-      return AreaUnderCurve.of(metric)
-          .of(
-              IntStream.range(0, combined.length)
-                  .mapToObj(k -> new Measurement.Point(sizes.get(k), combined[k]))
-                  .toList());
+      List<Measurement.Point> points =
+          IntStream.range(0, combined.length)
+              .mapToObj(k -> new Measurement.Point(sizes.get(k), combined[k]))
+              .toList();
+      return kind.isEmpty()
+          ? AreaUnderCurve.of(metric).of(points)
+          : Faithfulness.of(new Measurement(metric, points), asked, all, bootstrap)
+              .map(f -> f.of(kind.get()).orElse(Double.NaN))
+              .orElse(Double.NaN);
     }
 
     private double[] pick(double[] from, int[] indices) {

@@ -4,10 +4,13 @@ import io.autocircuit.experiment.CellResult;
 import io.autocircuit.experiment.ExperimentResults;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.AreaUnderCurve;
+import io.autocircuit.metric.Faithfulness;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +21,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Stream;
 
 /**
  * A number that every cell of an experiment may have: what a table of results shows.
@@ -41,7 +45,23 @@ public record ResultValue(
   private static final String COMPLETENESS = "completeness";
   private static final String SIMILARITY = "similarity";
   private static final List<String> OTHERS =
-      List.of(AUC, ROC, "seconds", "judge_seconds", "plain_passes", COMPLETENESS, SIMILARITY);
+      Stream.of(
+              Stream.of(AUC, ROC),
+              Arrays.stream(Faithfulness.Kind.values()).map(Faithfulness.Kind::key),
+              Stream.of(
+                  "auroc",
+                  "auroc_mib",
+                  "seconds",
+                  "judge_seconds",
+                  "plain_passes",
+                  COMPLETENESS,
+                  SIMILARITY))
+          .flatMap(s -> s)
+          .toList();
+
+  /** Those of {@link #OTHERS} that are of a metric's curve of faithfulness. */
+  private static final List<String> FAITHFULNESS =
+      Arrays.stream(Faithfulness.Kind.values()).map(Faithfulness.Kind::key).toList();
 
   /** Those of {@link #OTHERS} that are of a circuit's size. */
   private static final Set<String> SIZED = Set.of(COMPLETENESS, SIMILARITY);
@@ -105,11 +125,14 @@ public record ResultValue(
               + String.join(", ", metrics)
               + ")");
     }
-    if (metric.isPresent() && !name.equals(AUC) && !name.equals(SIMILARITY)) {
+    if (metric.isPresent()
+        && !name.equals(AUC)
+        && !name.equals(SIMILARITY)
+        && !FAITHFULNESS.contains(name)) {
       throw new IllegalArgumentException(
           "of="
               + metric.get()
-              + " goes with metric=auc or similarity, not with metric="
+              + " goes with metric=auc, similarity, cpr or cmd, not with metric="
               + name
               + "; leave it out");
     }
@@ -122,6 +145,8 @@ public record ResultValue(
               false,
               c -> c.roc().isEmpty() ? Double.NaN : Roc.area(c.roc()),
               c -> !c.roc().isEmpty());
+      case "auroc", "auroc_mib" -> judged(name, "");
+      case "cpr", "cmd", "exact_cpr", "exact_cmd" -> judged(name, faithful(results, metric));
       case "seconds" ->
           number(name, "Seconds to score", true, c -> c.cost().scoreSeconds(), c -> true);
       case "judge_seconds" ->
@@ -155,6 +180,40 @@ public record ResultValue(
         title,
         lowerIsBetter,
         c -> has.test(c) ? OptionalDouble.of(value.applyAsDouble(c)) : OptionalDouble.empty());
+  }
+
+  /** The metric of areas of faithfulness: the one that is named, else the first that has any. */
+  static String faithful(ExperimentResults results, Optional<String> wanted) {
+    List<String> known =
+        results.cells().stream()
+            .flatMap(c -> c.areas().stream())
+            .map(CellResult.Area::metric)
+            .filter(m -> !m.isEmpty())
+            .distinct()
+            .sorted(Comparator.comparingInt(m -> AreaTitles.rank(FAITHFULNESS.get(0), m)))
+            .toList();
+    if (known.isEmpty()) {
+      throw new IllegalArgumentException(
+          "no cell has a curve of faithfulness; measure the empty and the full circuit with --edges"
+              + " mib, by logit_diff, kl_div or answer_mse");
+    }
+    String key = wanted.orElse(known.get(0));
+    if (!known.contains(key)) {
+      throw new UnknownNameException("metric", key, known);
+    }
+    return key;
+  }
+
+  private static ResultValue judged(String name, String metric) {
+    return new ResultValue(
+        metric.isEmpty() ? name : name + "(" + metric + ")",
+        AreaTitles.of(name, metric),
+        AreaTitles.lowerIsBetter(name),
+        c ->
+            c.areas().stream()
+                .filter(a -> a.key().equals(name) && a.metric().equals(metric))
+                .mapToDouble(CellResult.Area::value)
+                .findFirst());
   }
 
   private static ResultValue area(List<String> metrics, Optional<String> wanted) {

@@ -14,6 +14,7 @@ import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.hub.HubId;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.model.WeightProcessing;
+import io.autocircuit.patch.CircuitSelection;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -181,6 +182,13 @@ final class RunSettings {
     put("reverse-clean-corrupt", judging.runs().reverseCleanCorrupt());
     put("edges", String.join(", ", judging.sizes().texts()));
     put("ties", judging.ties());
+    CircuitSelection selection = judging.selection();
+    put("select", selection.rule().key());
+    put("signed", selection.signed());
+    put("prune", selection.prune());
+    if (!selection.thresholds().isEmpty()) {
+      put("thresholds", selection.thresholds());
+    }
     put("metrics", judging.metrics().stream().map(Metric::key).collect(Collectors.joining(", ")));
     put("slice", judging.slice().key());
     if (judging.perPrompt() > 0) {

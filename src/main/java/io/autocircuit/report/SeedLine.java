@@ -21,8 +21,8 @@ record SeedLine(boolean single, List<Mean> points, List<Value> apart, List<Value
    *
    * @param edges the circuit's size
    * @param mean of the seeds' values
-   * @param least the least of them
-   * @param greatest the greatest of them
+   * @param least the least of them; of one seed the lower end of its 95 % interval
+   * @param greatest the greatest of them; of one seed the upper end
    * @param seeds how many there are
    */
   record Mean(int edges, double mean, double least, double greatest, int seeds) {}
@@ -33,8 +33,10 @@ record SeedLine(boolean single, List<Mean> points, List<Value> apart, List<Value
    * @param seed the seed
    * @param edges the circuit's size
    * @param value the metric
+   * @param low the lower end of its interval; NaN where there is none
+   * @param high the upper end
    */
-  record Value(long seed, int edges, double value) {}
+  record Value(long seed, int edges, double value, double low, double high) {}
 
   /**
    * The line of a metric.
@@ -55,7 +57,7 @@ record SeedLine(boolean single, List<Mean> points, List<Value> apart, List<Value
       for (CellResult.Point p : points) {
         sizes
             .computeIfAbsent(p.edges(), k -> new ArrayList<>())
-            .add(new Value(cell.seed(), p.edges(), p.value()));
+            .add(new Value(cell.seed(), p.edges(), p.value(), p.low(), p.high()));
       }
     }
     return of(sizes, seeds, single && seeds > 0);
@@ -89,6 +91,10 @@ record SeedLine(boolean single, List<Mean> points, List<Value> apart, List<Value
       greatest = Math.max(greatest, v.value());
     }
     double mean = least == greatest ? least : sum / values.size();
+    if (values.size() == 1 && !Double.isNaN(values.get(0).low())) { // of its prompts, then
+      least = values.get(0).low();
+      greatest = values.get(0).high();
+    }
     return new Mean(edges, mean, least, greatest, values.size());
   }
 }

@@ -116,6 +116,34 @@ CREATE TABLE IF NOT EXISTS similarity (
   PRIMARY KEY (run_id, other_id, edges)
 ) WITHOUT ROWID;
 
+-- where a measurement would lie on other prompts
+CREATE TABLE IF NOT EXISTS intervals (
+  measurement_id INTEGER PRIMARY KEY REFERENCES measurements (id) ON DELETE CASCADE,
+  low REAL NOT NULL,                     -- of 95 %, by the bootstrap (BCa)
+  high REAL NOT NULL
+);
+
+-- numbers of all circuits of a run together
+CREATE TABLE IF NOT EXISTS areas (
+  run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  area TEXT NOT NULL,                    -- cpr, cmd, exact_cpr, exact_cmd, auroc, auroc_mib
+  metric TEXT NOT NULL,                  -- empty of auroc and auroc_mib
+  value REAL NOT NULL,
+  low REAL,                              -- of its 95 % interval; NULL where there is none
+  high REAL,
+  PRIMARY KEY (run_id, area, metric)
+) WITHOUT ROWID;
+
+-- how circuits were chosen, in the order of what was asked for
+CREATE TABLE IF NOT EXISTS selections (
+  run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  place INTEGER NOT NULL,                -- from 0
+  threshold REAL,                        -- NULL where a number of edges was asked for
+  chosen INTEGER NOT NULL,               -- edges before pruning
+  edges INTEGER NOT NULL,                -- edges left
+  PRIMARY KEY (run_id, place)
+) WITHOUT ROWID;
+
 CREATE TABLE timings (
   run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
   what TEXT NOT NULL,                    -- plain, score, judge, total

@@ -151,18 +151,22 @@
   const aside = (name) => ({ name, nameLocation: "end", nameGap: 10, nameTextStyle: { align: "left" } });
   const straight = (c, from, to) => ({ type: "line", silent: true, symbol: "none", data: [from, to], z: 1,
     lineStyle: { color: c.muted, type: "dashed", width: 1 }, tooltip: { show: false } });
-  const spread = (values) => {
+  // Of one seed the ends of its interval over prompts, where there is one.
+  const spread = (values, intervals = []) => {
     const finite = values.filter(known);
-    const least = Math.min(...finite);
-    const greatest = Math.max(...finite);
-    return { mean: !finite.length ? NaN : least === greatest ? least
-      : finite.reduce((a, b) => a + b, 0) / finite.length, least, greatest, n: finite.length };
+    const interval = finite.length === 1 ? intervals.filter((i) => i && known(i[0]))[0] : undefined;
+    const least = interval ? interval[0] : Math.min(...finite);
+    const greatest = interval ? interval[1] : Math.max(...finite);
+    return { mean: !finite.length ? NaN : finite.length === 1 || least === greatest ? finite[0]
+      : finite.reduce((a, b) => a + b, 0) / finite.length, least, greatest, n: finite.length,
+    interval: Boolean(interval) };
   };
   const short = (v) => (Number.isInteger(v) ? number(v) : number(Number(v.toPrecision(4))));
   const spreadNode = (s, best) => (!s.n ? "–" : element(best ? "strong" : "span", {}, short(s.mean),
     ...(s.greatest > s.least ? [element("small", { textContent: short(s.least) + " to " + short(s.greatest) })] : [])));
   const spreadText = (s) => (!s.n ? "–" : number(s.mean) +
     (s.greatest > s.least ? " (" + number(s.least) + " to " + number(s.greatest) + ")" : ""));
+  const rangeText = (n) => (n > 1 ? seedsText(n) + ", " : "95 % interval ");
   const seedsText = (n) => (n > 1 ? "mean of " + plural(n, "seed") : "");
 
   // Later lines are thinner, so that of equal ones each can be seen.
@@ -205,7 +209,7 @@
       grid: { left: 4, right: 14, top: 12, bottom: 28, containLabel: true },
       tooltip: { formatter: (p) => (!p.data.point ? "" : tip(p.seriesName, plural(p.data.point[0], "edge"),
         metric.title + ": " + number(p.data.point[1]), ...(p.data.point.length > 2
-          ? [seedsText(p.data.point[4]) + ", " + number(p.data.point[2]) + " to " + number(p.data.point[3])]
+          ? [rangeText(p.data.point[4]) + number(p.data.point[2]) + " to " + number(p.data.point[3])]
           : []))) },
       xAxis: axisOf(c, x, below("Circuit edges")),
       yAxis: axisOf(c, y, { scale: true }),
@@ -249,8 +253,8 @@
           { title: "Algorithm", value: (r) => nameOf(r.line.label) },
           { title: "Edges", numeric: true, value: (r) => r.point[0] },
           { title: "Mean", numeric: true, value: (r) => r.point[1], text: (r) => number(r.point[1]) },
-          { title: "Least", numeric: true, value: (r) => r.point[2] },
-          { title: "Greatest", numeric: true, value: (r) => r.point[3] },
+          { title: "Least, or 95 % from", numeric: true, value: (r) => r.point[2] },
+          { title: "Greatest, or 95 % to", numeric: true, value: (r) => r.point[3] },
           { title: "Seeds", value: (r) => (r.seed !== undefined ? "only " + r.seed : r.point[4] || 1) },
         ] }),
     });
@@ -258,10 +262,19 @@
 
   // ---- areas --------------------------------------------------------------------------------
 
+  // Areas under curves of faithfulness and the exact ROC area, each with its interval.
+  const judgedBy = (some) => (data.judged || []).map((j) => {
+    const found = (c) => (c.judged || []).find((a) => a.key === j.key && a.metric === j.metric);
+    return { key: j.key + "|" + j.metric, title: j.title, lower: j.lowerIsBetter, judged: true,
+      of: (c) => (found(c) ? num(found(c).value) : NaN),
+      interval: (c) => (found(c) ? [num(found(c).low), num(found(c).high)] : null) };
+  }).filter((q) => some.some((c) => known(q.of(c))));
+
   // What an algorithm can be judged by with one number; roc first where it is known.
   const qualities = (some) => [
     ...(some.some((c) => known(c.rocArea))
       ? [{ key: "roc", title: "ROC area", lower: false, of: (c) => c.rocArea }] : []),
+    ...judgedBy(some),
     ...data.metrics.map((m, i) => ({ key: m.key, title: "Area: " + m.title, lower: m.lowerIsBetter,
       of: (c) => c.areas[i] })).filter((q) => some.some((c) => known(q.of(c)))),
   ];
@@ -272,22 +285,24 @@
     return element("label", {}, label, select);
   };
   const reference = (i) => data.labels[i].baseline || data.labels[i].key === "ground-truth";
-  const byLabel = (some, of) => data.labels.map((label, i) => ({ i,
-    own: some.filter((c) => c.label === i), s: spread(some.filter((c) => c.label === i).map(of)) }))
+  const noInterval = () => null;
+  const byLabel = (some, of, interval = noInterval) => data.labels.map((label, i) => ({ i,
+    own: some.filter((c) => c.label === i), s: spread(some.filter((c) => c.label === i).map(of),
+      some.filter((c) => c.label === i).map(interval)) }))
     .filter((row) => row.own.length);
 
-  const areaPanel = (group, some) => {
-    const choices = qualities(some).filter((q) => q.key !== "roc");
+  const areaPanel = (group, some, judged) => {
+    const choices = qualities(some).filter((q) => q.key !== "roc" && Boolean(q.judged) === judged);
     if (!choices.length) return null;
     let quality = choices[0];
-    const rows = () => byLabel(some, quality.of).filter((row) => row.s.n && shows(row.i));
+    const rows = () => byLabel(some, quality.of, quality.interval).filter((row) => row.s.n && shows(row.i));
     const option = (c, width) => {
       const drawnRows = rows();
       const baseline = drawnRows.find((row) => data.labels[row.i].baseline);
       return {
         grid: { left: 4, right: 24, top: 8, bottom: 28, containLabel: true },
         tooltip: { formatter: (p) => (p.data.row ? tip(nameOf(p.data.row.i), quality.title + ": " +
-          number(p.data.row.s.mean), ...(p.data.row.s.n > 1 ? [seedsText(p.data.row.s.n) + ", " +
+          number(p.data.row.s.mean), ...(p.data.row.s.n > 1 || p.data.row.s.interval ? [rangeText(p.data.row.s.n) +
           number(p.data.row.s.least) + " to " + number(p.data.row.s.greatest)] : [])) : "") },
         xAxis: axisOf(c, linear, below(quality.title)),
         yAxis: { type: "category", inverse: true, data: drawnRows.map((row) => nameOf(row.i)),
@@ -310,7 +325,10 @@
       };
     };
     const panel = {
-      title: "Area under the curve", full: "Areas under curves, " + data.tasks[group.task], option,
+      title: judged ? "Faithfulness and AUROC" : "Area under the curve",
+      full: (judged ? "Faithfulness and AUROC, " : "Areas under curves, ") + data.tasks[group.task], option,
+      note: judged ? "Circuits: " + [...new Set(some.map((c) => c.selection))].join("; ") + ". Whiskers: of one seed its 95 % interval (of AUROC over edges, else over prompts), of " +
+        "several the least and the greatest." : "",
       hint: quality.lower ? "lower is better" : "", height: 44 + 28 * Math.max(2, rows().length),
       words: () => quality.title + ". " + rows().map((row) => nameOf(row.i) + ": " + number(row.s.mean))
         .join(". ") + ".",
@@ -325,15 +343,18 @@
     return panelOf(panel);
   };
 
-  const areaTable = (group, some) => {
-    const choices = qualities(some);
+  const spreadOf = (row, q) => spread(row.own.map(q.of), row.own.map(q.interval || noInterval));
+
+  const areaTable = (group, some, judged) => {
+    const choices = qualities(some).filter((q) => Boolean(q.judged || q.key === "roc") === judged);
+    if (!choices.length) return null;
     const rows = byLabel(some, () => 1);
-    return table({ name: "Areas " + data.tasks[group.task], rows, columns: [
+    return table({ name: (judged ? "Faithfulness " : "Areas ") + data.tasks[group.task], rows, columns: [
       { title: "Algorithm", value: (row) => nameOf(row.i),
         node: (row) => element("span", { className: "named" }, swatch(row.i), nameOf(row.i)) },
       ...choices.map((q) => ({ title: q.title.replace("Area: ", "") + (q.lower ? " ↓" : ""), numeric: true,
-        value: (row) => spread(row.own.map(q.of)).mean, text: (row) => spreadText(spread(row.own.map(q.of))),
-        node: (row) => spreadNode(spread(row.own.map(q.of))) })),
+        value: (row) => spread(row.own.map(q.of)).mean, text: (row) => spreadText(spreadOf(row, q)),
+        node: (row) => spreadNode(spreadOf(row, q)) })),
       { title: "Seeds", numeric: true, value: (row) => row.own.length },
     ] });
   };
@@ -603,8 +624,9 @@
       });
       section.append(further);
     }
-    section.append(element("h3", { textContent: "Areas" }),
-      grid(areaPanel(group, some), rocPanel(group, some)), areaTable(group, some));
+    section.append(...[element("h3", { textContent: "Areas" }),
+      grid(areaPanel(group, some, true), rocPanel(group, some)), areaTable(group, some, true),
+      grid(areaPanel(group, some, false)), areaTable(group, some, false)].filter(Boolean));
     const maps = group.similarity.filter((s) => s.labels.filter(shows).length > 1);
     if (maps.length) {
       section.append(element("h3", { textContent: "Similarity" }), element("p", { className: "note", textContent:
@@ -756,7 +778,7 @@
   });
   if (!data.labels.length) legend.hidden = true;
   legend.append(element("p", { className: "note", textContent: "Lines are means over seeds, bands reach from the " +
-    "least to the greatest. ✕ marks an algorithm with a single circuit. Dashed grey: the random baseline." }));
+    "least to the greatest, of one seed over the 95 % interval of its prompts. ✕ marks an algorithm with a single circuit. Dashed grey: the random baseline." }));
 
   const contents = byId("contents");
   const link = (text, id) => contents.append(element("a", { href: "#" + id, textContent: text }));

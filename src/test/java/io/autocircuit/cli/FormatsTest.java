@@ -13,6 +13,7 @@ import io.autocircuit.patch.PruneScores;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
@@ -118,5 +119,67 @@ class FormatsTest {
     Ran near = Ran.command("circuit", "union", eapIg, typo);
     assertEquals(1, near.code());
     assertTrue(near.err().contains("MLP 1"), near::err);
+  }
+
+  // ---- submissions to MIB ----
+
+  /** Scores of a model of that many blocks and heads. */
+  private Path scored(String name, int blocks, int heads, int channels) {
+    ComputationGraph graph = ComputationGraph.factorized(blocks, heads, Wiring.SEQUENTIAL, true, 0);
+    float[] values = new float[graph.edgeCount()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = 1f / (1 + i);
+    }
+    Path file = folder.resolve(name);
+    PruneScores all = new PruneScores(graph, values);
+    ScoreFiles.write(
+        file,
+        ScoreFiles.Format.EAP_IG,
+        new Content(all, EapIgGraph.of(all, null, channels)),
+        Map.of());
+    return file;
+  }
+
+  @Test
+  void aSubmissionOfTwoPairs() throws IOException {
+    Path to = folder.resolve("submission");
+    Path gpt2 = scored("gpt2.pt", 12, 12, 768);
+    Path gemma = scored("gemma.pt", 26, 8, 2304);
+    Ran first = Ran.command("mib", "export", gpt2, to, "--task", "ioi", "--as", "gpt2");
+    assertEquals(to.resolve("ioi_gpt2") + "\n", first.out());
+    Ran alone = Ran.command("mib", "check", to);
+    assertEquals(1, alone.code());
+    assertTrue(alone.out().contains("tasks=1 and models=1; the leaderboard takes two"), alone::out);
+    Ran second =
+        Ran.command("mib", "export", gemma, to, "--task", "mcqa", "--as", "gemma2", "--by-size");
+    assertEquals(0, second.code(), second::err);
+    assertEquals("nothing is wrong with " + to + "\n", Ran.command("mib", "check", to).out());
+    Path mcqa = to.resolve("mcqa_gemma2");
+    EapIgGraph tenth = ScoreFiles.graph(mcqa.resolve("0.1.json"));
+    assertEquals(tenth.circuit().graph().edgeCount() / 1000, tenth.circuit().size());
+    Files.copy(
+        mcqa.resolve("50.json"), mcqa.resolve("20.json"), StandardCopyOption.REPLACE_EXISTING);
+    Ran large = Ran.command("mib", "check", to);
+    assertTrue(large.out().contains("its file number 9 by size has edges="), large::out);
+    Files.delete(mcqa.resolve("20.json"));
+    assertTrue(Ran.command("mib", "check", to).out().contains("it has files=9, not one"));
+  }
+
+  @Test
+  void pairsThatTheLeaderboardHasNot() {
+    Path file = scored("s.pt", 2, 2, 8);
+    String[][] wrong = {
+      {"iio", "gpt2", "task=\"iio\" is not on the leaderboard; it has arc-challenge"},
+      {"mcqa", "gpt2", "model=\"gpt2\" is not on the leaderboard of mcqa"},
+      {"ioi", "gpt2", "the graph is not of gpt2: n_layers=2, n_heads=2, d_model=8"},
+    };
+    for (String[] pair : wrong) {
+      Ran ran =
+          Ran.command(
+              "mib", "export", file, folder.resolve("m"), "--task", pair[0], "--as", pair[1]);
+      assertEquals(1, ran.code());
+      assertTrue(ran.err().contains(pair[2]), ran::err);
+    }
+    assertTrue(Files.notExists(folder.resolve("m")));
   }
 }

@@ -47,6 +47,57 @@ class AnswerTokensTest {
     words = SmallTokenizers.words(directory.resolve("words"), "to", "Mary", "John", "(", "Tom");
   }
 
+  @Test
+  void theSpellingThatIsOneTokenIsNamed() {
+    String joined = pairs(pair("drink to", "went to", List.of("Johnny"), List.of(" John")));
+    assertFalse(refusal(gpt, joined).contains("the space, is one"), "neither is one");
+    String spaced = pairs(pair("drink (", "went (", List.of(" to"), List.of("xy")));
+    String message = refusal(llama, spaced);
+    assertFalse(message.contains("\"to\", without the space, is one"), message);
+    Path only = gptOf("only", "ĠMary", "ĠJohn", "to", "Peter");
+    String with = refusal(only, pairs(pair("to", "to", List.of("Mary"), List.of("John"))));
+    assertTrue(
+        with.contains(
+            "prompts[0].answers[0]=\"Mary\" is not one token but 4: [\"M\", \"a\", \"r\", \"y\"]"
+                + " (\" Mary\", with the space, is one)"),
+        with);
+    String without = refusal(only, pairs(pair("to", "to", List.of(" Peter"), List.of(" John"))));
+    assertTrue(without.contains("(\"Peter\", without the space, is one)"), without);
+    String ids =
+        refusal(
+            only,
+            "{\"prompts\": ["
+                + "{\"clean\": [1, 2], \"corrupt\": [3, 2],"
+                + " \"answers\": [\"Mary\"], \"wrong_answers\": [4]}]}");
+    assertTrue(ids.contains("(\" Mary\", with the space, is one)"), ids);
+  }
+
+  private Path gptOf(String name, String... words) {
+    try {
+      return SmallTokenizers.byteLevel(directory.resolve(name), words);
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+  }
+
+  private static String refusal(Path tokenizer, String file) {
+    return assertThrows(DataException.class, () -> tokenize(tokenizer, file)).getMessage();
+  }
+
+  @Test
+  void tokensAreShownWithTheirSpaces() {
+    try (Tokenizer one = HuggingFaceTokenizer.load(llama);
+        Tokenizer other = HuggingFaceTokenizer.load(gpt)) {
+      for (Tokenizer t : List.of(one, other)) {
+        TokenTexts texts = new TokenTexts(t);
+        int[] ids = t.encodePrompt("drink to Mary").ids();
+        assertTrue(texts.of(ids[ids.length - 1]).endsWith("Mary"), texts.of(ids[ids.length - 1]));
+      }
+    }
+    assertEquals("a␣b⏎⇥\\u{0007}\\u{00A0}王", TokenTexts.visible("a b\n\t\u0007\u00a0王"));
+    assertEquals("17", new TokenTexts(null).of(17));
+  }
+
   // ---- one file, several tokenizers
 
   @Test

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.autocircuit.files.DataException;
+import io.autocircuit.metric.Bootstrap;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.Progress;
@@ -22,12 +23,15 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -93,16 +97,56 @@ class ExperimentStoreTest {
         assertEquals(alone.measurements().size(), cell.series().size());
         for (int m = 0; m < alone.measurements().size(); m++) {
           Measurement measured = alone.measurements().get(m);
+          List<Optional<Bootstrap.Interval>> intervals = measured.intervals(Bootstrap.USUAL);
           assertEquals(
-              measured.points().stream()
-                  .map(p -> new CellResult.Point(p.edges(), p.value()))
+              IntStream.range(0, intervals.size())
+                  .mapToObj(k -> point(measured.points().get(k), intervals.get(k)))
                   .toList(),
               cell.series().get(m).points());
           promptsAre(measured, cell);
         }
+        assertEquals(areas(alone), cell.areas());
+        assertEquals(alone.selected(), cell.selected());
         scoresAre(alone, cell);
       }
     }
+  }
+
+  private static CellResult.Point point(
+      Measurement.Point p, Optional<Bootstrap.Interval> interval) {
+    return interval
+        .map(i -> new CellResult.Point(p.edges(), p.value(), i.low(), i.high()))
+        .orElseGet(() -> new CellResult.Point(p.edges(), p.value()));
+  }
+
+  private static List<CellResult.Area> areas(Discovery.Result alone) {
+    Stream<CellResult.Area> faithfulness =
+        alone.faithfulness().stream()
+            .flatMap(
+                f ->
+                    f.areas().stream()
+                        .map(a -> area(a.kind().key(), f.metric().key(), a.value(), a.interval())));
+    Stream<CellResult.Area> auroc =
+        alone.auroc().stream()
+            .flatMap(
+                a ->
+                    Stream.of(
+                        area("auroc", "", a.exact(), a.interval()),
+                        area("auroc_mib", "", a.mib(), Optional.empty())))
+            .filter(a -> !Double.isNaN(a.value()));
+    return Stream.concat(faithfulness, auroc)
+        .sorted(Comparator.comparing(CellResult.Area::metric).thenComparing(CellResult.Area::key))
+        .toList();
+  }
+
+  private static CellResult.Area area(
+      String key, String metric, double value, Optional<Bootstrap.Interval> interval) {
+    return new CellResult.Area(
+        key,
+        metric,
+        value,
+        interval.map(Bootstrap.Interval::low).orElse(Double.NaN),
+        interval.map(Bootstrap.Interval::high).orElse(Double.NaN));
   }
 
   private void promptsAre(Measurement measured, CellResult cell) {

@@ -20,6 +20,7 @@ import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.CircuitRuns;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.task.RandomPrompts;
@@ -95,6 +96,17 @@ class RunSpecTest {
     return r.nextBoolean() ? 1 + r.nextInt(100) : Math.exp(200 * (r.nextDouble() - 0.5));
   }
 
+  private static CircuitSelection selection(Random r) {
+    CircuitSelection.Rule rule = one(r, List.of(CircuitSelection.Rule.values()));
+    return new CircuitSelection(
+        rule,
+        r.nextBoolean(),
+        r.nextBoolean(),
+        rule == CircuitSelection.Rule.THRESHOLD
+            ? List.of(r.nextGaussian(), r.nextDouble())
+            : List.of());
+  }
+
   private static EdgeCounts sizes(Random r) {
     if (r.nextBoolean()) {
       return EdgeCounts.parse(List.of(one(r, List.of("auto", "all", "log", "groups"))));
@@ -125,6 +137,7 @@ class RunSpecTest {
                 new PromptSource.Random(new RandomPrompts(1 + r.nextInt(50), 2 + r.nextInt(50)))));
     List<Metric> metrics = new ArrayList<>(Metric.standard());
     Collections.shuffle(metrics, r);
+    boolean ties = r.nextBoolean();
     return new RunSpec(
         one(r, List.of("1.0.0", "development", "2-SNAPSHOT")),
         model,
@@ -158,7 +171,8 @@ class RunSpecTest {
             new CircuitRuns(
                 one(r, List.of(PatchType.values())), one(r, Ablation.standard()), r.nextBoolean()),
             sizes(r),
-            r.nextBoolean(),
+            ties,
+            ties ? CircuitSelection.TOP : selection(r),
             metrics.subList(0, 1 + r.nextInt(metrics.size())),
             one(r, List.of(OutputSlice.values())),
             r.nextInt(3)),

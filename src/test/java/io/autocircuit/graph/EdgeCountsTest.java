@@ -170,7 +170,7 @@ class EdgeCountsTest {
   void whatIsNoSizeIsNamed() {
     refused("size=1.5 is neither a whole number from 0 nor a share", "1.5");
     refused("size=-1 is neither", "3", "-1");
-    refused("\"some\" is neither a number nor all, log, groups or auto", "some");
+    refused("\"some\" is neither a number nor all, log, groups, mib or auto", "some");
     refused("\"log\" stands alone", "3", "log");
     refused("size=3e9 exceeds the edges of every graph", "3e9");
     refused("sizes=[] is empty");

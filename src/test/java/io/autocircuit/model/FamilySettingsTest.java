@@ -9,11 +9,13 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.data.TokenBatch;
+import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -117,6 +119,21 @@ class FamilySettingsTest {
           2e-6f,
           e.toString());
     }
+  }
+
+  @Test
+  void aTiedBloomMayStoreItsHeadAlone() throws IOException {
+    Path model = with("bloom", "{}");
+    Map<String, Safetensors.Array> weights = new LinkedHashMap<>();
+    try (Safetensors file = Safetensors.open(model.resolve("model.safetensors"))) {
+      for (String name : file.names()) {
+        weights.put(
+            name.endsWith("word_embeddings.weight") ? "lm_head.weight" : name,
+            new Safetensors.Array(file.shape(name), file.floats(name)));
+      }
+    }
+    Safetensors.write(model.resolve("model.safetensors"), weights, Map.of());
+    assertArrayEquals(logits(FOLDERS.resolve("bloom").resolve("model")), logits(model), 2e-6f);
   }
 
   private static final List<Map.Entry<String, String>> OTHER =

@@ -4,13 +4,17 @@ import static io.autocircuit.model.Loaded.assertContains;
 import static io.autocircuit.model.Loaded.complaint;
 import static io.autocircuit.model.Loaded.notices;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.autocircuit.files.DataException;
 import io.autocircuit.model.ModelDirectories.Draft;
+import io.autocircuit.tensor.Safetensors;
 import io.autocircuit.tensor.Safetensors.Array;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -27,6 +31,29 @@ class HookedDictionaryTest {
       m.weights().remove(name);
     }
     return m;
+  }
+
+  @Test
+  void settingsMayLieInTheMetadataOfTheWeights() throws IOException {
+    Draft m = ModelDirectories.hooked();
+    Path usual = m.write(directory.resolve("usual"));
+    Path packed = Files.createDirectories(directory.resolve("packed"));
+    String settings = Files.readString(usual.resolve("config.json"));
+    Safetensors.write(
+        packed.resolve("model.safetensors"),
+        m.weights(),
+        Map.of("author", "somebody", "cfg", settings, "notes", "{no JSON"));
+    try (Transformer a = ModelLoader.load(usual);
+        Transformer b = ModelLoader.load(packed)) {
+      assertEquals(a.config().features(), b.config().features());
+      assertEquals(a.config().blocks(), b.config().blocks());
+      assertEquals(a.config().contextLength(), b.config().contextLength());
+    }
+    assertEquals(
+        ModelFiles.of(usual).configFingerprint(), ModelFiles.of(packed).configFingerprint());
+    Safetensors.write(packed.resolve("model.safetensors"), m.weights(), Map.of("format", "pt"));
+    DataException none = assertThrows(DataException.class, () -> ModelLoader.load(packed));
+    assertContains(none.getMessage(), "has no config.json");
   }
 
   @Test

@@ -49,8 +49,8 @@ class CircuitSelectionTest {
     assertEquals(
         set("Resid Start->MLP 0"),
         names(
-            new CircuitSelection(Rule.THRESHOLD, false, false)
-                .ofThresholds(scores, 3)
+            new CircuitSelection(Rule.THRESHOLD, false, false, List.of(3.0))
+                .ofThresholds(scores)
                 .get(0)
                 .circuit()));
   }
@@ -183,6 +183,12 @@ class CircuitSelectionTest {
             assertThrows(IllegalArgumentException.class, () -> Rule.of("best")),
             assertThrows(
                 IllegalArgumentException.class,
+                () -> new CircuitSelection(Rule.THRESHOLD, false, false)),
+            assertThrows(
+                IllegalArgumentException.class,
+                () -> new CircuitSelection(Rule.GREEDY, false, false, List.of(1.0))),
+            assertThrows(
+                IllegalArgumentException.class,
                 () -> CircuitSelection.TOP.ofCounts(scores, GRAPH.edgeCount() + 1)),
             assertThrows(
                 IllegalArgumentException.class,
@@ -192,7 +198,7 @@ class CircuitSelectionTest {
                 () ->
                     new CircuitSelection(Rule.GREEDY, false, false)
                         .ofCounts(new PruneScores(stream, new float[stream.edgeCount()]), 1)))) {
-      assertTrue(e.getMessage().contains("; ") || e.getMessage().contains("choose"));
+      assertTrue(e.getMessage().contains("; ") || e.getMessage().contains("choose"), e::getMessage);
     }
   }
 }

@@ -9,20 +9,15 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
-import io.autocircuit.objective.Divergence;
 import io.autocircuit.patch.Ablation;
-import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
-import io.autocircuit.patch.Evaluation;
-import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.SharedOutputs;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Tensor;
@@ -118,40 +113,10 @@ class AcdcBatchTest {
             new Acdc(List.of(tau), target, Ablation.RESAMPLE)
                 .score(model, List.of(batch), Progress.SILENT, e -> 4)
                 .values();
-        assertArrayEquals(plain(model, batch, target, tau), got, a + ", " + target + ", τ=" + tau);
+        assertArrayEquals(
+            PlainAcdc.scores(model, batch, target, tau), got, a + ", " + target + ", τ=" + tau);
       }
     }
-  }
-
-  private static float[] plain(
-      PatchableModel model, PromptBatch batch, Acdc.Target target, double tau) {
-    int edges = model.graph().edgeCount();
-    float[] scores = new float[edges];
-    try (TensorScope scope = new TensorScope();
-        AblationValues values = AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch));
-        Evaluation run = Evaluation.of(model, batch.clean(), values.of(batch.corrupt()))) {
-      Tensor clean = model.logits(batch.clean());
-      BitSet kept = new BitSet();
-      kept.set(0, edges);
-      double previous = 0;
-      for (int e = 0; e < edges; e++) {
-        kept.clear(e);
-        Tensor logits = run.logits(Circuit.of(model.graph(), kept).mask(PatchType.TREE_PATCH));
-        Tensor each =
-            target == Acdc.Target.KL_DIV
-                ? Divergence.kl(logits, clean)
-                : Divergence.mse(logits, clean);
-        double f = Arrays.stream(Tensors.doubles(each)).average().orElseThrow();
-        if (f - previous < tau) {
-          scores[e] = (float) tau;
-          previous = f;
-        } else {
-          scores[e] = Float.POSITIVE_INFINITY;
-          kept.set(e);
-        }
-      }
-    }
-    return scores;
   }
 
   @Test

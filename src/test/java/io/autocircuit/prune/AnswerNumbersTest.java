@@ -88,7 +88,7 @@ class AnswerNumbersTest {
             .filter(m -> m.inapplicable(List.of(batch())).isEmpty())
             .map(Metric::key)
             .toList();
-    assertEquals(List.of("kl_div", "corrupt_kl_div", "answer_mse"), applicable);
+    assertEquals(List.of("kl_div", "corrupt_kl_div", "js_div", "answer_mse"), applicable);
     assertEquals(
         "looks up answers that are tokens, and these are numbers",
         Metric.CORRECT_ANSWER_PERCENT.inapplicable(List.of(batch())).orElseThrow());

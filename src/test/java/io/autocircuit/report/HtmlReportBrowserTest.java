@@ -508,6 +508,42 @@ class HtmlReportBrowserTest {
     assertTrue(image.getWidth() >= 920, "width=" + image.getWidth());
   }
 
+  /** An edge into a key or value that heads share is one edge with a line into each of them. */
+  @Test
+  void sharedKeysAndValuesEnterAllTheirHeads() throws Exception {
+    List<NodeInfo> nodes = SampleReports.nodes(2, 12);
+    String start = "Resid Start";
+    List<ScoredEdge> edges =
+        List.of(
+            new ScoredEdge(
+                start + "->A1.1.K", start, "A1.1.K", null, 4, List.of(6, 7, 8, 9, 10, 11)),
+            edge("A0.0", "A1.1.Q", null, 3),
+            new ScoredEdge("MLP 0->A1.0.V", "MLP 0", "A1.0.V", null, -2, List.of(0, 1, 2, 3, 4, 5)),
+            edge("A1.7", "Resid End", null, 1));
+    ReportData data = ReportData.of("groups", nodes, edges);
+    show(data, "#edges=4");
+    assertEquals("4", text("document.getElementById('circuit').dataset.links"));
+    CircuitDrawing drawing = CircuitDrawing.of("groups, 4 edges", nodes, data.edges(), 4);
+    assertEquals(14, drawing.links().size());
+    assertEquals(4, drawing.edges().size());
+    assertEquals(4, drawing.count(CircuitDrawing.Side.ONLY));
+    assertEquals(14, drawing.perQuery().edges().size());
+    browser.evaluate("document.getElementById('save-dot').click()");
+    assertEquals(CircuitFiles.dot(drawing), downloaded("groups-4.dot"));
+    browser.evaluate("document.getElementById('save-graphml').click()");
+    assertEquals(CircuitFiles.graphml(drawing), downloaded("groups-4.graphml"));
+    browser.evaluate("document.getElementById('save-svg').click()");
+    assertEquals(CircuitFiles.svg(drawing), downloaded("groups-4.svg"));
+    browser.evaluate("document.getElementById('download-json').click()");
+    JsonNode json = new ObjectMapper().readTree(downloaded("edges.json"));
+    Files.delete(saved("edges.json"));
+    assertEquals(new ObjectMapper().readTree(CircuitFiles.json(drawing)), json);
+    assertEquals("[6,7,8,9,10,11]", json.get(0).get("heads").toString());
+    Path file = Files.writeString(folder.resolve("shared.json"), CircuitFiles.json(drawing));
+    assertEquals(drawing.links(), ResultEdges.read(file).drawing("groups, 4 edges", 4).links());
+    assertClean();
+  }
+
   @Test
   void anotherCircuitIsComparedOnThePage() throws Exception {
     List<NodeInfo> nodes = SampleReports.nodes(3, 4);

@@ -1,6 +1,7 @@
 package io.autocircuit.task.dataset;
 
 import io.autocircuit.data.MultiTokenAnswers;
+import io.autocircuit.data.PairReader;
 import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.data.TokenizedPair;
@@ -22,7 +23,6 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 
 /**
  * What the prompts of a file are like.
@@ -129,26 +129,19 @@ public record DatasetCheck(
   private record Sorted(Optional<PromptDataset> usable, int several) {}
 
   private static Sorted sorted(PromptDataset dataset, Tokenizer tokenizer) {
-    List<Boolean> one = new ArrayList<>();
+    PairReader single = PairReader.of(dataset, tokenizer, MultiTokenAnswers.REFUSE, null);
+    PairReader joined = PairReader.of(dataset, tokenizer, MultiTokenAnswers.FIRST_DIFFERING, null);
+    List<Integer> kept = new ArrayList<>();
     int several = 0;
-    for (int i = 0; i < dataset.prompts().size(); i++) {
-      PromptDataset single = select(dataset, List.of(i));
-      boolean usable = readable(single, tokenizer, MultiTokenAnswers.REFUSE);
-      one.add(usable);
-      several += !usable && readable(single, tokenizer, MultiTokenAnswers.FIRST_DIFFERING) ? 1 : 0;
+    for (int i = 0; i < single.size(); i++) {
+      if (single.read(i).usable()) {
+        kept.add(i);
+      } else if (joined.read(i).usable()) {
+        several++;
+      }
     }
-    List<Integer> kept = IntStream.range(0, one.size()).filter(one::get).boxed().toList();
     return new Sorted(
         kept.isEmpty() ? Optional.empty() : Optional.of(select(dataset, kept)), several);
-  }
-
-  private static boolean readable(
-      PromptDataset dataset, Tokenizer tokenizer, MultiTokenAnswers several) {
-    try {
-      return dataset.tokenize(tokenizer, several).size() == 1;
-    } catch (DataException e) {
-      return false;
-    }
   }
 
   /** Some of the pairs, with the positions and labels of all. */

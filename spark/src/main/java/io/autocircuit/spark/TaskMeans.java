@@ -1,0 +1,112 @@
+package io.autocircuit.spark;
+
+import io.autocircuit.experiment.ExperimentSpec.Completeness;
+import io.autocircuit.experiment.Run;
+import io.autocircuit.kernels.DeviceChoice;
+import io.autocircuit.kernels.DeviceRequest;
+import io.autocircuit.patch.MemoryBudget;
+import io.autocircuit.prune.KnockoutTraining;
+import io.autocircuit.prune.MaskFunction;
+import java.io.Serializable;
+import java.util.ArrayList;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.spark.TaskContext;
+import org.apache.spark.resource.ResourceInformation;
+import scala.jdk.javaapi.CollectionConverters;
+
+/**
+ * How tasks compute.
+ *
+ * @param threads of each task; 0 for {@code spark.task.cpus}
+ * @param memory native memory that the runs of a task may take, in bytes; 0 for the executor's
+ *     share of its machine
+ * @param pages whether each cell gets a page
+ * @param completeness how complete circuits are; null where it is not measured
+ */
+record TaskMeans(int threads, long memory, boolean pages, Knockouts completeness)
+    implements Serializable {
+  private static final String GPU = "gpu";
+
+  /**
+   * {@link Completeness} as it travels.
+   *
+   * @param sizes the sizes of the circuits
+   * @param epochs passes over the prompts
+   * @param learningRate Adam's step
+   * @param lambda weight of the penalty
+   * @param mask what makes a mask of a learned number
+   * @param target in what circuit and model are to differ
+   */
+  record Knockouts(
+      ArrayList<Integer> sizes,
+      int epochs,
+      double learningRate,
+      double lambda,
+      MaskFunction mask,
+      KnockoutTraining.Target target)
+      implements Serializable {
+
+    static Knockouts of(Completeness c) {
+      return new Knockouts(
+          new ArrayList<>(c.sizes()),
+          c.epochs(),
+          c.learningRate(),
+          c.lambda(),
+          c.maskFunction(),
+          c.target());
+    }
+
+    Completeness completeness() {
+      return new Completeness(sizes, epochs, learningRate, lambda, mask, target);
+    }
+  }
+
+  /**
+   * The device of a task: the address that Spark gave it, else the best there is.
+   *
+   * @param task with its resources
+   * @return such as {@code cuda:1}
+   * @throws IllegalArgumentException if it has several, or one whose address is no number
+   */
+  static String device(TaskContext task) {
+    return device(CollectionConverters.asJava(task.resources()));
+  }
+
+  static String device(Map<String, ResourceInformation> resources) {
+    ResourceInformation gpu = resources.get(GPU);
+    if (gpu == null) {
+      return "auto";
+    }
+    String[] addresses = gpu.addresses();
+    if (addresses.length != 1) {
+      throw new IllegalArgumentException(
+          "spark.task.resource.gpu.amount="
+              + addresses.length
+              + ": a cell is computed on one device; set it to 1, or to less if tasks share one");
+    }
+    if (!addresses[0].matches("\\d{1,3}")) {
+      throw new IllegalArgumentException(
+          "gpu address=\""
+              + addresses[0]
+              + "\" is no number; the discovery script is to give indices of CUDA devices: 0, 1");
+    }
+    return "cuda:" + addresses[0];
+  }
+
+  /**
+   * What runs are computed with.
+   *
+   * @param task whose processors and device they are
+   * @param share native memory of one task of this executor where nobody says it
+   */
+  Run.Means of(TaskContext task, Optional<MemoryBudget> share) {
+    DeviceChoice on = DeviceChoice.of(DeviceRequest.parse(device(task)));
+    return new Run.Means(
+        Optional.of(on),
+        Optional.of(threads > 0 ? threads : task.cpus()),
+        memory > 0
+            ? Optional.of(new MemoryBudget(memory))
+            : share.filter(m -> !on.device().isCuda()));
+  }
+}

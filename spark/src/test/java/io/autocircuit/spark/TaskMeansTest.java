@@ -1,0 +1,48 @@
+package io.autocircuit.spark;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.autocircuit.experiment.ExperimentSpec.Completeness;
+import io.autocircuit.prune.KnockoutTraining;
+import io.autocircuit.prune.MaskFunction;
+import java.util.List;
+import java.util.Map;
+import org.apache.spark.resource.ResourceInformation;
+import org.junit.jupiter.api.Test;
+
+class TaskMeansTest {
+  private static Map<String, ResourceInformation> gpus(String... addresses) {
+    return Map.of("gpu", new ResourceInformation("gpu", addresses));
+  }
+
+  @Test
+  void theAddressOfATaskIsItsDevice() {
+    assertEquals("cuda:3", TaskMeans.device(gpus("3")));
+    assertEquals("auto", TaskMeans.device(Map.of()));
+    assertEquals(
+        "auto", TaskMeans.device(Map.of("fpga", new ResourceInformation("fpga", new String[1]))));
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> TaskMeans.device(gpus("0", "1")))
+            .getMessage();
+    assertTrue(message.contains("spark.task.resource.gpu.amount=2"), message);
+    message =
+        assertThrows(IllegalArgumentException.class, () -> TaskMeans.device(gpus("GPU-5a1c")))
+            .getMessage();
+    assertTrue(message.contains("GPU-5a1c"), message);
+  }
+
+  @Test
+  void completenessTravelsWhole() {
+    Completeness c =
+        new Completeness(
+            List.of(3, 9),
+            7,
+            0.5,
+            0.25,
+            MaskFunction.values()[1],
+            KnockoutTraining.Target.values()[1]);
+    assertEquals(c, TaskMeans.Knockouts.of(c).completeness());
+  }
+}
