@@ -56,7 +56,7 @@ final class GradientRuns {
               .mul(new Scalar(share));
       masked.freeze(true);
       run.move(new DensePass.Moved(site, moved));
-      return unread(none(each), start, block, site, of, () -> {}).read();
+      return unread(none(each), start, block, site, of, null).read();
     } finally {
       run.move(DensePass.Moved.NOTHING);
       masked.freeze(false);
@@ -119,11 +119,11 @@ final class GradientRuns {
    * @param start the stream before the first block that is run; overwritten
    */
   Evaluation.Unread unread(PatchMask mask, Tensor start, int firstBlock, GradientOf of) {
-    return unread(mask, start, firstBlock, null, of, () -> {});
+    return unread(mask, start, firstBlock, null, of, null);
   }
 
   /**
-   * @param between called when the run is done, before the gradient is taken
+   * @param between called when the run is done, before the gradient is taken; may be null
    */
   private Evaluation.Unread unread(
       PatchMask mask, Tensor start, int firstBlock, Stage fixed, GradientOf of, Runnable between) {
@@ -136,7 +136,9 @@ final class GradientRuns {
         some == null
             ? of.loss().withGradient(logits, of.prompts(), of.reference())
             : of.loss().withGradient(logits, some.prompts(), some.of(of.reference()));
-    between.run();
+    if (between != null) {
+      between.run();
+    }
     MaskGradients gradients = new MaskGradients(mask, in);
     masked.backward(
         new MaskedRun.Way(of.rules(), mask, kept, firstBlock, fixed, of.neurons()),
