@@ -23,7 +23,7 @@ const sidebar = [
       'experiments', 'comparison', 'report', 'embedding', 'examples/README', 'extending', 'cuda', 'platforms',
     ].map((f) => item(f)),
   },
-  { text: 'Understand', items: ['concepts', 'lexicon', 'results', 'architecture', 'kernels', 'performance', 'startup'].map((f) => item(f)) },
+  { text: 'Understand', items: ['concepts', 'attribution', 'lexicon', 'results', 'architecture', 'kernels', 'performance', 'startup'].map((f) => item(f)) },
   { text: 'From other libraries', items: ['from-autocircuit', 'from-eap-ig', 'defects'].map((f) => item(f)) },
   { text: 'Reference', collapsed: true, items: [item('cli'), ...folder('reference'), { text: 'Javadoc', link: '/api/index.html', target: '_self' }] },
   { text: 'Tests', collapsed: true, items: ['skips', 'fuzzing'].map((f) => item(f)) },

@@ -47,6 +47,7 @@ record ArchitectureRules(String root) {
           "objective",
           "model",
           "patch",
+          "formats",
           "task",
           "prune",
           "metric",

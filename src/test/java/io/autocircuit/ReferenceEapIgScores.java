@@ -18,6 +18,7 @@ import io.autocircuit.prune.InformationFlowRoutes;
 import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.prune.MaskGradient.AnswerFunction;
 import io.autocircuit.prune.MaskGradient.PatchSource;
+import io.autocircuit.prune.NeuronAlgorithm;
 import io.autocircuit.prune.PromptAlgorithm;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -44,6 +45,7 @@ final class ReferenceEapIgScores {
       case "edge_scores", "ragged_edge_scores" -> edges();
       case "edge_scores_per_example" -> perExample();
       case "node_scores" -> nodes();
+      case "neuron_scores" -> neurons();
       default -> outcome.unread = true;
     }
   }
@@ -187,6 +189,14 @@ final class ReferenceEapIgScores {
     EdgeGroups groups = EdgeGroups.of(graph, sources, graph.sources().size());
     float[] scores =
         algorithm().score(from.model, from.batches(c), groups, Progress.SILENT).values();
+    from.compareAll(c, outcome, meanBatch(doubles(scores)), expected());
+  }
+
+  private void neurons() {
+    float[] scores =
+        ((NeuronAlgorithm) algorithm())
+            .scoreNeurons(from.model, from.batches(c), Progress.SILENT)
+            .values();
     from.compareAll(c, outcome, meanBatch(doubles(scores)), expected());
   }
 

@@ -1,8 +1,10 @@
 package io.autocircuit.benchmark;
 
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.model.Autoencoder;
 import io.autocircuit.model.Autoencoders;
+import io.autocircuit.model.Transformer;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.tensor.Placement;
@@ -75,10 +77,11 @@ final class OtherGraphs {
 
   /** The model with latents in the place of its MLPs as sources; has the weights of both. */
   static PatchableModel latents(PatchableModel model, Autoencoders autoencoders) {
-    return PatchableModel.of(
-            model.model().withAutoencoders(autoencoders),
-            model.graph().separateQkv(),
-            0,
+    Transformer with = model.model().withAutoencoders(autoencoders);
+    ComputationGraph graph = model.graph();
+    return new PatchableModel(
+            with,
+            with.graph(graph.separateQkv(), KeyValues.of(graph), 0),
             model.slice(),
             model.kernels())
         .withMemory(model.memory());

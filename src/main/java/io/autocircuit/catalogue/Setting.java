@@ -19,13 +19,16 @@ import java.util.Optional;
  * @param unit what numbers count, such as {@code edges}
  * @param meaning one sentence without a full stop, such as {@code the masks where the gradient is
  *     taken}; help adds choices and default itself
+ * @param later whether it was added after runs had been recorded: canonical JSON leaves it out
+ *     where it has its default, so that their hashes stay
  */
 public record Setting(
     String name,
     SettingType type,
     Optional<Object> defaultValue,
     Optional<String> unit,
-    String meaning) {
+    String meaning,
+    boolean later) {
 
   /**
    * Checks the name, the default and the meaning.
@@ -35,6 +38,7 @@ public record Setting(
    * @param defaultValue any value that stands for one of the type, or nothing
    * @param unit what numbers count, or nothing
    * @param meaning what it means
+   * @param later whether canonical JSON leaves its default out
    * @throws IllegalArgumentException if one of them is unusable
    */
   public Setting {
@@ -118,7 +122,7 @@ public record Setting(
    * @return the setting
    */
   public static Setting of(String name, SettingType type, Object defaultValue, String meaning) {
-    return new Setting(name, type, Optional.of(defaultValue), Optional.empty(), meaning);
+    return new Setting(name, type, Optional.of(defaultValue), Optional.empty(), meaning, false);
   }
 
   /**
@@ -130,7 +134,7 @@ public record Setting(
    * @return the setting
    */
   public static Setting optional(String name, SettingType type, String meaning) {
-    return new Setting(name, type, Optional.empty(), Optional.empty(), meaning);
+    return new Setting(name, type, Optional.empty(), Optional.empty(), meaning, false);
   }
 
   /**
@@ -169,7 +173,7 @@ public record Setting(
    * @return the setting with it
    */
   public Setting in(String what) {
-    return new Setting(name, type, defaultValue, Optional.of(what), meaning);
+    return new Setting(name, type, defaultValue, Optional.of(what), meaning, later);
   }
 
   /**
@@ -179,7 +183,16 @@ public record Setting(
    * @return the setting with it
    */
   public Setting withDefault(Object value) {
-    return new Setting(name, type, Optional.of(value), unit, meaning);
+    return new Setting(name, type, Optional.of(value), unit, meaning, later);
+  }
+
+  /**
+   * The same, as one that was added after runs had been recorded.
+   *
+   * @return the setting; canonical JSON leaves it out where it has its default
+   */
+  public Setting addedLater() {
+    return new Setting(name, type, defaultValue, unit, meaning, true);
   }
 
   /**

@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
@@ -313,14 +314,21 @@ public final class Settings {
   }
 
   /**
-   * As canonical JSON: every setting, sorted by name, null where it has no value.
+   * As canonical JSON: every setting, sorted by name, null where it has no value; without those
+   * that were {@link Setting#addedLater} and have their default.
    *
    * @return a new tree
    */
   public ObjectNode json() {
     JsonNodeFactory nodes = JsonNodeFactory.instance;
     ObjectNode object = nodes.objectNode();
-    values.forEach((name, value) -> object.set(name, json(nodes, value)));
+    values.forEach(
+        (name, value) -> {
+          Setting setting = find(declared, name);
+          if (!setting.later() || !Objects.equals(value, setting.defaultValue().orElse(null))) {
+            object.set(name, json(nodes, value));
+          }
+        });
     return object;
   }
 

@@ -6,6 +6,7 @@ import io.autocircuit.benchmark.Benchmark;
 import io.autocircuit.benchmark.GrowthCell;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.files.AtomicFile;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.model.ModelLoader;
@@ -85,6 +86,15 @@ final class BenchCommand implements Callable<Integer> {
           "How the model's matrices are stored: float32, bfloat16 or float16 (default:"
               + " ${DEFAULT-VALUE}).")
   private WeightType weights;
+
+  @Option(
+      names = "--kv",
+      paramLabel = "HOW",
+      defaultValue = "grouped",
+      description =
+          "Key and value inputs of a model whose heads share them, as of discover (default:"
+              + " ${DEFAULT-VALUE}).")
+  private KeyValues keyValues;
 
   @CommandLine.Mixin private DeviceOption device;
 
@@ -216,7 +226,11 @@ final class BenchCommand implements Callable<Integer> {
         out.println("kernels: " + kernels.kernels().name() + " (" + kernels.reason() + ")");
       }
       PatchableModel patchable =
-          PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels.kernels())
+          new PatchableModel(
+                  transformer,
+                  transformer.graph(true, keyValues, 0),
+                  OutputSlice.LAST_SEQ,
+                  kernels.kernels())
               .withMemory(budget);
       PromptBatch prompts =
           dataset.given() ? dataset.read(model, transformer, batch) : prompts(transformer);
@@ -228,6 +242,9 @@ final class BenchCommand implements Callable<Integer> {
       root.put("device", on.device().toString());
       root.put("shape", model == null ? shape : transformer.config().name());
       root.put("weights", weights.key());
+      if (transformer.config().grouped()) {
+        root.put("kv", keyValues.key());
+      }
       root.put("batch", prompts.clean().batchSize());
       root.put("seq", prompts.clean().length());
       root.put("threads", count);

@@ -1,7 +1,7 @@
 package io.autocircuit.cli;
 
 import io.autocircuit.experiment.Cell;
-import io.autocircuit.experiment.ModelSource;
+import io.autocircuit.experiment.ModelPlaces;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.hub.Hub;
 import io.autocircuit.hub.HubModel;
@@ -10,12 +10,10 @@ import io.autocircuit.hub.HubSettings;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
-import java.util.function.UnaryOperator;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
@@ -58,17 +56,6 @@ final class HubOption {
         : with(err, hub -> shown(hub.named(given), err)).orElse(given);
   }
 
-  /** The same where relative paths, and so names, begin in a folder. */
-  private Path directory(Path given, Path folder, PrintWriter err) {
-    if (Files.exists(given)) {
-      return given;
-    }
-    Path named =
-        given.startsWith(folder) && !given.equals(folder) ? folder.relativize(given) : given;
-    Path found = directory(named, err);
-    return found.equals(named) ? given : found;
-  }
-
   /**
    * A run with a directory in place of a name of the hub, or of a snapshot that is gone.
    *
@@ -77,7 +64,7 @@ final class HubOption {
    * @return the run
    */
   RunSpec located(RunSpec spec, PrintWriter err) {
-    return located(spec, path -> directory(path, err));
+    return ModelPlaces.located(spec, path -> directory(path, err));
   }
 
   /**
@@ -86,31 +73,7 @@ final class HubOption {
    * @param folder where relative paths of theirs begin
    */
   List<Cell> located(List<Cell> cells, Path folder, PrintWriter err) {
-    Map<Path, Path> known = new HashMap<>();
-    return cells.stream()
-        .map(
-            c ->
-                new Cell(
-                    c.task(),
-                    c.algorithm(),
-                    c.label(),
-                    c.coordinates(),
-                    c.spec()
-                        .map(
-                            s ->
-                                located(
-                                    s,
-                                    path ->
-                                        known.computeIfAbsent(
-                                            path, p -> directory(p, folder, err)))),
-                    c.refusal()))
-        .toList();
-  }
-
-  private static RunSpec located(RunSpec spec, UnaryOperator<Path> place) {
-    return spec.model() instanceof ModelSource.Directory named
-        ? spec.withModel(new ModelSource.Directory(place.apply(named.path()), named.contents()))
-        : spec;
+    return ModelPlaces.located(cells, folder, path -> directory(path, err));
   }
 
   private static Optional<Path> shown(Optional<HubModel> found, PrintWriter err) {

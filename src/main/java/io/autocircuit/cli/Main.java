@@ -60,10 +60,13 @@ public final class Main implements Runnable {
     commands.put("results", ResultsCommand.class);
     commands.put("another", AnotherCommand.class);
     commands.put("completeness", CompletenessCommand.class);
+    commands.put("neurons", NeuronsCommand.class);
     commands.put("dataset", DatasetCommand.class);
     commands.put("models", ModelsCommand.class);
     commands.put("export", ExportCommand.class);
     commands.put("compare", CompareCommand.class);
+    commands.put("scores", ScoresCommand.class);
+    commands.put("circuit", CircuitCommand.class);
     commands.put("list", ListCommand.class);
     commands.put("reference", ReferenceCommand.class);
     commands.put("bench", BenchCommand.class);
@@ -194,7 +197,10 @@ public final class Main implements Runnable {
     register(line, KeyValues.values(), KeyValues::key);
     register(line, Level.values(), Level::key);
     register(line, Precision.values(), Precision::key);
-    register(line, WeightType.values(), WeightType::key);
+    line.registerConverter(WeightType.class, Main::weights);
+    register(line, ScoresConvertCommand.To.values(), Main::lower);
+    register(line, CircuitCommand.What.values(), Main::lower);
+    register(line, CircuitCommand.To.values(), Main::lower);
     register(line, OutputSlice.values(), OutputSlice::key);
     register(line, ExportCommand.Format.values(), ExportCommand.Format::key);
     register(line, TableFormat.values(), TableFormat::key);
@@ -207,6 +213,15 @@ public final class Main implements Runnable {
     line.setParameterExceptionHandler(Main::usage);
     line.setExecutionExceptionHandler((e, command, parsed) -> failure(e, args, err));
     return line;
+  }
+
+  /** A type of weights by its name, or the short one that is common. */
+  private static WeightType weights(String text) {
+    List<String> names = Stream.of(WeightType.values()).map(WeightType::key).toList();
+    String name =
+        Map.of("bf16", "bfloat16", "fp16", "float16", "f16", "float16", "fp32", "float32")
+            .getOrDefault(text.toLowerCase(Locale.ROOT), text);
+    return WeightType.valueOf(known(name, names).toUpperCase(Locale.ROOT));
   }
 
   private static String lower(Enum<?> value) {

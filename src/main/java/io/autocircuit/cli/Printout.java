@@ -3,6 +3,7 @@ package io.autocircuit.cli;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Level;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.metric.Bootstrap;
 import io.autocircuit.metric.EdgeStability;
 import io.autocircuit.metric.Faithfulness;
@@ -46,13 +47,16 @@ record Printout(PrintWriter out, boolean everyMetric) {
     TransformerConfig c = d.model().model().config();
     out.printf(
         Locale.ROOT,
-        "model: %s (%d × %d heads, d_model %d), %,d edges%s%s%n",
+        "model: %s (%d × %d heads, d_model %d), %,d edges%s%s%s%n",
         c.name(),
         c.blocks(),
         c.heads(),
         c.dModel(),
         d.model().graph().edgeCount(),
         d.model().graph().factorized() ? "" : " of its unfactorized graph",
+        KeyValues.of(d.model().graph()) == KeyValues.GROUPED
+            ? ", keys and values of " + c.keyValueHeads() + " groups"
+            : "",
         d.level() == Level.NODE
             ? String.format(Locale.ROOT, ", %,d nodes", d.model().graph().nodes().size())
             : "");

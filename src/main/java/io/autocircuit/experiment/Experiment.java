@@ -3,11 +3,9 @@ package io.autocircuit.experiment;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.Fingerprint;
 import io.autocircuit.patch.Progress;
-import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -45,25 +43,19 @@ public final class Experiment implements AutoCloseable {
 
   private final ExperimentStore store;
   private final Map<String, Cell> cells;
-  private final Run.Means means;
-  private final Optional<ExperimentSpec.Completeness> completeness;
-  private final Optional<Pages> pages;
-  private final RunResources resources;
+  private final CellRunner runner;
+
+  /** Whether the resources are closed with this. */
+  private final boolean alone;
+
   private final Map<String, ExperimentStore.Status> before;
 
   private Experiment(
-      ExperimentStore store,
-      Map<String, Cell> cells,
-      Run.Means means,
-      Optional<ExperimentSpec.Completeness> completeness,
-      Optional<Pages> pages,
-      RunResources resources) {
+      ExperimentStore store, Map<String, Cell> cells, CellRunner runner, boolean alone) {
     this.store = store;
     this.cells = cells;
-    this.means = means;
-    this.completeness = completeness;
-    this.pages = pages;
-    this.resources = resources;
+    this.runner = runner;
+    this.alone = alone;
     store.plan(cells);
     this.before = store.statuses();
   }
@@ -169,28 +161,76 @@ public final class Experiment implements AutoCloseable {
       Optional<ExperimentSpec.Completeness> completeness,
       Optional<Pages> pages) {
     RunResources resources = new RunResources();
+    boolean opened = false;
+    try {
+      Experiment experiment =
+          open(title, cells, directory, means, completeness, pages, resources, true);
+      opened = true;
+      return experiment;
+    } finally {
+      if (!opened) {
+        resources.close();
+      }
+    }
+  }
+
+  /**
+   * Makes the cells known to a store, for runs that share what they can with those of other
+   * experiments, before and after.
+   *
+   * @param title the experiment's name
+   * @param cells what is run, in this order
+   * @param directory of the store; made if it does not exist
+   * @param means how runs are computed
+   * @param completeness how complete circuits are; empty where it is not measured
+   * @param pages writes a page for each cell; empty for none
+   * @param resources the caller closes them, after this
+   * @return to be closed
+   * @throws DataException if the store cannot be used
+   */
+  public static Experiment open(
+      String title,
+      List<Cell> cells,
+      Path directory,
+      Run.Means means,
+      Optional<ExperimentSpec.Completeness> completeness,
+      Optional<Pages> pages,
+      RunResources resources) {
+    return open(title, cells, directory, means, completeness, pages, resources, false);
+  }
+
+  private static Experiment open(
+      String title,
+      List<Cell> cells,
+      Path directory,
+      Run.Means means,
+      Optional<ExperimentSpec.Completeness> completeness,
+      Optional<Pages> pages,
+      RunResources resources,
+      boolean alone) {
     ExperimentStore store = null;
     boolean opened = false;
     try {
       Map<String, Cell> byKey = new LinkedHashMap<>();
       cells.stream().map(c -> pinned(c, resources)).forEach(c -> byKey.putIfAbsent(key(c), c));
       store = ExperimentStore.create(directory, title);
-      Experiment experiment = new Experiment(store, byKey, means, completeness, pages, resources);
+      CellRunner runner = new CellRunner(directory, means, completeness, pages, resources);
+      Experiment experiment = new Experiment(store, byKey, runner, alone);
       opened = true;
       return experiment;
     } finally {
-      if (!opened) {
-        resources.close();
-        if (store != null) {
-          store.close();
-        }
+      if (!opened && store != null) {
+        store.close();
       }
     }
   }
 
-  /** A cell whose spec knows the hashes of its files, or that says which cannot be read. */
+  /**
+   * A cell whose spec knows the hashes of its files, or that says which cannot be read. A spec that
+   * knows them keeps them: {@link Run#open} compares them with the files.
+   */
   private static Cell pinned(Cell cell, RunResources resources) {
-    if (cell.spec().isEmpty()) {
+    if (cell.spec().map(RunChanges::knownByThisVersion).orElse(true)) {
       return cell;
     }
     try {
@@ -258,6 +298,59 @@ public final class Experiment implements AutoCloseable {
    * @throws CancellationException if a progress of the watcher throws it; the cell is given back
    */
   public Summary run(Watcher watcher) {
+    return run(watcher, (since, mine) -> pass(since, mine, watcher));
+  }
+
+  /**
+   * Runs cells somewhere else: on a cluster, say. It runs them into stores of their own and takes
+   * these into this experiment's ({@link ExperimentStore#merge}); a cell that it does not bring is
+   * run the next time.
+   */
+  @FunctionalInterface
+  public interface Elsewhere {
+    /**
+     * Runs cells.
+     *
+     * @param cells by key; each has a run, and nobody else runs it meanwhile
+     */
+    void run(Map<String, Cell> cells);
+  }
+
+  /**
+   * Lets the cells that are not in the store be run elsewhere, all at once.
+   *
+   * @param elsewhere runs them
+   * @param watcher told of cells that cannot be run at all, and of those of other processes
+   * @return how it ended
+   * @throws DataException if the store cannot be used, or another machine works on it
+   */
+  public Summary run(Elsewhere elsewhere, Watcher watcher) {
+    return run(
+        watcher,
+        (since, mine) -> {
+          Map<String, Cell> left = new LinkedHashMap<>();
+          for (String key : store.claim(left(mine), since)) {
+            Cell cell = cells.get(key);
+            mine.add(key);
+            if (cell.spec().isEmpty()) {
+              fail(key, cell, cell.refusal().orElseThrow(), "", watcher);
+            } else {
+              left.put(key, cell);
+            }
+          }
+          if (!left.isEmpty()) {
+            elsewhere.run(Collections.unmodifiableMap(left));
+          }
+          return others(mine);
+        });
+  }
+
+  /** Runs what can be had now; says whether cells are left, which others have claimed. */
+  private interface Pass {
+    boolean of(Instant since, Set<String> mine);
+  }
+
+  private Summary run(Watcher watcher, Pass pass) {
     Instant since = Instant.now();
     Set<String> mine = new HashSet<>();
     ScheduledExecutorService heart =
@@ -271,7 +364,7 @@ public final class Experiment implements AutoCloseable {
       long period = StoreClaims.RENEWAL.toMillis();
       Future<?> beats =
           heart.scheduleWithFixedDelay(this::renew, period, period, TimeUnit.MILLISECONDS);
-      while (pass(since, mine, watcher)) {
+      while (pass.of(since, mine)) {
         if (store.claimedByOthers() > 0) {
           watcher.waiting(store.claimedByOthers());
           Thread.sleep(PATIENCE.toMillis());
@@ -303,18 +396,28 @@ public final class Experiment implements AutoCloseable {
    * @return whether cells are left, which others have claimed or had claimed until now
    */
   private boolean pass(Instant since, Set<String> mine, Watcher watcher) {
-    Map<String, ExperimentStore.Status> now = store.statuses();
-    for (Map.Entry<String, Cell> e : cells.entrySet()) {
-      boolean left = now.get(e.getKey()) != ExperimentStore.Status.DONE;
-      if (left && !mine.contains(e.getKey()) && store.claim(e.getKey(), since)) {
-        mine.add(e.getKey());
-        run(e.getKey(), e.getValue(), watcher);
+    for (String key : left(mine)) {
+      if (store.claim(key, since)) {
+        mine.add(key);
+        run(key, cells.get(key), watcher);
       }
     }
-    Map<String, ExperimentStore.Status> after = store.statuses();
+    return others(mine);
+  }
+
+  /** The cells that are not done, and that this process has not run. */
+  private List<String> left(Set<String> mine) {
+    Map<String, ExperimentStore.Status> now = store.statuses();
     return cells.keySet().stream()
-            .anyMatch(
-                key -> !mine.contains(key) && after.get(key) == ExperimentStore.Status.WAITING)
+        .filter(key -> now.get(key) != ExperimentStore.Status.DONE && !mine.contains(key))
+        .toList();
+  }
+
+  /** Whether cells are left that others have claimed, or had until now. */
+  private boolean others(Set<String> mine) {
+    Map<String, ExperimentStore.Status> now = store.statuses();
+    return cells.keySet().stream()
+            .anyMatch(key -> !mine.contains(key) && now.get(key) == ExperimentStore.Status.WAITING)
         || store.claimedByOthers() > 0;
   }
 
@@ -335,30 +438,11 @@ public final class Experiment implements AutoCloseable {
       fail(key, cell, cell.refusal().orElseThrow(), "", watcher);
       return;
     }
-    Instant started = Instant.now();
     long start = System.nanoTime();
     Discovery.Result result;
-    try (Run run = Run.open(cell.spec().get(), means, resources)) {
-      Run.Timed timed = run.timed(progress);
-      result = timed.result();
-      String scores = ExperimentStore.SCORES + "/" + key + ".safetensors";
-      result.scores().write(store.directory().resolve(scores), Map.of("run", key));
-      if (result.prompts().isPresent()) {
-        prompts(store.directory().resolve(ExperimentStore.PROMPTS).resolve(key), run, result);
-      }
-      CellOutcome outcome =
-          new CellOutcome(
-              run.spec(),
-              result,
-              run.testPrompts(),
-              timed.cost(),
-              started,
-              (System.nanoTime() - start) / 1e9,
-              scores,
-              pages.map(p -> p.write(store.directory(), key, run, timed.result())),
-              completeness
-                  .map(c -> CellCompleteness.of(key, run, timed.result(), c, progress))
-                  .orElse(List.of()));
+    try {
+      CellOutcome outcome = runner.run(key, cell.spec().get(), progress);
+      result = outcome.result();
       store.finish(key, outcome);
     } catch (CancellationException e) {
       throw e;
@@ -376,20 +460,6 @@ public final class Experiment implements AutoCloseable {
     watcher.finished(cell, result, (System.nanoTime() - start) / 1e9);
   }
 
-  private static void prompts(Path folder, Run run, Discovery.Result result) {
-    try {
-      Files.createDirectories(folder);
-    } catch (IOException e) {
-      throw new DataException("directory=" + folder + " cannot be made: " + e.getMessage(), e);
-    }
-    PromptResultFiles.write(
-        folder,
-        result.prompts().orElseThrow(),
-        result.stability().orElseThrow(),
-        run.trainPrompts(),
-        Map.of("run", run.spec().hash()));
-  }
-
   private void fail(String key, Cell cell, String message, String details, Watcher watcher) {
     store.fail(key, cell.name(), message, details);
     watcher.failed(cell, message);
@@ -398,7 +468,9 @@ public final class Experiment implements AutoCloseable {
   @Override
   public void close() {
     try {
-      resources.close();
+      if (alone) {
+        runner.resources().close();
+      }
     } finally {
       store.close();
     }

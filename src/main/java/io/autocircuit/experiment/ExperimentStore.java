@@ -10,6 +10,7 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -188,7 +189,18 @@ public final class ExperimentStore implements AutoCloseable {
    * @throws DataException if a process of another machine works on this store
    */
   boolean claim(String key, Instant since) {
-    return claims.claim(key, since);
+    return !claims.claim(List.of(key), since).isEmpty();
+  }
+
+  /**
+   * Claims those of some cells that {@link #claim(String, Instant)} would.
+   *
+   * @param keys of cells
+   * @param since when this process began with the experiment
+   * @return which are this process's now, in their order
+   */
+  Set<String> claim(Collection<String> keys, Instant since) {
+    return claims.claim(keys, since);
   }
 
   /** Tells other machines that this process is there. */
@@ -225,8 +237,46 @@ public final class ExperimentStore implements AutoCloseable {
         });
   }
 
-  /** Compares the finished cells, and writes what they have in common. */
-  void compare() {
+  /**
+   * A cell that was taken from another store.
+   *
+   * @param run its key
+   * @param failure why it failed; empty where it is done
+   * @param seconds what it took; 0 where it failed
+   */
+  public record Taken(String run, Optional<String> failure, double seconds) {}
+
+  /**
+   * Takes the cells of another store that are done or failed: their files, then all their rows in
+   * one transaction. A cell that is done here stays as it is, so that the same store may be taken
+   * again. Cells that are not known here become the last ones.
+   *
+   * @param other the directory of another store; it is not changed, and no process writes to it
+   * @return what is new here, in the other's order
+   * @throws DataException if there is no store, or one of another form, or one of the two cannot be
+   *     used
+   */
+  public List<Taken> merge(Path other) {
+    try (ExperimentStore from = open(other)) {
+      return new StoreMerge(directory, statuses(), other, from.db).into(db);
+    }
+  }
+
+  /**
+   * Writes the tables as they are into another file, while this store goes on.
+   *
+   * @param file that is not there yet
+   * @throws DataException if it cannot be written
+   */
+  public void copy(Path file) {
+    db.copy(file);
+  }
+
+  /**
+   * Compares the finished cells, and writes what they have in common ({@link
+   * ExperimentResults#similarity}). The end of an experiment does it; for after {@link #merge}.
+   */
+  public void compare() {
     List<ExperimentResults.SimilarityResult> all =
         StoredSimilarity.of(db.read(c -> StoreReader.cells(c, directory)));
     db.write(c -> StoreRows.similarity(c, all));

@@ -134,9 +134,12 @@ final class JsonFields {
     throw error(name, "is unknown; " + Suggestions.among(text, keys));
   }
 
-  /** Settings of an entry, all of them. */
+  /** Settings of an entry: all of them but those that were added later, which have defaults. */
   Settings settings(List<Setting> declared) {
-    object("settings", declared.stream().map(Setting::name).toArray(String[]::new));
+    object(
+        "settings",
+        declared.stream().filter(s -> !s.later()).map(Setting::name).toList(),
+        declared.stream().filter(Setting::later).map(Setting::name).toList());
     try {
       return Settings.read(declared, node("settings"));
     } catch (IllegalArgumentException e) {

@@ -77,7 +77,7 @@ public final class ResultFiles {
               List<Integer> heads = KeyValueGroups.heads(scores.graph(), e.destination());
               if (!heads.isEmpty()) {
                 g.writeFieldName("heads");
-                g.writeArray(heads.stream().mapToInt(h -> h).toArray(), 0, heads.size());
+                g.writeRawValue(heads.toString().replace(" ", "")); // in the edge's line
               }
               g.writeEndObject();
             }

@@ -75,6 +75,11 @@ final class RunChanges {
         .toList();
   }
 
+  /** Whether this version of the library has read all files. */
+  static boolean knownByThisVersion(RunSpec spec) {
+    return unknown(spec).isEmpty() && spec.version().equals(RunSpec.libraryVersion());
+  }
+
   /**
    * Checks that all files have been read.
    *

@@ -17,7 +17,8 @@ public final class RunEstimate implements AutoCloseable {
   private static final double CIRCUIT = 0.65;
 
   private final Run.Means means;
-  private final RunResources resources = new RunResources();
+  private final RunResources resources;
+  private final boolean alone;
   private final Map<List<?>, Task> tasks = new HashMap<>();
 
   /**
@@ -40,7 +41,23 @@ public final class RunEstimate implements AutoCloseable {
    * @param means how they would be computed
    */
   public RunEstimate(Run.Means means) {
+    this(means, new RunResources(), true);
+  }
+
+  /**
+   * For runs that share what they can with others.
+   *
+   * @param means how they would be computed
+   * @param resources of these runs; the caller closes them
+   */
+  public RunEstimate(Run.Means means, RunResources resources) {
+    this(means, resources, false);
+  }
+
+  private RunEstimate(Run.Means means, RunResources resources, boolean alone) {
     this.means = means;
+    this.resources = resources;
+    this.alone = alone;
   }
 
   /**
@@ -104,6 +121,8 @@ public final class RunEstimate implements AutoCloseable {
 
   @Override
   public void close() {
-    resources.close();
+    if (alone) {
+      resources.close();
+    }
   }
 }

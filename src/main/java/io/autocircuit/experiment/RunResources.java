@@ -82,21 +82,30 @@ public final class RunResources implements AutoCloseable {
    * @param load loads it where it is not the latest
    */
   Task task(RunSpec spec, DeviceChoice on, Supplier<Task> load) {
-    List<?> wanted =
-        List.of(
-            spec.model(),
-            spec.processing(),
-            spec.numbers(),
-            spec.prompts().withSplit(PromptSplit.ALL).withBatchSize(RunPrompts.BATCH_SIZE),
-            spec.graph().autoencoders(),
-            seeded(spec) ? spec.seed() : "any",
-            on.device());
+    List<?> wanted = List.of(loaded(spec), on.device());
     if (!wanted.equals(key)) {
       closeTask();
       task = load.get();
       key = wanted;
     }
     return task;
+  }
+
+  /**
+   * What a run loads: runs with equal ones share their model and prompts where they follow each
+   * other.
+   *
+   * @param spec with the hashes of all files
+   * @return to be compared with those of other runs
+   */
+  public static Object loaded(RunSpec spec) {
+    return List.of(
+        spec.model(),
+        spec.processing(),
+        spec.numbers(),
+        spec.prompts().withSplit(PromptSplit.ALL).withBatchSize(RunPrompts.BATCH_SIZE),
+        spec.graph().autoencoders(),
+        seeded(spec) ? spec.seed() : "any");
   }
 
   /** The memory for runs where nothing says it: what there was at first, so that all have one. */

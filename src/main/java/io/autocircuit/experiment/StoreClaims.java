@@ -8,6 +8,9 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 
@@ -80,31 +83,41 @@ final class StoreClaims {
                 + " is being worked on by host="
                 + claim.host()
                 + ", and locks of SQLite do not hold between machines; let one machine work on it"
-                + " (sweeps over several machines are for Spark, which is not there yet)");
+                + " (sweeps over several machines run on Spark: docs/spark.md)");
       }
     }
   }
 
-  boolean claim(String key, Instant since) {
-    boolean[] got = new boolean[1];
+  /**
+   * Claims those of some cells that are still to be run, in one transaction.
+   *
+   * @return which are this process's now, in their order
+   */
+  Set<String> claim(Collection<String> keys, Instant since) {
+    Set<String> got = new LinkedHashSet<>();
     db.write(
         c -> {
+          Set<String> taken = new HashSet<>();
           List<Claim> living = new ArrayList<>();
           for (Claim claim : all(c)) {
-            if (alive(claim)) {
-              living.add(claim);
-            } else {
+            if (!alive(claim)) {
               StoreConnection.update(c, "DELETE FROM claims WHERE run = ?", claim.run());
+              continue;
+            }
+            living.add(claim);
+            if (!mine(claim)) {
+              taken.add(claim.run());
             }
           }
           requireThisMachine(living);
-          got[0] =
-              living.stream().noneMatch(l -> l.run().equals(key) && !mine(l))
-                  && open(c, key, since);
-          if (got[0]) {
+          String now = StoreRows.now();
+          for (String key : keys) {
+            if (taken.contains(key) || !open(c, key, since)) {
+              continue;
+            }
+            got.add(key);
             // one whose scores have gone is no longer done
             StoreConnection.update(c, "UPDATE runs SET status = 'waiting' WHERE run = ?", key);
-            String now = StoreRows.now();
             StoreConnection.update(
                 c,
                 "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)",
@@ -116,7 +129,7 @@ final class StoreClaims {
                 now);
           }
         });
-    return got[0];
+    return got;
   }
 
   /** Whether a cell is still to be run: not done, and not seen failing since then. */

@@ -220,6 +220,15 @@ final class StoreConnection implements AutoCloseable {
     }
   }
 
+  /** Writes all tables into another file, which is not there yet. */
+  synchronized void copy(Path to) {
+    try {
+      update(connection, "VACUUM INTO ?", to.toAbsolutePath().toString());
+    } catch (SQLException e) {
+      throw unusable(to, e);
+    }
+  }
+
   private static DataException unusable(Path file, SQLException e) {
     return new DataException(
         "file="

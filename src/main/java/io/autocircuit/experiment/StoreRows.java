@@ -26,6 +26,20 @@ import org.bytedeco.javacpp.Loader;
 
 /** Writes the rows of a store. */
 final class StoreRows {
+  /** The tables that have rows of a cell, known by {@code run_id}. */
+  static final List<String> OF_A_CELL =
+      List.of(
+          "settings",
+          "measurements",
+          "areas",
+          "selections",
+          "circuits",
+          "roc_points",
+          "completeness",
+          "similarity",
+          "timings",
+          "notices");
+
   private StoreRows() {}
 
   static String now() {
@@ -72,27 +86,7 @@ final class StoreRows {
     long machine = machine(c);
     Machine on = o.spec().machine().orElseThrow();
     long id = id(c, key);
-    for (String table :
-        List.of(
-            "settings",
-            "measurements",
-            "areas",
-            "selections",
-            "circuits",
-            "roc_points",
-            "completeness",
-            "similarity",
-            "timings",
-            "notices")) {
-      StoreConnection.update(c, "DELETE FROM " + table + " WHERE run_id = ?", id);
-    }
-    StoreConnection.update(c, "DELETE FROM similarity WHERE other_id = ?", id);
-    // the same cell by another version of the library
-    StoreConnection.update(
-        c,
-        "DELETE FROM runs WHERE cell = (SELECT cell FROM runs WHERE id = ?) AND id <> ?",
-        id,
-        id);
+    clear(c, id);
     StoreConnection.update(
         c,
         "UPDATE runs SET status = 'done', spec = ?, edges = ?, official_edges = ?, prompts = ?,"
@@ -118,6 +112,19 @@ final class StoreRows {
     circuits(c, id, o.result());
     StoreAreas.write(c, id, o.result(), judged);
     rest(c, id, o);
+  }
+
+  /** Removes what a cell had, and the same cell by another version of the library. */
+  static void clear(Connection c, long id) throws SQLException {
+    for (String table : OF_A_CELL) {
+      StoreConnection.update(c, "DELETE FROM " + table + " WHERE run_id = ?", id);
+    }
+    StoreConnection.update(c, "DELETE FROM similarity WHERE other_id = ?", id);
+    StoreConnection.update(
+        c,
+        "DELETE FROM runs WHERE cell = (SELECT cell FROM runs WHERE id = ?) AND id <> ?",
+        id,
+        id);
   }
 
   /** What cells have in common, in place of what was known of it. */

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedInputStream;
@@ -67,8 +68,24 @@ public final class JsonFiles {
    * @throws DataException if the file is missing, unreadable, too large or not strict JSON
    */
   public static JsonNode read(Path file, long largest) {
+    return read(file, largest, false);
+  }
+
+  /**
+   * The value in a file as Python's {@code json} writes it: NaN and infinities are the bare words
+   * {@code NaN}, {@code Infinity} and {@code -Infinity}.
+   *
+   * @param file JSON in UTF-8, of at most {@link #LARGEST} bytes
+   * @return the one value that the file holds
+   * @throws DataException if the file is missing, unreadable, too large or else not strict JSON
+   */
+  public static JsonNode readPython(Path file) {
+    return read(file, LARGEST, true);
+  }
+
+  private static JsonNode read(Path file, long largest, boolean words) {
     try (InputStream in = open(file, largest)) {
-      return parse(utf8(in), file.toString(), largest);
+      return parse(utf8(in), file.toString(), largest, words);
     } catch (IOException e) {
       throw unreadable(file, e);
     }
@@ -187,7 +204,12 @@ public final class JsonFiles {
   }
 
   private static JsonNode parse(Reader text, String sourceName, long largest) throws IOException {
-    try (JsonParser parser = parser(text, largest)) {
+    return parse(text, sourceName, largest, false);
+  }
+
+  private static JsonNode parse(Reader text, String sourceName, long largest, boolean words)
+      throws IOException {
+    try (JsonParser parser = parser(text, largest, words)) {
       JsonNode value;
       try {
         value = new ObjectMapper().readTree(parser);
@@ -215,11 +237,16 @@ public final class JsonFiles {
    * @throws IOException if the text cannot be read
    */
   public static JsonParser parser(Reader text, long largest) throws IOException {
+    return parser(text, largest, false);
+  }
+
+  private static JsonParser parser(Reader text, long largest, boolean words) throws IOException {
     long tokens = Math.max(FEWEST_TOKENS, largest / BYTES_PER_TOKEN);
     return JsonFactory.builder()
         .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
         .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
         .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+        .configure(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS, words)
         .streamReadConstraints(
             StreamReadConstraints.builder()
                 .maxNestingDepth(DEEPEST)

@@ -64,11 +64,12 @@ final class GraphNames {
   }
 
   /**
-   * The index of an edge, at the first position.
+   * The index of an edge, at the first position; by its name here or one that other tools have.
    *
    * @throws UnknownNameException if there is none
    */
-  int edge(String name) {
+  int edge(String given) {
+    String name = ForeignNames.edge(given, graph.separateQkv()).orElse(given);
     int arrow = name.indexOf("->");
     SrcNode s = arrow < 0 ? null : sources.get(name.substring(0, arrow).strip());
     DestNode d = arrow < 0 ? null : destinations.get(name.substring(arrow + 2).strip());

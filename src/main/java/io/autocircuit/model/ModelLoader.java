@@ -69,6 +69,36 @@ public final class ModelLoader {
    */
   public static Transformer load(
       Path directory, WeightProcessing processing, ScalarType type, WeightType stored) {
+    return read(
+        directory,
+        (config, weights, architecture, notices) -> {
+          WeightProcessing steps = processing != null ? processing : architecture.processing();
+          return new Transformer(config, steps.apply(config, weights), type, stored, notices);
+        });
+  }
+
+  /**
+   * What a model directory says of the model: settings, and names and shapes of its tensors. No
+   * weights are read.
+   *
+   * @param directory the model directory
+   * @return the model's configuration
+   * @throws DataException if the directory does not hold a supported, complete model
+   */
+  public static TransformerConfig config(Path directory) {
+    return read(directory, (config, weights, architecture, notices) -> config);
+  }
+
+  /** What becomes of a checkpoint whose names and settings were checked. */
+  private interface Use<T> {
+    T of(
+        TransformerConfig config,
+        WeightSource weights,
+        Architecture architecture,
+        List<String> notices);
+  }
+
+  private static <T> T read(Path directory, Use<T> use) {
     Path place = ModelDirectory.resolve(directory);
     Path configFile = place.resolve("config.json");
     ConfigReader reader =
@@ -100,8 +130,7 @@ public final class ModelLoader {
       Checkpoint checkpoint = new Checkpoint(name, reader, files, architecture.roots());
       TransformerConfig config = architecture.read(checkpoint);
       WeightSource weights = checkpoint.finished(architecture.key(), config);
-      WeightProcessing steps = processing != null ? processing : architecture.processing();
-      return new Transformer(config, steps.apply(config, weights), type, stored, reader.notices());
+      return use.of(config, weights, architecture, reader.notices());
     }
   }
 

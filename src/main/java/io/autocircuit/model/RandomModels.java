@@ -41,8 +41,10 @@ public final class RandomModels {
           layerNorm("gpt2-medium", 24, 16, 1024, 4096, 50257, 1024, false),
           layerNorm("gpt2-large", 36, 20, 1280, 5120, 50257, 1024, false),
           layerNorm("pythia-70m", 6, 8, 512, 2048, 50304, 2048, true),
-          llama("tinyllama", 22, 32, 2048, 5632, 32000, 2048),
-          llama("stories260k", 5, 8, 64, 172, 512, 512),
+          llama("tinyllama", 22, 32, 32, 2048, 5632, 32000, 2048),
+          llama("tinyllama-grouped", 22, 32, 4, 2048, 5632, 32000, 2048),
+          llama("stories260k", 5, 8, 8, 64, 172, 512, 512),
+          llama("stories260k-grouped", 5, 8, 4, 64, 172, 512, 512),
           layerNorm("tiny", 2, 4, 16, 32, 50, 24, false));
 
   private RandomModels() {}
@@ -80,9 +82,16 @@ public final class RandomModels {
         Math.sqrt(dHead));
   }
 
-  /** Llama's kind of model, with keys and values for every head. */
+  /** Llama's kind of model. */
   private static TransformerConfig llama(
-      String name, int blocks, int heads, int dModel, int dMlp, int vocabulary, int context) {
+      String name,
+      int blocks,
+      int heads,
+      int keyValueHeads,
+      int dModel,
+      int dMlp,
+      int vocabulary,
+      int context) {
     int dHead = dModel / heads;
     Normalization norm = new Normalization(Normalization.Kind.RMS_NORM, 1e-5);
     return new TransformerConfig(
@@ -102,7 +111,8 @@ public final class RandomModels {
         true,
         false,
         Rotary.withBase(dHead, 10000, false),
-        Math.sqrt(dHead));
+        Math.sqrt(dHead),
+        Features.NONE.withKeyValueHeads(keyValueHeads == heads ? 0 : keyValueHeads));
   }
 
   /**
@@ -117,7 +127,8 @@ public final class RandomModels {
   /**
    * The shape of a known model: {@code gpt2-small}, {@code gpt2-medium}, {@code gpt2-large}, {@code
    * pythia-70m}, {@code tinyllama} and {@code stories260k} (both with keys and values for every
-   * head), or {@code tiny} for tests.
+   * head, or with {@code -grouped} behind the name with as many as their models have), or {@code
+   * tiny} for tests.
    *
    * @param name one of {@link #names}
    * @return its shape
@@ -212,8 +223,9 @@ public final class RandomModels {
       for (int b = 0; b < c.blocks(); b++) {
         String p = "blocks." + b + ".";
         for (String part : new String[] {"Q", "K", "V"}) {
-          put(p + "attn.W_" + part, deviation, h, d, c.dHead());
-          bias(p + "attn.b_" + part, deviation, h, c.dHead());
+          int own = part.equals("Q") ? h : c.keyValueHeads();
+          put(p + "attn.W_" + part, deviation, own, d, c.dHead());
+          bias(p + "attn.b_" + part, deviation, own, c.dHead());
         }
         put(p + "attn.W_O", writing, h, c.dHead(), d);
         bias(p + "attn.b_O", writing, d);

@@ -7,8 +7,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * linear in the number of prompts b: {@code fixed + b · (held + transient)}.
  *
  * <p>In numbers for each prompt, with T tokens, P sliced positions, S sources, L blocks, H heads of
- * width d, D = d_model, M = d_mlp, V outputs, K = 3H attention inputs of a block (H if joint), and
- * a = 0, 1 or 2 for a scale and a shift of the normalisation that were not folded:
+ * width d, D = d_model, M = d_mlp, V outputs, K = 3H attention inputs of a block (H + 2G where G
+ * groups of heads share keys and values, H if joint), and a = 0, 1 or 2 for a scale and a shift of
+ * the normalisation that were not folded:
  *
  * <table>
  * <caption>Terms</caption>

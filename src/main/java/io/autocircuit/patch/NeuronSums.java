@@ -38,6 +38,20 @@ public final class NeuronSums {
   }
 
   /**
+   * Adds other sums.
+   *
+   * @param others of the same model
+   * @param stage whose sources are added; null for all
+   */
+  public void add(NeuronSums others, Stage stage) {
+    int first = stage == null ? 0 : stage.firstWritten() * width;
+    int end = stage == null ? sums.length : first + stage.written() * width;
+    for (int i = first; i < end; i++) {
+      sums[i] += others.sums[i];
+    }
+  }
+
+  /**
    * The sums so far.
    *
    * @return {@code [S × D]} by source index; not a copy

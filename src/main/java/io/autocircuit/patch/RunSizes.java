@@ -1,5 +1,6 @@
 package io.autocircuit.patch;
 
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.graph.Stage;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.model.Features.AttentionKind;
@@ -302,8 +303,17 @@ record RunSizes(PatchableModel patchable, int length, int outputs) {
   /** What the fused kernels need beside their arguments, for some threads. */
   long gradientScratch() {
     long weights = 3L * config().dModel() * config().heads() * config().dHead();
+    long shared = config().dModel() * sharedColumns();
     return fused()
-        ? weights + torch.get_num_threads() * 32L * (inputs() + 5) * config().dModel()
+        ? weights + shared + torch.get_num_threads() * 32L * (inputs() + 5) * config().dModel()
+        : shared;
+  }
+
+  /** Columns of what is computed where groups of heads share keys and values; else 0. */
+  private long sharedColumns() {
+    boolean grouped = KeyValues.of(patchable.graph()) == KeyValues.GROUPED;
+    return grouped
+        ? largest(Stage.Kind.ATTENTION, s -> (long) s.distinctParts().length * config().dHead())
         : 0;
   }
 
@@ -330,6 +340,7 @@ record RunSizes(PatchableModel patchable, int length, int outputs) {
             + (long) length * config().dMlp() * (config().gatedMlp() ? 5 : 2)
             + (fused() ? scoresAreWritten() ? 5 * pattern() + rotation() : 0 : unfused())
             + (config().features().scoreCap() > 0 ? 2 * pattern() : 0)
+            + length * sharedColumns()
             + prepared();
     boolean throughDelta = !uniform && patchable.graph().factorized();
     long moving = Math.max(forward, products() + back + (throughDelta ? delta() : 0));

@@ -7,6 +7,7 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.GroupScores;
+import io.autocircuit.patch.NeuronScores;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PromptScores;
@@ -23,7 +24,7 @@ import java.util.Optional;
  *
  * @param measure the loss (its mask value and samples are not used), the ablation and the rules
  */
-public record CleanCorrupted(MaskGradient measure) implements PromptAlgorithm {
+public record CleanCorrupted(MaskGradient measure) implements PromptAlgorithm, NeuronAlgorithm {
   @Override
   public String key() {
     return "clean-corrupted";
@@ -74,5 +75,11 @@ public record CleanCorrupted(MaskGradient measure) implements PromptAlgorithm {
   public PromptScores scorePrompts(
       PatchableModel model, List<PromptBatch> batches, Progress progress) {
     return gradients().scorePrompts(model, batches, progress);
+  }
+
+  @Override
+  public NeuronScores scoreNeurons(
+      PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    return gradients().scoreNeurons(model, batches, progress);
   }
 }

@@ -10,6 +10,8 @@ import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.GradientOf;
 import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate.Work;
+import io.autocircuit.patch.NeuronScores;
+import io.autocircuit.patch.NeuronSums;
 import io.autocircuit.patch.OpenMicroBatch;
 import io.autocircuit.patch.PatchMask;
 import io.autocircuit.patch.PatchableModel;
@@ -36,7 +38,7 @@ import java.util.Optional;
  *     constant, for comparison
  */
 public record EapIgActivations(MaskGradient measure, int steps, boolean pooled)
-    implements PromptAlgorithm {
+    implements PromptAlgorithm, NeuronAlgorithm {
   /**
    * Checks the number of steps.
    *
@@ -123,6 +125,32 @@ public record EapIgActivations(MaskGradient measure, int steps, boolean pooled)
   public PromptScores scorePrompts(
       PatchableModel model, List<PromptBatch> batches, Progress progress) {
     return scores(model, batches).each(Work.BLOCK_PROMPT_GRADIENT, gradients(model), progress);
+  }
+
+  @Override
+  public NeuronScores scoreNeurons(
+      PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    ComputationGraph graph = model.graph();
+    return scores(model, batches)
+        .neurons(
+            Work.BLOCK_GRADIENT,
+            (part, sums, pass) -> {
+              if (!pooled) {
+                PatchMask none = new PatchMask(graph, new float[graph.edgeCount()], 0);
+                part.run().gradient(none, measure.of(part, sums));
+                pass.run();
+              }
+              for (Stage site : sites(graph)) {
+                for (int j = 1; pooled ? j <= steps : j < steps; j++) {
+                  NeuronSums own = new NeuronSums(model);
+                  double share = 1 - (double) j / steps;
+                  part.run().siteGradient(site, share, pooled, false, measure.of(part, own));
+                  sums.add(own, pooled ? null : site);
+                  pass.run();
+                }
+              }
+            },
+            progress);
   }
 
   private static List<Stage> sites(ComputationGraph graph) {

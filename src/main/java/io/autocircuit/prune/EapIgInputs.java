@@ -7,6 +7,7 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.GroupScores;
+import io.autocircuit.patch.NeuronScores;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PromptScores;
@@ -29,7 +30,8 @@ import java.util.Optional;
  * @param measure the loss (its mask value and samples are not used), and the ablation
  * @param steps m
  */
-public record EapIgInputs(MaskGradient measure, int steps) implements PromptAlgorithm {
+public record EapIgInputs(MaskGradient measure, int steps)
+    implements PromptAlgorithm, NeuronAlgorithm {
   /**
    * Checks the number of steps.
    *
@@ -103,5 +105,11 @@ public record EapIgInputs(MaskGradient measure, int steps) implements PromptAlgo
     double[] shares = new double[steps];
     Arrays.setAll(shares, j -> 1 - (double) (j + first) / steps);
     return new InputGradients(measure, shares);
+  }
+
+  @Override
+  public NeuronScores scoreNeurons(
+      PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    return gradients(1).scoreNeurons(model, batches, progress);
   }
 }

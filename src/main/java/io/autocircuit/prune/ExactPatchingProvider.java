@@ -13,9 +13,10 @@ public final class ExactPatchingProvider implements PruneAlgorithmProvider {
       GradientSettings.and(
           GradientSettings.LOSS,
           Setting.flag(
-              STARVED,
-              "what leaves nodes that are left without any input is ablated too, as EAP-IG's"
-                  + " evaluation does"));
+                  STARVED,
+                  "what leaves nodes that are left without any input is ablated too, as EAP-IG's"
+                      + " evaluation does")
+              .addedLater());
 
   /** For the catalogue. */
   public ExactPatchingProvider() {}

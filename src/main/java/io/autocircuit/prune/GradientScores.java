@@ -5,6 +5,8 @@ import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Evaluations;
 import io.autocircuit.patch.MemoryEstimate.Work;
+import io.autocircuit.patch.NeuronScores;
+import io.autocircuit.patch.NeuronSums;
 import io.autocircuit.patch.OpenMicroBatch;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
@@ -78,6 +80,35 @@ record GradientScores(
           }
         });
     return new PromptScores(model.graph(), rows);
+  }
+
+  /** What is summed for the neurons of a micro-batch. */
+  interface Neurons {
+    /**
+     * Adds up.
+     *
+     * @param part the prompts
+     * @param sums of all sources
+     * @param pass called after each gradient
+     */
+    void add(OpenMicroBatch part, NeuronSums sums, Runnable pass);
+  }
+
+  /**
+   * Of the dimensions of every source.
+   *
+   * @param work what the gradients are
+   */
+  NeuronScores neurons(Work work, Neurons gradients, Progress progress) {
+    if (!model.graph().factorized() || model.graph().latents() != null) {
+      throw new IllegalArgumentException(
+          "neurons are scored in factorized graphs without autoencoders; choose such a graph");
+    }
+    NeuronSums sums = new NeuronSums(model);
+    visit(work, progress, (part, pass) -> gradients.add(part, sums, pass));
+    int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
+    float[] scores = divided(sums.sums(), 0, sums.sums().length, prompts * weight);
+    return new NeuronScores(model.graph(), model.model().config().dModel(), scores);
   }
 
   private interface Visit {

@@ -37,17 +37,18 @@ final class GradientSettings {
           "sum", "AutoCircuit's sums over batches and samples instead of means, for comparison");
   static final Setting RULES =
       Setting.optional(
-          "rules",
-          new SettingType.Several(
-              new SettingType.Choice(
-                  List.of(
-                      option("ln", "scales of normalisations are constants"),
-                      option("identity", "slopes of activations are φ(x)/x"),
-                      option("half", "factors of gated products get half"),
-                      option("ah", "attention patterns are constants"),
-                      option("tsg", "back through softmax at temperature 2"),
-                      option("qkv", "queries and keys a quarter, values half")))),
-          "changes of the backward pass; without, the true gradient");
+              "rules",
+              new SettingType.Several(
+                  new SettingType.Choice(
+                      List.of(
+                          option("ln", "scales of normalisations are constants"),
+                          option("identity", "slopes of activations are φ(x)/x"),
+                          option("half", "factors of gated products get half"),
+                          option("ah", "attention patterns are constants"),
+                          option("tsg", "back through softmax at temperature 2"),
+                          option("qkv", "queries and keys a quarter, values half")))),
+              "changes of the backward pass; without, the true gradient")
+          .addedLater();
   static final List<Setting> LOSS =
       List.of(GRAD_FUNCTION, ANSWER_FUNCTION, PruneAlgorithmProvider.scoreAblation());
 

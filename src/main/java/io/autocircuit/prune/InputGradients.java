@@ -4,6 +4,7 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.GradientOf;
 import io.autocircuit.patch.MemoryEstimate.Work;
+import io.autocircuit.patch.NeuronScores;
 import io.autocircuit.patch.OpenMicroBatch;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
@@ -34,6 +35,19 @@ record InputGradients(MaskGradient measure, double... shares) {
 
   PromptScores scorePrompts(PatchableModel model, List<PromptBatch> batches, Progress progress) {
     return scores(model, batches).each(Work.UNIFORM_PROMPT_GRADIENT, this::add, progress);
+  }
+
+  NeuronScores scoreNeurons(PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    return scores(model, batches)
+        .neurons(
+            Work.UNIFORM_GRADIENT,
+            (part, sums, pass) -> {
+              for (double share : shares) {
+                part.run().inputGradient(share, false, measure.of(part, sums));
+                pass.run();
+              }
+            },
+            progress);
   }
 
   private GradientScores scores(PatchableModel model, List<PromptBatch> batches) {

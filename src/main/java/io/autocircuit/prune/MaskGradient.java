@@ -16,6 +16,7 @@ import io.autocircuit.patch.GradientOf;
 import io.autocircuit.patch.GradientRules;
 import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate.Work;
+import io.autocircuit.patch.NeuronScores;
 import io.autocircuit.patch.NeuronSums;
 import io.autocircuit.patch.OpenMicroBatch;
 import io.autocircuit.patch.PatchMask;
@@ -63,7 +64,7 @@ public record MaskGradient(
     PatchSource source,
     Path path,
     GradientRules rules)
-    implements PromptAlgorithm {
+    implements PromptAlgorithm, NeuronAlgorithm {
 
   /** What is measured at the answers. */
   public enum AnswerFunction {
@@ -381,6 +382,28 @@ public record MaskGradient(
       PatchableModel model, List<PromptBatch> batches, Progress progress) {
     Work work = path == Path.TOGETHER ? Work.UNIFORM_PROMPT_GRADIENT : Work.BLOCK_PROMPT_GRADIENT;
     return scores(model, batches).each(work, gradients(model), progress);
+  }
+
+  @Override
+  public NeuronScores scoreNeurons(
+      PatchableModel model, List<PromptBatch> batches, Progress progress) {
+    if (samples > 0 || maskValue != 0) {
+      throw new IllegalArgumentException(
+          "neurons are scored where nothing is ablated, but samples="
+              + samples
+              + ", mask_value="
+              + maskValue
+              + "; choose eap with mask_value=0, or eap-ig-inputs");
+    }
+    PatchMask none = PatchMask.uniform(model.graph(), 0);
+    return scores(model, batches)
+        .neurons(
+            Work.UNIFORM_GRADIENT,
+            (part, sums, pass) -> {
+              part.run().gradient(none, of(part, sums));
+              pass.run();
+            },
+            progress);
   }
 
   private GradientScores scores(PatchableModel model, List<PromptBatch> batches) {

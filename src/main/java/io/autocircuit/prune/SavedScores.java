@@ -3,10 +3,12 @@ package io.autocircuit.prune;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenizedDataset;
 import io.autocircuit.files.DataException;
+import io.autocircuit.formats.ScoreFiles;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PruneScores;
+import io.autocircuit.tensor.TorchArchive;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -20,14 +22,15 @@ public record SavedScores(PruneScores scores, String origin) implements PruneAlg
   /**
    * Reads scores from a file.
    *
-   * @param file {@code scores.safetensors}, or AutoCircuit's tensors by module
+   * @param file {@code scores.safetensors}, or in another of the formats of {@link ScoreFiles}
    * @param graph the graph that they belong to
    * @return the scores; their origin is the algorithm that the file names, and the file's name
    * @throws DataException if it cannot be read or is of another graph
    */
   public static SavedScores read(Path file, ComputationGraph graph) {
-    PruneScores scores = PruneScores.read(file, graph);
-    String by = PruneScores.metadata(file).getOrDefault("algorithm", "unknown");
+    PruneScores scores = ScoreFiles.read(file, graph, null).scores();
+    boolean ours = !file.toString().endsWith(".json") && !TorchArchive.isOne(file);
+    String by = ours ? PruneScores.metadata(file).getOrDefault("algorithm", "unknown") : "unknown";
     return new SavedScores(
         scores, DataException.quote(by).replace("\"", "") + ", " + file.getFileName());
   }

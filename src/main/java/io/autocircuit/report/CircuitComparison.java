@@ -139,7 +139,7 @@ public record CircuitComparison(
               + name
               + " but not in that of "
               + other
-              + "; compare circuits of one model, with the same graph, separate-qkv and"
+              + "; compare circuits of one model, with the same graph, separate-qkv, kv and"
               + " token-positions");
     }
   }

@@ -41,6 +41,17 @@ public final class ExperimentPages {
   }
 
   /**
+   * Writes what the pages of cells share, for pages that were written elsewhere ({@link
+   * ExperimentStore#merge} takes them).
+   *
+   * @param directory of the store
+   * @throws DataException if it cannot be written
+   */
+  public static void shared(Path directory) {
+    HtmlReport.writeCharts(directory.resolve(CIRCUITS));
+  }
+
+  /**
    * Writes the page that compares the cells of a store.
    *
    * @param store what is compared

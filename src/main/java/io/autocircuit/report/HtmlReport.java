@@ -52,18 +52,22 @@ public final class HtmlReport {
    * @throws DataException if it cannot be written
    */
   public static void writeAmongOthers(Path file, ReportData data) {
-    Path library = file.resolveSibling(Page.LIBRARY);
+    writeCharts(file.toAbsolutePath().getParent());
+    AtomicFile.write(file, Page.withChartsBeside("report", tree(data), parts(data)));
+  }
+
+  /** Writes the charting library where it is not there, or is another version. */
+  static void writeCharts(Path folder) {
     try {
-      Files.createDirectories(file.toAbsolutePath().getParent());
+      Files.createDirectories(folder);
     } catch (IOException e) {
-      throw new DataException(
-          "directory=" + file.getParent() + " cannot be made: " + e.getMessage(), e);
+      throw new DataException("directory=" + folder + " cannot be made: " + e.getMessage(), e);
     }
+    Path library = folder.resolve(Page.LIBRARY);
     String script = Page.library();
     if (!holds(library, script.getBytes(StandardCharsets.UTF_8))) {
       AtomicFile.write(library, script);
     }
-    AtomicFile.write(file, Page.withChartsBeside("report", tree(data), parts(data)));
   }
 
   /** Whether a file is there and is that one, not another version's. */

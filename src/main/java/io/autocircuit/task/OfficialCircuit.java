@@ -1,17 +1,21 @@
 package io.autocircuit.task;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.NullNode;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.JsonFiles;
+import io.autocircuit.formats.EapIgGraph;
+import io.autocircuit.formats.ScoreFiles;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.ForeignNames;
 import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.patch.Circuit;
+import io.autocircuit.tensor.TorchArchive;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
@@ -24,7 +28,7 @@ import java.util.regex.Pattern;
  *   <li>AutoCircuit's names: a list of {@code "A0.1->MLP 0"}, or of {@code {"name": …, "seq_idx":
  *       position or null}}.
  *   <li>EAP-IG's and MIB's graphs: {@code {"cfg": …, "edges": {"a0.h1->m0": {"in_graph": true, …},
- *       …}}}; the circuit is what is in the graph.
+ *       …}}}, or the same in a {@code .pt} file; the circuit is what is in the graph.
  *   <li>Edge pruning's lists: {@code [["a0.h1", "m0"], ["a0.h1", "a1.h0.q"], …]}.
  * </ul>
  *
@@ -37,14 +41,9 @@ import java.util.regex.Pattern;
  * of the stream, and a head's input is written {@code a1.h0<q>} or {@code a1.h0.q}.
  */
 public final class OfficialCircuit {
-  private static final Pattern HEAD =
-      Pattern.compile("a(\\d{1,6})\\.h(\\d{1,6})(?:<([qkv])>|\\.([qkv]))?");
-
   /** An edge into keys or values. */
   private static final Pattern SHARED =
       Pattern.compile("(.*->\\s*A\\d{1,6}\\.)\\d{1,6}(\\.[KV]\\s*)");
-
-  private static final Pattern MLP = Pattern.compile("m(\\d{1,6})");
 
   private final Path file;
   private final ComputationGraph graph;
@@ -86,8 +85,11 @@ public final class OfficialCircuit {
    */
   public static Circuit read(Path file, ComputationGraph graph, int first) {
     OfficialCircuit reader = new OfficialCircuit(file, graph);
-    JsonNode json = JsonFiles.read(file);
-    if (json.path("edges").isObject()) {
+    boolean torch = TorchArchive.isOne(file);
+    JsonNode json = torch ? NullNode.instance : JsonFiles.readPython(file);
+    if (torch) {
+      reader.torch();
+    } else if (json.path("edges").isObject()) {
       reader.eapIg(json.path("edges"));
     } else if (json.isArray()) {
       if (first < Integer.MAX_VALUE && first > json.size()) {
@@ -170,6 +172,17 @@ public final class OfficialCircuit {
     return all;
   }
 
+  private void torch() {
+    EapIgGraph saved = ScoreFiles.read(file, null, null).eapIg();
+    if (saved == null) {
+      throw error("scores of edges are no circuit; give a graph of EAP-IG, or a list of edges");
+    }
+    for (String name : saved.edgeNames()) {
+      String[] ends = name.split("->", -1);
+      named(translated(ends[0], ends[1]));
+    }
+  }
+
   private void eapIg(JsonNode all) {
     for (Map.Entry<String, JsonNode> field : all.properties()) {
       JsonNode inGraph = field.getValue().path("in_graph");
@@ -195,46 +208,20 @@ public final class OfficialCircuit {
   }
 
   private String source(String name) {
-    Matcher head = HEAD.matcher(name);
-    Matcher mlp = MLP.matcher(name);
-    if (name.equals("input")) {
-      return "Resid Start";
-    } else if (mlp.matches()) {
-      return "MLP " + number(mlp.group(1));
-    } else if (head.matches() && head.group(3) == null && head.group(4) == null) {
-      return "A" + number(head.group(1)) + "." + number(head.group(2));
-    }
-    throw unknown(name, "input, a0.h1 or m0");
+    return ForeignNames.source(name).orElseThrow(() -> unknown(name, "input, a0.h1 or m0"));
   }
 
   private String destination(String name) {
-    Matcher head = HEAD.matcher(name);
-    Matcher mlp = MLP.matcher(name);
-    if (name.equals("logits") || name.equals("resid_post")) {
-      return "Resid End";
-    } else if (mlp.matches()) {
-      return "MLP " + number(mlp.group(1));
-    } else if (head.matches()) {
-      String input = head.group(3) != null ? head.group(3) : head.group(4);
-      if (graph.separateQkv() && input == null) {
-        throw error(
-            "node "
-                + DataException.quote(name)
-                + " does not say which input of the head is meant; write "
-                + name
-                + "<q>, <k> or <v>, or use --separate-qkv=false");
-      }
-      return "A"
-          + number(head.group(1))
-          + "."
-          + number(head.group(2))
-          + (graph.separateQkv() ? "." + input.toUpperCase(Locale.ROOT) : "");
+    if (graph.separateQkv() && ForeignNames.isBareHead(name)) {
+      throw error(
+          "node "
+              + DataException.quote(name)
+              + " does not say which input of the head is meant; write "
+              + name
+              + "<q>, <k> or <v>, or use --separate-qkv=false");
     }
-    throw unknown(name, "a1.h0<q>, m0 or logits");
-  }
-
-  private static int number(String digits) {
-    return Integer.parseInt(digits);
+    return ForeignNames.destination(name, graph.separateQkv())
+        .orElseThrow(() -> unknown(name, "a1.h0<q>, m0 or logits"));
   }
 
   private DataException unknown(String name, String known) {

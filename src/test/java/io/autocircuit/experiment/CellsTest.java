@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.files.DataException;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightType;
 import io.autocircuit.patch.Ablation;
@@ -15,6 +16,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
@@ -39,6 +41,33 @@ class CellsTest {
 
   private static Settings settings(Cell cell) {
     return ((RunSpec.Algorithm) cell.spec().orElseThrow().scoring()).settings();
+  }
+
+  @Test
+  void keysAndValuesSpanAGridWhereTheyHaveInputs() {
+    List<Cell> cells =
+        cells(
+            "tasks: [{task: random, random_weights: stories260k-grouped}]",
+            "algorithms: [eap]",
+            "graph: {kv: [grouped, per-query], form: [factorized, unfactorized]}");
+    assertEquals(
+        Set.of(
+            "kv grouped, form factorized",
+            "kv per-query, form factorized",
+            "kv per-query, form unfactorized"),
+        cells.stream().map(Cell::graph).collect(Collectors.toSet()));
+    for (Cell cell : cells) {
+      assertEquals(
+          cell.coordinates().get("kv"), cell.spec().orElseThrow().graph().keyValues().key());
+    }
+    assertEquals(
+        KeyValues.GROUPED,
+        cells("tasks: [{task: random}]", "algorithms: [eap]")
+            .get(0)
+            .spec()
+            .orElseThrow()
+            .graph()
+            .keyValues());
   }
 
   @Test

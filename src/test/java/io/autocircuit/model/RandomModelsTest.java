@@ -125,7 +125,9 @@ class RandomModelsTest {
             "gpt2-large",
             "pythia-70m",
             "tinyllama",
+            "tinyllama-grouped",
             "stories260k",
+            "stories260k-grouped",
             "tiny"),
         RandomModels.names());
     TransformerConfig gpt2 = RandomModels.shape("gpt2-small");
@@ -249,7 +251,8 @@ class RandomModelsTest {
     assertEquals("unknown model shape \"gpt3-smal\": did you mean \"gpt2-small\"?", e.getMessage());
     assertEquals(
         "unknown model shape \"bert\": known: \"gpt2-small\", \"gpt2-medium\", \"gpt2-large\","
-            + " \"pythia-70m\", \"tinyllama\", \"stories260k\", \"tiny\"",
+            + " \"pythia-70m\", \"tinyllama\", \"tinyllama-grouped\", \"stories260k\","
+            + " \"stories260k-grouped\" and 1 more",
         assertThrows(UnknownNameException.class, () -> RandomModels.shape("bert")).getMessage());
   }
 

@@ -1,0 +1,127 @@
+package io.autocircuit.cli;
+
+import io.autocircuit.experiment.ResultFiles;
+import io.autocircuit.files.DataException;
+import io.autocircuit.formats.EapIgGraph;
+import io.autocircuit.formats.ScoreFiles;
+import io.autocircuit.formats.ScoreFiles.Content;
+import io.autocircuit.model.ModelLoader;
+import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.PruneScores;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code scores convert IN OUT}: the same scores in the file of another program. */
+@Command(
+    name = "convert",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description =
+        "Writes scores of edges as another program reads them. What IN is, its content says: a"
+            + " result directory, scores.safetensors, edges.json, a graph of EAP-IG or MIB (.json,"
+            + " .pt), AutoCircuit's tensors by module (.pt, .pkl). No model is needed: the graph"
+            + " follows from the file.")
+final class ScoresConvertCommand implements Runnable {
+  @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+
+  @CommandLine.Mixin private HubOption hub;
+
+  @Parameters(index = "0", paramLabel = "IN", description = "The scores.")
+  private Path in;
+
+  @Parameters(index = "1", paramLabel = "OUT", description = "The file to write.")
+  private Path out;
+
+  @Option(
+      names = "--to",
+      paramLabel = "FORMAT",
+      description =
+          "safetensors, edges (edges.json), eap_ig (JSON where OUT ends so, else .pt) or"
+              + " autocircuit. Default: by OUT's name: .safetensors, edges.json, .pkl (autocircuit),"
+              + " else eap_ig.")
+  private To to;
+
+  @Option(
+      names = "--model",
+      paramLabel = "MODEL",
+      description =
+          "The model whose scores these are: EAP-IG's files state its d_model. Only its settings"
+              + " are read.")
+  private Path model;
+
+  @Option(names = "--d-model", paramLabel = "N", description = "Instead: that number.")
+  private Integer dModel;
+
+  @Option(
+      names = "--edges",
+      paramLabel = "K",
+      description =
+          "Of EAP-IG's files: the K edges with the largest |score| are in the graph. Default: those"
+              + " that IN has there, or none.")
+  private Integer edges;
+
+  @Option(
+      names = "--part",
+      paramLabel = "KEYS",
+      description = "Of an AutoCircuit cache with several scores: which, such as TASK/ALGORITHM.")
+  private String part;
+
+  /** What scores are written as. */
+  enum To {
+    SAFETENSORS,
+    EDGES,
+    EAP_IG,
+    AUTOCIRCUIT
+  }
+
+  @Override
+  public void run() {
+    Path file = Files.isDirectory(in) ? in.resolve("scores.safetensors") : in;
+    Content read = ScoreFiles.read(file, null, part);
+    To format = to == null ? byName() : to;
+    PruneScores scores = read.scores();
+    if (format == To.EDGES) {
+      ResultFiles.writeEdges(out, scores);
+    } else {
+      try {
+        Content content = read;
+        if (format == To.EAP_IG && (read.eapIg() == null || edges != null)) {
+          Circuit circuit = edges == null ? null : scores.top(edges);
+          content = new Content(scores, EapIgGraph.of(scores, circuit, channels(read)));
+        }
+        ScoreFiles.write(out, ScoreFiles.Format.valueOf(format.name()), content, Map.of());
+      } catch (IllegalArgumentException e) {
+        throw new DataException("file=" + file + ": " + e.getMessage(), e);
+      }
+    }
+    spec.commandLine().getOut().println(scores.graph().edgeCount() + " edges: " + out);
+  }
+
+  private To byName() {
+    String name = out.getFileName().toString();
+    return name.endsWith(".safetensors")
+        ? To.SAFETENSORS
+        : name.equals("edges.json") ? To.EDGES : name.endsWith(".pkl") ? To.AUTOCIRCUIT : To.EAP_IG;
+  }
+
+  /** The width of the stream; only EAP-IG's files have it. */
+  private int channels(Content content) {
+    if (content.eapIg() != null) {
+      return content.eapIg().cfg().dModel();
+    }
+    if (dModel == null && model == null) {
+      throw new CommandLine.ParameterException(
+          spec.commandLine(),
+          "EAP-IG's files state the model's d_model, which IN does not; give --model MODEL or"
+              + " --d-model N");
+    }
+    return dModel != null
+        ? dModel
+        : ModelLoader.config(hub.directory(model, spec.commandLine().getErr())).dModel();
+  }
+}
