@@ -53,7 +53,16 @@ class RunSpecFilesTest {
 
   /** Fields that need not be there. */
   private static final List<String> OPTIONAL =
-      List.of("weights", "per_prompt", "spans", "form", "level", "autoencoders", "avoid");
+      List.of(
+          "weights",
+          "per_prompt",
+          "spans",
+          "form",
+          "level",
+          "autoencoders",
+          "avoid",
+          "kv",
+          "selection");
 
   @Property(tries = 300)
   void aFieldThatIsMissingIsNamed(@ForAll long seed) {
