@@ -249,10 +249,10 @@ final class StoreMerge {
       Object measurement = values.remove("id");
       values.put("run_id", to);
       write(t, "INSERT", "measurements", values);
-      Map<String, Object> written =
-          Map.of("measurement_id", count(t, "SELECT last_insert_rowid()"));
-      copy(s, t, "prompt_measurements", "measurement_id", measurement, written);
-      copy(s, t, "intervals", "measurement_id", measurement, written);
+      long id = count(t, "SELECT last_insert_rowid()");
+      for (String table : StoreRows.OF_A_MEASUREMENT) {
+        copy(s, t, table, "measurement_id", measurement, Map.of("measurement_id", id));
+      }
     }
   }
 

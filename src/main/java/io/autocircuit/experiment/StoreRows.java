@@ -40,6 +40,9 @@ final class StoreRows {
           "timings",
           "notices");
 
+  /** The tables that have rows of a measurement, known by {@code measurement_id}. */
+  static final List<String> OF_A_MEASUREMENT = List.of("prompt_measurements", "intervals");
+
   private StoreRows() {}
 
   static String now() {
