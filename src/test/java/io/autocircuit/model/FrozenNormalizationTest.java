@@ -2,9 +2,11 @@ package io.autocircuit.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.autocircuit.RandomModels;
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
+import java.util.List;
 import java.util.Random;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -57,20 +59,21 @@ class FrozenNormalizationTest {
   @Test
   void theSlopeOfAnActivationIsThatOfALineThroughZero() {
     Random random = new Random(5);
-    for (TransformerConfig.Activation activation : TransformerConfig.Activation.values()) {
+    List<TransformerConfig> all =
+        RandomModels.architectures().map(RandomModels.Architecture::config).toList();
+    for (TransformerConfig config : all) {
       try (TensorScope scope = new TensorScope()) {
         Tensor x = random(random);
         Tensor g = random(random);
-        double[] got = Tensors.doubles(ActivationFunctions.ratio(activation, g, x));
-        double[] y = Tensors.doubles(ActivationFunctions.apply(activation, x));
+        double[] got = Tensors.doubles(ActivationFunctions.ratio(config, g, x));
+        double[] y = Tensors.doubles(ActivationFunctions.apply(config, x));
         double[] in = Tensors.doubles(x);
         double[] gradient = Tensors.doubles(g);
         for (int i = 0; i < WIDTH; i++) {
-          assertEquals(gradient[i] * y[i] / in[i], got[i], 1e-4, activation + " " + i);
+          assertEquals(gradient[i] * y[i] / in[i], got[i], 1e-4, config.activation() + " " + i);
         }
-        double zero =
-            Tensors.doubles(ActivationFunctions.ratio(activation, g, torch.zeros_like(x)))[0];
-        assertEquals(0, Math.abs(zero), activation.toString());
+        double zero = Tensors.doubles(ActivationFunctions.ratio(config, g, torch.zeros_like(x)))[0];
+        assertEquals(0, Math.abs(zero), config.activation().toString());
       }
     }
   }
