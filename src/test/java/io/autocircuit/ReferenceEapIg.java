@@ -158,6 +158,8 @@ final class ReferenceEapIg {
               tensors,
               PatchableModel.of(transformer, true, 0, OutputSlice.LAST_SEQ, kernels),
               PromptDataset.read(folder.resolve("dataset.json")).tokenize(null));
+      // of a larger model a build has time for one of three
+      boolean some = all.edges.size() > 2000 && !Exhaustive.on();
       int i = 0;
       for (JsonNode c : file.get("cases")) {
         String kind = c.get("kind").asText();
@@ -168,7 +170,7 @@ final class ReferenceEapIg {
         if (hasTwin(file, c)) {
           outcome.twin = true;
           outcomes.add(outcome);
-        } else if (wanted.test(kind)) {
+        } else if (wanted.test(kind) && !(some && i % 3 != 1)) {
           try (TensorScope scope = new TensorScope()) {
             all.measure(c, outcome);
           } catch (RuntimeException e) {

@@ -307,6 +307,17 @@ public final class GraphNodes {
    * @return canonical indices, at every position; none for the start of the stream
    */
   public int[] into(int source) {
+    return into(source, -1);
+  }
+
+  /**
+   * The same of the inputs that a source reads at one position: keys and values are read at all.
+   *
+   * @param source an index of the graph's sources; one behind the last for the end of the stream
+   * @param position of the source's output; −1 for every position
+   * @return canonical indices
+   */
+  public int[] into(int source, int position) {
     List<Integer> all = new ArrayList<>();
     for (Stage stage : graph.stages()) {
       boolean end = stage.writes() == null;
@@ -321,7 +332,12 @@ public final class GraphNodes {
           int fed = stage.firstFed(row);
           if (end || (source >= fed && source < fed + stage.fed(row))) {
             for (int t = 0; t < graph.positionCopies(); t++) {
-              all.add(graph.index(stage.module(row), stage.node(row), s, t));
+              int edge = graph.index(stage.module(row), stage.node(row), s, t);
+              if (position < 0
+                  || t == position
+                  || readers.get(graph.edge(edge).destination()).everywhere()) {
+                all.add(edge);
+              }
             }
           }
         }

@@ -1,6 +1,7 @@
 package io.autocircuit.patch;
 
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.GraphNodes;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -221,22 +222,19 @@ public record CircuitSelection(Rule rule, boolean signed, boolean prune, List<Do
           "select=greedy goes from edge to edge, but heads and MLPs of graph=unfactorized have none"
               + " to read; choose select=top, or graph=factorized");
     }
-    if (graph.positionCopies() > 1) {
-      throw new IllegalArgumentException(
-          "select=greedy goes from node to node, and does not tell the positions of"
-              + " token_positions=true apart; choose select=top, or token_positions=false");
-    }
     GraphNodes nodes = graph.nodes();
     float[] values = scores.values();
     float[] breaks = scores.tieBreaks();
-    BitSet known = new BitSet(graph.sources().size());
+    int copies = graph.positionCopies();
+    BitSet known = new BitSet(graph.sources().size() * copies);
     BitSet offered = new BitSet(values.length); // inputs that heads share are found once
     PriorityQueue<Candidate> candidates = new PriorityQueue<>();
     int[] taken = new int[most];
     int n = 0;
     int found = 0;
+    int at = -1; // the end is read at every position
     for (int node = graph.sources().size(); ; ) {
-      for (int e : node < 0 ? new int[0] : nodes.into(node)) {
+      for (int e : node < 0 ? new int[0] : nodes.into(node, at)) {
         if (!offered.get(e)) {
           float score = (signed ? values[e] : Math.abs(values[e])) + 0f; // -0 equals 0
           float tieBreak = breaks.length == 0 ? 0 : breaks[e];
@@ -249,9 +247,12 @@ public record CircuitSelection(Rule rule, boolean signed, boolean prune, List<Do
         return Arrays.copyOf(taken, n);
       }
       taken[n++] = best.edge();
-      int source = graph.edge(best.edge()).source().index();
-      node = known.get(source) ? -1 : source;
-      known.set(source);
+      Edge edge = graph.edge(best.edge());
+      int source = edge.source().index();
+      at = edge.position();
+      int place = source * copies + Math.max(0, at);
+      node = known.get(place) ? -1 : source;
+      known.set(place);
     }
   }
 }

@@ -125,7 +125,7 @@ public record ExactPatching(MaskGradient measure, boolean starved) implements Pr
 
   private GradientScores.Gradients differences(EdgeGroups groups) {
     ComputationGraph graph = groups.graph();
-    StarvedNodes nodes = new StarvedNodes(graph);
+    StarvedNodes nodes = starved ? new StarvedNodes(graph) : null;
     return (part, instances, sums, pass) -> {
       double[] clean = losses(part, part.clean());
       float[] mask = new float[graph.edgeCount()];
@@ -133,7 +133,7 @@ public record ExactPatching(MaskGradient measure, boolean starved) implements Pr
       for (int g = 0; g < groups.size(); g++) {
         BitSet own = new BitSet(mask.length);
         groups.edges(g).forEach(own::set);
-        BitSet ablated = starved ? nodes.with(own) : own;
+        BitSet ablated = nodes != null ? nodes.with(own) : own;
         try (TensorScope scope = new TensorScope()) {
           ablated.stream().forEach(e -> mask[e] = 1);
           int block =

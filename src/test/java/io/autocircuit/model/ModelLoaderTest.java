@@ -502,8 +502,8 @@ class ModelLoaderTest {
                     + " bidirectional"),
             hooked(c -> c.remove("act_fn"), "missing field \"act_fn\"" + missing),
             hooked(
-                c -> c.put("act_fn", "solu_ln"),
-                "act_fn=\"solu_ln\" is not supported; use a model with one of: gelu, gelu_new,"
+                c -> c.put("act_fn", "mish"),
+                "act_fn=\"mish\" is not supported; use a model with one of: gelu, gelu_new,"
                     + " gelu_fast, gelu_pytorch_tanh, relu, silu, swish"),
             hooked(
                 c -> c.put("use_local_attn", true).put("window_size", 4),

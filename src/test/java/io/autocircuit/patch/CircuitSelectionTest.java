@@ -215,14 +215,28 @@ class CircuitSelectionTest {
                 .circuit()));
   }
 
+  /** An MLP that writes at position 1 is led to at position 1; heads read keys at all. */
   @Test
-  void greedyDoesNotTellPositionsApart() {
-    ComputationGraph positions = ComputationGraph.factorized(2, 2, Wiring.SEQUENTIAL, true, 3);
-    PruneScores scores = new PruneScores(positions, new float[positions.edgeCount()]);
-    IllegalArgumentException e =
-        assertThrows(
-            IllegalArgumentException.class,
-            () -> new CircuitSelection(Rule.GREEDY, false, false).ofCounts(scores, 2));
-    assertTrue(e.getMessage().contains("token_positions=true"), e.getMessage());
+  void greedyKeepsToPositions() {
+    ComputationGraph graph = ComputationGraph.factorized(2, 2, Wiring.SEQUENTIAL, true, 3);
+    float[] values = new float[graph.edgeCount()];
+    values[graph.edge("MLP 1->Resid End", 1).index()] = 9;
+    values[graph.edge("A0.0->MLP 1", 2).index()] = 8; // leads nowhere that is in
+    values[graph.edge("A0.0->MLP 1", 1).index()] = 7;
+    values[graph.edge("Resid Start->A0.0.K", 2).index()] = 6;
+    values[graph.edge("Resid Start->A0.0.Q", 0).index()] = 5;
+    values[graph.edge("Resid Start->A0.0.Q", 1).index()] = 4;
+    Circuit found =
+        new CircuitSelection(Rule.GREEDY, false, false)
+            .ofCounts(new PruneScores(graph, values), 4)
+            .get(0)
+            .circuit();
+    assertEquals(
+        set(
+            "MLP 1->Resid End@1",
+            "A0.0->MLP 1@1",
+            "Resid Start->A0.0.K@2",
+            "Resid Start->A0.0.Q@1"),
+        new TreeSet<>(found.edges().stream().map(e -> e.name() + "@" + e.position()).toList()));
   }
 }

@@ -132,8 +132,8 @@ class ResultIntervalsTest {
   @Test
   void otherNumbersAreRefused() {
     assertEquals(
-        "metric=seconds is no mean over prompts, which could be drawn; take auc or a metric at a"
-            + " size",
+        "metric=seconds is no mean over prompts, which could be drawn; take auc, cpr, cmd or a"
+            + " metric at a size",
         assertThrows(IllegalArgumentException.class, () -> intervals("seconds", null))
             .getMessage());
   }
