@@ -121,6 +121,7 @@ class CircuitExportTest {
     Path model = model(name);
     Path results =
         discovered(model, "--level", "node", "--ablation", ablation, "--processing", processing);
+    compare(results, export(results, 0), 0); // every head and MLP is constant
     Path out = folder.resolve("made");
     Ran ran = Ran.command("circuit", "export", results, "--nodes", NODES, "--as-model", out);
     assertEquals(0, ran.code(), ran.err());
@@ -132,6 +133,17 @@ class CircuitExportTest {
         Files.readAllBytes(model.resolve("config.json")),
         Files.readAllBytes(out.resolve("config.json")));
 
+    compare(results, out, NODES);
+  }
+
+  private Path export(Path results, int nodes) {
+    Path out = folder.resolve("made" + nodes);
+    Ran ran = Ran.command("circuit", "export", results, "--nodes", nodes, "--as-model", out);
+    assertEquals(0, ran.code(), ran.err());
+    return out;
+  }
+
+  private static void compare(Path results, Path out, int nodes) {
     int[] seen = {0};
     try (Run run = Run.open(RunSpec.read(results.resolve("run.json")));
         Transformer made = ModelLoader.load(out, WeightProcessing.NONE, ScalarType.Float)) {
@@ -140,7 +152,7 @@ class CircuitExportTest {
           NodeScores.of(
               d.model().graph().nodes(),
               SavedScores.read(results.resolve("scores.safetensors"), d.model().graph()).scores());
-      Circuit circuit = scores.circuit(scores.best(NODES));
+      Circuit circuit = scores.circuit(scores.best(nodes));
       d.runs()
           .forEach(
               d.model(),
