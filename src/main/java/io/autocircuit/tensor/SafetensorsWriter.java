@@ -97,8 +97,10 @@ final class SafetensorsWriter {
               }
             }
           }
+          byte[] piece = new byte[count * width];
+          bytes.get(0, piece);
           try {
-            out.write(bytes.array(), 0, count * width);
+            out.write(piece);
           } catch (IOException e) {
             throw new UncheckedIOException(e);
           }
