@@ -39,7 +39,8 @@ import picocli.CommandLine.Parameters;
     description =
         "Joins or compares two circuits of one graph, whatever files they are in: a graph of EAP-IG"
             + " or MIB (what is in it), a list of edges of any tool, or scores (the best --edges of"
-            + " them). No model is needed where one of the files has a graph.")
+            + " them). No model is needed where one of the files has a graph.",
+    subcommands = CircuitExportCommand.class)
 final class CircuitCommand implements Runnable {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int SHOWN = 10;
@@ -50,19 +51,21 @@ final class CircuitCommand implements Runnable {
 
   @Parameters(
       index = "0",
+      arity = "0..1",
       paramLabel = "WHAT",
       description = "intersect, union, minus (A without B) or compare.")
   private What what;
 
   @Parameters(
       index = "1",
+      arity = "0..1",
       paramLabel = "A",
       description =
           "A circuit: EAP-IG's .json or .pt, a list of edge names, pairs of Edge-Pruning; or scores,"
               + " of which --edges are taken: a result directory, scores.safetensors, edges.json.")
   private Path first;
 
-  @Parameters(index = "2", paramLabel = "B", description = "Another.")
+  @Parameters(index = "2", arity = "0..1", paramLabel = "B", description = "Another.")
   private Path second;
 
   @Option(
@@ -118,6 +121,11 @@ final class CircuitCommand implements Runnable {
 
   @Override
   public void run() {
+    if (second == null) { // not required of the subcommand
+      throw new CommandLine.ParameterException(
+          spec.commandLine(),
+          "give WHAT, A and B, such as: circuit compare ours.pt theirs.json; or circuit export");
+    }
     Source a = source(first);
     Source b = source(second);
     ComputationGraph graph = a.graph().or(b::graph).orElseGet(this::ofModel);

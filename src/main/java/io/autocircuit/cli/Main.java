@@ -6,6 +6,7 @@ import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.experiment.Level;
 import io.autocircuit.experiment.Precision;
 import io.autocircuit.files.DataException;
+import io.autocircuit.formats.ScoreEnsemble;
 import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.KeyValues;
 import io.autocircuit.graph.Suggestions;
@@ -201,6 +202,8 @@ public final class Main implements Runnable {
     register(line, Precision.values(), Precision::key);
     line.registerConverter(WeightType.class, Main::weights);
     register(line, ScoresConvertCommand.To.values(), Main::lower);
+    register(line, ScoreEnsemble.values(), ScoreEnsemble::key);
+    register(line, ScoresCombineCommand.Normalize.values(), Main::lower);
     register(line, CircuitCommand.What.values(), Main::lower);
     register(line, CircuitCommand.To.values(), Main::lower);
     register(line, OutputSlice.values(), OutputSlice::key);

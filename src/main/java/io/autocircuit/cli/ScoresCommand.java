@@ -7,8 +7,9 @@ import picocli.CommandLine.Command;
 @Command(
     name = "scores",
     mixinStandardHelpOptions = true,
-    description = "Converts files of edge scores between the formats of several programs.",
-    subcommands = {ScoresConvertCommand.class})
+    description =
+        "Converts files of edge scores between the formats of several programs, and combines them.",
+    subcommands = {ScoresConvertCommand.class, ScoresCombineCommand.class})
 final class ScoresCommand implements Runnable {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 

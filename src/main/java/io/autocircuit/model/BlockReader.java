@@ -79,6 +79,7 @@ record BlockReader(FamilyReader r, int index, String from, String to) {
 
   /** The output matrix {@code [D, H·dHead]}. */
   void output(String module, boolean biased) {
+    r.w.projection(to + "attn", from + module, false, r.residualScale);
     long width = (long) s().heads() * s().dHead();
     r.w.put(
         to + "attn.W_O",
@@ -148,6 +149,7 @@ record BlockReader(FamilyReader r, int index, String from, String to) {
   }
 
   private void outputOfMlp(String module, boolean biased) {
+    r.w.projection(to + "mlp", from + module, false, r.residualScale);
     r.w.put(
         to + "mlp.W_out",
         FamilyReader.scaled(r.transposed(from + module, s().d(), s().mlp()), r.residualScale));

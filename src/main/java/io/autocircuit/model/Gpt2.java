@@ -80,6 +80,8 @@ final class Gpt2 {
       Recipe shift = bias.then(t -> t.narrow(0, from, d).reshape(heads, dHead));
       r.w.put(p + "attn.b_" + PARTS[i], FamilyReader.scaled(shift, factor));
     }
+    r.w.projection(p + "attn", h + "attn.c_proj", true, 1);
+    r.w.projection(p + "mlp", h + "mlp.c_proj", true, 1);
     r.w.put(
         p + "attn.W_O",
         r.w.take(h + "attn.c_proj.weight", d, d).then(t -> t.reshape(heads, dHead, d)));

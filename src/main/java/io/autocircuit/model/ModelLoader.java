@@ -91,7 +91,7 @@ public final class ModelLoader {
   }
 
   /** What becomes of a checkpoint whose names and settings were checked. */
-  private interface Use<T> {
+  interface Use<T> {
     T of(
         TransformerConfig config,
         WeightSource weights,
@@ -99,7 +99,7 @@ public final class ModelLoader {
         List<String> notices);
   }
 
-  private static <T> T read(Path directory, Use<T> use) {
+  static <T> T read(Path directory, Use<T> use) {
     Path place = ModelDirectory.resolve(directory);
     ConfigReader reader = reader(place);
     Quantisation.refuse(reader);

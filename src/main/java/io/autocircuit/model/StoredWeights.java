@@ -55,6 +55,17 @@ final class StoredWeights implements WeightSource {
   private final StoredNames names;
   private final Set<String> taken = new HashSet<>();
   private final Map<String, Recipe> recipes = new LinkedHashMap<>();
+  private final Map<String, Projection> projections = new HashMap<>();
+
+  /**
+   * A linear map of the file that writes to the stream.
+   *
+   * @param weight its name in the file
+   * @param bias likewise; null where there is none
+   * @param inputsFirst whether the first axis of the weight is of its inputs
+   * @param factor what the model multiplies its output by
+   */
+  record Projection(String weight, String bias, boolean inputsFirst, double factor) {}
 
   StoredWeights(Safetensors files, ConfigReader config, StoredNames names) {
     this.files = files;
@@ -144,6 +155,29 @@ final class StoredWeights implements WeightSource {
   /** Multiplies a tensor of the dictionary, if there is one of that name. */
   void change(String name, double factor) {
     recipes.computeIfPresent(name, (n, recipe) -> recipe.then(t -> t.mul(new Scalar(factor))));
+  }
+
+  /**
+   * Says which linear map of the file writes what a part outputs.
+   *
+   * @param part {@code blocks.0.attn} or {@code blocks.0.mlp}
+   * @param module the plain name of the map
+   */
+  void projection(String part, String module, boolean inputsFirst, double factor) {
+    projections.put(
+        part,
+        new Projection(
+            names.stored(module + ".weight"), names.stored(module + ".bias"), inputsFirst, factor));
+  }
+
+  /** The map of a part; null where none was named. */
+  Projection projection(String part) {
+    return projections.get(part);
+  }
+
+  /** Where the tensors are. */
+  Safetensors files() {
+    return files;
   }
 
   DataException error(String what) {

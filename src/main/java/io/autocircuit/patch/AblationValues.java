@@ -159,6 +159,39 @@ public final class AblationValues implements AutoCloseable {
   }
 
   /**
+   * The values where they are the same for all prompts and positions.
+   *
+   * @return {@code [S,D]} by source index, in the current scope, the start of the stream without
+   *     its positions; with autoencoders by {@link SourceRows}
+   * @throws IllegalArgumentException if they are not
+   */
+  public Tensor everywhere() {
+    String differs =
+        ablation instanceof Ablation.Paired
+            ? "from prompt to prompt"
+            : ablation instanceof Collected && collected == null
+                ? "from batch to batch"
+                : collected != null && collected.size(1) > 1 ? "from position to position" : null;
+    if (differs != null) {
+      throw new IllegalArgumentException(
+          "ablation="
+              + ablation.key()
+              + " has values that differ "
+              + differs
+              + "; take one that writes the same everywhere, such as zero or token_mean");
+    }
+    try (TensorScope scope = new TensorScope()) {
+      Tensor values =
+          collected != null
+              ? collected.select(1, 0)
+              : ((Ablation.Constant) ablation)
+                  .values(model)
+                  .reshape(-1, model.model().config().dModel());
+      return scope.keep(values.contiguous().clone());
+    }
+  }
+
+  /**
    * The values for a batch.
    *
    * @param source the prompts whose activations are patched in (constants and what is collected

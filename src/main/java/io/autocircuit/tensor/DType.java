@@ -47,6 +47,38 @@ enum DType {
     };
   }
 
+  /**
+   * Writes the element at byte {@code at}, rounded to nearest, ties to even.
+   *
+   * @throws IllegalStateException if this is no floating-point type
+   */
+  void write(ByteBuffer out, int at, double value) {
+    switch (this) {
+      case F16 -> out.putShort(at, toHalf((float) value));
+      case BF16 -> {
+        int bits = Float.floatToRawIntBits((float) value);
+        out.putShort(at, (short) (bits + 0x7FFF + (bits >>> 16 & 1) >>> 16));
+      }
+      case F32 -> out.putFloat(at, (float) value);
+      case F64 -> out.putDouble(at, value);
+      default -> throw new IllegalStateException("dtype=" + this + " is no floating-point type");
+    }
+  }
+
+  private static short toHalf(float value) {
+    int bits = Float.floatToRawIntBits(value);
+    int sign = bits >>> 16 & 0x8000;
+    float size = Math.abs(value);
+    if (size < 0x1p-14f) { // subnormal: multiples of 2⁻²⁴
+      return (short) (sign | (int) Math.rint(size * 0x1p24));
+    }
+    if (!(size < 65520)) {
+      return (short) (sign | (Float.isNaN(value) ? 0x7E00 : 0x7C00));
+    }
+    int magnitude = bits & 0x7FFFFFFF;
+    return (short) (sign | (magnitude + 0xFFF + (magnitude >>> 13 & 1) - 0x38000000 >>> 13));
+  }
+
   /** Types of the format that hold quantised weights. */
   private static final Set<String> QUANTISED =
       Set.of(

@@ -17,6 +17,8 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.LongPredicate;
+import java.util.function.LongToDoubleFunction;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
@@ -428,5 +430,28 @@ public final class Safetensors implements AutoCloseable {
    */
   public static void write(Path file, Map<String, Array> tensors, Map<String, String> metadata) {
     SafetensorsWriter.write(file, tensors, metadata);
+  }
+
+  /**
+   * Other numbers for some elements of a tensor.
+   *
+   * @param where whether the element of that number, counted row by row, is replaced
+   * @param value by what
+   */
+  public record Change(LongPredicate where, LongToDoubleFunction value) {}
+
+  /**
+   * Writes all tensors to one file, whole or not at all, piece by piece: with their types, shapes
+   * and bytes, except for what changes.
+   *
+   * @param file what is written, or replaced; its directory exists
+   * @param strings free-form strings for the header
+   * @param changes by the name of the tensor, of a floating-point type; values are rounded to it
+   * @throws DataException if a tensor does not exist, its type has no room for a value, or a file
+   *     cannot be read or written
+   */
+  public void copy(Path file, Map<String, String> strings, Map<String, Change> changes) {
+    changes.keySet().forEach(this::entry);
+    SafetensorsWriter.copy(file, entries, strings, changes);
   }
 }

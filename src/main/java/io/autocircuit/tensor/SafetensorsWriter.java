@@ -3,9 +3,14 @@ package io.autocircuit.tensor;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import io.autocircuit.files.AtomicFile;
+import io.autocircuit.files.DataException;
 import io.autocircuit.tensor.Safetensors.Array;
+import io.autocircuit.tensor.Safetensors.Change;
+import io.autocircuit.tensor.Safetensors.Entry;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -20,6 +25,9 @@ final class SafetensorsWriter {
 
   private SafetensorsWriter() {}
 
+  /** What the header says of a tensor. */
+  private record Described(DType dtype, long[] shape, long bytes) {}
+
   /** See {@link Safetensors#write}. */
   static void write(Path file, Map<String, Array> tensors, Map<String, String> metadata) {
     if (tensors.containsKey(METADATA)) {
@@ -27,13 +35,14 @@ final class SafetensorsWriter {
           "tensor=" + METADATA + " is a reserved name; choose another");
     }
     SortedMap<String, Array> sorted = new TreeMap<>(tensors);
+    SortedMap<String, Described> described = new TreeMap<>();
+    sorted.forEach(
+        (name, a) ->
+            described.put(name, new Described(DType.F32, a.shape(), 4L * a.data().length)));
     AtomicFile.write(
         file,
         out -> {
-          byte[] header = header(sorted, new TreeMap<>(metadata));
-          ByteBuffer prefix = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
-          out.write(prefix.putLong(0, header.length).array());
-          out.write(header);
+          begin(out, described, metadata);
           for (Array array : sorted.values()) {
             float[] data = array.data();
             int chunk = Math.min(data.length, CHUNK_BYTES / 4);
@@ -47,8 +56,68 @@ final class SafetensorsWriter {
         });
   }
 
-  private static byte[] header(SortedMap<String, Array> tensors, SortedMap<String, String> metadata)
+  /** See {@link Safetensors#copy}. */
+  static void copy(
+      Path file,
+      Map<String, Entry> tensors,
+      Map<String, String> metadata,
+      Map<String, Change> changes) {
+    SortedMap<String, Entry> sorted = new TreeMap<>(tensors);
+    SortedMap<String, Described> described = new TreeMap<>();
+    sorted.forEach(
+        (name, e) -> described.put(name, new Described(e.dtype(), e.shape(), e.bytes())));
+    AtomicFile.write(
+        file,
+        out -> {
+          begin(out, described, metadata);
+          for (Map.Entry<String, Entry> tensor : sorted.entrySet()) {
+            copy(out, tensor.getKey(), tensor.getValue(), changes.get(tensor.getKey()));
+          }
+        });
+  }
+
+  private static void copy(OutputStream out, String name, Entry entry, Change change) {
+    int width = entry.dtype().bytes;
+    SafetensorsElements.read(
+        entry,
+        (bytes, first, count) -> {
+          for (int i = 0; change != null && i < count; i++) {
+            if (change.where().test(first + i)) {
+              double value = change.value().applyAsDouble(first + i);
+              entry.dtype().write(bytes, i * width, value);
+              if (!Double.isFinite(entry.dtype().read(bytes, i * width))) {
+                throw new DataException(
+                    "tensor="
+                        + DataException.quote(name)
+                        + " of dtype="
+                        + entry.dtype()
+                        + " has no room for value="
+                        + value
+                        + "; convert the weights to F32 first");
+              }
+            }
+          }
+          byte[] piece = new byte[count * width];
+          bytes.get(0, piece);
+          try {
+            out.write(piece);
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        });
+  }
+
+  private static void begin(
+      OutputStream out, SortedMap<String, Described> tensors, Map<String, String> metadata)
       throws IOException {
+    byte[] header = header(tensors, new TreeMap<>(metadata));
+    ByteBuffer prefix = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
+    out.write(prefix.putLong(0, header.length).array());
+    out.write(header);
+  }
+
+  private static byte[] header(
+      SortedMap<String, Described> tensors, SortedMap<String, String> metadata) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (JsonGenerator json = new JsonFactory().createGenerator(bytes)) {
       json.writeStartObject();
@@ -60,11 +129,11 @@ final class SafetensorsWriter {
         json.writeEndObject();
       }
       long begin = 0;
-      for (Map.Entry<String, Array> tensor : tensors.entrySet()) {
+      for (Map.Entry<String, Described> tensor : tensors.entrySet()) {
         long[] shape = tensor.getValue().shape();
-        long end = begin + 4L * tensor.getValue().data().length;
+        long end = begin + tensor.getValue().bytes();
         json.writeObjectFieldStart(tensor.getKey());
-        json.writeStringField("dtype", DType.F32.name());
+        json.writeStringField("dtype", tensor.getValue().dtype().name());
         json.writeFieldName("shape");
         json.writeArray(shape, 0, shape.length);
         json.writeFieldName("data_offsets");

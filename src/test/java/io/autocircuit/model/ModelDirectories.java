@@ -17,7 +17,7 @@ import java.util.SplittableRandom;
 import java.util.TreeMap;
 
 /** Model directories of a few thousand random numbers, in each layout that is supported. */
-final class ModelDirectories {
+public final class ModelDirectories {
   static final int VOCABULARY = 11;
   static final int CONTEXT = 12;
   static final int BLOCKS = 2;
@@ -31,9 +31,9 @@ final class ModelDirectories {
   private ModelDirectories() {}
 
   /** A directory in the making: settings and weights, both to be changed at will. */
-  record Draft(ObjectNode config, SortedMap<String, Array> weights) {
+  public record Draft(ObjectNode config, SortedMap<String, Array> weights) {
     /** Writes {@code config.json} and {@code model.safetensors}. */
-    Path write(Path directory) throws IOException {
+    public Path write(Path directory) throws IOException {
       Files.createDirectories(directory);
       Files.writeString(directory.resolve("config.json"), config.toPrettyString());
       Safetensors.write(directory.resolve("model.safetensors"), weights, Map.of());
@@ -67,7 +67,7 @@ final class ModelDirectories {
     return new Draft(JSON.createObjectNode(), new TreeMap<>());
   }
 
-  static Draft gpt2() {
+  public static Draft gpt2() {
     Draft m = draft();
     m.config()
         .put("model_type", "gpt2")
@@ -104,7 +104,7 @@ final class ModelDirectories {
     m.put(name + ".bias", out);
   }
 
-  static Draft neox() {
+  public static Draft neox() {
     Draft m = draft();
     m.config()
         .put("model_type", "gpt_neox")
@@ -129,7 +129,7 @@ final class ModelDirectories {
     return m;
   }
 
-  static Draft llama() {
+  public static Draft llama() {
     Draft m = draft();
     m.config()
         .put("model_type", "llama")
@@ -159,7 +159,7 @@ final class ModelDirectories {
   }
 
   /** A Llama with every bias there can be. */
-  static Draft biasedLlama() {
+  public static Draft biasedLlama() {
     Draft m = llama();
     m.config().put("attention_bias", true).put("mlp_bias", true);
     for (int b = 0; b < BLOCKS; b++) {
@@ -217,17 +217,17 @@ final class ModelDirectories {
 
   /** How a test writes one number in a 16-bit format. */
   @FunctionalInterface
-  interface Half {
+  public interface Half {
     short bits(float value);
   }
 
   /** The upper half of a float32; the value must fit. */
-  static short bfloat16(float value) {
+  public static short bfloat16(float value) {
     return (short) (Float.floatToRawIntBits(value) >>> 16);
   }
 
   /** IEEE half precision of a value that is zero or a normal half. */
-  static short float16(float value) {
+  public static short float16(float value) {
     int bits = Float.floatToRawIntBits(value);
     if (value == 0) {
       return (short) (bits >>> 16);
@@ -240,7 +240,7 @@ final class ModelDirectories {
   }
 
   /** A safetensors file in 16-bit numbers, byte by byte. */
-  static void write(Path file, String dtype, Half half, SortedMap<String, Array> weights)
+  public static void write(Path file, String dtype, Half half, SortedMap<String, Array> weights)
       throws IOException {
     ObjectNode header = JSON.createObjectNode();
     ByteArrayOutputStream data = new ByteArrayOutputStream();
