@@ -11,6 +11,7 @@ import io.autocircuit.formats.ScoreFiles;
 import io.autocircuit.formats.ScoreFiles.Content;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.PruneScores;
@@ -21,6 +22,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.BitSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -255,7 +257,7 @@ final class CircuitCommand implements Runnable {
       }
       List<?> written =
           to == To.NAMES
-              ? circuit.edges().stream().map(CircuitCommand::named).toList()
+              ? circuit.edges().stream().map(e -> named(circuit.graph(), e)).toList()
               : EdgeNames.pairs(circuit);
       AtomicFile.write(
           out, JSON.writerWithDefaultPrettyPrinter().writeValueAsString(written) + "\n");
@@ -266,8 +268,21 @@ final class CircuitCommand implements Runnable {
     }
   }
 
-  private static Object named(Edge e) {
-    return e.position() < 0 ? e.name() : Map.of("name", e.name(), "seq_idx", e.position());
+  /** An input of a group is written with its heads, since a bare name is a query head's. */
+  private static Object named(ComputationGraph graph, Edge e) {
+    List<Integer> heads = KeyValueGroups.heads(graph, e.destination());
+    if (e.position() < 0 && heads.isEmpty()) {
+      return e.name();
+    }
+    Map<String, Object> entry = new LinkedHashMap<>();
+    entry.put("name", e.name());
+    if (e.position() >= 0) {
+      entry.put("seq_idx", e.position());
+    }
+    if (!heads.isEmpty()) {
+      entry.put("heads", heads);
+    }
+    return entry;
   }
 
   private int channels(Source a, Source b) {

@@ -10,6 +10,7 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.ComputationGraph.Wiring;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.PruneScores;
+import io.autocircuit.task.OfficialCircuit;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -119,6 +120,34 @@ class FormatsTest {
     Ran near = Ran.command("circuit", "union", eapIg, typo);
     assertEquals(1, near.code());
     assertTrue(near.err().contains("MLP 1"), near::err);
+  }
+
+  /** Four heads in two groups: scores, of which the first are the best. */
+  private Path grouped(ComputationGraph graph, String name) {
+    float[] values = new float[graph.edgeCount()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = values.length - i;
+    }
+    Path file = folder.resolve(name);
+    new PruneScores(graph, values).write(file, Map.of());
+    return file;
+  }
+
+  @Test
+  void circuitsOfGroupsAreReadBack() {
+    for (int positions : new int[] {0, 2}) {
+      ComputationGraph graph =
+          ComputationGraph.factorized(2, 4, 2, Wiring.SEQUENTIAL, true, positions);
+      Path all = grouped(graph, "grouped.safetensors");
+      Path names = folder.resolve("names.json");
+      int k = graph.edgeCount() - 10;
+      Ran ran = Ran.command("circuit", "union", all, all, "--edges", k, "--out", names);
+      assertEquals(0, ran.code(), ran::err);
+      assertEquals(
+          PruneScores.read(all, graph).top(k), OfficialCircuit.read(names, graph), "positions");
+      Ran compared = Ran.command("circuit", "compare", names, all, "--edges", k);
+      assertTrue(compared.out().contains("only in A 0, only in B 0"), compared::out);
+    }
   }
 
   // ---- submissions to MIB ----

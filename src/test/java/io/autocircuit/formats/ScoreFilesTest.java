@@ -346,6 +346,15 @@ class ScoreFilesTest {
   }
 
   @Test
+  void pairsOfGroupsAreThoseOfTheirHeads() {
+    ComputationGraph graph = ComputationGraph.factorized(2, 4, 2, Wiring.SEQUENTIAL, true, 0);
+    Circuit circuit = Circuit.named(graph, List.of("Resid Start->A0.1.K"));
+    assertEquals(
+        List.of(List.of("input", "a0.h2.k"), List.of("input", "a0.h3.k")),
+        EdgeNames.pairs(circuit));
+  }
+
+  @Test
   void cachesOfAutoCircuit() {
     PruneScores scores = random(ComputationGraph.factorized(2, 2, Wiring.SEQUENTIAL, true, 0));
     Map<String, Object> tensors = new LinkedHashMap<>();
