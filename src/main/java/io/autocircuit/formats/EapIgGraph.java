@@ -283,6 +283,15 @@ public record EapIgGraph(
   }
 
   /**
+   * Whether there is anything of nodes or neurons that scores of edges do not say.
+   *
+   * @return true with scores of nodes, or with neurons
+   */
+  public boolean hasMore() {
+    return nodeScores != null || neurons != null || neuronScores != null;
+  }
+
+  /**
    * The same scores, of edges, nodes and neurons, with another circuit.
    *
    * @param circuit of the graph with separate inputs for every head
