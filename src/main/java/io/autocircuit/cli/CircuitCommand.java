@@ -11,6 +11,7 @@ import io.autocircuit.formats.ScoreFiles;
 import io.autocircuit.formats.ScoreFiles.Content;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.PruneScores;
@@ -21,6 +22,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.BitSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -112,10 +114,15 @@ final class CircuitCommand implements Runnable {
     COMPARE
   }
 
-  /** A file; without a graph and scores where it is a list of names. */
-  private record Source(Path file, Optional<Content> content) {
+  /**
+   * A file: a graph of EAP-IG, whose scores may be NaN, or other scores; neither where it is a list
+   * of names.
+   */
+  private record Source(Path file, EapIgGraph eapIg, PruneScores scores) {
     Optional<ComputationGraph> graph() {
-      return content.map(c -> c.scores().graph());
+      return eapIg != null
+          ? Optional.of(eapIg.circuit().graph())
+          : Optional.ofNullable(scores).map(PruneScores::graph);
     }
   }
 
@@ -128,22 +135,11 @@ final class CircuitCommand implements Runnable {
     }
     Source a = source(first);
     Source b = source(second);
-    ComputationGraph graph = a.graph().or(b::graph).orElseGet(this::ofModel);
-    b.graph()
-        .filter(g -> !g.equals(graph))
-        .ifPresent(
-            g -> {
-              throw new DataException(
-                  "file="
-                      + second
-                      + " is of another graph ("
-                      + g
-                      + ") than "
-                      + first
-                      + " ("
-                      + graph
-                      + "); give two circuits of one graph");
-            });
+    ComputationGraph graph =
+        a.graph()
+            .map(g -> b.graph().map(h -> common(g, h)).orElse(g))
+            .or(b::graph)
+            .orElseGet(this::ofModel);
     BitSet ours = circuit(a, graph).edgeSet();
     BitSet theirs = circuit(b, graph).edgeSet();
     PrintWriter print = spec.commandLine().getOut();
@@ -158,6 +154,7 @@ final class CircuitCommand implements Runnable {
       default -> made.andNot(theirs);
     }
     print.printf(
+        Locale.ROOT,
         "%s: %d edges (%d and %d)%n",
         what.name().toLowerCase(Locale.ROOT),
         made.cardinality(),
@@ -176,10 +173,48 @@ final class CircuitCommand implements Runnable {
     if (file.toString().endsWith(".json")) {
       JsonNode json = JsonFiles.readPython(file);
       if (json.isArray() && !json.path(0).has("score")) {
-        return new Source(file, Optional.empty());
+        return new Source(file, null, null);
       }
     }
-    return new Source(file, Optional.of(ScoreFiles.read(file, null, null)));
+    return ScoreFiles.graphIfAny(file)
+        .map(g -> new Source(file, g, null))
+        .orElseGet(() -> new Source(file, null, ScoreFiles.read(file, null, null).scores()));
+  }
+
+  /** The graph of both: of one model, the one in which groups of heads have inputs in common. */
+  private ComputationGraph common(ComputationGraph ours, ComputationGraph theirs) {
+    if (theirs.equals(ours) || KeyValueGroups.of(theirs).perQuery().equals(ours)) {
+      return theirs;
+    }
+    if (KeyValueGroups.of(ours).perQuery().equals(theirs)) {
+      return ours;
+    }
+    throw new DataException(
+        "file="
+            + second
+            + " is of another graph ("
+            + described(theirs)
+            + ") than "
+            + first
+            + " ("
+            + described(ours)
+            + "); give two circuits of one graph");
+  }
+
+  private static String described(ComputationGraph g) {
+    return (g.factorized() ? "" : "unfactorized, ")
+        + "blocks="
+        + g.blocks()
+        + ", heads="
+        + g.heads()
+        + (g.keyValueHeads() < g.heads() ? ", key/value heads=" + g.keyValueHeads() : "")
+        + ", "
+        + g.wiring().name().toLowerCase(Locale.ROOT).replace('_', ' ')
+        + (g.separateQkv() || !g.factorized() ? "" : ", one input of a head")
+        + (g.positions() > 0 ? ", positions=" + g.positions() : "")
+        + (g.latents() == null ? "" : ", with latents")
+        + ", edges="
+        + g.edgeCount();
   }
 
   private ComputationGraph ofModel() {
@@ -192,12 +227,19 @@ final class CircuitCommand implements Runnable {
   }
 
   private Circuit circuit(Source source, ComputationGraph graph) {
-    Content content = source.content().orElse(null);
-    if (content == null) {
+    Circuit own = own(source, graph);
+    return own.graph().equals(graph)
+        ? own
+        : Circuit.of(graph, KeyValueGroups.of(graph).union(own.edgeSet()));
+  }
+
+  /** A file's circuit, of its own graph if it has one. */
+  private Circuit own(Source source, ComputationGraph graph) {
+    if (source.graph().isEmpty()) {
       return OfficialCircuit.read(source.file(), graph);
     }
-    if (content.eapIg() != null && edges == null) {
-      return content.eapIg().circuit();
+    if (source.eapIg() != null && edges == null) {
+      return source.eapIg().circuit();
     }
     if (edges == null) {
       throw new CommandLine.ParameterException(
@@ -207,11 +249,14 @@ final class CircuitCommand implements Runnable {
               + " holds scores of all edges; say with --edges how many are the"
               + " circuit");
     }
-    if (edges < 0 || edges > graph.edgeCount()) {
+    PruneScores scores =
+        source.eapIg() == null ? source.scores() : source.eapIg().pruneScores(source.file());
+    int most = scores.graph().edgeCount();
+    if (edges < 0 || edges > most) {
       throw new CommandLine.ParameterException(
-          spec.commandLine(), "--edges=" + edges + " outside 0.." + graph.edgeCount());
+          spec.commandLine(), "--edges=" + edges + " outside 0.." + most);
     }
-    return content.scores().top(edges);
+    return scores.top(edges);
   }
 
   private static void compare(
@@ -223,7 +268,7 @@ final class CircuitCommand implements Runnable {
     BitSet onlyTheirs = (BitSet) theirs.clone();
     onlyTheirs.andNot(ours);
     int union = both.cardinality() + onlyOurs.cardinality() + onlyTheirs.cardinality();
-    print.printf("A %d edges, B %d edges%n", ours.cardinality(), theirs.cardinality());
+    print.printf(Locale.ROOT, "A %d edges, B %d edges%n", ours.cardinality(), theirs.cardinality());
     print.printf(
         Locale.ROOT,
         "in both %d, only in A %d, only in B %d, Jaccard index %.3f%n",
@@ -248,22 +293,13 @@ final class CircuitCommand implements Runnable {
   private void write(Circuit circuit, Source a, Source b) {
     try {
       if (to == To.EAP_IG) {
-        Content scored =
-            a.content()
-                .orElse(
-                    new Content(
-                        new PruneScores(circuit.graph(), new float[circuit.graph().edgeCount()]),
-                        null));
         ScoreFiles.write(
-            out,
-            ScoreFiles.Format.EAP_IG,
-            new Content(scored.scores(), EapIgGraph.of(scored.scores(), circuit, channels(a, b))),
-            Map.of());
+            out, ScoreFiles.Format.EAP_IG, new Content(null, eapIg(circuit, a, b)), Map.of());
         return;
       }
       List<?> written =
           to == To.NAMES
-              ? circuit.edges().stream().map(CircuitCommand::named).toList()
+              ? circuit.edges().stream().map(e -> named(circuit.graph(), e)).toList()
               : EdgeNames.pairs(circuit);
       AtomicFile.write(
           out, JSON.writerWithDefaultPrettyPrinter().writeValueAsString(written) + "\n");
@@ -274,16 +310,44 @@ final class CircuitCommand implements Runnable {
     }
   }
 
-  private static Object named(Edge e) {
-    return e.position() < 0 ? e.name() : Map.of("name", e.name(), "seq_idx", e.position());
+  /** With A's scores, also those of nodes and neurons; inputs of groups are copied to the heads. */
+  private EapIgGraph eapIg(Circuit circuit, Source a, Source b) {
+    KeyValueGroups groups = KeyValueGroups.of(circuit.graph());
+    Circuit perQuery = Circuit.of(groups.perQuery(), groups.copies(circuit.edgeSet()));
+    if (a.eapIg() != null) {
+      return a.eapIg().with(perQuery);
+    }
+    float[] none = new float[perQuery.graph().edgeCount()];
+    PruneScores scores = a.scores() == null ? new PruneScores(perQuery.graph(), none) : a.scores();
+    if (!scores.graph().equals(perQuery.graph())) {
+      ScoresConvertCommand.noteCopies(spec, scores.graph());
+      scores = new PruneScores(perQuery.graph(), groups.copies(scores.values()));
+    }
+    return EapIgGraph.of(scores, perQuery, channels(a, b));
+  }
+
+  /** An input of a group is written with its heads, since a bare name is a query head's. */
+  private static Object named(ComputationGraph graph, Edge e) {
+    List<Integer> heads = KeyValueGroups.heads(graph, e.destination());
+    if (e.position() < 0 && heads.isEmpty()) {
+      return e.name();
+    }
+    Map<String, Object> entry = new LinkedHashMap<>();
+    entry.put("name", e.name());
+    if (e.position() >= 0) {
+      entry.put("seq_idx", e.position());
+    }
+    if (!heads.isEmpty()) {
+      entry.put("heads", heads);
+    }
+    return entry;
   }
 
   private int channels(Source a, Source b) {
     return Stream.of(a, b)
-        .flatMap(s -> s.content().stream())
-        .filter(c -> c.eapIg() != null)
+        .filter(s -> s.eapIg() != null)
         .findFirst()
-        .map(c -> c.eapIg().cfg().dModel())
+        .map(s -> s.eapIg().cfg().dModel())
         .orElseGet(
             () -> {
               if (model == null) {

@@ -5,6 +5,7 @@ import io.autocircuit.files.DataException;
 import io.autocircuit.formats.EapIgGraph;
 import io.autocircuit.formats.ScoreFiles;
 import io.autocircuit.formats.ScoreFiles.Content;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.PruneScores;
@@ -85,6 +86,9 @@ final class ScoresConvertCommand implements Runnable {
     Content read = ScoreFiles.read(file, null, part);
     To format = to == null ? byName() : to;
     PruneScores scores = read.scores();
+    if (format != To.EAP_IG && read.eapIg() != null && read.eapIg().hasMore()) {
+      note(spec, "only EAP-IG's files have nodes and neurons; theirs are left out of " + out);
+    }
     if (format == To.EDGES) {
       ResultFiles.writeEdges(out, scores);
     } else {
@@ -92,7 +96,13 @@ final class ScoresConvertCommand implements Runnable {
         Content content = read;
         if (format == To.EAP_IG && (read.eapIg() == null || edges != null)) {
           Circuit circuit = edges == null ? null : scores.top(edges);
-          content = new Content(scores, EapIgGraph.of(scores, circuit, channels(read)));
+          content =
+              new Content(
+                  scores,
+                  read.eapIg() != null
+                      ? read.eapIg().with(circuit)
+                      : EapIgGraph.of(scores, circuit, channels()));
+          noteCopies(spec, scores.graph());
         }
         ScoreFiles.write(out, ScoreFiles.Format.valueOf(format.name()), content, Map.of());
       } catch (IllegalArgumentException e) {
@@ -109,10 +119,29 @@ final class ScoresConvertCommand implements Runnable {
         : name.equals("edges.json") ? To.EDGES : name.endsWith(".pkl") ? To.AUTOCIRCUIT : To.EAP_IG;
   }
 
+  private static void note(CommandLine.Model.CommandSpec spec, String what) {
+    spec.commandLine().getErr().println("note: " + what);
+  }
+
+  /** Says what becomes of scores of groups of heads in EAP-IG's files, which have no groups. */
+  static void noteCopies(CommandLine.Model.CommandSpec spec, ComputationGraph graph) {
+    int size = graph.heads() / graph.keyValueHeads();
+    if (size > 1) {
+      note(
+          spec,
+          "the score of an edge into a group's keys or values is copied to its "
+              + size
+              + " heads; read back into groups they are summed, to "
+              + size
+              + " times the score");
+    }
+  }
+
   /** The width of the stream; only EAP-IG's files have it. */
-  private int channels(Content content) {
-    if (content.eapIg() != null) {
-      return content.eapIg().cfg().dModel();
+  private int channels() {
+    if (dModel != null && dModel < 1) {
+      throw new CommandLine.ParameterException(
+          spec.commandLine(), "--d-model=" + dModel + " is below 1; give the width of the model");
     }
     if (dModel == null && model == null) {
       throw new CommandLine.ParameterException(

@@ -1,6 +1,7 @@
 package io.autocircuit.formats;
 
 import io.autocircuit.files.DataException;
+import io.autocircuit.files.JsonFiles;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.ComputationGraph.Wiring;
 import io.autocircuit.graph.DestModule;
@@ -8,8 +9,9 @@ import io.autocircuit.graph.DestNode;
 import io.autocircuit.graph.SrcNode;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.PruneScores;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
@@ -38,6 +40,11 @@ public record EapIgGraph(
     float[] neuronScores) {
   private static final int QKV = 3;
   private static final int MOST_CELLS = 1 << 28;
+
+  /** What a file of any size may ask for; beyond, so many cells for each of its bytes. */
+  private static final long FREE_CELLS = 1 << 20;
+
+  private static final long CELLS_PER_BYTE = 64;
 
   /**
    * The sizes of a model.
@@ -137,31 +144,77 @@ public record EapIgGraph(
           : "a" + block + ".h" + at % heads + "<" + "qkv".charAt(at / heads) + ">";
     }
 
+    /** Whether a cell is an edge. */
+    boolean isEdge(int row, int column) {
+      return row < reads(column);
+    }
+
+    /** How many edges there are. */
+    private int count() {
+      int count = 0;
+      for (int column = 0; column < columns(); column++) {
+        count += reads(column);
+      }
+      return count;
+    }
+
+    /**
+     * Refuses a matrix {@code [rows][width]} that a file is much too small for, before it is made.
+     *
+     * @throws DataException if there are more than 64 cells for each of the file's bytes
+     */
+    void requireIn(Path file, int width) {
+      long most;
+      try {
+        most = Math.max(FREE_CELLS, CELLS_PER_BYTE * Files.size(file));
+      } catch (IOException e) {
+        throw JsonFiles.unreadable(file, e);
+      }
+      long cells = (long) rows() * width;
+      if (cells > most) {
+        throw new DataException(
+            "file="
+                + file
+                + ": cfg: n_layers="
+                + blocks
+                + ", n_heads="
+                + heads
+                + ", d_model="
+                + dModel
+                + " needs cells="
+                + cells
+                + ", but a file of this size has at most "
+                + most
+                + "; write the graph whole, with EAP-IG's to_json or to_pt");
+      }
+    }
+
     /** All edges as cells, in the library's order. */
     int[] cells() {
-      List<Integer> cells = new ArrayList<>();
+      int[] cells = new int[count()];
       int columns = columns();
+      int at = 0;
       for (int block = 0; block < blocks; block++) {
         int before = row(block, 0);
         int mlp = column(block, QKV, 0);
         for (int row = 0; row < before; row++) {
           for (int head = 0; head < heads; head++) {
             for (int input = 0; input < QKV; input++) {
-              cells.add(row * columns + column(block, input, head));
+              cells[at++] = row * columns + column(block, input, head);
             }
           }
           if (parallel) {
-            cells.add(row * columns + mlp);
+            cells[at++] = row * columns + mlp;
           }
         }
         for (int row = 0; !parallel && row < before + heads; row++) {
-          cells.add(row * columns + mlp);
+          cells[at++] = row * columns + mlp;
         }
       }
       for (int row = 0; row < rows(); row++) {
-        cells.add(row * columns + columns - 1);
+        cells[at++] = row * columns + columns - 1;
       }
-      return cells.stream().mapToInt(Integer::intValue).toArray();
+      return cells;
     }
 
     /** The name of an edge. */
@@ -227,6 +280,27 @@ public record EapIgGraph(
               + "; score a graph with --separate-qkv, without --token-positions, spans and"
               + " autoencoders");
     }
+  }
+
+  /**
+   * Whether there is anything of nodes or neurons that scores of edges do not say.
+   *
+   * @return true with scores of nodes, or with neurons
+   */
+  public boolean hasMore() {
+    return nodeScores != null || neurons != null || neuronScores != null;
+  }
+
+  /**
+   * The same scores, of edges, nodes and neurons, with another circuit.
+   *
+   * @param circuit of the graph with separate inputs for every head
+   * @return its nodes are those of the circuit's edges; its neurons are as they were
+   */
+  public EapIgGraph with(Circuit circuit) {
+    PruneScores none = new PruneScores(circuit.graph(), new float[circuit.graph().edgeCount()]);
+    EapIgGraph made = of(none, circuit, cfg.dModel());
+    return new EapIgGraph(cfg, scores, made.edges, made.nodes, nodeScores, neurons, neuronScores);
   }
 
   /** Takes a cell and the edge that it is. */

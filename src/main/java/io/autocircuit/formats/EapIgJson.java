@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.IntFunction;
 
 /** EAP-IG's graphs in JSON ({@code Graph.to_json}), as MIB's submissions have them. */
 final class EapIgJson {
@@ -24,6 +25,9 @@ final class EapIgJson {
   private final Path file;
   private final JsonNode json;
   private final Cfg cfg;
+
+  /** By name; made after the file's size was found to be enough for them. */
+  private final Map<String, Integer> rows;
 
   private EapIgJson(Path file, JsonNode json) {
     this.file = file;
@@ -39,6 +43,8 @@ final class EapIgJson {
     } catch (IllegalArgumentException e) {
       throw error("cfg: " + e.getMessage());
     }
+    cfg.requireIn(file, cfg.columns());
+    this.rows = numbers(cfg.rows(), cfg::rowName);
   }
 
   /** Whether a JSON value is such a graph. */
@@ -60,19 +66,12 @@ final class EapIgJson {
     if (!json.path("nodes").isObject()) {
       throw error("nodes=(missing) where an object is needed");
     }
-    int columns = cfg.columns();
-    float[] scores = new float[cfg.rows() * columns];
+    requireKnownNodes();
+    float[] scores = new float[cfg.rows() * cfg.columns()];
     BitSet edges = new BitSet();
-    Map<String, Integer> cells = new HashMap<>();
-    for (int cell : cfg.cells()) {
-      cells.put(cfg.name(cell), cell);
-    }
+    Map<String, Integer> columns = numbers(cfg.columns(), cfg::columnName);
     for (Map.Entry<String, JsonNode> edge : json.path("edges").properties()) {
-      Integer cell = cells.get(edge.getKey());
-      if (cell == null) {
-        throw error(
-            "edge " + DataException.quote(edge.getKey()) + " does not exist in a graph of cfg");
-      }
+      int cell = cell(edge.getKey(), columns);
       edges.set(cell, flag(edge.getKey(), edge.getValue().path(IN_GRAPH)));
       JsonNode score = edge.getValue().path("score");
       scores[cell] = score.isMissingNode() ? 0 : number(edge.getKey(), score);
@@ -80,10 +79,9 @@ final class EapIgJson {
     BitSet nodes = new BitSet();
     float[] nodeScores = new float[cfg.rows()];
     Arrays.fill(nodeScores, Float.NaN);
-    float[] neuronScores = new float[cfg.rows() * cfg.dModel()];
+    float[] neuronScores = null;
     BitSet neurons = new BitSet();
     boolean scored = false;
-    boolean neuronScored = false;
     boolean neuronChosen = false;
     for (int row = 0; row < cfg.rows(); row++) {
       String name = cfg.rowName(row);
@@ -94,8 +92,10 @@ final class EapIgJson {
         nodeScores[row] = number(name, node.path("score"));
       }
       if (node.has(NEURON_SCORES)) {
-        neuronScored = true;
         JsonNode own = own(row, name, node.path(NEURON_SCORES));
+        if (neuronScores == null) {
+          neuronScores = new float[cfg.rows() * cfg.dModel()];
+        }
         for (int d = 0; d < cfg.dModel(); d++) {
           neuronScores[row * cfg.dModel() + d] = number(name, own.get(d));
         }
@@ -108,7 +108,6 @@ final class EapIgJson {
         }
       }
     }
-    requireKnownNodes();
     return new EapIgGraph(
         cfg,
         scores,
@@ -116,17 +115,31 @@ final class EapIgJson {
         nodes,
         scored ? nodeScores : null,
         neuronChosen ? neurons : null,
-        neuronScored ? neuronScores : null);
+        neuronScores);
+  }
+
+  private static Map<String, Integer> numbers(int count, IntFunction<String> name) {
+    Map<String, Integer> numbers = new HashMap<>();
+    for (int i = 0; i < count; i++) {
+      numbers.put(name.apply(i), i);
+    }
+    return numbers;
+  }
+
+  /** The cell of an edge's name. */
+  private int cell(String edge, Map<String, Integer> columns) {
+    int arrow = edge.indexOf("->");
+    Integer row = arrow < 0 ? null : rows.get(edge.substring(0, arrow));
+    Integer column = arrow < 0 ? null : columns.get(edge.substring(arrow + 2));
+    if (row == null || column == null || !cfg.isEdge(row, column)) {
+      throw error("edge " + DataException.quote(edge) + " does not exist in a graph of cfg");
+    }
+    return row * cfg.columns() + column;
   }
 
   private void requireKnownNodes() {
-    Map<String, Integer> rows = new HashMap<>();
-    for (int row = 0; row < cfg.rows(); row++) {
-      rows.put(cfg.rowName(row), row);
-    }
     for (Map.Entry<String, JsonNode> node : json.path("nodes").properties()) {
-      Integer row = rows.get(node.getKey());
-      if (row == null && !node.getKey().equals("logits")) {
+      if (!rows.containsKey(node.getKey()) && !node.getKey().equals("logits")) {
         throw error(
             "node " + DataException.quote(node.getKey()) + " does not exist in a graph of cfg");
       }
@@ -149,6 +162,7 @@ final class EapIgJson {
               + ", d_model="
               + cfg.dModel());
     }
+    cfg.requireIn(file, cfg.dModel());
     return own;
   }
 
@@ -163,7 +177,16 @@ final class EapIgJson {
     if (!value.isNumber()) {
       throw error("the score of " + DataException.quote(name) + " is no number");
     }
-    return value.floatValue();
+    double exact = value.doubleValue();
+    if (Double.isFinite(exact) && Float.isInfinite((float) exact)) {
+      throw error(
+          "the score of "
+              + DataException.quote(name)
+              + " is "
+              + exact
+              + ", beyond float32 (an infinite score means an edge that is never removed)");
+    }
+    return (float) exact;
   }
 
   private DataException error(String what) {

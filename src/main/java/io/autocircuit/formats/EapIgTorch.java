@@ -11,7 +11,9 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
 /** EAP-IG's graphs in the files of {@code torch.save} ({@code Graph.to_pt}). */
@@ -57,16 +59,11 @@ final class EapIgTorch {
     }
     int rows = cfg.rows();
     int columns = cfg.columns();
-    names("src_nodes", IntStream.range(0, rows).mapToObj(cfg::rowName).toList());
-    names("dst_nodes", IntStream.range(0, columns).mapToObj(cfg::columnName).toList());
-    BitSet real = new BitSet();
-    Arrays.stream(cfg.cells()).forEach(real::set);
-    float[] scores = floats("edges_scores", rows, columns);
-    for (int i = 0; i < scores.length; i++) {
-      scores[i] = real.get(i) ? scores[i] : 0;
-    }
-    BitSet edges = set(floats("edges_in_graph", rows, columns));
-    edges.and(real);
+    cfg.requireIn(file, columns);
+    names("src_nodes", rows, cfg::rowName);
+    names("dst_nodes", columns, cfg::columnName);
+    float[] scores = ofEdges(cfg, floats("edges_scores", rows, columns));
+    BitSet edges = set(ofEdges(cfg, floats("edges_in_graph", rows, columns)));
     BitSet nodes = set(floats("nodes_in_graph", rows));
     return new EapIgGraph(
         cfg,
@@ -89,16 +86,29 @@ final class EapIgTorch {
     throw new IllegalArgumentException(key + " is no size");
   }
 
-  private void names(String key, List<String> expected) {
+  /** The values of edges; 0 in the cells of others. */
+  private static float[] ofEdges(Cfg cfg, float[] values) {
+    int columns = cfg.columns();
+    for (int i = 0; i < values.length; i++) {
+      values[i] = cfg.isEdge(i / columns, i % columns) ? values[i] : 0;
+    }
+    return values;
+  }
+
+  private void names(String key, int count, IntFunction<String> expected) {
     if (!(map.get(key) instanceof List<?> names)) {
       throw error("key=" + DataException.quote(key) + " is no list of names");
     }
-    for (int i = 0; i < expected.size(); i++) {
-      if (names.size() != expected.size() || !expected.get(i).equals(names.get(i))) {
+    for (int i = 0; i < count; i++) {
+      if (names.size() != count || !expected.apply(i).equals(names.get(i))) {
         throw error(
             String.format(
+                Locale.ROOT,
                 "%s has %d names, and not in the order that cfg gives (%s at %d)",
-                key, names.size(), expected.get(i), i));
+                key,
+                names.size(),
+                expected.apply(i),
+                i));
       }
     }
   }

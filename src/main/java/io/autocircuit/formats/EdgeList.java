@@ -49,6 +49,17 @@ final class EdgeList {
               : score.asText().equals("Infinity")
                   ? Float.POSITIVE_INFINITY
                   : score.asText().equals("-Infinity") ? Float.NEGATIVE_INFINITY : Float.NaN;
+      if (score.isNumber()
+          && Float.isInfinite(values[edge])
+          && Double.isFinite(score.doubleValue())) {
+        throw error(
+            file,
+            "edge "
+                + DataException.quote(name)
+                + " has score="
+                + score.doubleValue()
+                + ", beyond float32 (an infinite score means an edge that is never removed)");
+      }
       if (Float.isNaN(values[edge])) {
         throw error(file, "edge " + DataException.quote(name) + " has no score");
       }

@@ -1,10 +1,13 @@
 package io.autocircuit.formats;
 
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.DestNode;
+import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.graph.SrcNode;
 import io.autocircuit.patch.Circuit;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.IntStream;
 
 /** Edges by the names that Edge-Pruning's {@code edges.json} has for them. */
 public final class EdgeNames {
@@ -12,7 +15,7 @@ public final class EdgeNames {
 
   /**
    * The edges of a circuit as pairs of nodes: {@code ["a0.h1", "a1.h0.q"]}, {@code ["m1",
-   * "resid_post"]}.
+   * "resid_post"]}. An edge into a group of heads is a pair for each of its heads.
    *
    * @param circuit of a factorized graph without positions
    * @return in canonical order
@@ -29,8 +32,18 @@ public final class EdgeNames {
               + " graph without them");
     }
     return circuit.edges().stream()
-        .map(e -> List.of(source(e.source()), destination(e.destination())))
+        .flatMap(
+            e ->
+                heads(circuit.graph(), e.destination())
+                    .mapToObj(h -> List.of(source(e.source()), destination(e.destination(), h))))
         .toList();
+  }
+
+  private static IntStream heads(ComputationGraph graph, DestNode node) {
+    List<Integer> shared = KeyValueGroups.heads(graph, node);
+    return shared.isEmpty()
+        ? IntStream.of(node.head())
+        : shared.stream().mapToInt(Integer::intValue);
   }
 
   private static String source(SrcNode node) {
@@ -39,18 +52,13 @@ public final class EdgeNames {
         : node.head() < 0 ? "m" + node.block() : "a" + node.block() + ".h" + node.head();
   }
 
-  private static String destination(DestNode node) {
+  private static String destination(DestNode node, int head) {
+    String name = "a" + node.block() + ".h" + head;
     return switch (node.input()) {
       case END -> "resid_post";
       case MLP -> "m" + node.block();
-      case ATTENTION -> "a" + node.block() + ".h" + node.head();
-      default ->
-          "a"
-              + node.block()
-              + ".h"
-              + node.head()
-              + "."
-              + node.input().name().toLowerCase(Locale.ROOT);
+      case ATTENTION -> name;
+      default -> name + "." + node.input().name().toLowerCase(Locale.ROOT);
     };
   }
 }

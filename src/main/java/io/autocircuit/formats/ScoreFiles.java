@@ -1,6 +1,7 @@
 package io.autocircuit.formats;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.NullNode;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.JsonFiles;
 import io.autocircuit.graph.ComputationGraph;
@@ -9,6 +10,7 @@ import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.TorchArchive;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Reads and writes scores of edges in the files of several programs. What a file is, its content
@@ -73,20 +75,36 @@ public final class ScoreFiles {
    * @throws DataException if it is none, or is damaged
    */
   public static EapIgGraph graph(Path file) {
+    return graph(file, !TorchArchive.isOne(file))
+        .orElseThrow(
+            () ->
+                new DataException(
+                    "file="
+                        + file
+                        + " is no graph of EAP-IG (cfg, nodes, edges); write it with to_json"));
+  }
+
+  /**
+   * Reads a graph of EAP-IG, whatever its scores are, if a file is one.
+   *
+   * @param file {@code .json} or an archive of torch, else it is none
+   * @return the graph; empty if the file is something else
+   * @throws DataException if it is damaged
+   */
+  public static Optional<EapIgGraph> graphIfAny(Path file) {
+    return graph(file, file.toString().endsWith(".json"));
+  }
+
+  private static Optional<EapIgGraph> graph(Path file, boolean isJson) {
     if (TorchArchive.isOne(file)) {
       try (TorchArchive archive = TorchArchive.open(file)) {
-        if (EapIgTorch.isOne(archive.value())) {
-          return EapIgTorch.read(file, archive);
-        }
-      }
-    } else {
-      JsonNode json = JsonFiles.readPython(file);
-      if (EapIgJson.isOne(json)) {
-        return EapIgJson.read(file, json);
+        return EapIgTorch.isOne(archive.value())
+            ? Optional.of(EapIgTorch.read(file, archive))
+            : Optional.empty();
       }
     }
-    throw new DataException(
-        "file=" + file + " is no graph of EAP-IG (cfg, nodes, edges); write it with to_json");
+    JsonNode json = isJson ? JsonFiles.readPython(file) : NullNode.instance;
+    return EapIgJson.isOne(json) ? Optional.of(EapIgJson.read(file, json)) : Optional.empty();
   }
 
   private static Content any(Path file, ComputationGraph graph, String part) {

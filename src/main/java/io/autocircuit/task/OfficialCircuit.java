@@ -173,10 +173,13 @@ public final class OfficialCircuit {
   }
 
   private void torch() {
-    EapIgGraph saved = ScoreFiles.read(file, null, null).eapIg();
-    if (saved == null) {
-      throw error("scores of edges are no circuit; give a graph of EAP-IG, or a list of edges");
-    }
+    EapIgGraph saved =
+        ScoreFiles.graphIfAny(file)
+            .orElseThrow(
+                () ->
+                    error(
+                        "scores of edges are no circuit; give a graph of EAP-IG, or a list of"
+                            + " edges"));
     for (String name : saved.edgeNames()) {
       String[] ends = name.split("->", -1);
       named(translated(ends[0], ends[1]));

@@ -1,5 +1,6 @@
 package io.autocircuit.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -10,10 +11,13 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.ComputationGraph.Wiring;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.PruneScores;
+import io.autocircuit.task.OfficialCircuit;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
@@ -65,6 +69,9 @@ class FormatsTest {
     Ran ran = Ran.command("scores", "convert", scores, folder.resolve("a.json"));
     assertEquals(2, ran.code());
     assertTrue(ran.err().contains("give --model MODEL or --d-model N"), ran::err);
+    Ran none = Ran.command("scores", "convert", scores, folder.resolve("a.json"), "--d-model", 0);
+    assertEquals(2, none.code());
+    assertTrue(none.err().contains("--d-model=0 is below 1"), none::err);
   }
 
   @Test
@@ -114,11 +121,123 @@ class FormatsTest {
     new PruneScores(larger, new float[larger.edgeCount()]).write(other, Map.of());
     Ran unlike = Ran.command("circuit", "compare", scores, other, "--edges", "1");
     assertEquals(1, unlike.code());
-    assertTrue(unlike.err().contains("is of another graph"), unlike::err);
+    assertTrue(
+        unlike.err().contains("is of another graph (blocks=3, heads=2, sequential, edges="),
+        unlike::err);
     Path typo = Files.writeString(folder.resolve("t.json"), "[\"a0.h1->m7\"]");
     Ran near = Ran.command("circuit", "union", eapIg, typo);
     assertEquals(1, near.code());
     assertTrue(near.err().contains("MLP 1"), near::err);
+  }
+
+  /** Four heads in two groups: scores, of which the first are the best. */
+  private Path grouped(ComputationGraph graph, String name) {
+    float[] values = new float[graph.edgeCount()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = values.length - i;
+    }
+    Path file = folder.resolve(name);
+    new PruneScores(graph, values).write(file, Map.of());
+    return file;
+  }
+
+  @Test
+  void circuitsOfGroupsAreReadBack() {
+    for (int positions : new int[] {0, 2}) {
+      ComputationGraph graph =
+          ComputationGraph.factorized(2, 4, 2, Wiring.SEQUENTIAL, true, positions);
+      Path all = grouped(graph, "grouped.safetensors");
+      Path names = folder.resolve("names.json");
+      int k = graph.edgeCount() - 10;
+      Ran ran = Ran.command("circuit", "union", all, all, "--edges", k, "--out", names);
+      assertEquals(0, ran.code(), ran::err);
+      assertEquals(
+          PruneScores.read(all, graph).top(k), OfficialCircuit.read(names, graph), "positions");
+      Ran compared = Ran.command("circuit", "compare", names, all, "--edges", k);
+      assertTrue(compared.out().contains("only in A 0, only in B 0"), compared::out);
+    }
+  }
+
+  @Test
+  void groupsAndTheirHeadsAreBroughtToOneGraph() {
+    ComputationGraph few = ComputationGraph.factorized(2, 4, 2, Wiring.SEQUENTIAL, true, 0);
+    ComputationGraph many = ComputationGraph.factorized(2, 4, Wiring.SEQUENTIAL, true, 0);
+    Path all = grouped(few, "few.safetensors");
+    PruneScores none = new PruneScores(many, new float[many.edgeCount()]);
+    Path heads = folder.resolve("heads.pt");
+    Circuit two = Circuit.named(many, List.of("Resid Start->A0.2.K", "Resid Start->A0.3.K"));
+    ScoreFiles.write(
+        heads, ScoreFiles.Format.EAP_IG, new Content(none, EapIgGraph.of(none, two, 8)), Map.of());
+    Path best = folder.resolve("best.pt");
+    Ran copied =
+        Ran.command("scores", "convert", all, best, "--edges", few.edgeCount(), "--d-model", "8");
+    assertTrue(copied.err().contains("is copied to its 2 heads"), copied::err);
+    for (Path[] pair : new Path[][] {{all, heads}, {heads, all}}) {
+      // all edges of both: 2 edges of heads are 1 of the group
+      Ran ran = Ran.command("circuit", "union", pair[0], pair[1], "--edges", few.edgeCount());
+      assertTrue(
+          ran.out().startsWith("union: " + few.edgeCount() + " edges"), ran.out() + ran.err());
+    }
+    Path full = folder.resolve("full.pt");
+    Ran whole =
+        Ran.command(
+            "circuit",
+            "intersect",
+            all,
+            best,
+            "--edges",
+            few.edgeCount(),
+            "--to",
+            "eap_ig",
+            "--out",
+            full);
+    assertEquals(0, whole.code(), whole::err);
+    assertTrue(whole.err().contains("is copied to its 2 heads"), whole::err);
+    EapIgGraph made = ScoreFiles.graph(full);
+    assertEquals(
+        PruneScores.read(all, few).best(1).get(0).score(),
+        made.pruneScores(full).best(1).get(0).score());
+    assertTrue(made.circuit().size() > few.edgeCount());
+  }
+
+  /** As EAP-IG's information flow routes write them. */
+  @Test
+  void circuitsWhoseScoresAreNanOrOfNodesToo() {
+    Circuit circuit = Circuit.named(GRAPH, List.of("A0.1->MLP 1"));
+    EapIgGraph plain =
+        EapIgGraph.of(new PruneScores(GRAPH, new float[GRAPH.edgeCount()]), circuit, 1);
+    int rows = plain.cfg().rows();
+    float[] ones = new float[rows];
+    Arrays.fill(ones, 1);
+    BitSet neurons = new BitSet();
+    neurons.set(2);
+    for (boolean nan : new boolean[] {true, false}) {
+      float[] values = plain.scores().clone();
+      values[0] = nan ? Float.NaN : 1;
+      EapIgGraph flow =
+          new EapIgGraph(plain.cfg(), values, plain.edges(), plain.nodes(), ones, neurons, ones);
+      for (String name : List.of("flow.pt", "flow.json")) {
+        Path file = folder.resolve(name);
+        ScoreFiles.write(file, ScoreFiles.Format.EAP_IG, new Content(null, flow), Map.of());
+        assertEquals(circuit, OfficialCircuit.read(file, GRAPH));
+        Path to = folder.resolve("to.pt");
+        Ran ran = Ran.command("circuit", "minus", file, eapIg, "--to", "eap_ig", "--out", to);
+        assertEquals(0, ran.code(), ran::err);
+        EapIgGraph made = ScoreFiles.graph(to);
+        assertEquals(0, made.edges().cardinality());
+        assertEquals(nan, Float.isNaN(made.scores()[0]));
+        assertArrayEquals(ones, made.nodeScores());
+        assertArrayEquals(ones, made.neuronScores());
+        assertEquals(neurons, made.neurons());
+        Ran converted = Ran.command("scores", "convert", file, to, "--edges", 1);
+        assertEquals(nan ? 1 : 0, converted.code(), converted::err);
+      }
+    }
+    EapIgGraph made = ScoreFiles.graph(folder.resolve("to.pt"));
+    assertEquals(1, made.edges().cardinality());
+    assertArrayEquals(ones, made.nodeScores());
+    Ran left = Ran.command("scores", "convert", folder.resolve("to.pt"), folder.resolve("x.pkl"));
+    assertTrue(left.err().contains("have nodes and neurons; theirs are left out"), left::err);
   }
 
   // ---- submissions to MIB ----

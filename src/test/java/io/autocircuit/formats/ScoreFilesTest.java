@@ -296,6 +296,48 @@ class ScoreFilesTest {
     refuses(file, "is neither a graph of EAP-IG");
   }
 
+  /** 246 million cells, 123 million edges: several GB before a line of the file is looked at. */
+  @Test
+  void smallFilesOfLargeGraphs() throws IOException {
+    Path json = directory.resolve("g.json");
+    String cfg = "{\"cfg\":{\"n_layers\":90,\"n_heads\":100,\"d_model\":%s},%s,\"edges\":{}}";
+    Files.writeString(json, String.format(cfg, 1, "\"nodes\":{\"input\":{\"in_graph\":true}}"));
+    assertTrue(Files.size(json) < 120);
+    refuses(json, "n_layers=90, n_heads=100, d_model=1 needs cells=246284281, but");
+    String neurons =
+        "\"nodes\":{\"m0\":{\"in_graph\":true,\"neurons_scores\":[" + "0,".repeat(9999);
+    Files.writeString(
+        json,
+        String.format(cfg, 10_000, neurons + "0]}}").replace(":90", ":99").replace(":100,", ":4,"));
+    refuses(json, "needs cells=4960000, but a file of this size has at most");
+    Path torch = directory.resolve("g.pt");
+    Map<String, Object> changed = graph();
+    changed.put("cfg", Map.of("n_layers", 90, "n_heads", 100, "d_model", 1));
+    TorchArchive.write(torch, changed);
+    refuses(torch, "needs cells=246284281");
+  }
+
+  @Test
+  void numbersBeyondFloat32() throws IOException {
+    Path file = directory.resolve("g.json");
+    Files.writeString(
+        file,
+        "{\"cfg\": {\"n_layers\": 1, \"n_heads\": 1, \"d_model\": 1}, \"nodes\": {}, \"edges\":"
+            + " {\"input->m0\": {\"in_graph\": true, \"score\": -1e39}}}");
+    refuses(file, "the score of \"input->m0\" is -1.0E39, beyond float32");
+    Files.writeString(
+        file,
+        "[{\"name\": \"Resid Start->MLP 0\", \"score\": 1e39},"
+            + " {\"name\": \"Resid Start->A0.0.Q\", \"score\": 1},"
+            + " {\"name\": \"Resid Start->A0.0.K\", \"score\": 1},"
+            + " {\"name\": \"Resid Start->A0.0.V\", \"score\": 1},"
+            + " {\"name\": \"A0.0->MLP 0\", \"score\": 1},"
+            + " {\"name\": \"Resid Start->Resid End\", \"score\": 1},"
+            + " {\"name\": \"A0.0->Resid End\", \"score\": 1},"
+            + " {\"name\": \"MLP 0->Resid End\", \"score\": 1}]");
+    refuses(file, "edge \"Resid Start->MLP 0\" has score=1.0E39, beyond float32");
+  }
+
   @Test
   void listsOfScoredEdges() throws IOException {
     Path file = directory.resolve("edges.json");
@@ -343,6 +385,15 @@ class ScoreFilesTest {
         circuit, Circuit.named(graph, pairs.stream().map(p -> String.join("->", p)).toList()));
     ComputationGraph positions = ComputationGraph.factorized(2, 2, Wiring.SEQUENTIAL, true, 2);
     assertThrows(IllegalArgumentException.class, () -> EdgeNames.pairs(Circuit.full(positions)));
+  }
+
+  @Test
+  void pairsOfGroupsAreThoseOfTheirHeads() {
+    ComputationGraph graph = ComputationGraph.factorized(2, 4, 2, Wiring.SEQUENTIAL, true, 0);
+    Circuit circuit = Circuit.named(graph, List.of("Resid Start->A0.1.K"));
+    assertEquals(
+        List.of(List.of("input", "a0.h2.k"), List.of("input", "a0.h3.k")),
+        EdgeNames.pairs(circuit));
   }
 
   @Test
