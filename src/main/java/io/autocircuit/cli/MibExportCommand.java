@@ -59,7 +59,7 @@ final class MibExportCommand implements Runnable {
   @Option(
       names = "--by-size",
       description =
-          "Circuits of the best 0, 0.1, …, 50 % of edges by |score|, a file each, without scores.")
+          "Circuits of the best 0, 0.1, …, 50 %% of edges by |score|, a file each, without scores.")
   private boolean bySize;
 
   @Override
