@@ -53,7 +53,9 @@ final class MibExportCommand implements Runnable {
   @Option(
       names = "--model",
       paramLabel = "MODEL",
-      description = "The model, for its d_model, where IN does not state it.")
+      description =
+          "The model, for its d_model, where IN does not state it. A name on the hub is downloaded"
+              + " whole; 'scores convert --to eap_ig --d-model N' writes an IN that states it.")
   private Path model;
 
   @Option(
