@@ -81,7 +81,7 @@ final class CircuitCommand implements Runnable {
       paramLabel = "MODEL",
       description =
           "Whose graph lists of names belong to, where neither file says; only its settings are"
-              + " read.")
+              + " read, but a name on the hub is downloaded whole.")
   private Path model;
 
   @Option(

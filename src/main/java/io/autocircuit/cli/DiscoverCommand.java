@@ -80,7 +80,7 @@ final class DiscoverCommand implements Callable<Integer> {
       }
       return sweep();
     }
-    HubOption where = output.dryRun ? hub.offline() : hub;
+    HubOption where = output.dryRun ? hub.dry() : hub;
     RunSpec wanted =
         where.located(
             usage(

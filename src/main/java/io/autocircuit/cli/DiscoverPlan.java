@@ -65,6 +65,7 @@ final class DiscoverPlan {
     boolean nodes = spec.graph().level() == Level.NODE;
     int scored = nodes ? graph.nodes().size() : plan.edges();
     out.printf(
+        Locale.ROOT,
         "model: %s (%d × %d heads, d_model %d), %,d edges%s%n",
         config.name(),
         config.blocks(),
@@ -72,10 +73,13 @@ final class DiscoverPlan {
         config.dModel(),
         plan.edges(),
         nodes ? ", " + scored + " nodes are scored" : "");
-    out.printf("prompts: %d, of %d tokens at most%n", prompts.size(), length);
+    out.printf(Locale.ROOT, "prompts: %d, of %d tokens at most%n", prompts.size(), length);
     out.printf(
+        Locale.ROOT,
         "memory: %s for weights in %s, some %s beside them for a gradient over a batch%n",
-        bytes(plan.weightBytes()), spec.numbers().weights().key(), bytes(plan.runBytes()));
+        bytes(plan.weightBytes()),
+        spec.numbers().weights().key(),
+        bytes(plan.runBytes()));
     time(spec, plan, scored, out);
     out.println("only settings, names of tensors and prompts were read");
   }

@@ -3,6 +3,7 @@ package io.autocircuit.cli;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.ModelPlaces;
 import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.files.DataException;
 import io.autocircuit.hub.Hub;
 import io.autocircuit.hub.HubModel;
 import io.autocircuit.hub.HubProgress;
@@ -25,9 +26,15 @@ import picocli.CommandLine.Command;
 @Command // without options: those who have it are told of the environment
 final class HubOption {
   private final Map<String, String> environment;
+  private final boolean dry;
 
   HubOption(Map<String, String> environment) {
+    this(environment, false);
+  }
+
+  private HubOption(Map<String, String> environment, boolean dry) {
     this.environment = environment;
+    this.dry = dry;
   }
 
   /**
@@ -44,11 +51,11 @@ final class HubOption {
     }
   }
 
-  /** The same without the network: only models in the cache are found. */
-  HubOption offline() {
+  /** The same for {@code --dry-run}, without the network: only models in the cache are found. */
+  HubOption dry() {
     Map<String, String> alone = new HashMap<>(environment);
     alone.put("HF_HUB_OFFLINE", "1");
-    return new HubOption(alone);
+    return new HubOption(alone, true);
   }
 
   /**
@@ -61,7 +68,25 @@ final class HubOption {
   Path directory(Path given, PrintWriter err) {
     return given == null || Files.exists(given)
         ? given
-        : with(err, hub -> shown(hub.named(given), err)).orElse(given);
+        : with(err, hub -> shown(named(hub, given), err)).orElse(given);
+  }
+
+  private Optional<HubModel> named(Hub hub, Path given) {
+    try {
+      return hub.named(given);
+    } catch (DataException e) {
+      throw dry
+          ? new DataException(
+              "model="
+                  + given
+                  + " is no directory, nor in cache="
+                  + hub.settings().cache()
+                  + ", and --dry-run downloads nothing; 'models fetch "
+                  + given
+                  + "' first",
+              e)
+          : e;
+    }
   }
 
   /**

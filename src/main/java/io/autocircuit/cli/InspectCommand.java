@@ -136,7 +136,9 @@ final class InspectCommand implements Callable<Integer> {
 
   @Option(
       names = "--tokens-only",
-      description = "Do not ask the model; of --model only the tokenizer is read.")
+      description =
+          "Do not ask the model; of --model only the tokenizer is read, but a name on the hub is"
+              + " downloaded whole.")
   private boolean tokensOnly;
 
   @Option(

@@ -53,13 +53,15 @@ final class MibExportCommand implements Runnable {
   @Option(
       names = "--model",
       paramLabel = "MODEL",
-      description = "The model, for its d_model, where IN does not state it.")
+      description =
+          "The model, for its d_model, where IN does not state it. A name on the hub is downloaded"
+              + " whole; 'scores convert --to eap_ig --d-model N' writes an IN that states it.")
   private Path model;
 
   @Option(
       names = "--by-size",
       description =
-          "Circuits of the best 0, 0.1, …, 50 % of edges by |score|, a file each, without scores.")
+          "Circuits of the best 0, 0.1, …, 50 %% of edges by |score|, a file each, without scores.")
   private boolean bySize;
 
   @Override

@@ -101,7 +101,7 @@ final class ResultsCommand implements Runnable {
       names = "--bootstrap",
       paramLabel = "N",
       description = {
-        "Shows, for auc or a metric at a size, the interval in which 95 % of the numbers lie that N"
+        "Shows, for auc or a metric at a size, the interval in which 95 %% of the numbers lie that N"
             + " draws of as many prompts give, with replacement; some thousand are enough."
       })
   private Integer bootstrap;

@@ -52,7 +52,7 @@ final class ScoresConvertCommand implements Runnable {
       paramLabel = "MODEL",
       description =
           "The model whose scores these are: EAP-IG's files state its d_model. Only its settings"
-              + " are read.")
+              + " are read, but a name on the hub is downloaded whole: --d-model needs none.")
   private Path model;
 
   @Option(names = "--d-model", paramLabel = "N", description = "Instead: that number.")

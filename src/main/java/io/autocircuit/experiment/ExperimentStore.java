@@ -37,6 +37,12 @@ public final class ExperimentStore implements AutoCloseable {
   /** The directory of what was scored for each prompt, a directory for each cell. */
   static final String PROMPTS = "prompts";
 
+  /** The directory of the cells' pages. */
+  static final String CIRCUITS = "circuits";
+
+  /** So many digits of a cell's hash name its page. */
+  static final int PAGE_DIGITS = 16;
+
   private final Path directory;
   private final StoreConnection db;
   private final StoreClaims claims;
@@ -249,16 +255,19 @@ public final class ExperimentStore implements AutoCloseable {
   /**
    * Takes the cells of another store that are done or failed: their files, then all their rows in
    * one transaction. A cell that is done here stays as it is, so that the same store may be taken
-   * again. Cells that are not known here become the last ones.
+   * again, and one that another process works on is not taken as failed. Cells that are not known
+   * here become the last ones.
    *
-   * @param other the directory of another store; it is not changed, and no process writes to it
+   * @param other the directory of another store, to which no process writes; its cells are not
+   *     changed, and one of an older version gets the tables that it lacks
    * @return what is new here, in the other's order
-   * @throws DataException if there is no store, or one of another form, or one of the two cannot be
-   *     used
+   * @throws DataException if there is no store, or one of another form, one of the two cannot be
+   *     used, or a cell names other files than {@code scores/HASH.safetensors} and, for its page,
+   *     {@code circuits/}, 16 digits of its hash, and {@code .html}
    */
   public List<Taken> merge(Path other) {
     try (ExperimentStore from = open(other)) {
-      return new StoreMerge(directory, statuses(), other, from.db).into(db);
+      return new StoreMerge(directory, statuses(), claims, other, from.db).into(db);
     }
   }
 

@@ -154,6 +154,12 @@ final class StoreClaims {
     }
   }
 
+  /** Whether another process that lives has claimed a cell. */
+  boolean others(Connection c, String run) throws SQLException {
+    return all(c).stream()
+        .anyMatch(claim -> claim.run().equals(run) && !mine(claim) && alive(claim));
+  }
+
   /** Tells other machines that this process is there. */
   void renew() {
     db.write(

@@ -28,19 +28,26 @@ final class StoreMerge {
   private final Path from;
   private final StoreConnection source;
   private final Map<String, ExperimentStore.Status> there;
+  private final StoreClaims claims;
 
   /**
    * For a pair of stores.
    *
    * @param to the directory of the store that takes
    * @param there what it has
+   * @param claims who works on it
    * @param from the directory of the other
    * @param source its connection
    */
   StoreMerge(
-      Path to, Map<String, ExperimentStore.Status> there, Path from, StoreConnection source) {
+      Path to,
+      Map<String, ExperimentStore.Status> there,
+      StoreClaims claims,
+      Path from,
+      StoreConnection source) {
     this.to = to;
     this.there = there;
+    this.claims = claims;
     this.from = from;
     this.source = source;
   }
@@ -59,6 +66,7 @@ final class StoreMerge {
         s -> {
           List<Row> rows = new ArrayList<>();
           for (Row row : rows(s)) {
+            requireOwnNames(row);
             if (there.get(row.run()) != ExperimentStore.Status.DONE) {
               rows.add(row);
             }
@@ -98,13 +106,46 @@ final class StoreMerge {
     return rows;
   }
 
-  private void files(Row row) {
+  /**
+   * Refuses a row that names other files than those of its cell; the other store may have been
+   * written by anybody.
+   */
+  private void requireOwnNames(Row row) {
+    String run = String.valueOf(row.run());
+    if (!run.matches("[0-9a-f]{64}")) {
+      throw new DataException(
+          "run="
+              + DataException.quote(run)
+              + " of "
+              + from
+              + " is no hash of 64 digits; make the store again");
+    }
     if (!row.done()) {
       return;
     }
-    if (row.scores() == null) {
+    String scores = ExperimentStore.SCORES + "/" + run + ".safetensors";
+    String digits = run.substring(0, ExperimentStore.PAGE_DIGITS);
+    boolean page =
+        row.page() == null
+            || row.page().equals(ExperimentStore.CIRCUITS + "/" + digits + ".html")
+                && there.keySet().stream().noneMatch(r -> r.startsWith(digits) && !r.equals(run));
+    if (!scores.equals(row.scores()) || !page) {
       throw new DataException(
-          "run=" + row.run() + " of " + from + " is done and names no scores; run it again");
+          "run="
+              + run
+              + " of "
+              + from
+              + " names "
+              + (page ? "scores" : "page")
+              + "="
+              + DataException.quote(String.valueOf(page ? row.scores() : row.page()))
+              + ", which is not its own file; run it again");
+    }
+  }
+
+  private void files(Row row) {
+    if (!row.done()) {
+      return;
     }
     file(row.scores());
     if (row.page() != null) {
@@ -121,14 +162,10 @@ final class StoreMerge {
     }
   }
 
-  /** Copies a file that a row names; the other store may have been written by anybody. */
+  /** Copies a file of a cell. */
   private void file(String name) {
-    Path source = from.resolve(name).normalize();
-    Path target = to.resolve(name).normalize();
-    if (!source.startsWith(from.normalize()) || !target.startsWith(to.normalize())) {
-      throw new DataException(
-          "file=" + DataException.quote(name) + " of " + from + " lies outside of its store");
-    }
+    Path source = from.resolve(name);
+    Path target = to.resolve(name);
     try {
       Files.createDirectories(target.getParent());
     } catch (IOException e) {
@@ -140,12 +177,15 @@ final class StoreMerge {
 
   private Optional<ExperimentStore.Taken> one(Connection s, Connection t, Row row)
       throws SQLException {
+    if (!row.done() && claims.others(t, row.run())) { // who is about to know better
+      return Optional.empty();
+    }
     Optional<Long> known = id(t, row.run());
     if (known.isEmpty()) {
       if (count(
               t,
               "SELECT count(*) FROM runs WHERE status = 'done' AND cell = ?",
-              row(s, "runs", "id", row.id()).get(0).get("cell"))
+              row(s, t, "runs", "id", row.id()).get(0).get("cell"))
           > 0) { // by another version of the library
         return Optional.empty();
       }
@@ -187,7 +227,7 @@ final class StoreMerge {
 
   /** The row of a cell that was not planned here: it is the last one. */
   private static void insert(Connection s, Connection t, Row row) throws SQLException {
-    Map<String, Object> values = row(s, "runs", "id", row.id()).get(0);
+    Map<String, Object> values = row(s, t, "runs", "id", row.id()).get(0);
     values.remove("id");
     values.put("place", count(t, "SELECT coalesce(max(place), -1) + 1 FROM runs"));
     values.put("machine", machine(s, t, values.get("machine")));
@@ -196,7 +236,7 @@ final class StoreMerge {
 
   /** What came out, in the row of a cell that is known here, with its place and names. */
   private static void replace(Connection s, Connection t, Row row, long id) throws SQLException {
-    Map<String, Object> values = row(s, "runs", "id", row.id()).get(0);
+    Map<String, Object> values = row(s, t, "runs", "id", row.id()).get(0);
     values.put("machine", machine(s, t, values.get("machine")));
     for (String ours :
         List.of(
@@ -226,7 +266,7 @@ final class StoreMerge {
     if (id == null) {
       return null;
     }
-    Map<String, Object> values = row(s, "machines", "id", id).get(0);
+    Map<String, Object> values = row(s, t, "machines", "id", id).get(0);
     values.remove("id");
     write(t, "INSERT OR IGNORE", "machines", values);
     try (ResultSet r =
@@ -244,7 +284,7 @@ final class StoreMerge {
 
   private static void measurements(Connection s, Connection t, long from, long to)
       throws SQLException {
-    for (Map<String, Object> values : row(s, "measurements", "run_id", from)) {
+    for (Map<String, Object> values : row(s, t, "measurements", "run_id", from)) {
       copy(s, t, "INSERT OR REPLACE", "metrics", "metric", values.get("metric"), Map.of());
       Object measurement = values.remove("id");
       values.put("run_id", to);
@@ -264,7 +304,7 @@ final class StoreMerge {
   private static Optional<String> failures(Connection s, Connection t, String run)
       throws SQLException {
     Optional<String> last = Optional.empty();
-    for (Map<String, Object> values : row(s, "failures", "run", run)) {
+    for (Map<String, Object> values : row(s, t, "failures", "run", run)) {
       values.remove("id");
       values.put("machine", machine(s, t, values.get("machine")));
       last = Optional.of(String.valueOf(values.get("message")));
@@ -315,9 +355,9 @@ final class StoreMerge {
   }
 
   /** Rows as values by column, in the order of their first column. */
-  private static List<Map<String, Object>> row(Connection s, String table, String key, Object of)
-      throws SQLException {
-    List<String> columns = columns(s, table);
+  private static List<Map<String, Object>> row(
+      Connection s, Connection t, String table, String key, Object of) throws SQLException {
+    List<String> columns = columns(t, table); // the other store's may be named as anybody likes
     List<Map<String, Object>> rows = new ArrayList<>();
     try (ResultSet r = select(s, table, columns, key, of)) {
       while (r.next()) {

@@ -28,7 +28,9 @@ import java.util.zip.CRC32;
  * Tensors may have been on any device; those that share a storage are read each by itself.
  */
 public final class TorchArchive implements AutoCloseable {
-  private static final long LARGEST_PICKLE = 100_000_000;
+  /** Some 150 bytes describe a tensor: 60 000 of them. */
+  private static final long LARGEST_PICKLE = 10_000_000;
+
   private static final String PICKLE = "data.pkl";
   private static final String MAGIC = "PK\3\4";
 
@@ -198,7 +200,7 @@ public final class TorchArchive implements AutoCloseable {
 
   private static byte[] bytes(Shard shard, Stored place, long most) throws IOException {
     if (place.size() > most) {
-      throw wrong(shard.file(), "an entry has bytes=" + place.size() + ", more than " + most);
+      throw refused(shard.file(), "an entry has bytes=" + place.size() + ", more than " + most);
     }
     byte[] bytes = new byte[(int) place.size()];
     SafetensorsElements.readFully(shard, ByteBuffer.wrap(bytes), place.begin());

@@ -23,6 +23,9 @@ final class TorchPickle {
   private static final int DEEPEST = 100;
   private static final int SHARED = 20_000;
 
+  /** Of the machine, of up to 150 bytes each; some 35 describe a tensor. */
+  private static final int MOST_OBJECTS = 3_000_000;
+
   /** Instructions of Python's pickles that are refused. */
   private static final Map<Integer, String> REFUSED =
       Map.ofEntries(
@@ -52,6 +55,7 @@ final class TorchPickle {
   private final List<Integer> marks = new ArrayList<>();
   private final Map<Integer, Object> memo = new HashMap<>();
   private long visits;
+  private int made;
 
   private TorchPickle(Path file, byte[] pickle, TorchObjects objects) {
     this.file = file;
@@ -93,7 +97,10 @@ final class TorchPickle {
           }
         }
         case 0x95 -> length(need(8).getLong());
-        case '(' -> marks.add(stack.size());
+        case '(' -> {
+          count();
+          marks.add(stack.size());
+        }
         case 'q' -> put(need(1).get() & 0xFF);
         case 'r' -> put(need(4).getInt());
         case 0x94 -> put(memo.size());
@@ -118,18 +125,18 @@ final class TorchPickle {
 
   private boolean scalar(int code) {
     switch (code) {
-      case 'N' -> stack.add(null);
-      case 0x88 -> stack.add(true);
-      case 0x89 -> stack.add(false);
-      case 'J' -> stack.add((long) need(4).getInt());
-      case 'K' -> stack.add((long) (need(1).get() & 0xFF));
-      case 'M' -> stack.add((long) (need(2).getShort() & 0xFFFF));
-      case 0x8a -> stack.add(integer(need(1).get() & 0xFF));
-      case 0x8b -> stack.add(integer(length(need(4).getInt())));
-      case 'G' -> stack.add(Double.longBitsToDouble(Long.reverseBytes(need(8).getLong())));
-      case 'X' -> stack.add(text(length(need(4).getInt() & 0xFFFFFFFFL)));
-      case 0x8c -> stack.add(text(length(need(1).get() & 0xFF)));
-      case 0x8d -> stack.add(text(length(need(8).getLong())));
+      case 'N' -> push(null);
+      case 0x88 -> push(true);
+      case 0x89 -> push(false);
+      case 'J' -> push((long) need(4).getInt());
+      case 'K' -> push((long) (need(1).get() & 0xFF));
+      case 'M' -> push((long) (need(2).getShort() & 0xFFFF));
+      case 0x8a -> push(integer(need(1).get() & 0xFF));
+      case 0x8b -> push(integer(length(need(4).getInt())));
+      case 'G' -> push(Double.longBitsToDouble(Long.reverseBytes(need(8).getLong())));
+      case 'X' -> push(text(length(need(4).getInt() & 0xFFFFFFFFL)));
+      case 0x8c -> push(text(length(need(1).get() & 0xFF)));
+      case 0x8d -> push(text(length(need(8).getLong())));
       default -> {
         return false;
       }
@@ -139,10 +146,10 @@ final class TorchPickle {
 
   private boolean container(int code) {
     switch (code) {
-      case ']' -> stack.add(new ArrayList<>(0));
-      case '}' -> stack.add(new LinkedHashMap<>(4));
-      case ')' -> stack.add(new Tuple());
-      case 't' -> stack.add(new Tuple(marked()));
+      case ']' -> push(new ArrayList<>(0));
+      case '}' -> push(new LinkedHashMap<>(4));
+      case ')' -> push(new Tuple());
+      case 't' -> push(new Tuple(marked()));
       case 0x85 -> tuple(1);
       case 0x86 -> tuple(2);
       case 0x87 -> tuple(3);
@@ -178,14 +185,14 @@ final class TorchPickle {
 
   private boolean object(int code) {
     switch (code) {
-      case 'c' -> stack.add(objects.named(line(), line()));
+      case 'c' -> push(objects.named(line(), line()));
       case 0x93 -> {
         Object name = pop();
         Object module = pop();
         if (!(name instanceof String called) || !(module instanceof String place)) {
           throw wrong("data.pkl names a class by what is no text");
         }
-        stack.add(objects.named(place, called));
+        push(objects.named(place, called));
       }
       case 'R' -> {
         Object arguments = pop();
@@ -193,7 +200,7 @@ final class TorchPickle {
         if (!(arguments instanceof Tuple tuple)) {
           throw wrong("data.pkl calls something without a tuple of arguments");
         }
-        stack.add(objects.made(called, tuple));
+        push(objects.made(called, tuple));
       }
       case 'b' -> {
         // attributes of a dictionary: torch's state dictionaries keep versions of modules there
@@ -202,7 +209,7 @@ final class TorchPickle {
           throw refused("it sets the attributes of an object (instruction BUILD)");
         }
       }
-      case 'Q' -> stack.add(objects.storage(pop()));
+      case 'Q' -> push(objects.storage(pop()));
       default -> {
         return false;
       }
@@ -211,6 +218,18 @@ final class TorchPickle {
   }
 
   // ---- the stack ----
+
+  private void push(Object value) {
+    count();
+    stack.add(value);
+  }
+
+  /** Refuses what would take many times the memory of its bytes. */
+  private void count() {
+    if (++made > MOST_OBJECTS) {
+      throw refused("data.pkl makes more than " + MOST_OBJECTS + " objects");
+    }
+  }
 
   private Object top() {
     int bottom = marks.isEmpty() ? 0 : marks.get(marks.size() - 1);
@@ -241,7 +260,7 @@ final class TorchPickle {
     for (int i = length - 1; i >= 0; i--) {
       items[i] = pop();
     }
-    stack.add(new Tuple(items));
+    push(new Tuple(items));
   }
 
   @SuppressWarnings("unchecked") // every list on the stack was made here
@@ -271,6 +290,7 @@ final class TorchPickle {
   }
 
   private void put(int index) {
+    count();
     memo.put(index, top());
   }
 
@@ -278,7 +298,7 @@ final class TorchPickle {
     if (!memo.containsKey(index)) {
       throw wrong("data.pkl refers to value " + index + ", which it has not put down");
     }
-    stack.add(memo.get(index));
+    push(memo.get(index));
   }
 
   // ---- bytes ----

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -22,24 +24,50 @@ class DiscoverPlanTest {
     }
     Assumptions.assumeTrue(Files.isDirectory(reference), "no reference.dir");
     Path out = folder.resolve("out");
-    Ran ran =
-        Ran.command(
-            "discover",
-            "--model",
-            reference.resolve("model"),
-            "--dataset",
-            reference.resolve("dataset.json"),
-            "--weights",
-            "bf16",
-            "--dry-run",
-            "--out",
-            out);
+    Locale usual = Locale.getDefault();
+    Locale.setDefault(Locale.forLanguageTag("ar-EG-u-nu-arab")); // with digits of its own
+    Ran ran;
+    try {
+      ran = plan(reference, out);
+    } finally {
+      Locale.setDefault(usual);
+    }
     assertEquals(0, ran.code(), ran::err);
     assertTrue(ran.out().contains("d_model 32), 262 edges\n"), ran::out);
     assertTrue(ran.out().contains("prompts: 8, of 9 tokens at most\n"), ran::out);
     assertTrue(ran.out().contains("for weights in bfloat16"), ran::out);
     assertTrue(ran.out().contains("GFLOP/s (measured now"), ran::out);
     assertTrue(Files.notExists(out));
+  }
+
+  private static Ran plan(Path reference, Path out) {
+    return Ran.command(
+        "discover",
+        "--model",
+        reference.resolve("model"),
+        "--dataset",
+        reference.resolve("dataset.json"),
+        "--weights",
+        "bf16",
+        "--dry-run",
+        "--out",
+        out);
+  }
+
+  @Test
+  void aModelThatIsNotThereIsToBeFetched() {
+    Ran ran =
+        Ran.with(
+            Map.of("HF_HUB_CACHE", folder.toString()),
+            "discover",
+            "--model",
+            "org/tiny",
+            "--dataset",
+            folder.resolve("prompts.json"),
+            "--dry-run");
+    assertEquals(1, ran.code());
+    assertTrue(
+        ran.err().contains("--dry-run downloads nothing; 'models fetch org/tiny' first"), ran::err);
   }
 
   @Test

@@ -316,6 +316,25 @@ class ExperimentStoreTest {
     assertTrue(now.cells().stream().noneMatch(c -> c.run().startsWith("old-")));
   }
 
+  /** Tables of this form that stores did not always have. */
+  @Test
+  void aStoreWithoutTheLaterTablesOpensRunsAndIsTaken() throws SQLException {
+    String[] drop = {"DROP TABLE areas", "DROP TABLE intervals", "DROP TABLE selections"};
+    String small = USUAL.replace("ground-truth, eap, {algorithm: ig, samples: [3, 5]}", "eap");
+    assertEquals(2, run(small).run());
+    sql(drop);
+    assertEquals(2, results().cells().size());
+    assertEquals(List.of(), results().cells().get(0).areas());
+    assertEquals(
+        new Experiment.Summary(3, 2, 1, 0), run(small.replace("resample,", "resample, zero,")));
+    assertFalse(results().cells().get(1).areas().isEmpty());
+    sql(drop);
+    try (ExperimentStore to = ExperimentStore.create(folder.resolve("to"), "Other")) {
+      assertEquals(3, to.merge(folder).size());
+      assertEquals(3, to.results().cells().size());
+    }
+  }
+
   @Test
   void anotherFormOfTheTablesSaysWhichVersionWroteIt() throws SQLException, IOException {
     run(USUAL.replace("[3, 9, all]", "[3]"));

@@ -2,7 +2,6 @@ package io.autocircuit.experiment;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -233,25 +232,108 @@ class StoreMergeTest {
     }
   }
 
+  /** A store that anybody wrote replaces no file of another cell, nor the database. */
   @Test
-  void aStoreCannotNameFilesOutsideOfItself() throws SQLException, IOException {
+  void aStoreNamesNoFilesButItsOwn() throws SQLException, IOException {
     Path from = folder.resolve("from");
     try (Experiment e = open(cells(USUAL.replace("[resample, zero]", "[zero]")), from)) {
       e.run(Experiment.Watcher.SILENT);
     }
+    Path to = folder.resolve("to");
+    String run;
+    try (Experiment e = open(cells(USUAL.replace("[resample, zero]", "[resample]")), to)) {
+      e.run(Experiment.Watcher.SILENT);
+      run = e.cells().keySet().iterator().next();
+    }
+    Path scores = to.resolve("scores").resolve(run + ".safetensors");
+    byte[] before = Files.readAllBytes(scores);
+    Files.copy(scores, from.resolve("scores").resolve(run + ".safetensors"));
+    Files.createDirectories(from.resolve("circuits"));
+    Files.writeString(from.resolve("circuits").resolve(run.substring(0, 16) + ".html"), "x");
     Files.writeString(folder.resolve("secret"), "x");
+    refused(from, to, "scores", "scores/../../secret");
+    refused(from, to, "scores", "experiment.db");
+    refused(from, to, "scores", "scores/" + run + ".safetensors");
+    refused(from, to, "page", "scores/" + run + ".safetensors");
+    refused(from, to, "page", "circuits/" + run.substring(0, 16) + ".html");
+    refused(from, to, "run", "../" + run.substring(3));
+    assertArrayEquals(before, Files.readAllBytes(scores));
+    // columns of its own have no say
+    sql(from, "ALTER TABLE runs ADD COLUMN \"x) VALUES (1); --\" TEXT");
+    try (ExperimentStore store = ExperimentStore.open(to)) {
+      assertEquals(2, store.merge(from).size());
+      assertThrows(DataException.class, () -> store.merge(folder.resolve("nothing")));
+    }
+  }
+
+  private static void refused(Path from, Path to, String column, String value) throws SQLException {
+    String id = "(SELECT min(id) FROM runs)";
+    String was;
     try (Connection c =
             DriverManager.getConnection("jdbc:sqlite:" + from.resolve(ExperimentStore.FILE));
-        Statement s = c.createStatement()) {
-      s.execute("UPDATE runs SET scores = 'scores/../../secret'");
+        Statement s = c.createStatement();
+        ResultSet r = s.executeQuery("SELECT " + column + " FROM runs WHERE id = " + id)) {
+      was = r.getString(1);
     }
-    Path to = folder.resolve("inner").resolve("to");
-    try (ExperimentStore store = ExperimentStore.create(to, "Test")) {
+    sql(from, "UPDATE runs SET " + column + " = '" + value + "' WHERE id = " + id);
+    try (ExperimentStore store = ExperimentStore.open(to)) {
       DataException e = assertThrows(DataException.class, () -> store.merge(from));
-      assertTrue(e.getMessage().contains("lies outside"), e.getMessage());
-      assertTrue(store.results().cells().isEmpty());
-      assertFalse(Files.exists(folder.resolve("inner").resolve("secret")));
-      assertThrows(DataException.class, () -> store.merge(folder.resolve("nothing")));
+      assertTrue(e.getMessage().contains(column + "=\"" + value + "\""), e.getMessage());
+      assertEquals(2, store.results().cells().size());
+    }
+    sql(
+        from,
+        "UPDATE runs SET "
+            + column
+            + " = "
+            + (was == null ? "NULL" : "'" + was + "'")
+            + " WHERE id = "
+            + id);
+  }
+
+  private static void sql(Path store, String... statements) throws SQLException {
+    try (Connection c =
+            DriverManager.getConnection("jdbc:sqlite:" + store.resolve(ExperimentStore.FILE));
+        Statement s = c.createStatement()) {
+      for (String statement : statements) {
+        s.execute(statement);
+      }
+    }
+  }
+
+  /** What failed elsewhere is not taken while another process has the cell. */
+  @Test
+  void aFailureLeavesAClaimedCellAlone() throws Exception {
+    Path from = folder.resolve("from");
+    Path to = folder.resolve("to");
+    List<Cell> cells = cells(USUAL.replace("[resample, zero]", "[zero]"));
+    Process other = new ProcessBuilder("sleep", "60").start();
+    try (Experiment there = open(cells, from);
+        Experiment here = open(cells, to)) {
+      List<String> keys = List.copyOf(here.cells().keySet());
+      for (String key : keys) {
+        there.store().fail(key, "a cell", "out of luck", "");
+      }
+      sql(
+          to,
+          "INSERT INTO claims VALUES ('"
+              + keys.get(0)
+              + "', '"
+              + ThisMachine.host()
+              + "', "
+              + other.pid()
+              + ", '"
+              + other.info().startInstant().orElseThrow()
+              + "', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z')");
+      assertEquals(
+          List.of(keys.get(1)),
+          here.store().merge(from).stream().map(ExperimentStore.Taken::run).toList());
+      assertEquals(1, here.store().claimedByOthers());
+      assertEquals(ExperimentStore.Status.WAITING, here.store().statuses().get(keys.get(0)));
+      assertEquals(1, here.store().results().failures().size());
+    } finally {
+      other.destroyForcibly();
+      other.waitFor(10, java.util.concurrent.TimeUnit.SECONDS);
     }
   }
 

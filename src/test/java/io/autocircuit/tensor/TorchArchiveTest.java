@@ -319,6 +319,15 @@ class TorchArchiveTest {
     refuses("(" + laughs + "t", "share parts so often");
   }
 
+  /** Small files that would take many times their size. */
+  @Test
+  void picklesOfTooMuch() throws IOException {
+    for (String pickle : new String[] {"}", "(", "]\u0094"}) {
+      refuses(pickle.repeat(3_000_001 / pickle.length() + 1), "makes more than 3000000 objects");
+    }
+    refuses("N".repeat(10_000_000), "more than 10000000");
+  }
+
   @Test
   void tensorsBeyondTheirStorage() throws IOException {
     String[][] wrong = {

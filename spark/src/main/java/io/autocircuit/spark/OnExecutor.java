@@ -31,6 +31,7 @@ final class OnExecutor {
    * @return the store, {@linkplain PackedStore packed}
    */
   static byte[] run(CellGroup group, TaskMeans means) {
+    means.requireSameLibrary();
     TaskContext task = TaskContext.get();
     List<Cell> cells = group.cells().stream().map(OnExecutor::here).toList();
     return with(
@@ -65,6 +66,7 @@ final class OnExecutor {
    * @return seconds of each; 0 where it cannot be run, which running it says
    */
   static double[] estimate(CellGroup group, TaskMeans means) {
+    means.requireSameLibrary();
     TaskContext task = TaskContext.get();
     List<Cell> cells = group.cells().stream().map(OnExecutor::here).toList();
     return with(

@@ -2,6 +2,8 @@ package io.autocircuit.spark;
 
 import io.autocircuit.experiment.ExperimentStore;
 import io.autocircuit.files.DataException;
+import java.io.DataInputStream;
+import java.io.EOFException;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
@@ -23,6 +25,12 @@ final class StorePlace implements AutoCloseable {
   private static final Duration PERIOD = Duration.ofMinutes(5);
 
   private static final String LOCAL = "file";
+  private static final String PART = ".part";
+
+  /** Where the header of an SQLite file says how long its pages are, and how many there are. */
+  private static final int PAGE_SIZE = 16;
+
+  private static final int PAGES = 28;
 
   private final Path directory;
   private final FileSystem remote;
@@ -48,6 +56,16 @@ final class StorePlace implements AutoCloseable {
     }
     try {
       URI uri = URI.create(out);
+      if (uri.isOpaque()) {
+        throw new DataException(
+            "--out="
+                + out
+                + " names no place from the root; write "
+                + uri.getScheme()
+                + ":///PATH, or a path without "
+                + uri.getScheme()
+                + ":");
+      }
       if (LOCAL.equals(uri.getScheme())) {
         return new StorePlace(Path.of(uri.getPath()), null, null);
       }
@@ -108,6 +126,25 @@ final class StorePlace implements AutoCloseable {
         Files.copy(in, to);
       }
     }
+    Path part = directory.resolve(ExperimentStore.FILE + PART);
+    Path file = directory.resolve(ExperimentStore.FILE);
+    if (Files.exists(part) && Files.notExists(file) && isWhole(part)) {
+      Files.move(part, file); // whoever wrote it ended before it was renamed
+    }
+    Files.deleteIfExists(part);
+  }
+
+  /** Whether an SQLite file is as long as it says: size of a page, and how many. */
+  private static boolean isWhole(Path file) throws IOException {
+    try (DataInputStream in = new DataInputStream(Files.newInputStream(file))) {
+      in.skipNBytes(PAGE_SIZE);
+      int page = in.readUnsignedShort();
+      in.skipNBytes(PAGES - PAGE_SIZE - Short.BYTES);
+      long pages = in.readInt() & 0xFFFFFFFFL;
+      return pages > 0 && pages * (page == 1 ? 1 << Short.SIZE : page) == Files.size(file);
+    } catch (EOFException e) {
+      return false;
+    }
   }
 
   /** Writes back what is new, if the last time is long ago. */
@@ -159,7 +196,7 @@ final class StorePlace implements AutoCloseable {
 
   /** Writes a file under another name first. */
   private void put(Path file, org.apache.hadoop.fs.Path to) throws IOException {
-    org.apache.hadoop.fs.Path part = to.suffix(".part");
+    org.apache.hadoop.fs.Path part = to.suffix(PART);
     try (var out = remote.create(part, true)) {
       Files.copy(file, out);
     }

@@ -2,6 +2,8 @@ package io.autocircuit.spark;
 
 import io.autocircuit.experiment.ExperimentSpec.Completeness;
 import io.autocircuit.experiment.Run;
+import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.DeviceRequest;
 import io.autocircuit.patch.MemoryBudget;
@@ -23,10 +25,33 @@ import scala.jdk.javaapi.CollectionConverters;
  *     share of its machine
  * @param pages whether each cell gets a page
  * @param completeness how complete circuits are; null where it is not measured
+ * @param library the version of the driver's library
  */
-record TaskMeans(int threads, long memory, boolean pages, Knockouts completeness)
+record TaskMeans(int threads, long memory, boolean pages, Knockouts completeness, String library)
     implements Serializable {
   private static final String GPU = "gpu";
+
+  /** With this process's library. */
+  TaskMeans(int threads, long memory, boolean pages, Knockouts completeness) {
+    this(threads, memory, pages, completeness, RunSpec.libraryVersion());
+  }
+
+  /**
+   * Refuses to compute with another version than the driver's, whose runs have other hashes.
+   *
+   * @throws DataException with both versions
+   */
+  void requireSameLibrary() {
+    String here = RunSpec.libraryVersion();
+    if (!here.equals(library)) {
+      throw new DataException(
+          "library="
+              + library
+              + " of the driver is not library="
+              + here
+              + " of an executor; give both the same jar");
+    }
+  }
 
   /**
    * {@link Completeness} as it travels.

@@ -71,6 +71,8 @@ class StorePlaceTest {
     DataException e =
         assertThrows(DataException.class, () -> StorePlace.of("nowhere://host/store", none));
     assertTrue(e.getMessage().startsWith("--out=nowhere://host/store"), e.getMessage());
+    e = assertThrows(DataException.class, () -> StorePlace.of("file:store", none));
+    assertTrue(e.getMessage().contains("write file:///PATH"), e.getMessage());
   }
 
   /** A sweep whose store lies elsewhere goes on where it stopped, on another driver. */
@@ -88,6 +90,23 @@ class StorePlaceTest {
       assertTrue(store.results().cells().stream().allMatch(c -> Files.isRegularFile(c.scores())));
     }
     sweep(out, hadoop, "eap", 0);
+  }
+
+  /** Between the removal of the old tables and the new ones' name, or while those are written. */
+  @Test
+  void aDriverThatEndedWhileItWroteBackLosesNothingThatWasWritten() throws IOException {
+    Configuration hadoop = new Configuration(false);
+    hadoop.set("fs.elsewhere.impl", Elsewhere.class.getName());
+    String out = "elsewhere://" + folder.resolve("kept");
+    Path tables = folder.resolve("kept/experiment.db");
+    Path part = folder.resolve("kept/experiment.db.part");
+    sweep(out, hadoop, "eap", 1);
+    Files.move(tables, part);
+    sweep(out, hadoop, "eap", 0);
+    byte[] whole = Files.readAllBytes(tables);
+    Files.delete(tables);
+    Files.write(part, Arrays.copyOf(whole, whole.length / 2));
+    sweep(out, hadoop, "eap", 1);
   }
 
   private static Path sweep(String out, Configuration hadoop, String algorithm, int run) {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.experiment.ExperimentSpec.Completeness;
+import io.autocircuit.files.DataException;
 import io.autocircuit.prune.KnockoutTraining;
 import io.autocircuit.prune.MaskFunction;
 import java.util.List;
@@ -31,6 +32,15 @@ class TaskMeansTest {
         assertThrows(IllegalArgumentException.class, () -> TaskMeans.device(gpus("GPU-5a1c")))
             .getMessage();
     assertTrue(message.contains("GPU-5a1c"), message);
+  }
+
+  @Test
+  void executorsHaveTheDriversLibrary() {
+    new TaskMeans(1, 0, false, null).requireSameLibrary();
+    TaskMeans other = new TaskMeans(1, 0, false, null, "9.8.7");
+    String message =
+        assertThrows(DataException.class, () -> other.requireSameLibrary()).getMessage();
+    assertTrue(message.startsWith("library=9.8.7 of the driver is not library="), message);
   }
 
   @Test
