@@ -19,12 +19,12 @@ const sidebar = [
   {
     text: 'Do',
     items: [
-      'prompts', 'datasets', 'models', 'tokenizers', 'tasks', 'programs', 'autoencoders',
-      'experiments', 'comparison', 'report', 'embedding', 'examples/README', 'extending', 'cuda', 'platforms',
+      'prompts', 'inspect', 'datasets', 'models', 'tokenizers', 'tasks', 'programs', 'autoencoders',
+      'experiments', 'comparison', 'judging', 'report', 'formats', 'spark', 'embedding', 'examples/README', 'extending', 'cuda', 'platforms',
     ].map((f) => item(f)),
   },
   { text: 'Understand', items: ['concepts', 'attribution', 'lexicon', 'results', 'architecture', 'kernels', 'performance', 'startup'].map((f) => item(f)) },
-  { text: 'From other libraries', items: ['from-autocircuit', 'from-eap-ig', 'defects'].map((f) => item(f)) },
+  { text: 'From other libraries', items: ['from-autocircuit', 'from-eap-ig', 'defects', 'upgrade'].map((f) => item(f)) },
   { text: 'Reference', collapsed: true, items: [item('cli'), ...folder('reference'), { text: 'Javadoc', link: '/api/index.html', target: '_self' }] },
   { text: 'Tests', collapsed: true, items: ['skips', 'fuzzing'].map((f) => item(f)) },
   { text: 'Decisions', collapsed: true, items: folder('adr') },
