@@ -42,7 +42,7 @@ class CompleteJarIT {
   }
 
   private static JarFile own() throws IOException {
-    return new JarFile(System.getProperty("own.jar", "target/autocircuit-0.1.0-SNAPSHOT.jar"));
+    return new JarFile(System.getProperty("own.jar", "target/autocircuit-0.2.0-SNAPSHOT.jar"));
   }
 
   /** Cells of the rows of a table of THIRD-PARTY.md. */

@@ -45,6 +45,11 @@ public final class ForeignNames {
    *     of the head is meant where that matters
    */
   public static Optional<String> destination(String name, boolean separateQkv) {
+    return destination(name, separateQkv, 1);
+  }
+
+  /** The same where so many query heads share a key or value input, which has their number. */
+  private static Optional<String> destination(String name, boolean separateQkv, int group) {
     Matcher head = HEAD.matcher(name);
     Matcher mlp = MLP.matcher(name);
     if (name.equals("logits") || name.equals("resid_post")) {
@@ -52,11 +57,12 @@ public final class ForeignNames {
     } else if (mlp.matches()) {
       return Optional.of("MLP " + number(mlp.group(1)));
     } else if (head.matches() && (!separateQkv || !input(head).isEmpty())) {
+      int size = separateQkv && !input(head).equals("q") ? group : 1;
       return Optional.of(
           "A"
               + number(head.group(1))
               + "."
-              + number(head.group(2))
+              + number(head.group(2)) / size
               + (separateQkv ? "." + input(head).toUpperCase(Locale.ROOT) : ""));
     }
     return Optional.empty();
@@ -78,8 +84,12 @@ public final class ForeignNames {
     return head.group(3) != null ? head.group(3) : head.group(4) != null ? head.group(4) : "";
   }
 
-  /** The name that an edge has here; empty if it is not of these forms. */
-  static Optional<String> edge(String name, boolean separateQkv) {
+  /**
+   * The name that an edge has here; empty if it is not of these forms.
+   *
+   * @param group how many query heads share a key or value input; those programs name the head
+   */
+  static Optional<String> edge(String name, boolean separateQkv, int group) {
     int arrow = name.indexOf(ARROW);
     if (arrow < 0) {
       return Optional.empty();
@@ -87,7 +97,7 @@ public final class ForeignNames {
     Optional<String> source = source(name.substring(0, arrow).strip());
     return source.flatMap(
         s ->
-            destination(name.substring(arrow + ARROW.length()).strip(), separateQkv)
+            destination(name.substring(arrow + ARROW.length()).strip(), separateQkv, group)
                 .map(d -> s + ARROW + d));
   }
 

@@ -69,7 +69,8 @@ final class GraphNames {
    * @throws UnknownNameException if there is none
    */
   int edge(String given) {
-    String name = ForeignNames.edge(given, graph.separateQkv()).orElse(given);
+    int group = graph.heads() / graph.keyValueHeads();
+    String name = ForeignNames.edge(given, graph.separateQkv(), group).orElse(given);
     int arrow = name.indexOf("->");
     SrcNode s = arrow < 0 ? null : sources.get(name.substring(0, arrow).strip());
     DestNode d = arrow < 0 ? null : destinations.get(name.substring(arrow + 2).strip());

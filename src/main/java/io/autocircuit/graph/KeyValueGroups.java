@@ -165,10 +165,19 @@ public final class KeyValueGroups {
    *
    * @param scores by edge of {@link #perQuery}
    * @return by edge of {@link #grouped}
+   * @throws IllegalArgumentException if there is not one number for each edge
    */
   public float[] sums(float[] scores) {
+    if (scores.length != perQuery.edgeCount()) {
+      throw new IllegalArgumentException(
+          "scores=" + scores.length + " for edges=" + perQuery.edgeCount() + "; give one for each");
+    }
     double[] sums = new double[grouped.edgeCount()];
     for (int e = 0; e < scores.length; e++) {
+      if (Float.isNaN(scores[e])) {
+        throw new IllegalArgumentException(
+            "score of edge=" + perQuery.edge(e) + " is NaN; give a number");
+      }
       double sum = sums[standIn(e)] + scores[e];
       sums[standIn(e)] = Double.isNaN(sum) ? Double.POSITIVE_INFINITY : sum;
     }

@@ -13,8 +13,15 @@ public final class StarvedNodes {
    * Of a graph.
    *
    * @param graph a factorized graph
+   * @throws IllegalArgumentException if it is unfactorized, or has an edge for each position, whose
+   *     nodes are starved position by position
    */
   public StarvedNodes(ComputationGraph graph) {
+    if (!graph.factorized() || graph.positionCopies() > 1) {
+      throw new IllegalArgumentException(
+          "starved nodes are those of graph=factorized with token_positions=false; choose these, or"
+              + " leave --starved out");
+    }
     this.graph = graph;
   }
 

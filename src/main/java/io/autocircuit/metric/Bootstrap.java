@@ -240,7 +240,10 @@ public record Bootstrap(int resamples, double level, long seed, Method method) {
   /** Which share of the draws lies below an end that would be at a share of a normal one. */
   private static double share(double normal, double bias, double acceleration) {
     double z = bias + NORMAL.inverseCumulativeProbability(normal);
-    return NORMAL.cumulativeProbability(bias + z / (1 - acceleration * z));
+    double scale = 1 - acceleration * z;
+    return scale > 0 // else the end lies beyond all draws
+        ? NORMAL.cumulativeProbability(bias + z / scale)
+        : z > 0 ? 1 : 0;
   }
 
   /** Between the two nearest of sorted numbers, linear. */

@@ -129,7 +129,7 @@ public record Faithfulness(Metric metric, double empty, double full, List<Area> 
             .toList();
     int prompts = points.get(0).prompts().size();
     List<Bootstrap.Interval> intervals =
-        prompts == 0
+        prompts == 0 || points.stream().anyMatch(p -> p.prompts().size() != prompts)
             ? List.of()
             : bootstrap.several(prompts, drawn -> sample.areas(kinds, sample.on(drawn)));
     double[] numbers = sample.areas(kinds, values);

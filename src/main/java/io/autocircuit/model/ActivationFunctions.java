@@ -25,15 +25,19 @@ final class ActivationFunctions {
     };
   }
 
-  /** What becomes of a gradient on its way back through the function at {@code x}. */
-  static Tensor backward(TransformerConfig config, Tensor gradient, Tensor x) {
+  /**
+   * What becomes of a gradient on its way back through the function at {@code x}.
+   *
+   * @param frozen whether the scale of a norm behind the function is held fixed
+   */
+  static Tensor backward(TransformerConfig config, Tensor gradient, Tensor x, boolean frozen) {
     return switch (config.activation()) {
       case GELU -> torch.gelu_backward(gradient, x, "none");
       case GELU_TANH -> Activations.GELU_TANH.backward(gradient, x);
       case RELU -> gradient.mul(x.gt(new Scalar(0.0)));
       case SILU -> Activations.SILU.backward(gradient, x);
       case SOLU -> soluBackward(gradient, x);
-      case SOLU_NORM -> soluBackward(Normalizations.backward(norm(config), solu(x), gradient), x);
+      case SOLU_NORM -> soluBackward(behindNorm(config, gradient, x, frozen), x);
     };
   }
 
@@ -49,6 +53,15 @@ final class ActivationFunctions {
     return along.add_(gradient).sub_(mean).mul_(s);
   }
 
+  /** The gradient of SoLU's product, of that of what its norm makes of it. */
+  private static Tensor behindNorm(
+      TransformerConfig config, Tensor gradient, Tensor x, boolean frozen) {
+    Normalization norm = norm(config);
+    return frozen
+        ? Normalizations.frozen(norm, solu(x), gradient)
+        : Normalizations.backward(norm, solu(x), gradient);
+  }
+
   private static Normalization norm(TransformerConfig config) {
     return new Normalization(Normalization.Kind.LAYER_NORM, config.normalization().epsilon());
   }
@@ -56,14 +69,16 @@ final class ActivationFunctions {
   /**
    * A gradient times {@code φ(x) / x}, where x is kept away from 0 by 10⁻⁶: what relevance
    * propagation has in the place of the slope (Jafari et al. 2024, MambaLRP, arXiv:2406.07592). Of
-   * SoLU that is the softmax; the norm behind it keeps its own gradient.
+   * SoLU that is the softmax; the norm behind it has a gradient of its own.
+   *
+   * @param frozen whether the scale of that norm is held fixed
    */
-  static Tensor ratio(TransformerConfig config, Tensor gradient, Tensor x) {
+  static Tensor ratio(TransformerConfig config, Tensor gradient, Tensor x, boolean frozen) {
     if (config.activation() == Activation.RELU) {
-      return backward(config, gradient, x);
+      return backward(config, gradient, x, frozen);
     }
     if (config.activation() == Activation.SOLU_NORM) {
-      return Normalizations.backward(norm(config), solu(x), gradient).mul_(x.softmax(-1));
+      return behindNorm(config, gradient, x, frozen).mul_(x.softmax(-1));
     }
     Tensor away = x.sign().add_(x.eq(new Scalar(0.0))).mul_(new Scalar(1e-6)).add_(x);
     return apply(config, x).div_(away).mul_(gradient);

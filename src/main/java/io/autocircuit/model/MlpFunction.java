@@ -57,7 +57,7 @@ record MlpFunction(TransformerConfig config, TransformerWeights.Mlp w) {
 
   private Tensor activation(Tensor gradient, Tensor x, MlpRule rule) {
     return rule.ratio()
-        ? ActivationFunctions.ratio(config, gradient, x)
-        : ActivationFunctions.backward(config, gradient, x);
+        ? ActivationFunctions.ratio(config, gradient, x, rule.frozenNorm())
+        : ActivationFunctions.backward(config, gradient, x, rule.frozenNorm());
   }
 }

@@ -223,10 +223,12 @@ final class ModelDirectory {
     }
   }
 
+  private static boolean isTorch(Path file) {
+    return file.getFileName().toString().startsWith(ModelFiles.TORCH);
+  }
+
   private static Safetensors open(Path file) {
-    return file.toString().contains(ModelFiles.TORCH)
-        ? Safetensors.openTorch(file)
-        : Safetensors.open(file);
+    return isTorch(file) ? Safetensors.openTorch(file) : Safetensors.open(file);
   }
 
   /** What is there instead of {@code model.safetensors}, and what to do. */
@@ -303,7 +305,7 @@ final class ModelDirectory {
       listed.computeIfAbsent(e.getValue().asText(), s -> new HashSet<>()).add(e.getKey());
     }
     Path directory = files.source().toAbsolutePath().getParent();
-    boolean torch = files.source().toString().contains(ModelFiles.TORCH);
+    boolean torch = isTorch(files.source());
     List<String> beside =
         entries(directory, n -> SHARD.matcher(n).matches() && !listed.containsKey(n)).stream()
             .filter(n -> n.startsWith(torch ? ModelFiles.TORCH : "model-"))

@@ -129,7 +129,7 @@ public final class Answers {
         double answer = all[base + answers[row][t][0]];
         int larger = 0;
         for (int i = 0; i < v; i++) {
-          larger += all[base + i] > answer ? 1 : 0;
+          larger += all[base + i] <= answer ? 0 : 1; // an answer that is no number is above none
         }
         out[row] += larger < best ? 1.0 / positions : 0;
       }

@@ -205,7 +205,8 @@ public sealed interface Ablation extends Entry {
 
   /**
    * Whether the start of the stream is ablated without the learned positions: its values are of
-   * token embeddings alone, and each prompt's positions are added to them.
+   * token embeddings alone, and each prompt's positions are added to them. Only of {@link Constant}
+   * and of {@link #overDataset dataset} values: others are those of particular prompts.
    *
    * @return false unless overridden
    */

@@ -41,10 +41,20 @@ public final class AblationValues implements AutoCloseable {
    * @param ablation what its sources are replaced by
    * @param dataset the batches over which dataset means are taken; not read otherwise
    * @return the values; the caller closes them
-   * @throws IllegalArgumentException if there is nothing to average over
+   * @throws IllegalArgumentException if there is nothing to average over, or values of particular
+   *     prompts were to keep positions
    */
   public static AblationValues prepare(
       PatchableModel model, Ablation ablation, List<PromptBatch> dataset) {
+    if (ablation.keepsPositions()
+        && !(ablation instanceof Ablation.Constant)
+        && !ablation.overDataset()) {
+      throw new IllegalArgumentException(
+          "ablation="
+              + ablation.key()
+              + " keeps positions, but its values are of particular prompts; only constants and"
+              + " values of the dataset can");
+    }
     if (!(ablation instanceof Collected over) || !ablation.overDataset()) {
       return new AblationValues(model, ablation, null, 0);
     }

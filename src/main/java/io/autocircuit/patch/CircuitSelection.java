@@ -146,9 +146,11 @@ public record CircuitSelection(Rule rule, boolean signed, boolean prune, List<Do
     }
     int most = Arrays.stream(counts).max().orElse(0);
     int edges = scores.graph().edgeCount();
-    if (most > edges || Arrays.stream(counts).anyMatch(k -> k < 0)) {
-      throw new IllegalArgumentException(
-          "edge count=" + most + " outside 0.." + edges + "; choose a size in that range");
+    for (int k : counts) {
+      if (k < 0 || k > edges) {
+        throw new IllegalArgumentException(
+            "edge count=" + k + " outside 0.." + edges + "; choose a size in that range");
+      }
     }
     int[] order = rule == Rule.GREEDY ? greedy(scores, most) : ranking(scores);
     List<Selected> all = new ArrayList<>();
@@ -175,7 +177,7 @@ public record CircuitSelection(Rule rule, boolean signed, boolean prune, List<Do
       BitSet set = new BitSet();
       for (int e = 0; e < scores.values().length; e++) {
         float score = scores.values()[e];
-        if ((signed ? score : Math.abs(score)) >= t) {
+        if ((signed ? score : Math.abs(score)) >= (float) t) { // as scores are stored
           set.set(e);
         }
       }
@@ -218,6 +220,11 @@ public record CircuitSelection(Rule rule, boolean signed, boolean prune, List<Do
       throw new IllegalArgumentException(
           "select=greedy goes from edge to edge, but heads and MLPs of graph=unfactorized have none"
               + " to read; choose select=top, or graph=factorized");
+    }
+    if (graph.positionCopies() > 1) {
+      throw new IllegalArgumentException(
+          "select=greedy goes from node to node, and does not tell the positions of"
+              + " token_positions=true apart; choose select=top, or token_positions=false");
     }
     GraphNodes nodes = graph.nodes();
     float[] values = scores.values();

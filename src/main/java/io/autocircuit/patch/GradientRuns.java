@@ -73,8 +73,10 @@ final class GradientRuns {
     double[] sums = null;
     try (TensorScope scope = new TensorScope()) {
       PatchMask none = none(each);
-      DenseRun.Kept[] kept = new DenseRun.Kept[graph.stages().size()];
-      masked.logits(none, 0, restarts.before(0), kept, null, in.model().unembedding());
+      try (TensorScope first = new TensorScope()) {
+        DenseRun.Kept[] kept = new DenseRun.Kept[graph.stages().size()];
+        masked.logits(none, 0, restarts.before(0), kept, null, in.model().unembedding());
+      }
       Tensor delta = run.delta(0, graph.sources().size());
       Tensor later = delta.clone();
       Tensor toAblated = in.ablations.select(0, 0).sub(in.embedded);

@@ -119,13 +119,16 @@ public final class NeuronRun {
   /** What a row reads, normalised, {@code [B,T,D]}. */
   private Tensor input(Stage stage, int row, Tensor read) {
     DestModule module = stage.module(row);
-    Tensor x = read;
-    for (int s = stage.firstSource(); s < stage.firstSource() + stage.sources(); s++) {
-      if (!edges.get(graph.index(module, stage.node(row), s, 0))) {
-        x = x.add(differences.select(0, s));
+    try (TensorScope scope = new TensorScope()) {
+      Tensor x = read.clone();
+      for (int s = stage.firstSource(); s < stage.firstSource() + stage.sources(); s++) {
+        if (!edges.get(graph.index(module, stage.node(row), s, 0))) {
+          x.add_(differences.select(0, s));
+        }
       }
+      return scope.keep(
+          model.affine(stage).apply(Transformer.normalize(model.normalization(stage), x)));
     }
-    return model.affine(stage).apply(Transformer.normalize(model.normalization(stage), x));
   }
 
   private void stage(Stage stage, Tensor read) {

@@ -402,7 +402,8 @@ public record Acdc(List<Double> thresholds, Target target, Ablation ablation)
     /** β of the class's comment. */
     private double bound(double f, double largest) {
       // what other jars ablate to may cancel as badly as zeros do
-      boolean mild = ablation != Ablation.ZERO && Ablation.standard().contains(ablation);
+      boolean mild =
+          !(ablation instanceof Ablation.Constant) && Ablation.standard().contains(ablation);
       double delta = (mild ? 64 : 4096) * epsilon * largest;
       double root = Math.sqrt(Math.max(0, f));
       return target == Target.KL_DIV

@@ -32,7 +32,7 @@ public record CleanCorrupted(MaskGradient measure) implements PromptAlgorithm, N
 
   @Override
   public String title() {
-    return "Clean and corrupt gradients";
+    return "Clean and corrupt gradients" + measure.ruled();
   }
 
   @Override

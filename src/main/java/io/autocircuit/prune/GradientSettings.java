@@ -84,6 +84,14 @@ final class GradientSettings {
   /** The values of {@link #GRADIENT}. */
   static Map<String, Object> ruledValues(MaskGradient g) {
     Map<String, Object> values = values(g);
+    if (g.rules().temperature() != GradientRules.TEMPERATURE) {
+      throw new IllegalArgumentException(
+          "temperature="
+              + g.rules().temperature()
+              + " of the rule tsg is no setting of runs; take "
+              + GradientRules.TEMPERATURE
+              + ", or call score yourself");
+    }
     if (!g.rules().rules().isEmpty()) {
       values.put("rules", g.rules().names());
     }

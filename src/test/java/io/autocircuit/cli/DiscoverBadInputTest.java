@@ -367,7 +367,7 @@ class DiscoverBadInputTest {
     assertTrue(
         fine.out()
             .matches(
-                "(?s).*metrics [a-z_, ]*logit_diff[a-z_, ]* are left out: each looks up answers that are tokens.*"),
+                "(?s).*metrics [a-z0-9_, ]*logit_diff[a-z0-9_, ]* are left out: each looks up answers that are tokens.*"),
         fine::out);
   }
 

@@ -194,7 +194,8 @@ class DiscoverNodesTest {
     Path out = folder.resolve("out");
     Results.discover(out, "--edges", "0,9");
     JsonNode graph = JSON.readTree(out.resolve("run.json").toFile()).get("graph");
-    assertEquals("{\"separate_qkv\":true,\"token_positions\":false}", graph.toString());
+    assertEquals(
+        "{\"kv\":\"grouped\",\"separate_qkv\":true,\"token_positions\":false}", graph.toString());
   }
 
   @Test

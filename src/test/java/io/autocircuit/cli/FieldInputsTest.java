@@ -99,6 +99,8 @@ class FieldInputsTest {
             model,
             "--dataset",
             model.resolve("prompts.json"),
+            "--kv",
+            "per-query",
             "--edges",
             "0,all");
     Map<String, Double> scores = ours.scores();

@@ -263,4 +263,13 @@ class ComputationGraphTest {
     assertNotEquals(a, a.withPositions(0));
     assertNotEquals(a, ComputationGraph.factorized(2, 2, Wiring.PARALLEL, true, 4));
   }
+
+  /** Other programs name the query head; a group's input has the group's number. */
+  @Test
+  void namesOfOtherProgramsMeanTheirHeadsInGroupedGraphs() {
+    ComputationGraph grouped = ComputationGraph.factorized(2, 8, 4, Wiring.SEQUENTIAL, true, 0);
+    assertEquals("A0.3->A1.1.K", grouped.edge("a0.h3->a1.h3<k>", -1).name());
+    assertEquals("A0.3->A1.3.V", grouped.edge("a0.h3->a1.h7<v>", -1).name());
+    assertEquals("A0.3->A1.7.Q", grouped.edge("a0.h3->a1.h7<q>", -1).name());
+  }
 }

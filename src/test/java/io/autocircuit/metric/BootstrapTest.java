@@ -177,4 +177,19 @@ class BootstrapTest {
             .map(Faithfulness.Area::kind)
             .toList());
   }
+
+  /** One prompt unlike all others, and a wide interval: no end is beyond the other. */
+  @Test
+  void endsOfWideIntervalsKeepTheirOrder() {
+    double[] values = new double[40];
+    values[7] = 1;
+    for (double level : new double[] {0.95, 0.99, 0.9999}) {
+      for (int sign : new int[] {1, -1}) {
+        Bootstrap b = new Bootstrap(2000, level, 3, Bootstrap.Method.BCA);
+        Bootstrap.Interval i = b.of(values.length, d -> sign * mean(values, d));
+        assertTrue(i.low() <= i.high(), i::toString);
+        assertTrue(i.low() <= sign / 40.0 && sign / 40.0 <= i.high(), i::toString);
+      }
+    }
+  }
 }

@@ -1,6 +1,8 @@
 package io.autocircuit.model;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import io.autocircuit.kernels.Normalization;
 import io.autocircuit.tensor.TensorScope;
@@ -53,26 +55,48 @@ class FrozenNormalizationTest {
     }
   }
 
+  /** The norm behind SoLU is a normalisation as others: its scale can be held fixed. */
+  @Test
+  void theNormBehindSoluCanBeFrozen() {
+    Random random = new Random(7);
+    TransformerConfig config = config(TransformerConfig.Activation.SOLU_NORM);
+    try (TensorScope scope = new TensorScope()) {
+      Tensor x = random(random);
+      Tensor g = random(random);
+      Tensor solu = x.softmax(-1).mul(x);
+      Normalization norm =
+          new Normalization(Normalization.Kind.LAYER_NORM, config.normalization().epsilon());
+      double[] frozen = Tensors.doubles(Normalizations.frozen(norm, solu, g).mul(x.softmax(-1)));
+      double[] own = Tensors.doubles(Normalizations.backward(norm, solu, g).mul(x.softmax(-1)));
+      assertArrayEquals(
+          frozen, Tensors.doubles(ActivationFunctions.ratio(config, g, x, true)), 1e-12);
+      assertArrayEquals(
+          own, Tensors.doubles(ActivationFunctions.ratio(config, g, x, false)), 1e-12);
+      assertNotEquals(frozen[0], own[0], 1e-9);
+    }
+  }
+
   /** φ(x)/x is the slope of the line through 0 and φ(x). */
   @Test
   void theSlopeOfAnActivationIsThatOfALineThroughZero() {
     Random random = new Random(5);
     for (TransformerConfig.Activation activation : TransformerConfig.Activation.values()) {
       if (activation == TransformerConfig.Activation.SOLU_NORM) {
-        continue; // its norm keeps its own gradient
+        continue; // its norm has a gradient of its own
       }
       TransformerConfig config = config(activation);
       try (TensorScope scope = new TensorScope()) {
         Tensor x = random(random);
         Tensor g = random(random);
-        double[] got = Tensors.doubles(ActivationFunctions.ratio(config, g, x));
+        double[] got = Tensors.doubles(ActivationFunctions.ratio(config, g, x, false));
         double[] y = Tensors.doubles(ActivationFunctions.apply(config, x));
         double[] in = Tensors.doubles(x);
         double[] gradient = Tensors.doubles(g);
         for (int i = 0; i < WIDTH; i++) {
           assertEquals(gradient[i] * y[i] / in[i], got[i], 1e-4, activation + " " + i);
         }
-        double zero = Tensors.doubles(ActivationFunctions.ratio(config, g, torch.zeros_like(x)))[0];
+        double zero =
+            Tensors.doubles(ActivationFunctions.ratio(config, g, torch.zeros_like(x), false))[0];
         assertEquals(0, Math.abs(zero), activation.toString());
       }
     }

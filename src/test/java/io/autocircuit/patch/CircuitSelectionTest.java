@@ -201,4 +201,28 @@ class CircuitSelectionTest {
       assertTrue(e.getMessage().contains("; ") || e.getMessage().contains("choose"), e::getMessage);
     }
   }
+
+  /** As torch compares: a threshold is as near to what was meant as a stored score is. */
+  @Test
+  void aScoreReachesTheThresholdOfItsOwnDigits() {
+    PruneScores scores = scores(Map.of("Resid Start->MLP 0", 0.7, "A0.0->MLP 0", 0.69));
+    assertEquals(
+        set("Resid Start->MLP 0"),
+        names(
+            new CircuitSelection(Rule.THRESHOLD, false, false, List.of(0.7))
+                .ofThresholds(scores)
+                .get(0)
+                .circuit()));
+  }
+
+  @Test
+  void greedyDoesNotTellPositionsApart() {
+    ComputationGraph positions = ComputationGraph.factorized(2, 2, Wiring.SEQUENTIAL, true, 3);
+    PruneScores scores = new PruneScores(positions, new float[positions.edgeCount()]);
+    IllegalArgumentException e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> new CircuitSelection(Rule.GREEDY, false, false).ofCounts(scores, 2));
+    assertTrue(e.getMessage().contains("token_positions=true"), e.getMessage());
+  }
 }

@@ -188,7 +188,7 @@ class SeveralCircuitsTest {
         18,
         ScalarType.Float,
         (t, random) -> {
-          boolean vanishes = t.ablation() == Ablation.ZERO;
+          boolean vanishes = t.ablation() instanceof Ablation.Constant;
           TokenBatch input = t.batch().clean();
           TokenBatch from = t.batch().corrupt();
           try (AblationValues values =

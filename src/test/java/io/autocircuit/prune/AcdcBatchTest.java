@@ -59,7 +59,9 @@ class AcdcBatchTest {
     for (int trial = 0; trial < 72; trial++) {
       RandomModels.Architecture a = architectures.get(trial % architectures.size());
       Ablation ablation =
-          trial % 2 == 0 ? Ablation.RESAMPLE : Ablation.standard().get(random.nextInt(5));
+          trial % 2 == 0
+              ? Ablation.RESAMPLE
+              : Ablation.standard().get(random.nextInt(Ablation.standard().size()));
       Acdc.Target target = trial / 9 % 2 == 0 ? Acdc.Target.KL_DIV : Acdc.Target.MSE;
       List<Double> taus =
           trial % 3 == 0
