@@ -14,13 +14,11 @@ import io.autocircuit.metric.Completeness;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.prune.KnockoutTraining;
 import io.autocircuit.prune.MaskFunction;
-import io.autocircuit.task.OfficialCircuit;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -110,22 +108,16 @@ final class CompletenessCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (official && !edges.isEmpty()) {
-      throw recorded.usage("give --official or --edges, not both: the known circuit has its size");
-    }
     if (maskFunction == MaskFunction.NONE) {
       throw recorded.usage("--mask-fn=none lets masks leave 0 to 1; give sigmoid or hard_concrete");
     }
-    RunSpec found = recorded.recorded();
-    if (!official) {
-      recorded.requireEdges(found, "measure one");
-    }
+    RunSpec found = recorded.withCircuits(edges, official, "measure one");
     AtomicFile.requireWritable(out);
     try (Run run = recorded.open(found)) {
       Discovery d = run.discovery();
       KnockoutTraining training = training(run);
       List<LearnedCompleteness> all = new ArrayList<>();
-      for (Circuit circuit : circuits(d)) {
+      for (Circuit circuit : recorded.circuits(d, edges, official)) {
         try (Bars bars = Bars.onTerminal()) {
           all.add(run.with(() -> LearnedCompleteness.of(d, circuit, training, bars)));
         }
@@ -149,29 +141,6 @@ final class CompletenessCommand implements Callable<Integer> {
     } catch (IllegalArgumentException e) {
       throw recorded.usage(e.getMessage());
     }
-  }
-
-  private List<Circuit> circuits(Discovery d) {
-    if (official || edges.isEmpty()) {
-      if (d.official() == null) {
-        throw recorded.usage(
-            "this run has no known circuit, whose size would be taken; give --edges K");
-      }
-      if (official) {
-        return List.of(d.official());
-      }
-    }
-    TreeSet<Integer> sizes = new TreeSet<>(edges);
-    if (sizes.isEmpty()) {
-      sizes.add(d.official().size());
-    }
-    int most = d.model().graph().edgeCount();
-    if (sizes.first() < 1 || sizes.last() > most) {
-      throw recorded.usage("--edges=" + edges + " is out of range; give numbers from 1 to " + most);
-    }
-    return sizes.stream()
-        .map(n -> OfficialCircuit.read(recorded.edges(), d.model().graph(), n))
-        .toList();
   }
 
   private void print(List<LearnedCompleteness> all) {

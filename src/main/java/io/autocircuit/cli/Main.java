@@ -61,6 +61,7 @@ public final class Main implements Runnable {
     commands.put("results", ResultsCommand.class);
     commands.put("another", AnotherCommand.class);
     commands.put("completeness", CompletenessCommand.class);
+    commands.put("test", TestCommand.class);
     commands.put("neurons", NeuronsCommand.class);
     commands.put("dataset", DatasetCommand.class);
     commands.put("inspect", InspectCommand.class);

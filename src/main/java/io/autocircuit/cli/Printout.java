@@ -265,6 +265,13 @@ record Printout(PrintWriter out, boolean everyMetric) {
     out.println(
         "overlap of two prompts' edges (mean Jaccard index): "
             + shown("%.4f", stability.overlap()));
+    EdgeStability.Redrawn redrawn = stability.redrawn();
+    out.println(
+        "overlap with the edges of prompts drawn again: "
+            + shown("%.4f", redrawn.overlap())
+            + (Double.isNaN(redrawn.overlap())
+                ? ""
+                : shown(" (%.4f", redrawn.low()) + shown(" to %.4f)", redrawn.high())));
   }
 
   private static String shown(String format, double number) {

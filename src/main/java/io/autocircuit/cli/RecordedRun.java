@@ -1,5 +1,6 @@
 package io.autocircuit.cli;
 
+import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Level;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
@@ -7,10 +8,14 @@ import io.autocircuit.experiment.UnfitSettingException;
 import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.DeviceRequest;
+import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.MemoryBudget;
+import io.autocircuit.task.OfficialCircuit;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
+import java.util.TreeSet;
 import picocli.CommandLine;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -80,6 +85,44 @@ final class RecordedRun {
               + wanted
               + ", give a run that scores edges");
     }
+  }
+
+  /**
+   * The run whose circuits two options choose: how many of the best edges they have, or the known
+   * circuit itself.
+   *
+   * @param wanted what needs a circuit of edges
+   */
+  RunSpec withCircuits(List<Integer> edges, boolean official, String wanted) {
+    if (official && !edges.isEmpty()) {
+      throw usage("give --official or --edges, not both: the known circuit has its size");
+    }
+    RunSpec run = recorded();
+    if (!official) {
+      requireEdges(run, wanted);
+    }
+    return run;
+  }
+
+  /** The circuits that those options choose; without a word the one as large as the known one. */
+  List<Circuit> circuits(Discovery d, List<Integer> edges, boolean official) {
+    if (official || edges.isEmpty()) {
+      if (d.official() == null) {
+        throw usage("this run has no known circuit, whose size would be taken; give --edges K");
+      }
+      if (official) {
+        return List.of(d.official());
+      }
+    }
+    TreeSet<Integer> sizes = new TreeSet<>(edges);
+    if (sizes.isEmpty()) {
+      sizes.add(d.official().size());
+    }
+    int most = d.model().graph().edgeCount();
+    if (sizes.first() < 1 || sizes.last() > most) {
+      throw usage("--edges=" + edges + " is out of range; give numbers from 1 to " + most);
+    }
+    return sizes.stream().map(n -> OfficialCircuit.read(edges(), d.model().graph(), n)).toList();
   }
 
   /** Opens a run, as the options say it is to be computed, wherever its model is now. */

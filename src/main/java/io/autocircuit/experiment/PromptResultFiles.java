@@ -66,6 +66,11 @@ public final class PromptResultFiles {
             g.writeStartObject();
             g.writeNumberField("k", stability.size());
             number(g, "overlap", stability.overlap());
+            g.writeObjectFieldStart("redrawn");
+            number(g, "overlap", stability.redrawn().overlap());
+            number(g, "low", stability.redrawn().low());
+            number(g, "high", stability.redrawn().high());
+            g.writeEndObject();
             if (!scores.graph().spans().isEmpty()) {
               g.writeArrayFieldStart("spans");
               for (String span : scores.graph().spans()) {

@@ -9,18 +9,37 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 
 /**
  * How far the circuits of single prompts are one circuit: for the k edges with the largest |mean
- * score|, in how many prompts' own k best edges each is, and how its scores spread.
+ * score|, in how many prompts' own k best edges each is, how its scores spread, and whether other
+ * prompts of the kind would have given the same k.
  *
  * @param size k
  * @param overlap the mean over all pairs of prompts of the Jaccard index of their k best edges
  *     (shared edges over edges that either has); NaN with one prompt
  * @param rows the k edges, in the order of the mean scores
  * @param circuits each prompt's k best edges by canonical index, best first
+ * @param redrawn how much of the k edges is left when prompts are drawn again
  */
-public record EdgeStability(int size, double overlap, List<Row> rows, List<int[]> circuits) {
+public record EdgeStability(
+    int size, double overlap, List<Row> rows, List<int[]> circuits, Redrawn redrawn) {
+  private static final int DRAWS = 100;
+  private static final double LEVEL = 0.95;
+
+  /**
+   * The bootstrap of a circuit: as many prompts are drawn from those that scored, with replacement,
+   * and the k edges with the largest |mean score| over them are compared with those of all prompts
+   * by the Jaccard index; {@value #DRAWS} times, of the seed 0.
+   *
+   * @param overlap the mean of the indices; NaN with one prompt
+   * @param low below it lie 2.5 % of them
+   * @param high above it lie 2.5 % of them
+   */
+  public record Redrawn(double overlap, double low, double high) {}
+
   /**
    * An edge.
    *
@@ -39,6 +58,7 @@ public record EdgeStability(int size, double overlap, List<Row> rows, List<int[]
    * @param overlap the mean over all pairs of prompts of the Jaccard index of their k best edges
    * @param rows the k edges, in the order of the mean scores
    * @param circuits each prompt's k best edges by canonical index, best first
+   * @param redrawn how much of the k edges is left when prompts are drawn again
    */
   public EdgeStability {
     rows = List.copyOf(rows);
@@ -75,7 +95,35 @@ public record EdgeStability(int size, double overlap, List<Row> rows, List<int[]
     for (PruneScores.Scored best : scores.mean().best(size)) {
       rows.add(row(scores, best.edge(), prompts[best.edge().index()]));
     }
-    return new EdgeStability(size, overlap(circuits), rows, circuits);
+    return new EdgeStability(size, overlap(circuits), rows, circuits, redrawn(scores, size));
+  }
+
+  private static Redrawn redrawn(PromptScores scores, int size) {
+    int prompts = scores.prompts();
+    if (prompts == 1) {
+      return new Redrawn(Double.NaN, Double.NaN, Double.NaN);
+    }
+    BitSet all = scores.mean().top(size).edgeSet();
+    SplittableRandom random = new SplittableRandom(0);
+    double[] overlaps = new double[DRAWS];
+    for (int d = 0; d < DRAWS; d++) {
+      List<float[]> drawn =
+          IntStream.range(0, prompts)
+              .mapToObj(i -> scores.values().get(random.nextInt(prompts)))
+              .toList();
+      overlaps[d] =
+          jaccard(all, new PromptScores(scores.graph(), drawn).mean().top(size).edgeSet());
+    }
+    double mean = Arrays.stream(overlaps).average().orElse(Double.NaN);
+    Bootstrap.Interval ends = new Bootstrap(DRAWS, LEVEL, 0).percentiles(overlaps);
+    return new Redrawn(mean, ends.low(), ends.high());
+  }
+
+  private static double jaccard(BitSet a, BitSet b) {
+    BitSet both = (BitSet) a.clone();
+    both.and(b);
+    int shared = both.cardinality();
+    return (double) shared / (a.cardinality() + b.cardinality() - shared);
   }
 
   private static Row row(PromptScores scores, Edge edge, int having) {
@@ -111,11 +159,7 @@ public record EdgeStability(int size, double overlap, List<Row> rows, List<int[]
     long pairs = 0;
     for (int a = 0; a < sets.size(); a++) {
       for (int b = a + 1; b < sets.size(); b++, pairs++) {
-        BitSet both = (BitSet) sets.get(a).clone();
-        both.and(sets.get(b));
-        int shared = both.cardinality();
-        int either = sets.get(a).cardinality() + sets.get(b).cardinality() - shared;
-        sum += (double) shared / either;
+        sum += jaccard(sets.get(a), sets.get(b));
       }
     }
     return pairs == 0 ? Double.NaN : sum / pairs;

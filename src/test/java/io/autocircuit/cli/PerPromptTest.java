@@ -48,6 +48,10 @@ class PerPromptTest {
     assertEquals(EDGES, file.get("edges").size());
     assertEquals(PROMPTS, file.get("prompts").size());
     assertEquals(7, file.get("stability").size());
+    JsonNode redrawn = file.get("redrawn");
+    assertTrue(redrawn.get("low").asDouble() <= redrawn.get("overlap").asDouble());
+    assertTrue(redrawn.get("overlap").asDouble() <= redrawn.get("high").asDouble());
+    assertTrue(ran.out().contains("the edges of prompts drawn again: "), ran::out);
     assertTrue(file.get("overlap").asDouble() > 0 && file.get("overlap").asDouble() <= 1);
     Set<Integer> indices = new HashSet<>();
     float[] all;

@@ -49,9 +49,23 @@ class EdgeStabilityTest {
   void onePromptLeavesSpreadUndefined() {
     EdgeStability s = EdgeStability.of(new PromptScores(GRAPH, List.of(row(1, 2, 3))), 3);
     assertTrue(Double.isNaN(s.overlap()));
+    assertTrue(Double.isNaN(s.redrawn().overlap()));
     assertTrue(Double.isNaN(s.rows().get(0).deviation()));
     assertEquals(1, s.rows().get(0).share());
     assertEquals(1, s.rows().get(0).agreement());
+  }
+
+  @Test
+  void promptsAreDrawnAgain() {
+    float[] one = row(3, 2, 0);
+    EdgeStability same = EdgeStability.of(new PromptScores(GRAPH, List.of(one, one, one)), 2);
+    assertEquals(new EdgeStability.Redrawn(1, 1, 1), same.redrawn());
+    EdgeStability s =
+        EdgeStability.of(new PromptScores(GRAPH, List.of(row(3, 0, 0), row(1, 2, 0))), 1);
+    assertEquals(0, s.redrawn().low());
+    assertEquals(1, s.redrawn().high());
+    // edge 1 is the best only where the second prompt is drawn twice: a chance of 1/4
+    assertEquals(0.75, s.redrawn().overlap(), 0.13);
   }
 
   @Test

@@ -1,0 +1,326 @@
+package io.autocircuit.cli;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.autocircuit.experiment.Discovery;
+import io.autocircuit.experiment.Run;
+import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.files.AtomicFile;
+import io.autocircuit.files.CanonicalJson;
+import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.UnknownNameException;
+import io.autocircuit.metric.CircuitTests;
+import io.autocircuit.metric.Equivalence;
+import io.autocircuit.metric.Independence;
+import io.autocircuit.metric.Metric;
+import io.autocircuit.metric.Minimality;
+import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.Circuit;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code test DIR}: hypothesis tests of a circuit. */
+@Command(
+    name = "test",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Tests hypotheses about the circuits of a discovery, on the prompts that judge: does a"
+          + " circuit score as the model does (equivalence), has the rest of the model lost the"
+          + " behaviour (independence), is every edge needed (minimality); and compares it with"
+          + " random circuits of its size and of its capacity.",
+      "The tests are those of Shi et al. 2024, arXiv:2410.13032."
+    })
+final class TestCommand implements Callable<Integer> {
+  private static final int SHOWN = 5;
+
+  /** Of these the full model's own score says nothing: it is what they compare with. */
+  private static final Set<Metric> COMPARING =
+      Set.of(Metric.KL_DIV, Metric.JS_DIV, Metric.CORRUPT_KL_DIV, Metric.EXACT_MATCH_PERCENT);
+
+  @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+
+  @CommandLine.Mixin private RecordedRun recorded;
+
+  @Option(
+      names = "--edges",
+      split = ",",
+      paramLabel = "K[,…]",
+      description =
+          "How many of the best edges the circuits have. Default: as many as the known circuit.")
+  private List<Integer> edges = List.of();
+
+  @Option(
+      names = "--official",
+      description = "Tests the run's known circuit itself, instead of the discovery's.")
+  private boolean official;
+
+  @Option(
+      names = "--metric",
+      paramLabel = "NAME",
+      description =
+          "The score of a prompt. Default: logit_diff, or answer_logprob where prompts have no"
+              + " wrong answers, or answer_mse where answers are numbers.")
+  private String metric;
+
+  @Option(
+      names = "--epsilon",
+      paramLabel = "X",
+      defaultValue = "0.1",
+      description =
+          "How far from one half the chance to score above the model may be (default:"
+              + " ${DEFAULT-VALUE}; 0 is the plain sign test).")
+  private double epsilon;
+
+  @Option(
+      names = "--quantile",
+      paramLabel = "X",
+      defaultValue = "0.9",
+      description =
+          "The chance to have a larger effect than a random edge that an edge needs (default:"
+              + " ${DEFAULT-VALUE}).")
+  private double quantile;
+
+  @Option(
+      names = "--draws",
+      paramLabel = "N",
+      defaultValue = "100",
+      description =
+          "How many inflated circuits, and how many random ones of each kind (default:"
+              + " ${DEFAULT-VALUE}).")
+  private int draws;
+
+  @Option(
+      names = "--permutations",
+      paramLabel = "N",
+      defaultValue = "1000",
+      description = "Of the test of independence (default: ${DEFAULT-VALUE}).")
+  private int permutations;
+
+  @Option(
+      names = "--level",
+      paramLabel = "X",
+      defaultValue = "0.05",
+      description = "A hypothesis is rejected whose p is below it (default: ${DEFAULT-VALUE}).")
+  private double level;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Of all draws (default: ${DEFAULT-VALUE}).")
+  private long seed;
+
+  @Option(
+      names = "--out",
+      paramLabel = "FILE",
+      defaultValue = "tests.json",
+      description = "Where all of it is written, edge by edge (default: ${DEFAULT-VALUE}).")
+  private Path out;
+
+  @SuppressWarnings("UnusedVariable") // Main looks for the word
+  @Option(names = "--verbose", description = "Print stack traces.")
+  private boolean verbose;
+
+  @Override
+  public Integer call() {
+    CircuitTests.Settings settings = settings();
+    Optional<Metric> wanted = wanted();
+    RunSpec found = recorded.withCircuits(edges, official, "test one");
+    AtomicFile.requireWritable(out);
+    try (Run run = recorded.open(found)) {
+      Discovery d = run.discovery();
+      Metric score = score(d, wanted);
+      List<CircuitTests> all = new ArrayList<>();
+      List<Circuit> circuits = recorded.circuits(d, edges, official);
+      for (Circuit circuit : circuits) {
+        CircuitTests.refusal(circuit, d.test())
+            .ifPresent(
+                why -> {
+                  throw recorded.usage(why);
+                });
+      }
+      for (Circuit circuit : circuits) {
+        try (Bars bars = Bars.onTerminal()) {
+          all.add(
+              run.with(
+                  () ->
+                      CircuitTests.of(
+                          d.model(), d.runs(), d.test(), circuit, score, settings, bars)));
+        }
+      }
+      PrintWriter print = spec.commandLine().getOut();
+      print.println("hypotheses: circuit and model score alike; model and complement do so");
+      print.println(
+          "independently; every edge is needed; random circuits are as near to the model");
+      boolean resampled = d.runs().ablation() == Ablation.RESAMPLE;
+      all.forEach(t -> print(t, resampled));
+      write(run, all);
+    }
+    return 0;
+  }
+
+  private CircuitTests.Settings settings() {
+    try {
+      return new CircuitTests.Settings(epsilon, permutations, quantile, draws, level, seed);
+    } catch (IllegalArgumentException e) {
+      throw recorded.usage(e.getMessage());
+    }
+  }
+
+  private Optional<Metric> wanted() {
+    if (metric == null) {
+      return Optional.empty();
+    }
+    try {
+      Metric m = Metric.of(metric);
+      if (COMPARING.contains(m)) {
+        throw recorded.usage(
+            "--metric="
+                + m.key()
+                + " compares with the model, which has no score of its own by it; give one of"
+                + " answers, such as logit_diff");
+      }
+      return Optional.of(m);
+    } catch (UnknownNameException e) {
+      throw recorded.usage(e.getMessage());
+    }
+  }
+
+  private Metric score(Discovery d, Optional<Metric> wanted) {
+    if (wanted.isPresent()) {
+      wanted
+          .get()
+          .inapplicable(d.test())
+          .ifPresent(
+              why -> {
+                throw recorded.usage("--metric=" + wanted.get().key() + " " + why);
+              });
+      return wanted.get();
+    }
+    return List.of(Metric.LOGIT_DIFF, Metric.ANSWER_LOGPROB, Metric.ANSWER_MSE).stream()
+        .filter(m -> m.inapplicable(d.test()).isEmpty())
+        .findFirst()
+        .orElseThrow(
+            () -> recorded.usage("no metric of answers applies to these prompts; give --metric"));
+  }
+
+  private void print(CircuitTests t, boolean resampled) {
+    PrintWriter print = spec.commandLine().getOut();
+    Equivalence e = t.equivalence();
+    Independence i = t.independence();
+    Minimality m = t.minimality();
+    say("%,d edges; %s on %,d prompts", t.circuit().size(), t.metric().key(), t.prompts());
+    say(
+        "  means         circuit %.4g, model %.4g, complement %.4g",
+        t.score(), t.model(), t.complement());
+    say(
+        "  equivalence   p = %-8.3g %s: above the model on %,d, below on %,d",
+        e.pValue(), verdict(e.pValue()), e.above(), e.below());
+    say(
+        "  independence  p = %-8.3g %s: HSIC %.3g, %,d permutations",
+        i.pValue(), verdict(i.pValue()), i.hsic(), i.permutations());
+    if (resampled) {
+      print.println(
+          "                (resampled: the complement also sees each prompt's corrupt twin)");
+    }
+    List<Edge> redundant = m.redundant(level);
+    double least = m.rows().stream().mapToDouble(Minimality.Row::adjusted).min().orElse(1);
+    say(
+        "  minimality    p = %-8.3g %s: %,d of %,d edges no better than random",
+        least, verdict(least), redundant.size(), m.rows().size());
+    for (Edge edge : redundant.subList(0, Math.min(SHOWN, redundant.size()))) {
+      print.println("                " + edge);
+    }
+    if (redundant.size() > SHOWN) {
+      print.println("                and " + (redundant.size() - SHOWN) + " more");
+    }
+    for (CircuitTests.Control c : t.controls()) {
+      say(
+          "  %-12s  p = %-8.3g %s: %,d of %,d random circuits as near",
+          c.matching() == CircuitTests.Matching.SIZE ? "same size" : "capacity",
+          c.pValue(),
+          verdict(c.pValue()),
+          c.asNear(),
+          c.draws());
+      say(
+          "                they share %.0f %% of its edges; not equivalent: %,d",
+          100 * c.shared(), c.unlike());
+    }
+    print.flush();
+  }
+
+  private void say(String format, Object... values) {
+    spec.commandLine().getOut().println(String.format(Locale.ROOT, format, values));
+  }
+
+  private String verdict(double p) {
+    return p < level ? "rejected" : "kept    ";
+  }
+
+  private void write(Run run, List<CircuitTests> all) {
+    ObjectNode root = JsonNodeFactory.instance.objectNode();
+    root.put("run", run.spec().hash());
+    root.put("official", official);
+    root.put("epsilon", epsilon).put("quantile", quantile).put("level", level);
+    root.put("draws", draws).put("permutations", permutations).put("seed", seed);
+    ArrayNode circuits = root.putArray("circuits");
+    for (CircuitTests t : all) {
+      ObjectNode node = circuits.addObject();
+      node.put("edges", t.circuit().size());
+      node.put("metric", t.metric().key()).put("prompts", t.prompts());
+      node.put("circuit", t.score()).put("model", t.model()).put("complement", t.complement());
+      Equivalence e = t.equivalence();
+      node.putObject("equivalence")
+          .put("p", e.pValue())
+          .put("above", e.above())
+          .put("below", e.below())
+          .put("equal", e.equal());
+      Independence i = t.independence();
+      node.putObject("independence")
+          .put("p", i.pValue())
+          .put("hsic", i.hsic())
+          .put("prompts", i.prompts());
+      minimality(node.putObject("minimality"), t.minimality());
+      ArrayNode controls = node.putArray("controls");
+      for (CircuitTests.Control c : t.controls()) {
+        controls
+            .addObject()
+            .put("matching", c.matching().name().toLowerCase(Locale.ROOT))
+            .put("p", c.pValue())
+            .put("as_near", c.asNear())
+            .put("shared", c.shared())
+            .put("distance", c.distance())
+            .put("not_equivalent", c.unlike());
+      }
+    }
+    AtomicFile.write(out, CanonicalJson.text(root, true) + "\n");
+    spec.commandLine().getOut().println(out);
+  }
+
+  private static void minimality(ObjectNode node, Minimality m) {
+    ArrayNode edges = node.putArray("edges");
+    for (Minimality.Row r : m.rows()) {
+      edges
+          .addObject()
+          .put("name", r.edge().name())
+          .put("seq_idx", r.edge().position() < 0 ? null : Integer.valueOf(r.edge().position()))
+          .put("effect", r.effect())
+          .put("larger_than", r.larger())
+          .put("p", r.pValue())
+          .put("p_holm", r.adjusted());
+    }
+    ArrayNode random = node.putArray("random_effects");
+    m.random().forEach(random::add);
+  }
+}
