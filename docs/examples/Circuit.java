@@ -1,7 +1,7 @@
-/// usr/bin/env jbang "$0" "$@" ; exit $?
-// JAVA 17+
-// DEPS io.autocircuit:autocircuit:0.2.0-SNAPSHOT
-// JAVA_OPTIONS --enable-native-access=ALL-UNNAMED
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//JAVA 17+
+//DEPS io.autocircuit:autocircuit:0.2.0-SNAPSHOT
+//JAVA_OPTIONS --enable-native-access=ALL-UNNAMED
 
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.prune.MaskGradient;
@@ -9,10 +9,7 @@ import io.autocircuit.task.EmbeddedTask;
 import io.autocircuit.task.Task;
 import java.nio.file.Path;
 
-/**
- * Finds the circuit of the model in the jar, or of {@code MODEL PROMPTS}: {@code jbang
- * Circuit.java}.
- */
+/** Finds the circuit of the model in the jar, or of {@code MODEL PROMPTS}: {@code jbang Circuit.java}. */
 public class Circuit {
   public static void main(String[] args) {
     try (Task task =

@@ -119,6 +119,7 @@ class ReferenceParityTest {
   private static final String REFUSED = "refused by name";
   private static final String TWIN = " (defects, not copied)";
   private static final String UNREAD = " (not read)";
+  private static final String LEFT = " (left out of the sample)";
   private static final double ROUNDING = 4;
   private static final double HF_TOLERANCE = 2e-4;
 
@@ -245,7 +246,10 @@ class ReferenceParityTest {
     tallies.forEach(
         (kind, t) -> {
           String name =
-              kind.replaceAll(" \\(float(32|64)\\)$", "").replace(TWIN, "").replace(UNREAD, "");
+              kind.replaceAll(" \\(float(32|64)\\)$", "")
+                  .replace(TWIN, "")
+                  .replace(UNREAD, "")
+                  .replace(LEFT, "");
           if (kind.endsWith("(float32)")) {
             Tally truth = tallies.get(name + " (float64)");
             if (truth == null || truth.cases != t.cases) {
@@ -307,7 +311,7 @@ class ReferenceParityTest {
     for (ReferenceEapIg.Outcome o :
         ReferenceEapIg.run(folder, file, device, kernels, kind -> wanted(folder, kind))) {
       failures.addAll(o.wrong);
-      String kind = o.kind + (o.twin ? TWIN : o.unread ? UNREAD : "");
+      String kind = o.kind + (o.twin ? TWIN : o.left ? LEFT : o.unread ? UNREAD : "");
       tally(kind, o.absolute, o.relative, o.worst);
     }
   }
