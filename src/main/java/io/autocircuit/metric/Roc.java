@@ -10,8 +10,8 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.SplittableRandom;
 import java.util.stream.IntStream;
+import org.apache.commons.statistics.distribution.NormalDistribution;
 
 /** Receiver operating characteristic of scores against a known ("official") circuit. */
 public final class Roc {
@@ -126,17 +126,18 @@ public final class Roc {
   }
 
   /**
-   * Where {@link #rankArea} would lie if the graph had other edges like these: edges of the known
-   * circuit and edges outside it are drawn with replacement, each among themselves. It says nothing
-   * of other prompts, on which scores would be others.
+   * Where {@link #rankArea} would lie if other edges were in the known circuit and outside it, of
+   * the same kinds: by the variance of DeLong et al. 1988 (Biometrics 44), of the share of edges
+   * outside that each edge of the circuit ranks above, and of the share of the circuit's edges that
+   * rank above each edge outside; normal, cut at 0 and 1. It says how much hangs on single edges,
+   * nothing of other prompts.
    *
    * @param scores the scores that rank the edges
    * @param official the truth, neither empty nor the full graph
-   * @param bootstrap how often, and for which share; percentiles whatever its method
+   * @param level such as 0.95
    * @return the interval; a point where the scores part both perfectly
    */
-  public static Bootstrap.Interval interval(
-      PruneScores scores, Circuit official, Bootstrap bootstrap) {
+  public static Bootstrap.Interval interval(PruneScores scores, Circuit official, double level) {
     int[] order = scores.ranking();
     int[] group = new int[order.length]; // of equal |scores|, from the best
     int groups = 0;
@@ -146,36 +147,35 @@ public final class Roc {
       groups += equal ? 0 : 1;
       group[i] = groups;
     }
-    int[] inside =
-        IntStream.range(0, order.length)
-            .filter(i -> official.contains(order[i]))
-            .map(i -> group[i])
-            .toArray();
-    int[] outside =
-        IntStream.range(0, order.length)
-            .filter(i -> !official.contains(order[i]))
-            .map(i -> group[i])
-            .toArray();
-    SplittableRandom random = new SplittableRandom(bootstrap.seed());
-    double[] areas = new double[bootstrap.resamples()];
-    int[][] counts = new int[2][groups + 1];
-    for (int r = 0; r < areas.length; r++) {
-      for (int side = 0; side < 2; side++) {
-        int[] from = side == 0 ? inside : outside;
-        Arrays.fill(counts[side], 0);
-        for (int i = 0; i < from.length; i++) {
-          counts[side][from[random.nextInt(from.length)]]++;
-        }
-      }
-      double hits = 0;
-      double pairs = 0;
-      for (int g = 0; g <= groups; g++) {
-        pairs += counts[1][g] * (hits + counts[0][g] / 2.0);
-        hits += counts[0][g];
-      }
-      areas[r] = pairs / inside.length / outside.length;
+    double[][] count = new double[2][groups + 1]; // inside the circuit, outside
+    for (int i = 0; i < order.length; i++) {
+      count[official.contains(order[i]) ? 0 : 1][group[i]]++;
     }
-    return bootstrap.percentiles(areas);
+    double[] all = {Arrays.stream(count[0]).sum(), Arrays.stream(count[1]).sum()};
+    // of each group, the share of the other side's edges that rank as its own should
+    double[][] share = new double[2][groups + 1];
+    double better = 0;
+    double worse = all[1];
+    double area = 0;
+    for (int g = 0; g <= groups; g++) {
+      worse -= count[1][g];
+      share[0][g] = (worse + count[1][g] / 2) / all[1];
+      share[1][g] = (better + count[0][g] / 2) / all[0];
+      better += count[0][g];
+      area += count[0][g] * share[0][g] / all[0];
+    }
+    double variance = 0;
+    for (int side = 0; side < 2; side++) {
+      double squares = 0;
+      for (int g = 0; g <= groups; g++) {
+        squares += count[side][g] * (share[side][g] - area) * (share[side][g] - area);
+      }
+      variance += all[side] > 1 ? squares / (all[side] - 1) / all[side] : 0;
+    }
+    double half =
+        NormalDistribution.of(0, 1).inverseCumulativeProbability((1 + level) / 2)
+            * Math.sqrt(variance);
+    return new Bootstrap.Interval(Math.max(0, area - half), Math.min(1, area + half), level);
   }
 
   /**
@@ -220,8 +220,7 @@ public final class Roc {
    * @param exact {@link #rankArea}
    * @param mib {@link #mibArea} of circuits chosen greedily and pruned, as the benchmark chooses
    *     them; NaN where the graph has none, or all its circuits have the same false positives
-   * @param interval of the first, by drawing edges of the known circuit, and edges outside it, each
-   *     among themselves; percentiles
+   * @param interval of the first, see {@link Roc#interval}
    */
   public record Areas(double exact, double mib, Optional<Bootstrap.Interval> interval) {
     /**
@@ -235,7 +234,7 @@ public final class Roc {
     public static Areas of(PruneScores scores, Circuit official) {
       double exact = rankArea(scores, official);
       Optional<Bootstrap.Interval> interval =
-          Optional.of(Roc.interval(scores, official, Bootstrap.USUAL));
+          Optional.of(Roc.interval(scores, official, Bootstrap.USUAL.level()));
       if (!scores.graph().factorized()) {
         return new Areas(exact, Double.NaN, interval);
       }

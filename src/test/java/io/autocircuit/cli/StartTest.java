@@ -193,7 +193,8 @@ class StartTest {
   @Test
   void aCommandLoadsOnlyWhatItNeeds() throws Exception {
     assertEquals(
-        Set.of("io.autocircuit", "picocli", "org.bytedeco", "com.fasterxml"),
+        // org.apache: quantiles of intervals
+        Set.of("io.autocircuit", "picocli", "org.bytedeco", "com.fasterxml", "org.apache"),
         origins("discover", "--edges", "0,9", "--out", folder.resolve("out").toString()),
         "what discover loads");
   }

@@ -137,4 +137,57 @@ class CurvesTest {
         assertThrows(IllegalArgumentException.class, () -> Roc.curve(scores, other, all()));
     assertTrue(e.getMessage().contains("another graph"), e.getMessage());
   }
+
+  /** By its definition, pair by pair, with ties; a point where nothing is out of order. */
+  @Test
+  void theIntervalOfTheRankAreaIsDeLongs() {
+    Random random = new Random(9);
+    float[] values = new float[46];
+    for (int i = 0; i < 46; i++) {
+      values[i] = random.nextInt(9) - 4 + (official().contains(i) ? 2 : 0);
+    }
+    PruneScores scores = new PruneScores(GRAPH, values);
+    int[] inside = official().edgeSet().stream().toArray();
+    int[] outside = IntStream.range(0, 46).filter(i -> !official().contains(i)).toArray();
+    double[] ofInside = new double[inside.length];
+    double[] ofOutside = new double[outside.length];
+    for (int i = 0; i < inside.length; i++) {
+      for (int o = 0; o < outside.length; o++) {
+        float x = Math.abs(values[inside[i]]);
+        float y = Math.abs(values[outside[o]]);
+        double above = x > y ? 1 : x == y ? 0.5 : 0;
+        ofInside[i] += above / outside.length;
+        ofOutside[o] += above / inside.length;
+      }
+    }
+    double area = Roc.rankArea(scores, official());
+    double deviation =
+        Math.sqrt(
+            variance(ofInside, area) / inside.length + variance(ofOutside, area) / outside.length);
+    Bootstrap.Interval found = Roc.interval(scores, official(), 0.95);
+    assertEquals(Math.max(0, area - 1.959963984540054 * deviation), found.low(), 1e-12);
+    assertEquals(Math.min(1, area + 1.959963984540054 * deviation), found.high(), 1e-12);
+    assertTrue(deviation > 0.01, "deviation=" + deviation);
+    float[] perfect = new float[46];
+    official().edgeSet().stream().forEach(e -> perfect[e] = 1);
+    assertEquals(
+        new Bootstrap.Interval(1, 1, 0.95),
+        Roc.interval(new PruneScores(GRAPH, perfect), official(), 0.95));
+  }
+
+  private static double variance(double[] x, double mean) {
+    return Arrays.stream(x).map(v -> (v - mean) * (v - mean)).sum() / (x.length - 1);
+  }
+
+  /** To the bit, since stored numbers were summed so. */
+  @Test
+  void meansAreThoseOfStreams() {
+    Random random = new Random(4);
+    for (int k = 0; k < 2000; k++) {
+      double[] x =
+          random.doubles(1 + random.nextInt(70), -1, 1).map(v -> v * v * v * 1e6).toArray();
+      x[0] = k % 50 == 0 ? Double.POSITIVE_INFINITY : x[0];
+      assertEquals(Arrays.stream(x).sum() / x.length, StandardMetric.mean(x));
+    }
+  }
 }
