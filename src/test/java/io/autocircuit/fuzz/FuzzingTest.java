@@ -118,7 +118,7 @@ class FuzzingTest {
     Outcome outcome = fuzz(target, seeds, SECONDS);
     if (outcome.exit() == 0 && outcome.executed() < FEWEST_INPUTS) {
       // A busy machine may need the time for loading and instrumenting alone.
-      outcome = fuzz(target, seeds, SECONDS + 60);
+      outcome = fuzz(target, seeds, SECONDS + 20);
     }
     assertEquals(0, outcome.exit(), outcome.output());
     assertTrue(

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.autocircuit.Exhaustive;
 import io.autocircuit.RandomModels;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.kernels.KernelsProvider;
@@ -56,7 +57,7 @@ class AcdcBatchTest {
     List<RandomModels.Architecture> architectures = RandomModels.architectures().toList();
     int removed = 0;
     int kept = 0;
-    for (int trial = 0; trial < 72; trial++) {
+    for (int trial = 0; trial < (Exhaustive.on() ? 72 : 36); trial++) {
       RandomModels.Architecture a = architectures.get(trial % architectures.size());
       Ablation ablation =
           trial % 2 == 0
@@ -95,7 +96,7 @@ class AcdcBatchTest {
         }
       }
     }
-    assertTrue(removed > 1000 && kept > 1000, "removed=" + removed + " kept=" + kept);
+    assertTrue(removed > 500 && kept > 500, "removed=" + removed + " kept=" + kept);
   }
 
   /** The algorithm as the paper has it: every edge is run, dense masks, no cache, float64. */
