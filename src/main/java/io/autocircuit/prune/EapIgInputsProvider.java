@@ -5,21 +5,18 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
 import java.util.List;
 import java.util.OptionalDouble;
-import java.util.stream.Stream;
 
 /** {@code eap-ig-inputs}: {@link EapIgInputs}. */
 public final class EapIgInputsProvider implements PruneAlgorithmProvider {
   static final List<Setting> SETTINGS =
-      Stream.concat(
-              GradientSettings.GRADIENT.stream(),
-              Stream.of(
-                  Setting.whole(
-                      "steps",
-                      1,
-                      5,
-                      "gradients are averaged over m inputs, 0, 1/m, …, (m − 1)/m of the way from"
-                          + " corrupt to clean")))
-          .toList();
+      GradientSettings.and(
+          GradientSettings.GRADIENT,
+          Setting.whole(
+              "steps",
+              1,
+              5,
+              "gradients are averaged over m inputs, 0, 1/m, …, (m − 1)/m of the way from corrupt to"
+                  + " clean"));
 
   /** For the catalogue. */
   public EapIgInputsProvider() {}

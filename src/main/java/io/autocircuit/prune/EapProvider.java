@@ -6,18 +6,15 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
 import java.util.List;
 import java.util.OptionalDouble;
-import java.util.stream.Stream;
 
 /** {@code eap}: {@link MaskGradient} at one mask value. */
 public final class EapProvider implements PruneAlgorithmProvider {
   static final List<Setting> SETTINGS =
-      Stream.concat(
-              GradientSettings.GRADIENT.stream(),
-              Stream.of(
-                  Setting.number(
-                      "mask_value", Setting.finite(), 0, "the masks where the gradient is taken"),
-                  GradientSettings.SUM))
-          .toList();
+      GradientSettings.and(
+          GradientSettings.GRADIENT,
+          Setting.number(
+              "mask_value", Setting.finite(), 0, "the masks where the gradient is taken"),
+          GradientSettings.SUM);
 
   /** For the catalogue. */
   public EapProvider() {}

@@ -6,30 +6,24 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
 import java.util.List;
 import java.util.OptionalDouble;
-import java.util.stream.Stream;
 
 /** {@code ig}: {@link MaskGradient} at several mask values. */
 public final class IntegratedGradientsProvider implements PruneAlgorithmProvider {
   static final List<Setting> SETTINGS =
-      Stream.concat(
-              GradientSettings.GRADIENT.stream(),
-              Stream.of(
-                  Setting.whole(
-                      "samples",
-                      1,
-                      5,
-                      "gradients are averaged over N + 1 mask values 0, 1/N, …, 1"),
-                  Setting.choice(
-                      "path",
-                      "together",
-                      "which masks move from 0 to 1 together, while all others are 0",
-                      "together (all: N + 1 gradients)",
-                      "block (those of the edges into one block: N gradients for each block and"
-                          + " the end, each from there on, and one)",
-                      "layer (those into one layer, so that none of them leads to another: N"
-                          + " gradients for each layer, and one)"),
-                  GradientSettings.SUM))
-          .toList();
+      GradientSettings.and(
+          GradientSettings.GRADIENT,
+          Setting.whole(
+              "samples", 1, 5, "gradients are averaged over N + 1 mask values 0, 1/N, …, 1"),
+          Setting.choice(
+              "path",
+              "together",
+              "which masks move from 0 to 1 together, while all others are 0",
+              "together (all: N + 1 gradients)",
+              "block (those of the edges into one block: N gradients for each block and"
+                  + " the end, each from there on, and one)",
+              "layer (those into one layer, so that none of them leads to another: N"
+                  + " gradients for each layer, and one)"),
+          GradientSettings.SUM);
 
   /** For the catalogue. */
   public IntegratedGradientsProvider() {}
