@@ -3,6 +3,7 @@ package io.autocircuit.tensor;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.time.LocalDateTime;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.zip.CRC32;
@@ -73,6 +74,7 @@ public final class TorchFiles {
     try (ZipOutputStream zip = new ZipOutputStream(out)) {
       for (Map.Entry<String, byte[]> e : entries.entrySet()) {
         ZipEntry entry = new ZipEntry(e.getKey());
+        entry.setTimeLocal(LocalDateTime.of(2020, 1, 1, 0, 0)); // the same bytes at any hour
         entry.setMethod(method);
         if (method == ZipEntry.STORED) {
           CRC32 crc = new CRC32();
