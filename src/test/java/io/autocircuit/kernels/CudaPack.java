@@ -107,8 +107,8 @@ final class CudaPack {
     List<Case> single = CudaCases.single();
     List<Case> cases = new ArrayList<>(single.subList(0, single.size() / 2 + 2));
     List<Case> all = CudaCases.all();
-    // a call and its gradient; 9 of them do not go round with 8 numbers of sources
-    for (int i = 6; i + 1 < all.size(); i += 18) {
+    // a call and its gradient; 7 of them do not go round with 8 numbers of sources
+    for (int i = 6; i + 1 < all.size(); i += 14) {
       cases.addAll(all.subList(i, i + 2));
     }
     List<Case> attention = CudaCases.attention();
