@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.stream.IntStream;
 
 /**
  * Which circuit sizes to evaluate.
@@ -85,6 +86,16 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
 
   /** The default choice. */
   public static final EdgeCounts AUTO = of(Mode.AUTO);
+
+  /**
+   * How many edges the benchmark asks for.
+   *
+   * @param all the number of edges, or of nodes or neurons, of the full circuit
+   * @return ⌊share · all⌋ for each of {@link #SHARES}; small graphs have 0 several times
+   */
+  public static int[] ofShares(int all) {
+    return SHARES.stream().mapToInt(k -> (int) Math.floor(k * all)).toArray();
+  }
 
   /**
    * A mode without given sizes.
@@ -258,7 +269,7 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
     boolean automatic = mode == Mode.AUTO || mode == Mode.AUTO_MIB;
     Mode chosen = automatic ? automatic(edges, scores) : mode;
     if (mode == Mode.AUTO_MIB) {
-      shares(edges, sizes);
+      IntStream.of(ofShares(edges)).forEach(sizes::add);
     }
     switch (chosen) {
       case ALL -> {
@@ -274,7 +285,7 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
         }
       }
       case GROUPS -> sizes.addAll(groups(scores));
-      case MIB -> shares(edges, sizes);
+      case MIB -> IntStream.of(ofShares(edges)).forEach(sizes::add);
       case LIST -> {
         for (Value v : values) {
           double n = v.share() ? Math.floor(edges * v.number()) : v.number();
@@ -304,10 +315,6 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
       sizes.add(trueEdgeCount);
     }
     return sizes.stream().mapToInt(Integer::intValue).toArray();
-  }
-
-  private static void shares(int edges, TreeSet<Integer> sizes) {
-    SHARES.forEach(k -> sizes.add((int) Math.floor(k * edges)));
   }
 
   private static void set(TreeSet<Integer> sizes, int size, boolean wanted) {
