@@ -80,11 +80,12 @@ final class DiscoverPlan {
         bytes(plan.weightBytes()),
         spec.numbers().weights().key(),
         bytes(plan.runBytes()));
-    time(spec, plan, scored, out);
+    time(spec, plan, graph, scored, out);
     out.println("only settings, names of tensors and prompts were read");
   }
 
-  private static void time(RunSpec spec, RunPlan plan, int scored, PrintWriter out) {
+  private static void time(
+      RunSpec spec, RunPlan plan, ComputationGraph graph, int scored, PrintWriter out) {
     float[] scores = new float[scored];
     for (int i = 0; i < scored; i++) {
       scores[i] = scored - i; // as many different ones as there are
@@ -92,7 +93,7 @@ final class DiscoverPlan {
     int circuits = spec.judging().sizes().resolve(scored, scores, -1).length;
     OptionalDouble passes =
         spec.scoring() instanceof RunSpec.Algorithm a
-            ? PruneAlgorithmProvider.catalogue().get(a.key()).passes(a.settings(), scored)
+            ? PruneAlgorithmProvider.catalogue().get(a.key()).passes(a.settings(), graph, scored)
             : OptionalDouble.of(0);
     double all = passes.orElse(0) + circuits * CIRCUIT;
     double rate = RunPlan.measuredRate();

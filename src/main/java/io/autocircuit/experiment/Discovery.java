@@ -3,7 +3,7 @@ package io.autocircuit.experiment;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.EdgeCounts;
-import io.autocircuit.graph.GraphNodes;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.EdgeStability;
@@ -14,6 +14,7 @@ import io.autocircuit.metric.Roc;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.CircuitSelection;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate;
 import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.NodeScores;
@@ -24,6 +25,8 @@ import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.PromptAlgorithm;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.PruneAlgorithmProvider;
+import io.autocircuit.prune.Verification;
+import io.autocircuit.prune.VerifyingAlgorithm;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.TensorScope;
@@ -93,6 +96,7 @@ public record Discovery(
    *     one by one
    * @param selected how the circuits were chosen, in the order of what was asked for
    * @param faithfulness areas under curves of faithfulness, for the metrics that people judge by
+   * @param verification what exact patching says of the scores; empty unless the algorithm asks it
    */
   public record Result(
       Discovery discovery,
@@ -106,7 +110,8 @@ public record Discovery(
       Optional<PromptScores> prompts,
       Optional<EdgeStability> stability,
       List<Selected> selected,
-      List<Faithfulness> faithfulness) {
+      List<Faithfulness> faithfulness,
+      Optional<Verification> verification) {
 
     /**
      * Keeps unmodifiable copies.
@@ -124,6 +129,7 @@ public record Discovery(
      * @param stability how stable edges are across those prompts
      * @param selected how the circuits were chosen
      * @param faithfulness areas under curves of faithfulness
+     * @param verification what exact patching says of the scores
      */
     public Result {
       measurements = List.copyOf(measurements);
@@ -200,7 +206,8 @@ public record Discovery(
           prompts,
           stability,
           selected,
-          faithfulness);
+          faithfulness,
+          verification);
     }
   }
 
@@ -271,10 +278,12 @@ public record Discovery(
   /**
    * Notices that are known before the work.
    *
-   * @return those of the model, and the remarks
+   * @return those of the model, the remarks, and those of the algorithm
    */
   public List<String> knownNotices() {
-    return Stream.concat(model.model().notices().stream(), remarks.stream()).toList();
+    return Stream.of(model.model().notices(), remarks, algorithm.remarks(model.graph()))
+        .flatMap(List::stream)
+        .toList();
   }
 
   /**
@@ -375,8 +384,10 @@ public record Discovery(
    *
    * @param scores the score of every edge; where prompts are scored one by one their mean
    * @param prompts the scores of each prompt; empty where they were not asked for
+   * @param verification what exact patching says of the scores; empty unless the algorithm asks it
    */
-  public record Scored(PruneScores scores, Optional<PromptScores> prompts) {}
+  public record Scored(
+      PruneScores scores, Optional<PromptScores> prompts, Optional<Verification> verification) {}
 
   /**
    * Scores the edges, for each prompt if that was asked for.
@@ -388,12 +399,18 @@ public record Discovery(
    *     when circuits are judged
    */
   public Scored scored(Progress progress) {
+    if (perPrompt == 0 && algorithm instanceof VerifyingAlgorithm v && v.verifies()) {
+      check();
+      VerifyingAlgorithm.Verified verified = v.scoreVerified(model, train, groups(), progress);
+      PruneScores scores = edges(verified.scores());
+      return new Scored(scores, Optional.empty(), Optional.of(verified.verification()));
+    }
     if (perPrompt == 0) {
-      return new Scored(score(progress), Optional.empty());
+      return new Scored(score(progress), Optional.empty(), Optional.empty());
     }
     check();
     PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, progress);
-    return new Scored(prompts.mean(), Optional.of(prompts));
+    return new Scored(prompts.mean(), Optional.of(prompts), Optional.empty());
   }
 
   /**
@@ -404,7 +421,7 @@ public record Discovery(
    * @return what came out
    */
   public Result judge(PruneScores scores, Progress progress) {
-    return judge(new Scored(scores, Optional.empty()), progress);
+    return judge(new Scored(scores, Optional.empty(), Optional.empty()), progress);
   }
 
   /**
@@ -418,11 +435,20 @@ public record Discovery(
    */
   public PruneScores score(Progress progress) {
     check();
-    if (level == Level.NODE) {
-      GraphNodes nodes = model.graph().nodes();
-      return NodeScores.of(nodes, algorithm.score(model, train, nodes.groups(), progress)).edges();
-    }
-    return algorithm.score(model, train, progress);
+    return level == Level.NODE
+        ? edges(algorithm.score(model, train, groups(), progress))
+        : algorithm.score(model, train, progress);
+  }
+
+  /** What is scored. */
+  private EdgeGroups groups() {
+    return level == Level.NODE ? model.graph().nodes().groups() : EdgeGroups.each(model.graph());
+  }
+
+  private PruneScores edges(GroupScores scores) {
+    return level == Level.NODE
+        ? NodeScores.of(model.graph().nodes(), scores).edges()
+        : scores.ofEdges();
   }
 
   private void check() {

@@ -5,6 +5,7 @@ import io.autocircuit.catalogue.Entry;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.Ablation;
 import java.util.OptionalDouble;
 
@@ -92,6 +93,18 @@ public interface PruneAlgorithmProvider extends Entry {
    */
   default OptionalDouble passes(Settings settings, int edges) {
     return OptionalDouble.empty();
+  }
+
+  /**
+   * As {@link #passes(Settings, int)}, where it depends on more than the number of edges.
+   *
+   * @param settings values of {@link #settings}
+   * @param graph the model's graph
+   * @param scored how many edges, or nodes, are scored
+   * @return what the other says unless overridden
+   */
+  default OptionalDouble passes(Settings settings, ComputationGraph graph, int scored) {
+    return passes(settings, scored);
   }
 
   /**
