@@ -36,8 +36,9 @@ public final class AtpStarProvider implements PruneAlgorithmProvider {
                   VERIFY,
                   0,
                   0,
-                  "so many exact runs verify scores: one half the best, the other random subsets of"
-                      + " the rest, for a bound on what was missed; 0 for none, else at least 16")
+                  "exact runs that verify the scores: half of them ablate one of the best each, the"
+                      + " other half random subsets of the rest, for a bound on what was missed; 0 for"
+                      + " none, else at least 16")
               .in("runs"),
           Setting.of(
               CONFIDENCE,

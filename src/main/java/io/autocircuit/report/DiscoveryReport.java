@@ -22,6 +22,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /** Makes the report's plain values from a discovery. */
 public final class DiscoveryReport {
@@ -159,7 +160,13 @@ public final class DiscoveryReport {
     if (!result.found().isEmpty()) {
       data = data.withFirstDrawn(result.circuit(result.found().get(0).size()).size());
     }
-    return result.verdict().map(data::withVerdict).orElse(data);
+    String level = result.discovery().level().key();
+    return Stream.of(
+            result.verdict(), result.verification().map(v -> v.sentence(level + "s") + "."))
+        .flatMap(Optional::stream)
+        .reduce((a, b) -> a + " " + b)
+        .map(data::withVerdict)
+        .orElse(data);
   }
 
   /**

@@ -29,6 +29,7 @@ import io.autocircuit.patch.PromptScores;
 import io.autocircuit.patch.SourceOutputs;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -159,6 +160,50 @@ class AtpStarTest {
             }
           });
     }
+  }
+
+  /** Each position by itself, all together, and spans that differ between prompts. */
+  @Test
+  void spansAreSumsOfPositions() {
+    AtpStar algorithm = atp(true, true, false, 0);
+    with(
+        GROUPED,
+        true,
+        model -> {
+          PromptBatch batch = BATCHES.get(0);
+          PatchableModel tokens =
+              patchable(model.model(), model.model().graph(true, KeyValues.GROUPED, 5));
+          int[] own = {0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4};
+          assertArrayEquals(
+              algorithm.score(tokens, List.of(batch)).values(),
+              algorithm
+                  .score(tokens.withSpans(List.of("a", "b", "c", "d", "e")), spans(batch, own))
+                  .values());
+          assertArrayEquals(
+              algorithm.score(model, List.of(batch)).values(),
+              algorithm.score(tokens.withSpans(List.of("all")), spans(batch, new int[15])).values(),
+              1e-6f);
+          PatchableModel named = tokens.withSpans(List.of("a", "b"));
+          List<PromptBatch> mixed =
+              spans(batch, new int[] {0, 0, 1, 1, 1, 1, 0, 0, 1, 0, 0, 1, 0, 1, 1});
+          PromptScores together = algorithm.scorePrompts(named, mixed, Progress.SILENT);
+          for (int i = 0; i < 3; i++) {
+            int[] row = Arrays.copyOfRange(mixed.get(0).clean().spans(), 5 * i, 5 * i + 5);
+            List<PromptBatch> alone = spans(RandomModels.rows(batch, i), row);
+            assertArrayEquals(
+                together.values().get(i), algorithm.score(named, alone).values(), 1e-6f);
+          }
+        });
+  }
+
+  private static List<PromptBatch> spans(PromptBatch batch, int[] spans) {
+    return List.of(
+        new PromptBatch(
+            batch.clean().withSpans(spans),
+            batch.corrupt().withSpans(spans),
+            batch.answers(),
+            batch.wrongAnswers(),
+            batch.rows()));
   }
 
   /** How many of the gradients without one of the two blocks an edge has. */
