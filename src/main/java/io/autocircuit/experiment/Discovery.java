@@ -11,6 +11,7 @@ import io.autocircuit.metric.Faithfulness;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
+import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.CircuitSelection;
@@ -269,6 +270,20 @@ public record Discovery(
   }
 
   /**
+   * Whether edges are scored, or circuits judged, under {@link Ablation#OPTIMAL}.
+   *
+   * @return true where the model's constants are needed
+   */
+  public boolean usesConstants() {
+    return optimal(runs, algorithm);
+  }
+
+  static boolean optimal(CircuitRuns runs, PruneAlgorithm algorithm) {
+    return runs.ablation() == Ablation.OPTIMAL
+        || algorithm.scoringAblation().filter(a -> a == Ablation.OPTIMAL).isPresent();
+  }
+
+  /**
    * Notices that are known before the work.
    *
    * @return those of the model, and the remarks
@@ -391,7 +406,7 @@ public record Discovery(
     if (perPrompt == 0) {
       return new Scored(score(progress), Optional.empty());
     }
-    check();
+    check(progress);
     PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, progress);
     return new Scored(prompts.mean(), Optional.of(prompts));
   }
@@ -417,7 +432,7 @@ public record Discovery(
    *     when circuits are judged
    */
   public PruneScores score(Progress progress) {
-    check();
+    check(progress);
     if (level == Level.NODE) {
       GraphNodes nodes = model.graph().nodes();
       return NodeScores.of(nodes, algorithm.score(model, train, nodes.groups(), progress)).edges();
@@ -425,7 +440,7 @@ public record Discovery(
     return algorithm.score(model, train, progress);
   }
 
-  private void check() {
+  private void check(Progress progress) {
     if (train.isEmpty()) {
       throw new DataException("train prompts=0; give at least one to score the edges on");
     }
@@ -442,6 +457,9 @@ public record Discovery(
                   + " them again");
         }
       }
+    }
+    if (usesConstants()) {
+      model.constants().get(progress);
     }
   }
 

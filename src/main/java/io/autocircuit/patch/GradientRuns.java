@@ -129,6 +129,9 @@ final class GradientRuns {
    */
   private Evaluation.Unread unread(
       PatchMask mask, Tensor start, int firstBlock, Stage fixed, GradientOf of, Runnable between) {
+    if (of.values() != null) {
+      requireNoLatents("with respect to ablation values");
+    }
     DenseRun.Kept[] kept = new DenseRun.Kept[graph.stages().size()];
     AnswerOutputs some = AnswerOutputs.of(of.loss(), of.prompts(), in.model().config().outputs());
     Unembedding end = in.model().unembedding();
@@ -143,7 +146,7 @@ final class GradientRuns {
     }
     MaskGradients gradients = new MaskGradients(mask, in);
     masked.backward(
-        new MaskedRun.Way(of.rules(), mask, kept, firstBlock, fixed, of.neurons()),
+        new MaskedRun.Way(of.rules(), mask, kept, firstBlock, fixed, of.neurons(), of.values()),
         gradients,
         end.backward(l.gradient(), logits));
     return new Evaluation.Unread(l.losses(), gradients);

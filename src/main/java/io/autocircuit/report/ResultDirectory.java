@@ -8,6 +8,7 @@ import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.FileSet;
+import io.autocircuit.patch.Progress;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
@@ -26,8 +27,8 @@ import java.util.stream.Stream;
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
  * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
  * repeats it; where nodes were scored also {@code nodes.json}; where prompts were scored one by one
- * also the {@link PromptResultFiles}; and {@code activations.json}, where somebody looked at what
- * sources write.
+ * also the {@link PromptResultFiles}; under optimal ablation {@code constants.safetensors}; and
+ * {@code activations.json}, where somebody looked at what sources write.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -42,12 +43,16 @@ public final class ResultDirectory {
   /** Written where nodes were scored; one of an earlier run goes. */
   private static final String NODES = "nodes.json";
 
+  /** Written where something was ablated to constants that were learned. */
+  private static final String CONSTANTS = "constants.safetensors";
+
   /** Written where somebody looked at what sources write. */
   static final String ACTIVATIONS = "activations.json";
 
   /** Written for some results; those of an earlier run go. */
   private static final List<String> OPTIONAL =
-      Stream.concat(Stream.of(RUN, NODES, ACTIVATIONS), PromptResultFiles.FILES.stream()).toList();
+      Stream.concat(Stream.of(RUN, NODES, CONSTANTS, ACTIVATIONS), PromptResultFiles.FILES.stream())
+          .toList();
 
   private static final int MOST_TRIES = 100;
 
@@ -180,6 +185,14 @@ public final class ResultDirectory {
                                   stability,
                                   prompts,
                                   metadata));
+                  if (result.discovery().usesConstants()) {
+                    result
+                        .discovery()
+                        .model()
+                        .constants()
+                        .get(Progress.SILENT)
+                        .write(fresh.resolve(CONSTANTS), metadata);
+                  }
                   SourceActivations activations = report.details().activations();
                   if (activations != null) {
                     activations.write(fresh.resolve(ACTIVATIONS));
