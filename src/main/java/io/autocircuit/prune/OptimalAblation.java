@@ -48,6 +48,9 @@ import org.bytedeco.pytorch.Tensor;
  * @param seed of the masks
  */
 public record OptimalAblation(int steps, double learningRate, long seed) {
+  /** About how many plain passes over a batch the usual training takes: four for each step. */
+  public static final int PASSES = 800;
+
   private static final int STEPS = 200;
   private static final double LEARNING_RATE = 0.1;
 

@@ -180,7 +180,7 @@ class UniformGradientSamplingTest {
       List<Circuit> found = new ArrayList<>();
       for (double lambda : new double[] {0.0003, 0.01, 1}) {
         UniformGradientSampling ugs =
-            sampling(40, lambda, PatchType.TREE_PATCH, Ablation.RESAMPLE, 1);
+            sampling(30, lambda, PatchType.TREE_PATCH, Ablation.RESAMPLE, 1);
         PruneScores scores = ugs.score(model, batches);
         int size = ugs.found(scores.values(), "edges").get(0).size();
         sizes.add(size);
@@ -189,7 +189,7 @@ class UniformGradientSamplingTest {
       assertTrue(sizes.get(0) > sizes.get(1) && sizes.get(1) > sizes.get(2), sizes::toString);
       assertTrue(sizes.get(0) < model.graph().edgeCount(), sizes::toString);
       List<Circuit> all = new ArrayList<>(found.subList(1, 2));
-      for (int seed = 0; seed < 5; seed++) {
+      for (int seed = 0; seed < 3; seed++) {
         all.add(new RandomScores(seed).score(model, batches).top(sizes.get(1)));
       }
       List<Double> kl =
