@@ -2,10 +2,10 @@ package io.autocircuit.report;
 
 import io.autocircuit.experiment.CellResult;
 import io.autocircuit.experiment.ExperimentResults;
+import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.metric.AreaUnderCurve;
 import io.autocircuit.metric.Bootstrap;
 import io.autocircuit.metric.Faithfulness;
-import io.autocircuit.metric.FaithfulnessCurve;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import java.util.ArrayList;
@@ -173,7 +173,7 @@ public final class ResultIntervals {
           || kinds.contains(Faithfulness.Kind.EXACT_CMD)
           || size == 0
           || size == all
-          || Arrays.stream(FaithfulnessCurve.counts(all))
+          || Arrays.stream(EdgeCounts.ofShares(all))
               .anyMatch(n -> asked.getOrDefault(n, -1) == size);
     }
 
