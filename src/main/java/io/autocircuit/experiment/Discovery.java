@@ -28,6 +28,7 @@ import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.TensorScope;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
@@ -388,8 +389,20 @@ public record Discovery(
    *
    * @param scores the score of every edge; where prompts are scored one by one their mean
    * @param prompts the scores of each prompt; empty where they were not asked for
+   * @param notices what the algorithm has to say of them, one sentence each
    */
-  public record Scored(PruneScores scores, Optional<PromptScores> prompts) {}
+  public record Scored(PruneScores scores, Optional<PromptScores> prompts, List<String> notices) {
+    /**
+     * Keeps an unmodifiable copy.
+     *
+     * @param scores the score of every edge
+     * @param prompts the scores of each prompt
+     * @param notices what the algorithm has to say of them
+     */
+    public Scored {
+      notices = List.copyOf(notices);
+    }
+  }
 
   /**
    * Scores the edges, for each prompt if that was asked for.
@@ -401,12 +414,20 @@ public record Discovery(
    *     when circuits are judged
    */
   public Scored scored(Progress progress) {
+    List<String> notices = new ArrayList<>();
+    Progress noting = progress.noting(notices::add);
     if (perPrompt == 0) {
-      return new Scored(score(progress), Optional.empty());
+      return new Scored(score(noting), Optional.empty(), notices);
     }
+<<<<<<< HEAD
     check(progress);
     PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, progress);
     return new Scored(prompts.mean(), Optional.of(prompts));
+=======
+    check();
+    PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, noting);
+    return new Scored(prompts.mean(), Optional.of(prompts), notices);
+>>>>>>> main
   }
 
   /**
@@ -417,7 +438,7 @@ public record Discovery(
    * @return what came out
    */
   public Result judge(PruneScores scores, Progress progress) {
-    return judge(new Scored(scores, Optional.empty()), progress);
+    return judge(new Scored(scores, Optional.empty(), List.of()), progress);
   }
 
   /**

@@ -1,6 +1,5 @@
 package io.autocircuit.experiment;
 
-import io.autocircuit.catalogue.Settings;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.prune.OptimalAblation;
 import io.autocircuit.prune.PruneAlgorithmProvider;
@@ -27,7 +26,11 @@ public final class RunEstimate implements AutoCloseable {
    * take, and what it takes to learn constants.
    */
   private record Task(
+<<<<<<< HEAD
       int edges, int circuits, double scoreSeconds, double judgeSeconds, double learnSeconds) {}
+=======
+      int edges, int batches, int circuits, double scoreSeconds, double judgeSeconds) {}
+>>>>>>> main
 
   /**
    * What a cell would take.
@@ -93,7 +96,7 @@ public final class RunEstimate implements AutoCloseable {
     if (!(spec.scoring() instanceof RunSpec.Algorithm a)) {
       return new Cost(judging, true);
     }
-    OptionalDouble passes = passes(a.key(), a.settings(), task.edges());
+    OptionalDouble passes = passes(a, task);
     return new Cost(judging + passes.orElse(0) * task.scoreSeconds(), passes.isPresent());
   }
 
@@ -101,8 +104,10 @@ public final class RunEstimate implements AutoCloseable {
     return new IllegalArgumentException(cell.refusal().orElseThrow());
   }
 
-  private static OptionalDouble passes(String key, Settings settings, int edges) {
-    return PruneAlgorithmProvider.catalogue().get(key).passes(settings, edges);
+  private static OptionalDouble passes(RunSpec.Algorithm a, Task task) {
+    return PruneAlgorithmProvider.catalogue()
+        .get(a.key())
+        .passes(a.settings(), task.edges(), task.batches());
   }
 
   private Task open(RunSpec spec) {
@@ -119,6 +124,7 @@ public final class RunEstimate implements AutoCloseable {
       }
       int circuits =
           d.counts().resolve(edges, scores, d.official() == null ? -1 : d.official().size()).length;
+<<<<<<< HEAD
       double batch = seconds / d.train().size();
       return new Task(
           edges,
@@ -126,6 +132,10 @@ public final class RunEstimate implements AutoCloseable {
           seconds,
           seconds * d.prompts() / d.trainPrompts(),
           batch * OptimalAblation.PASSES);
+=======
+      return new Task(
+          edges, d.train().size(), circuits, seconds, seconds * d.prompts() / d.trainPrompts());
+>>>>>>> main
     }
   }
 

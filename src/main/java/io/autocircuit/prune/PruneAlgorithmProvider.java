@@ -24,6 +24,12 @@ public interface PruneAlgorithmProvider extends Entry {
   String SCORE_ABLATION = "score_ablation";
 
   /**
+   * What the name of a setting ends with that has the SHA-256 of the scores that another, a file or
+   * the directory of a run, names: a run fills it in, and notices when they are other scores.
+   */
+  String FINGERPRINT = "_sha256";
+
+  /**
    * Makes the algorithm.
    *
    * @param settings values of {@link #settings}
@@ -92,6 +98,18 @@ public interface PruneAlgorithmProvider extends Entry {
    */
   default OptionalDouble passes(Settings settings, int edges) {
     return OptionalDouble.empty();
+  }
+
+  /**
+   * As {@link #passes(Settings, int)}, where it depends on the number of batches.
+   *
+   * @param settings values of {@link #settings}
+   * @param edges of the graph
+   * @param batches that the prompts are in
+   * @return in plain forward passes over the prompts; unless overridden, what does not depend on it
+   */
+  default OptionalDouble passes(Settings settings, int edges, int batches) {
+    return passes(settings, edges);
   }
 
   /**
