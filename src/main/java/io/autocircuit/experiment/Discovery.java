@@ -11,6 +11,7 @@ import io.autocircuit.metric.Faithfulness;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
+import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.CircuitSelection;
@@ -275,6 +276,20 @@ public record Discovery(
   }
 
   /**
+   * Whether edges are scored, or circuits judged, under {@link Ablation#OPTIMAL}.
+   *
+   * @return true where the model's constants are needed
+   */
+  public boolean usesConstants() {
+    return optimal(runs, algorithm);
+  }
+
+  static boolean optimal(CircuitRuns runs, PruneAlgorithm algorithm) {
+    return runs.ablation() == Ablation.OPTIMAL
+        || algorithm.scoringAblation().filter(a -> a == Ablation.OPTIMAL).isPresent();
+  }
+
+  /**
    * Notices that are known before the work.
    *
    * @return those of the model, the remarks, and those of the algorithm
@@ -417,7 +432,7 @@ public record Discovery(
     List<String> notices = new ArrayList<>();
     Progress noting = progress.noting(notices::add);
     if (perPrompt == 0 && algorithm instanceof VerifyingAlgorithm v && v.verifies()) {
-      check();
+      check(progress);
       VerifyingAlgorithm.Verified verified = v.scoreVerified(model, train, groups(), noting);
       PruneScores scores = edges(verified.scores());
       return new Scored(scores, Optional.empty(), notices, Optional.of(verified.verification()));
@@ -425,7 +440,7 @@ public record Discovery(
     if (perPrompt == 0) {
       return new Scored(score(noting), Optional.empty(), notices, Optional.empty());
     }
-    check();
+    check(progress);
     PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, noting);
     return new Scored(prompts.mean(), Optional.of(prompts), notices, Optional.empty());
   }
@@ -451,7 +466,7 @@ public record Discovery(
    *     when circuits are judged
    */
   public PruneScores score(Progress progress) {
-    check();
+    check(progress);
     return level == Level.NODE
         ? edges(algorithm.score(model, train, groups(), progress))
         : algorithm.score(model, train, progress);
@@ -468,7 +483,7 @@ public record Discovery(
         : scores.ofEdges();
   }
 
-  private void check() {
+  private void check(Progress progress) {
     if (train.isEmpty()) {
       throw new DataException("train prompts=0; give at least one to score the edges on");
     }
@@ -485,6 +500,9 @@ public record Discovery(
                   + " them again");
         }
       }
+    }
+    if (usesConstants()) {
+      model.constants().get(progress);
     }
   }
 

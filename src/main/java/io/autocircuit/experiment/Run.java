@@ -141,19 +141,7 @@ public final class Run implements AutoCloseable {
                         spec.machine()
                             .map(m -> DeviceRequest.parse(m.device()))
                             .orElse(DeviceRequest.AUTO)));
-    if (spec.prompts().source() instanceof PromptSource.File f) {
-      f.file().requireRegular();
-    }
-    if (spec.scoring() instanceof Saved s) {
-      s.file().requireRegular();
-    }
-    if (spec.scoring() instanceof Algorithm a
-        && a.avoid().orElse(null) instanceof AvoidedEdges.Stored s) {
-      s.file().requireRegular();
-    }
-    if (spec.official().orElse(null) instanceof OfficialSource.Stored s) {
-      s.file().requireRegular();
-    }
+    RunChanges.requireRegular(spec);
     FutureTask<RunSpec> reading = new FutureTask<>(() -> resources.pinned(spec));
     Thread reader = new Thread(reading, "autocircuit-fingerprints");
     reader.setDaemon(true);
@@ -239,10 +227,16 @@ public final class Run implements AutoCloseable {
           spec.scoring() instanceof Saved s
               ? SavedScores.read(s.file().path(), builder.graph())
               : RunAlgorithms.make((Algorithm) spec.scoring(), spec, builder.graph(), official);
-      discovery = builder.algorithm(algorithm).official(official).build();
+      discovery =
+          builder
+              .algorithm(algorithm)
+              .official(official)
+              .constants(resources.constants(spec, builder.graph()))
+              .build();
     } catch (IllegalArgumentException e) {
       throw new UnfitSettingException(e);
     }
+    resources.keep(spec, discovery.model().constants());
     return new Run(
         spec,
         task,
