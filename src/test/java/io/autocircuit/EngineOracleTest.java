@@ -319,7 +319,7 @@ class EngineOracleTest {
   // ---------------------------------------------------------------- limits
 
   @ParameterizedTest
-  @MethodSource("architectures")
+  @MethodSource("some")
   void limitsAreThePlainRuns(Architecture a) {
     PromptBatch batch = RandomModels.batch(PROMPTS, LENGTH, 13);
     try (TensorScope scope = new TensorScope();
@@ -439,7 +439,7 @@ class EngineOracleTest {
   // ---------------------------------------------------------------- padding
 
   @ParameterizedTest
-  @MethodSource("architectures")
+  @MethodSource("some")
   void paddedBatchesEqualSinglePrompts(Architecture a) {
     int[] lengths = {3, 5, 1, 4};
     PromptBatch padded = RandomModels.batch(lengths, 6, 19);

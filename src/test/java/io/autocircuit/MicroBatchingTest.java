@@ -74,7 +74,7 @@ class MicroBatchingTest {
   private static final Map<String, Difference> DIFFERENCES = new TreeMap<>();
 
   static Stream<Architecture> architectures() {
-    return Exhaustive.sample(RandomModels.sample(3).toList(), 2).stream();
+    return Exhaustive.sample(RandomModels.sample(3).toList(), 3).stream();
   }
 
   @AfterAll

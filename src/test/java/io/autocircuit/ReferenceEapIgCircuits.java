@@ -325,8 +325,7 @@ final class ReferenceEapIgCircuits {
             true);
     String level = c.get("level").asText();
     float[] scores = from.tensors.floats(c.get("scores").asText());
-    int[] counts =
-        FaithfulnessCurve.counts(level.equals("edge") ? graph.edgeCount() : scores.length);
+    int[] counts = EdgeCounts.ofShares(level.equals("edge") ? graph.edgeCount() : scores.length);
     List<Selected> circuits = new ArrayList<>();
     for (int i = 0; i < counts.length; i++) {
       same("n_items[" + i + "]", counts[i], c.get("n_items").get(i).asInt());

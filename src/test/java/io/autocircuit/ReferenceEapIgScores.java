@@ -15,6 +15,7 @@ import io.autocircuit.prune.EapIgActivations;
 import io.autocircuit.prune.EapIgInputs;
 import io.autocircuit.prune.ExactPatching;
 import io.autocircuit.prune.InformationFlowRoutes;
+import io.autocircuit.prune.LibraryBatches;
 import io.autocircuit.prune.MaskGradient;
 import io.autocircuit.prune.MaskGradient.AnswerFunction;
 import io.autocircuit.prune.MaskGradient.PatchSource;
@@ -117,31 +118,27 @@ final class ReferenceEapIgScores {
   private PromptAlgorithm algorithm() {
     int steps = c.path("steps").asInt(1);
     return switch (c.get("method").asText()) {
-      case "EAP", "RelP", "GIM" -> gradient();
-      case "EAP-IG-inputs" -> new EapIgInputs(gradient(), steps);
+      case "EAP", "RelP", "GIM" -> divided(gradient());
+      case "EAP-IG-inputs" -> divided(new EapIgInputs(gradient(), steps));
       case "EAP-IG-activations" ->
-          new EapIgActivations(gradient(), steps, c.get("kind").asText().equals("node_scores"));
-      case "clean-corrupted" -> new CleanCorrupted(gradient());
+          divided(
+              new EapIgActivations(
+                  gradient(), steps, c.get("kind").asText().equals("node_scores")));
+      case "clean-corrupted" -> divided(new CleanCorrupted(gradient()));
       case "exact" -> new ExactPatching(gradient(), true);
       case "information-flow-routes" -> new InformationFlowRoutes();
       default -> throw new IllegalArgumentException("unknown method " + c.get("method"));
     };
   }
 
-  /** Whether the library's scores are divided by the batch size. */
-  private boolean divides() {
-    return !List.of("exact", "information-flow-routes").contains(c.get("method").asText());
+  /** With the library's factor 1/B, which is as large as its batches. */
+  private <A extends PromptAlgorithm & NeuronAlgorithm> PromptAlgorithm divided(A algorithm) {
+    return new LibraryBatches<>(algorithm, c.get("batch_size").asInt());
   }
 
   private void edges() {
-    // of batches of several sizes the library's weights need the scores of every prompt
-    boolean ragged =
-        divides() && (c.has("prompts") || from.data.size() % c.get("batch_size").asInt() != 0);
     double[] mine =
-        ragged
-            ? library(inOrder(algorithm()))
-            : meanBatch(
-                doubles(algorithm().score(from.model, from.batches(c), Progress.SILENT).values()));
+        doubles(algorithm().score(from.model, from.batches(c), Progress.SILENT).values());
     float[] want = expected();
     if (c.get("method").asText().equals("EAP-IG-activations")) {
       first(mine, want);
@@ -193,7 +190,7 @@ final class ReferenceEapIgScores {
     EdgeGroups groups = EdgeGroups.of(graph, sources, graph.sources().size());
     float[] scores =
         algorithm().score(from.model, from.batches(c), groups, Progress.SILENT).values();
-    from.compareAll(c, outcome, meanBatch(doubles(scores)), expected());
+    from.compareAll(c, outcome, doubles(scores), expected());
   }
 
   private void neurons() {
@@ -201,16 +198,7 @@ final class ReferenceEapIgScores {
         ((NeuronAlgorithm) algorithm())
             .scoreNeurons(from.model, from.batches(c), Progress.SILENT)
             .values();
-    from.compareAll(c, outcome, meanBatch(doubles(scores)), expected());
-  }
-
-  /** The mean over prompts as the library has it, whose batches are all of one size. */
-  private double[] meanBatch(double[] means) {
-    int size = divides() ? c.get("batch_size").asInt() : 1;
-    if (from.data.size() % size != 0) {
-      throw new IllegalArgumentException("batches of different size");
-    }
-    return Arrays.stream(means).map(m -> m / size).toArray();
+    from.compareAll(c, outcome, doubles(scores), expected());
   }
 
   /** The scores of each prompt, by its place in the data. */
@@ -225,20 +213,5 @@ final class ReferenceEapIgScores {
       }
     }
     return rows;
-  }
-
-  /** (1/N) · sum over the library's batches of the batch mean. */
-  private double[] library(TreeMap<Integer, float[]> rows) {
-    int size = c.get("batch_size").asInt();
-    double[] sum = new double[rows.get(0).length];
-    rows.forEach(
-        (i, row) -> {
-          int first = i / size * size;
-          double weight = 1.0 / rows.size() / Math.min(size, rows.size() - first);
-          for (int e = 0; e < sum.length; e++) {
-            sum[e] += weight * row[e];
-          }
-        });
-    return sum;
   }
 }

@@ -103,6 +103,7 @@ class ReferenceParityTest {
     int cases;
     double absolute;
     double relative;
+    double seconds;
     String worst = "";
   }
 
@@ -129,6 +130,7 @@ class ReferenceParityTest {
 
   private final Map<String, Tally> tallies = new TreeMap<>();
   private final List<String> failures = new ArrayList<>();
+  private long last = System.nanoTime();
   private final Device device =
       DeviceChoice.of(DeviceRequest.parse(System.getProperty("autocircuit.device", "cpu")))
           .device();
@@ -206,8 +208,9 @@ class ReferenceParityTest {
     tallies.forEach(
         (kind, t) ->
             System.out.printf(
-                "  %-20s %4d cases, largest deviation %.3g absolute, %.3f of the tolerance (%s)%n",
-                kind, t.cases, t.absolute, t.relative, t.worst));
+                "  %-20s %4d cases in %.1f s, largest deviation %.3g absolute, %.3f of the tolerance"
+                    + " (%s)%n",
+                kind, t.cases, t.seconds, t.absolute, t.relative, t.worst));
     compareCounts(held);
     if (folders == 0) {
       fail("no model folder with expected.json under reference.dir=" + dir);
@@ -324,6 +327,9 @@ class ReferenceParityTest {
   private void tally(String kind, double absolute, double relative, String worst) {
     Tally tally = tallies.computeIfAbsent(kind, k -> new Tally());
     tally.cases++;
+    long now = System.nanoTime();
+    tally.seconds += (now - last) / 1e9;
+    last = now;
     tally.absolute = Math.max(tally.absolute, absolute);
     if (relative > tally.relative) {
       tally.relative = relative;

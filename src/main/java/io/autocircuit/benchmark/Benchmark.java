@@ -52,7 +52,6 @@ import org.bytedeco.pytorch.global.torch;
 public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, long seed) {
 
   private static final int TRIALS = 12;
-  private static final int LONG_REPEATS = 3;
   private static final int PROBING_EPOCHS = 3;
 
   /**
@@ -109,73 +108,6 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     void measured(String name, Timing timing, double ratio, double liveShare);
   }
 
-  /** Collects figures; each is timed in turns with the plain forward. */
-  private final class Table {
-    private final Listener listener;
-    private final List<Double> plain = new ArrayList<>();
-    private final Map<String, Double> ratios = new LinkedHashMap<>();
-    private final Map<String, Double> spreads = new LinkedHashMap<>();
-    private final Map<String, Double> live = new LinkedHashMap<>();
-    private final BesideOthers.Collector beside;
-
-    Table(Listener listener, BusyProcesses others) {
-      this.listener = listener;
-      this.beside = new BesideOthers.Collector(others);
-    }
-
-    private double plain() {
-      double seconds = plainSeconds();
-      plain.add(seconds);
-      return seconds;
-    }
-
-    private double plainSeconds() {
-      return seconds(() -> scoped(() -> model.logits(batch.clean())));
-    }
-
-    /** Work of less than a plain forward: warmed up, then timed in turns with it. */
-    void shortWork(String name, double share, Runnable work) {
-      work.run();
-      measure(name, share, repeats, 1, () -> {}, work);
-    }
-
-    /** Work of many plain forwards: timed up to three times, each between two of them. */
-    void longWork(String name, int parts, Runnable work) {
-      longWork(name, parts, () -> {}, work);
-    }
-
-    /** As {@link #longWork(String, int, Runnable)}; {@code prepare} is not timed. */
-    void longWork(String name, int parts, Runnable prepare, Runnable work) {
-      measure(name, Double.NaN, Math.min(LONG_REPEATS, repeats), parts, prepare, work);
-    }
-
-    private void measure(
-        String name, double share, int times, int parts, Runnable prepare, Runnable work) {
-      double[] t = new double[times];
-      double[] around = new double[times + 1];
-      around[0] = plain();
-      for (int i = 0; i < times; i++) {
-        prepare.run();
-        t[i] = seconds(work) / parts;
-        around[i + 1] = plain();
-        beside.time(this::plainSeconds, prepare, () -> seconds(work) / parts);
-      }
-      Timing timing = Timing.of(t);
-      double ratio = timing.median() / Timing.of(around).median();
-      beside.finish(name, timing, ratio);
-      ratios.put(name, ratio);
-      spreads.put(name, timing.spread());
-      if (!Double.isNaN(share)) {
-        live.put(name, share);
-      }
-      listener.measured(name, timing, ratio, share);
-    }
-
-    Timing plainTiming() {
-      return Timing.of(plain.stream().mapToDouble(Double::doubleValue).toArray());
-    }
-  }
-
   /**
    * Runs all measurements. The plain forward is timed before and after every repetition of
    * everything else, and each ratio is taken over the plain forwards around it, so that a machine
@@ -185,7 +117,17 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
    * @return all figures
    */
   public Result run(Listener listener) {
-    return run(listener, null);
+    return run(listener, null, this::all);
+  }
+
+  /**
+   * Measures the methods of attribution instead, at the same plain forwards.
+   *
+   * @param listener told each figure when it is there
+   * @return their figures; without memory
+   */
+  public Result runMethods(Listener listener) {
+    return run(listener, null, (table, peak) -> new MethodBenchmark(model, batch).measure(table));
   }
 
   /**
@@ -199,23 +141,48 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
    */
   public Result runBeside(Listener listener, int processes) {
     try (BusyProcesses others = BusyProcesses.start(processes)) {
-      return run(listener, others);
+      return run(listener, others, this::all);
     }
   }
 
-  private Result run(Listener listener, BusyProcesses others) {
+  /** Some measurements. */
+  private interface Body {
+    /**
+     * Makes them.
+     *
+     * @param table receives the times
+     * @param peak receives memory, by name
+     */
+    void measure(BenchmarkTable table, Map<String, Double> peak);
+  }
+
+  private Result run(Listener listener, BusyProcesses others, Body body) {
     Map<String, Double> peak = new LinkedHashMap<>();
-    ComputationGraph graph = model.graph();
-    TokenBatch clean = batch.clean();
-    Table table = new Table(listener, others);
+    BenchmarkTable table = new BenchmarkTable(model, batch, repeats, listener, others);
     for (int i = 0; i < 3; i++) {
-      scoped(() -> model.logits(clean));
+      scoped(() -> model.logits(batch.clean()));
     }
     for (int i = 0; i < repeats; i++) {
       table.plain();
     }
     listener.measured("plain", table.plainTiming(), 1, Double.NaN);
     double product = productGflops();
+    body.measure(table, peak);
+    Timing plain = table.plainTiming();
+    return new Result(
+        plain,
+        flops() / plain.median() / 1e9,
+        product,
+        table.ratios(),
+        table.spreads(),
+        table.live(),
+        peak,
+        Optional.ofNullable(table.beside(plain)));
+  }
+
+  private void all(BenchmarkTable table, Map<String, Double> peak) {
+    ComputationGraph graph = model.graph();
+    TokenBatch clean = batch.clean();
     try (TensorScope scope = new TensorScope();
         AblationValues resampled =
             AblationValues.prepare(model, Ablation.RESAMPLE, List.of(batch))) {
@@ -268,21 +235,11 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
       Tensor patches = SourceOutputs.of(model, batch.corrupt());
       Tensor current = SourceOutputs.of(model, clean);
       table.longWork("einsum", 1, () -> einsum(patches, current, dense));
-      Timing plain = table.plainTiming();
-      return new Result(
-          plain,
-          flops() / plain.median() / 1e9,
-          product,
-          table.ratios,
-          table.spreads,
-          table.live,
-          peak,
-          Optional.ofNullable(table.beside.result(plain)));
     }
   }
 
   /** Circuit probing for one per cent of the edges: the time of an epoch, of some with all else. */
-  private void probing(Table table) {
+  private void probing(BenchmarkTable table) {
     int wanted = Math.max(1, (int) Math.round(model.graph().edgeCount() * 0.01));
     SubnetworkProbing usual = SubnetworkProbing.defaults(PatchType.TREE_PATCH, seed);
     CircuitProbing algorithm =
@@ -308,7 +265,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
   /**
    * EAP, and a circuit of a tenth of the edges, where sums of the stream or latents are sources.
    */
-  private void otherGraphs(Table table) {
+  private void otherGraphs(BenchmarkTable table) {
     OtherGraphs.unfactorized(model).ifPresent(nodes -> edgesOf("nodes", nodes, table));
     OtherGraphs.autoencoders(model, seed)
         .ifPresent(
@@ -319,7 +276,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
             });
   }
 
-  private void edgesOf(String name, PatchableModel other, Table table) {
+  private void edgesOf(String name, PatchableModel other, BenchmarkTable table) {
     table.longWork(name + "_eap", 1, () -> MaskGradient.eap().score(other, List.of(batch)));
     try (AblationValues values = AblationValues.prepare(other, Ablation.RESAMPLE, List.of(batch));
         Evaluation run = Evaluation.of(other, batch.clean(), values, batch.corrupt())) {
@@ -348,24 +305,15 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     return PatchMask.of(graph, values);
   }
 
-  private interface Making {
+  /** Makes a tensor that nobody keeps. */
+  interface Making {
     Tensor make();
   }
 
-  private static void scoped(Making work) {
+  static void scoped(Making work) {
     try (TensorScope scope = new TensorScope()) {
       work.make();
     }
-  }
-
-  /** Seconds of some work, until the device has done it. */
-  private double seconds(Runnable work) {
-    Device device = model.model().placement().device();
-    device.synchronize();
-    long start = System.nanoTime();
-    work.run();
-    device.synchronize();
-    return (System.nanoTime() - start) / 1e9;
   }
 
   /** Multiplications and additions of the plain forward, logits of the last token. */
@@ -391,7 +339,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
     try (NativeThreads threads = NativeThreads.withBlas(torch.get_num_threads())) {
       torch.mm_out(out, a, b);
       for (int i = 0; i < t.length; i++) {
-        t[i] = seconds(() -> torch.mm_out(out, a, b));
+        t[i] = BenchmarkTable.seconds(place.device(), () -> torch.mm_out(out, a, b));
       }
     }
     return 2.0 * n * c.dModel() * inner / Timing.of(t).median() / 1e9;
@@ -421,7 +369,7 @@ public record Benchmark(PatchableModel model, PromptBatch batch, int repeats, lo
   }
 
   /** The mean time of an ACDC step, over edges drawn evenly from the canonical order. */
-  private void acdcPerEdge(Table table) {
+  private void acdcPerEdge(BenchmarkTable table) {
     ComputationGraph graph = model.graph();
     AcdcTrials trials = AcdcTrials.of(graph, TRIALS);
     try (AblationValues resampled =

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import io.autocircuit.benchmark.Benchmark;
 import io.autocircuit.benchmark.GrowthCell;
+import io.autocircuit.benchmark.MethodBenchmark;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.graph.KeyValues;
@@ -134,6 +135,13 @@ final class BenchCommand implements Callable<Integer> {
       description = "Write the figures to that file too.")
   private Path json;
 
+  @Option(
+      names = "--methods",
+      description =
+          "Measure the methods of attribution instead, beside the passes that EAP-IG's library"
+              + " makes at least by their definitions.")
+  private boolean methods;
+
   @CommandLine.Mixin private GridOptions grid;
 
   @Option(names = "--verbose", description = "Print stack traces and what was chosen.")
@@ -213,6 +221,10 @@ final class BenchCommand implements Callable<Integer> {
     if (busy < 0) {
       throw new IllegalArgumentException("--busy=" + busy + " must be at least 0");
     }
+    if (methods && busy > 0) {
+      throw new IllegalArgumentException(
+          "--methods measures nothing beside --busy=" + busy + "; leave one of them out");
+    }
     DeviceChoice on = device.choose();
     MemoryBudget budget = memory == null ? MemoryBudget.UNLIMITED : MemoryBudget.parse(memory);
     try (NativeThreads used = KernelsProvider.threads(count);
@@ -235,8 +247,15 @@ final class BenchCommand implements Callable<Integer> {
       PromptBatch prompts =
           dataset.given() ? dataset.read(model, transformer, batch) : prompts(transformer);
       Benchmark benchmark = new Benchmark(patchable, prompts, repeats, seed);
-      Benchmark.Listener shown = (name, t, ratio, live) -> print(out, name, t, ratio, live);
-      Benchmark.Result r = busy == 0 ? benchmark.run(shown) : benchmark.runBeside(shown, busy);
+      Map<String, Double> theirs =
+          methods ? MethodBenchmark.libraryPasses(transformer.config().blocks()) : Map.of();
+      Benchmark.Listener shown =
+          (name, t, ratio, live) ->
+              print(out, name, t, ratio, methods ? theirs.getOrDefault(name, Double.NaN) : live);
+      Benchmark.Result r =
+          methods
+              ? benchmark.runMethods(shown)
+              : busy == 0 ? benchmark.run(shown) : benchmark.runBeside(shown, busy);
       Map<String, Object> root = new LinkedHashMap<>();
       root.put("machine", machine());
       root.put("device", on.device().toString());
@@ -254,16 +273,7 @@ final class BenchCommand implements Callable<Integer> {
         root.put("memory_bytes", budget.bytes());
       }
       root.put("kernels", kernels.kernels().name());
-      root.put("plain_ms", round(r.plain().median() * 1e3));
-      root.put("plain_spread", round(r.plain().spread()));
-      root.put("plain_gflops", round(r.plainGflops()));
-      root.put("product_gflops", round(r.productGflops()));
-      root.put("ratios", rounded(r.ratios()));
-      root.put("spreads", rounded(r.spreads()));
-      root.put("live_share", rounded(r.liveShare()));
-      if (!r.peakNativeMegabytes().isEmpty()) {
-        root.put("peak_native_mb", rounded(r.peakNativeMegabytes()));
-      }
+      figures(r, theirs, root);
       out.println("device: " + on);
       out.printf(
           Locale.ROOT,
@@ -285,20 +295,41 @@ final class BenchCommand implements Callable<Integer> {
     return 0;
   }
 
-  private static void print(
-      PrintWriter out, String name, Benchmark.Timing t, double ratio, double live) {
+  /** What the result file holds of the figures. */
+  private void figures(Benchmark.Result r, Map<String, Double> theirs, Map<String, Object> root) {
+    root.put("plain_ms", round(r.plain().median() * 1e3));
+    root.put("plain_spread", round(r.plain().spread()));
+    root.put("plain_gflops", round(r.plainGflops()));
+    root.put("product_gflops", round(r.productGflops()));
+    root.put("ratios", rounded(r.ratios()));
+    root.put("spreads", rounded(r.spreads()));
+    if (methods) {
+      root.put("eap_ig_passes", rounded(theirs));
+    } else {
+      root.put("live_share", rounded(r.liveShare()));
+    }
+    if (!r.peakNativeMegabytes().isEmpty()) {
+      root.put("peak_native_mb", rounded(r.peakNativeMegabytes()));
+    }
+  }
+
+  /**
+   * @param last of a circuit its live share, of a method the passes of EAP-IG's; NaN for none
+   */
+  private void print(PrintWriter out, String name, Benchmark.Timing t, double ratio, double last) {
     // above the first figure: before it, the prompts may turn out to be too long
     if (name.equals("plain")) {
-      out.printf("%-22s %12s %10s %8s %10s%n", "", "ms", "ratio", "spread", "live share");
+      String what = methods ? "EAP-IG" : "live share";
+      out.printf("%-23s %12s %10s %8s %10s%n", "", "ms", "ratio", "spread", what);
     }
     out.printf(
         Locale.ROOT,
-        "%-22s %12.2f %10.3f %8.2f %10s%n",
+        "%-23s %12.2f %10.3f %8.2f %10s%n",
         name,
         t.median() * 1e3,
         ratio,
         t.spread(),
-        Double.isNaN(live) ? "" : String.format(Locale.ROOT, "%.3f", live));
+        Double.isNaN(last) ? "" : String.format(Locale.ROOT, methods ? "%.0f" : "%.3f", last));
     out.flush();
   }
 

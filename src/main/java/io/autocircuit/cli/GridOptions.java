@@ -85,7 +85,8 @@ final class GridOptions {
   Path plot;
 
   /** Options of the other figures. */
-  static final List<String> NOT_WITH = List.of("--model", "--busy", "--memory", "--dataset");
+  static final List<String> NOT_WITH =
+      List.of("--model", "--busy", "--memory", "--dataset", "--methods");
 
   /** Options of the grid alone. */
   static final List<String> ONLY_WITH =

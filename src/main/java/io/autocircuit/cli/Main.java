@@ -207,6 +207,7 @@ public final class Main implements Runnable {
     register(line, ScoresConvertCommand.To.values(), Main::lower);
     register(line, ScoreEnsemble.values(), ScoreEnsemble::key);
     register(line, ScoresCombineCommand.Normalize.values(), Main::lower);
+    register(line, NeuronsCommand.Of.values(), Main::lower);
     register(line, CircuitCommand.What.values(), Main::lower);
     register(line, CircuitCommand.To.values(), Main::lower);
     register(line, OutputSlice.values(), OutputSlice::key);

@@ -423,7 +423,7 @@ record RunOptions(
             judging.reverse),
         sizes,
         judging.ties,
-        judging.selection(given("--edges")),
+        judging.selection(given("--edges") ? "--edges" : null),
         judging.metrics == null
             ? Metric.all()
             : judging.metrics.stream().map(Metric.catalogue()::get).distinct().toList(),

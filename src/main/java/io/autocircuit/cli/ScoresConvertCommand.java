@@ -12,6 +12,7 @@ import io.autocircuit.patch.PruneScores;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -83,8 +84,14 @@ final class ScoresConvertCommand implements Runnable {
   @Override
   public void run() {
     Path file = Files.isDirectory(in) ? in.resolve("scores.safetensors") : in;
-    Content read = ScoreFiles.read(file, null, part);
     To format = to == null ? byName() : to;
+    Optional<EapIgGraph> own =
+        format == To.EAP_IG && edges == null ? ScoreFiles.graphIfAny(file) : Optional.empty();
+    if (own.isPresent()) {
+      copy(own.get());
+      return;
+    }
+    Content read = ScoreFiles.read(file, null, part);
     PruneScores scores = read.scores();
     if (format != To.EAP_IG && read.eapIg() != null && read.eapIg().hasMore()) {
       note(spec, "only EAP-IG's files have nodes and neurons; theirs are left out of " + out);
@@ -110,6 +117,18 @@ final class ScoresConvertCommand implements Runnable {
       }
     }
     spec.commandLine().getOut().println(scores.graph().edgeCount() + " edges: " + out);
+  }
+
+  /** From EAP-IG's one format to the other all stays as it is, scores that are NaN too. */
+  private void copy(EapIgGraph graph) {
+    int unscored = graph.unscoredEdges();
+    if (unscored > 0) {
+      note(
+          spec,
+          unscored + " scores of edges are NaN, and stay so; circuits cannot be chosen by them");
+    }
+    ScoreFiles.write(out, ScoreFiles.Format.EAP_IG, new Content(null, graph), Map.of());
+    spec.commandLine().getOut().println(graph.edgeCount() + " edges: " + out);
   }
 
   private To byName() {

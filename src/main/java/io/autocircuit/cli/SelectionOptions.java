@@ -38,13 +38,14 @@ class SelectionOptions {
   /**
    * How circuits are chosen.
    *
-   * @param sized whether sizes were typed
+   * @param sizes the option by which sizes were typed; null if they were not
    */
-  CircuitSelection selection(boolean sized) {
+  CircuitSelection selection(String sizes) {
     CircuitSelection.Rule rule = CircuitSelection.Rule.of(select);
-    if (sized && rule == CircuitSelection.Rule.THRESHOLD) {
+    if (sizes != null && rule == CircuitSelection.Rule.THRESHOLD) {
       throw new IllegalArgumentException(
-          "--edges does not go with --select threshold, whose circuits have the sizes that"
+          sizes
+              + " does not go with --select threshold, whose circuits have the sizes that"
               + " --thresholds give; leave one of them out");
     }
     return new CircuitSelection(rule, signed, prune, thresholds == null ? List.of() : thresholds);

@@ -163,19 +163,45 @@ interface Circuits {
 
     @Override
     public List<PruneAlgorithm.Found> found() {
-      return d.algorithm().found(scores.values(), "nodes");
+      return d.selection().equals(CircuitSelection.TOP)
+          ? d.algorithm().found(scores.values(), "nodes")
+          : List.of();
     }
 
     @Override
     public Chosen some(IntStream sizes) {
       TreeMap<Integer, Circuit> circuits = new TreeMap<>();
       List<Discovery.Selected> selected = new ArrayList<>();
-      for (int k : sizes.sorted().distinct().toArray()) {
-        BitSet nodes = d.ties() ? scores.bestWithTies(k) : scores.best(k);
-        circuits.put(nodes.cardinality(), scores.circuit(nodes));
-        selected.add(new Discovery.Selected(OptionalDouble.empty(), k, nodes.cardinality()));
+      CircuitSelection how = d.selection();
+      if (how.rule() == CircuitSelection.Rule.THRESHOLD) {
+        for (double t : how.thresholds()) {
+          BitSet nodes = scores.reaching(t, how.signed());
+          put(OptionalDouble.of(t), nodes.cardinality(), nodes, circuits, selected);
+        }
+      }
+      int[] counts =
+          how.rule() == CircuitSelection.Rule.THRESHOLD
+              ? new int[] {0, all()}
+              : sizes.sorted().distinct().toArray();
+      for (int k : counts) {
+        BitSet nodes =
+            d.ties()
+                ? scores.bestWithTies(k)
+                : how.signed() ? scores.bestSigned(k) : scores.best(k);
+        put(OptionalDouble.empty(), k, nodes, circuits, selected);
       }
       return new Chosen(circuits, selected);
+    }
+
+    /** There is nothing to prune: every node reads the start of the stream and leads to its end. */
+    private void put(
+        OptionalDouble threshold,
+        int chosen,
+        BitSet nodes,
+        SortedMap<Integer, Circuit> circuits,
+        List<Discovery.Selected> selected) {
+      circuits.put(nodes.cardinality(), scores.circuit(nodes));
+      selected.add(new Discovery.Selected(threshold, chosen, nodes.cardinality()));
     }
 
     @Override

@@ -243,19 +243,17 @@ public record Discovery(
    *     one by one
    * @param level what is scored, and what circuits are made of
    * @throws IllegalArgumentException if prompts shall be scored one by one, and the algorithm
-   *     cannot, or nodes are scored; if nodes shall be chosen otherwise than by |score|
+   *     cannot, or nodes are scored; if nodes shall be chosen from edge to edge
    */
   public Discovery {
     train = List.copyOf(train);
     test = List.copyOf(test);
     metrics = List.copyOf(metrics);
     remarks = List.copyOf(remarks);
-    if (level == Level.NODE && !selection.equals(CircuitSelection.TOP)) {
+    if (level == Level.NODE && selection.rule() == CircuitSelection.Rule.GREEDY) {
       throw new IllegalArgumentException(
-          "circuits chosen otherwise ("
-              + selection.title()
-              + ") are of edges, but --level=node is given; leave it out, or --select, --signed and"
-              + " --prune");
+          "--select=greedy goes from edge to edge, but --level=node is given; choose top or"
+              + " threshold");
     }
     if (perPrompt > 0 && level == Level.NODE) {
       throw new IllegalArgumentException(

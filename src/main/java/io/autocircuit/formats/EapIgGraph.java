@@ -283,6 +283,24 @@ public record EapIgGraph(
   }
 
   /**
+   * The number of edges.
+   *
+   * @return of cells that are an edge
+   */
+  public int edgeCount() {
+    return cfg.count();
+  }
+
+  /**
+   * How many edges have no score.
+   *
+   * @return those whose score is NaN
+   */
+  public int unscoredEdges() {
+    return (int) Arrays.stream(cfg.cells()).filter(cell -> Float.isNaN(scores[cell])).count();
+  }
+
+  /**
    * Whether there is anything of nodes or neurons that scores of edges do not say.
    *
    * @return true with scores of nodes, or with neurons

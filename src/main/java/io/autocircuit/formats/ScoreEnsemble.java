@@ -46,11 +46,7 @@ public enum ScoreEnsemble {
     for (PruneScores s : scores) {
       if (!s.graph().equals(graph)) {
         throw new IllegalArgumentException(
-            "scores are of different graphs: "
-                + graph
-                + " and "
-                + s.graph()
-                + "; give one graph's");
+            "scores are of the " + graph + " and of the " + s.graph() + "; give one graph's");
       }
     }
     if (weights.size() != (this == WEIGHTED ? scores.size() : 0)) {

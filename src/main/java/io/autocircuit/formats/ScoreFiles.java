@@ -59,9 +59,9 @@ public final class ScoreFiles {
     throw new DataException(
         "file="
             + file
-            + ": its scores are of another graph: "
+            + ": its scores are of another "
             + theirs
-            + ", not "
+            + ", not of the "
             + graph
             + "; give the scores of this model, with the same --separate-qkv and"
             + " --token-positions");

@@ -489,7 +489,7 @@ public final class ComputationGraph {
 
   @Override
   public String toString() {
-    return "ComputationGraph["
+    return "graph ["
         + shape
         + (spans.isEmpty() ? "" : ", spans=" + spans)
         + (latents() == null ? "" : ", latents=" + latents().total())

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.stream.IntStream;
 
 /**
  * Which circuit sizes to evaluate.
@@ -81,6 +82,16 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
 
   /** The default choice. */
   public static final EdgeCounts AUTO = of(Mode.AUTO);
+
+  /**
+   * How many edges the benchmark asks for.
+   *
+   * @param all the number of edges, or of nodes or neurons, of the full circuit
+   * @return ⌊share · all⌋ for each of {@link #SHARES}; small graphs have 0 several times
+   */
+  public static int[] ofShares(int all) {
+    return SHARES.stream().mapToInt(k -> (int) Math.floor(k * all)).toArray();
+  }
 
   /**
    * A mode without given sizes.
@@ -266,7 +277,7 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
         }
       }
       case GROUPS -> sizes.addAll(groups(scores));
-      case MIB -> SHARES.forEach(k -> sizes.add((int) Math.floor(k * edges)));
+      case MIB -> IntStream.of(ofShares(edges)).forEach(sizes::add);
       case LIST -> {
         for (Value v : values) {
           double n = v.share() ? Math.floor(edges * v.number()) : v.number();

@@ -110,7 +110,7 @@ record GraphShape(
       throw new IllegalArgumentException(
           "autoencoders of blocks="
               + some.blocks()
-              + " do not fit "
+              + " do not fit the "
               + graph
               + (factorized
                   ? "; they take the place of the MLPs of a model of as many blocks"

@@ -121,18 +121,20 @@ public record Faithfulness(Metric metric, double empty, double full, List<Area> 
       return Optional.empty();
     }
     int[] places = places(points, asked, all);
-    Sample sample = new Sample(measured, places, all);
     double[] values = points.stream().mapToDouble(Measurement.Point::value).toArray();
     List<Kind> kinds =
         Arrays.stream(Kind.values())
             .filter(k -> places.length > 0 || k == Kind.EXACT_CPR || k == Kind.EXACT_CMD)
             .toList();
-    int prompts = points.get(0).prompts().size();
+    int[] sizes = points.stream().mapToInt(Measurement.Point::edges).toArray();
+    int prompts = measured.prompts();
+    double[][] each = measured.values();
     List<Bootstrap.Interval> intervals =
-        prompts == 0 || points.stream().anyMatch(p -> p.prompts().size() != prompts)
+        prompts == 0
             ? List.of()
-            : bootstrap.several(prompts, drawn -> sample.areas(kinds, sample.on(drawn)));
-    double[] numbers = sample.areas(kinds, values);
+            : bootstrap.several(
+                prompts, drawn -> areas(kinds, sizes, places, all, measured.on(each, drawn)));
+    double[] numbers = areas(kinds, sizes, places, all, values);
     List<Area> areas = new ArrayList<>();
     for (int i = 0; i < numbers.length; i++) {
       if (Double.isFinite(numbers[i])) {
@@ -150,7 +152,7 @@ public record Faithfulness(Metric metric, double empty, double full, List<Area> 
   private static int[] places(
       List<Measurement.Point> points, Map<Integer, Integer> asked, int all) {
     int[] places = new int[EdgeCounts.SHARES.size()];
-    int[] counts = FaithfulnessCurve.counts(all);
+    int[] counts = EdgeCounts.ofShares(all);
     List<Integer> sizes = points.stream().map(Measurement.Point::edges).toList();
     for (int i = 0; i < places.length; i++) {
       Integer size = asked.get(counts[i]);
@@ -159,56 +161,34 @@ public record Faithfulness(Metric metric, double empty, double full, List<Area> 
     return Arrays.stream(places).anyMatch(p -> p < 0) ? new int[0] : places;
   }
 
-  /** Values of single prompts, by point. */
-  private static final class Sample {
-    private final Measurement measured;
-    private final int[] places;
-    private final int all;
-    private final double[][] values;
-
-    Sample(Measurement measured, int[] places, int all) {
-      this.measured = measured;
-      this.places = places;
-      this.all = all;
-      this.values =
-          measured.points().stream()
-              .map(p -> p.prompts().stream().mapToDouble(v -> v).toArray())
-              .toArray(double[][]::new);
+  /**
+   * The areas of values.
+   *
+   * @param sizes of the circuits
+   * @param places the point of each of the benchmark's shares; none unless all were measured
+   * @param all the size of the full circuit
+   * @param on the metric's value at each point
+   */
+  private static double[] areas(List<Kind> kinds, int[] sizes, int[] places, int all, double[] on) {
+    List<Measurement.Point> points = new ArrayList<>();
+    for (int i = 0; i < on.length; i++) {
+      points.add(new Measurement.Point(sizes[i], on[i]));
     }
-
-    /** The metric's value at each point on some prompts. */
-    double[] on(int[] drawn) {
-      double[] full = Bootstrap.pick(values[values.length - 1], drawn);
-      double[] on = new double[values.length];
-      for (int i = 0; i < on.length; i++) {
-        on[i] = measured.metric().combine(Bootstrap.pick(values[i], drawn), full);
-      }
-      return on;
-    }
-
-    double[] areas(List<Kind> kinds, double[] on) {
-      double empty = on[0];
-      double full = on[on.length - 1];
-      List<Measurement.Point> points = new ArrayList<>();
-      for (int i = 0; i < on.length; i++) {
-        points.add(new Measurement.Point(measured.points().get(i).edges(), on[i]));
-      }
-      FaithfulnessCurve exact = FaithfulnessCurve.exact(points, all);
-      FaithfulnessCurve mib =
-          places.length == 0
-              ? exact
-              : FaithfulnessCurve.mib(
-                  Arrays.stream(places).mapToDouble(i -> on[i]).toArray(), empty, full);
-      return kinds.stream()
-          .mapToDouble(
-              kind ->
-                  switch (kind) {
-                    case CPR -> mib.areaUnder();
-                    case CMD -> mib.areaFromOne();
-                    case EXACT_CPR -> exact.areaUnder();
-                    case EXACT_CMD -> exact.exactAreaFromOne();
-                  })
-          .toArray();
-    }
+    FaithfulnessCurve exact = FaithfulnessCurve.exact(points, all);
+    FaithfulnessCurve mib =
+        places.length == 0
+            ? exact
+            : FaithfulnessCurve.mib(
+                Arrays.stream(places).mapToDouble(i -> on[i]).toArray(), on[0], on[on.length - 1]);
+    return kinds.stream()
+        .mapToDouble(
+            kind ->
+                switch (kind) {
+                  case CPR -> mib.areaUnder();
+                  case CMD -> mib.areaFromOne();
+                  case EXACT_CPR -> exact.areaUnder();
+                  case EXACT_CMD -> exact.exactAreaFromOne();
+                })
+        .toArray();
   }
 }

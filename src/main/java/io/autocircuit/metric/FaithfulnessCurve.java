@@ -46,19 +46,9 @@ public record FaithfulnessCurve(List<Point> points) {
   }
 
   /**
-   * How many edges the benchmark asks for.
-   *
-   * @param all the number of edges, or of nodes, of the full circuit
-   * @return ⌊share · all⌋ for each of {@link EdgeCounts#SHARES}; small graphs have 0 several times
-   */
-  public static int[] counts(int all) {
-    return EdgeCounts.SHARES.stream().mapToInt(k -> (int) Math.floor(k * all)).toArray();
-  }
-
-  /**
    * The benchmark's curve.
    *
-   * @param values the metric's mean of the circuit of each of {@link #counts}
+   * @param values the metric's mean of the circuit of each of {@link EdgeCounts#ofShares}
    * @param empty that of the empty circuit
    * @param full that of the full model
    * @return f at {@link EdgeCounts#SHARES}; NaN where both ends are equal

@@ -32,30 +32,44 @@ public record Measurement(Metric metric, List<Point> points) {
    *     not finite, or those of the full model are needed and the full circuit was not measured
    */
   public List<Optional<Bootstrap.Interval>> intervals(Bootstrap bootstrap) {
-    int prompts = points.isEmpty() ? 0 : points.get(0).prompts().size();
-    if (prompts == 0 || points.stream().anyMatch(p -> p.prompts().size() != prompts)) {
+    int prompts = prompts();
+    if (prompts == 0) {
       return points.stream().map(p -> Optional.<Bootstrap.Interval>empty()).toList();
     }
-    double[][] values =
-        points.stream()
-            .map(p -> p.prompts().stream().mapToDouble(v -> v).toArray())
-            .toArray(double[][]::new);
-    // of percentages: the full model's values are those of the largest circuit, if it is the model
-    double[] model = values[values.length - 1];
-    List<Bootstrap.Interval> all =
-        bootstrap.several(
-            prompts,
-            drawn -> {
-              double[] full = Bootstrap.pick(model, drawn);
-              double[] numbers = new double[values.length];
-              for (int i = 0; i < numbers.length; i++) {
-                numbers[i] = metric.combine(Bootstrap.pick(values[i], drawn), full);
-              }
-              return numbers;
-            });
+    double[][] values = values();
+    List<Bootstrap.Interval> all = bootstrap.several(prompts, drawn -> on(values, drawn));
     return IntStream.range(0, values.length)
         .mapToObj(i -> Optional.of(all.get(i)).filter(interval -> known(i, values, interval)))
         .toList();
+  }
+
+  /** How many prompts every point has values of; 0 where these were not kept. */
+  int prompts() {
+    int prompts = points.isEmpty() ? 0 : points.get(0).prompts().size();
+    return points.stream().allMatch(p -> p.prompts().size() == prompts) ? prompts : 0;
+  }
+
+  /** The values of single prompts, by point. */
+  double[][] values() {
+    return points.stream()
+        .map(p -> p.prompts().stream().mapToDouble(v -> v).toArray())
+        .toArray(double[][]::new);
+  }
+
+  /**
+   * The metric's value at each point on some prompts. Of percentages the full model's values are
+   * those of the largest circuit, if it is the model.
+   *
+   * @param values of single prompts, by point
+   * @param drawn which prompts
+   */
+  double[] on(double[][] values, int[] drawn) {
+    double[] full = Bootstrap.pick(values[values.length - 1], drawn);
+    double[] numbers = new double[values.length];
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] = metric.combine(Bootstrap.pick(values[i], drawn), full);
+    }
+    return numbers;
   }
 
   private boolean known(int i, double[][] values, Bootstrap.Interval interval) {

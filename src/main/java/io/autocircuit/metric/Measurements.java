@@ -84,8 +84,8 @@ public final class Measurements {
     return result;
   }
 
-  private static void put(
-      Metric metric, Tensor logits, Metric.Outputs outputs, double[] to, int start) {
+  /** The values of a micro-batch's prompts, from a place on. */
+  static void put(Metric metric, Tensor logits, Metric.Outputs outputs, double[] to, int start) {
     double[] from = metric.perPrompt(logits, outputs);
     int prompts = outputs.batch().clean().batchSize();
     if (from.length != prompts) {

@@ -59,7 +59,7 @@ public final class Circuit {
                 + e
                 + "\" with index="
                 + index
-                + " is of another graph than "
+                + " is not of this "
                 + graph
                 + "; look it up there by its name");
       }

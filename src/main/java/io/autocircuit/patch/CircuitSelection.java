@@ -175,16 +175,19 @@ public record CircuitSelection(Rule rule, boolean signed, boolean prune, List<Do
   public List<Selected> ofThresholds(PruneScores scores) {
     List<Selected> all = new ArrayList<>();
     for (double t : thresholds) {
-      BitSet set = new BitSet();
-      for (int e = 0; e < scores.values().length; e++) {
-        float score = scores.values()[e];
-        if ((signed ? score : Math.abs(score)) >= (float) t) { // as scores are stored
-          set.set(e);
-        }
-      }
-      all.add(selected(Circuit.of(scores.graph(), set)));
+      all.add(selected(Circuit.of(scores.graph(), reaching(scores.values(), t, signed))));
     }
     return all;
+  }
+
+  /** Whose score, or |score|, is at least a threshold. */
+  static BitSet reaching(float[] scores, double threshold, boolean signed) {
+    BitSet set = new BitSet();
+    for (int i = 0; i < scores.length; i++) {
+      float score = signed ? scores[i] : Math.abs(scores[i]);
+      set.set(i, score >= (float) threshold); // as scores are stored
+    }
+    return set;
   }
 
   private Selected selected(Circuit chosen) {

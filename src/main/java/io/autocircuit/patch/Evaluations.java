@@ -83,6 +83,7 @@ public final class Evaluations implements AutoCloseable {
       AblationValues values,
       Direction direction,
       MemoryEstimate.Work work,
+      MemoryEstimate.More more,
       boolean keep) {
     this.model = model;
     this.batches = List.copyOf(batches);
@@ -94,7 +95,7 @@ public final class Evaluations implements AutoCloseable {
     List<List<MicroBatch>> staying =
         keep ? stayingOpen(model, batches, values.ablation(), work) : null;
     stay = staying != null;
-    parts = stay ? staying : MicroBatch.within(model, work, values.ablation(), batches);
+    parts = stay ? staying : MicroBatch.within(model, work, values.ablation(), batches, more);
     open = new OpenMicroBatch[batches.size()][];
     shared = new Tensor[batches.size()];
     for (int b = 0; b < open.length; b++) {
@@ -136,7 +137,29 @@ public final class Evaluations implements AutoCloseable {
       AblationValues values,
       Direction direction,
       MemoryEstimate.Work work) {
-    return new Evaluations(model, batches, values, direction, work, false);
+    return once(model, batches, values, direction, work, MemoryEstimate.More.NOTHING);
+  }
+
+  /**
+   * The same, for gradients that take more memory.
+   *
+   * @param model the model and its memory budget
+   * @param batches the prompts
+   * @param values the ablation; the caller closes it, after this
+   * @param direction which prompts are run and which are patched from
+   * @param work what is run, which decides how much memory a prompt takes
+   * @param more what gradients take beside the usual
+   * @return evaluations, which the caller closes
+   * @throws IllegalArgumentException if one prompt alone exceeds the memory budget
+   */
+  public static Evaluations once(
+      PatchableModel model,
+      List<PromptBatch> batches,
+      AblationValues values,
+      Direction direction,
+      MemoryEstimate.Work work,
+      MemoryEstimate.More more) {
+    return new Evaluations(model, batches, values, direction, work, more, false);
   }
 
   /**
@@ -157,7 +180,8 @@ public final class Evaluations implements AutoCloseable {
       AblationValues values,
       Direction direction,
       MemoryEstimate.Work work) {
-    return new Evaluations(model, batches, values, direction, work, true);
+    return new Evaluations(
+        model, batches, values, direction, work, MemoryEstimate.More.NOTHING, true);
   }
 
   /** Micro-batches that can all stay open while the largest is at work; null if none can. */

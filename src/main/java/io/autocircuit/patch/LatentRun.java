@@ -270,16 +270,19 @@ final class LatentRun implements MaskedRun {
     }
   }
 
-  /** Queries, keys and values; neighbours of one input together. */
+  /** Queries, keys and values but for copies; neighbours of one input together. */
   private void project(Stage stage, Tensor x, int[] inputs, Tensor projected) {
     for (int from = 0; from < inputs.length; ) {
       int to = from + 1;
-      while (to < inputs.length && inputs[to] == inputs[from]) {
+      while (to < inputs.length && inputs[to] == inputs[from] && stage.shared(to) == to) {
         to++;
       }
       model.projectQkv(
           stage, x.select(0, inputs[from]).reshape(rows, d), projected, from, to - from);
       from = to;
+      while (from < inputs.length && stage.shared(from) != from) {
+        from++;
+      }
     }
   }
 

@@ -33,7 +33,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * {@code (L+1)·T·D}. Transient during a call: one block's inputs, attention and MLP; for gradients
  * the inputs, queries, keys, values and MLP of all blocks (with one mask value for all edges only
  * one input for each block), with arbitrary masks another Δ, and what one block's backward step
- * takes.
+ * takes, for neurons H·T·D more, under the rule {@code tsg} 7·H·T².
  *
  * @param length T
  * @param fixed bytes whatever the number of prompts
@@ -41,6 +41,18 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * @param transientPerPrompt further bytes for each prompt during a call
  */
 public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long transientPerPrompt) {
+
+  /**
+   * What gradients take beside the usual.
+   *
+   * @param scores whether they go back through attention at another temperature ({@link
+   *     GradientRules.Rule#TSG}), so that scores and patterns are written
+   * @param neurons whether the neurons of a block's sources are summed
+   */
+  public record More(boolean scores, boolean neurons) {
+    /** Nothing. */
+    public static final More NOTHING = new More(false, false);
+  }
 
   /** What an evaluation is used for. */
   public enum Work {
@@ -152,6 +164,12 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
    */
   public static MemoryEstimate of(
       PatchableModel model, Work work, Ablation ablation, int length, int circuits) {
+    return of(model, work, ablation, length, circuits, More.NOTHING);
+  }
+
+  /** As the public one; gradients take more. */
+  static MemoryEstimate of(
+      PatchableModel model, Work work, Ablation ablation, int length, int circuits, More more) {
     if (circuits < 1 || (circuits > 1 && work != Work.CIRCUITS)) {
       throw new IllegalArgumentException(
           "circuits=" + circuits + " at once cannot be run as work=" + work);
@@ -189,7 +207,7 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
         boolean replaced = work == Work.ONE_UNIFORM_GRADIENT && model.replacesValues(ablation);
         held += (replaced ? 0 : s.delta()) + 2 * s.stream() + 4 * s.width();
         held += work.restarts() ? s.streams() : 0;
-        moving = s.gradient(work.uniform() && !s.latent());
+        moving = s.gradient(work.uniform() && !s.latent(), more);
         // gradients of sums over latents and of activations, and what autoencoders keep
         moving += s.latentSums() + 3 * s.activations();
         fixed += s.gradientScratch() * bytes;

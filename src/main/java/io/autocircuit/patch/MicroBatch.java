@@ -65,6 +65,16 @@ public record MicroBatch(int batch, int first, PromptBatch prompts) {
       MemoryEstimate.Work work,
       Ablation ablation,
       List<PromptBatch> batches) {
+    return within(model, work, ablation, batches, MemoryEstimate.More.NOTHING);
+  }
+
+  /** As the public one; gradients take more. */
+  static List<List<MicroBatch>> within(
+      PatchableModel model,
+      MemoryEstimate.Work work,
+      Ablation ablation,
+      List<PromptBatch> batches,
+      MemoryEstimate.More more) {
     List<List<MicroBatch>> all = new ArrayList<>();
     for (int b = 0; b < batches.size(); b++) {
       PromptBatch batch = batches.get(b);
@@ -72,7 +82,7 @@ public record MicroBatch(int batch, int first, PromptBatch prompts) {
       int size =
           model.memory().equals(MemoryBudget.UNLIMITED)
               ? prompts
-              : MemoryEstimate.of(model, work, ablation, batch.clean().length())
+              : MemoryEstimate.of(model, work, ablation, batch.clean().length(), 1, more)
                   .prompts(model.memory(), prompts);
       all.add(split(b, batch, size));
     }

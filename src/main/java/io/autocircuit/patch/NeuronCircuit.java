@@ -48,18 +48,10 @@ public record NeuronCircuit(Circuit circuit, BitSet neurons, int width) {
    */
   public static NeuronCircuit top(
       ComputationGraph graph, float[] scores, int width, int count, CircuitSelection how) {
-    if (scores.length != graph.sources().size() * width) {
-      throw new IllegalArgumentException(
-          "scores=" + scores.length + " do not fit sources=" + graph.sources().size());
-    }
+    BitSet in = unscored(graph, scores, width);
     List<Integer> scored = new ArrayList<>();
-    BitSet in = new BitSet(scores.length);
-    for (int i = 0; i < scores.length; i++) {
-      if (Float.isNaN(scores[i])) {
-        in.set(i);
-      } else {
-        scored.add(i);
-      }
+    for (int i = in.nextClearBit(0); i < scores.length; i = in.nextClearBit(i + 1)) {
+      scored.add(i);
     }
     if (count < 0 || count > scored.size()) {
       throw new IllegalArgumentException(
@@ -68,11 +60,46 @@ public record NeuronCircuit(Circuit circuit, BitSet neurons, int width) {
     scored.sort(
         Comparator.comparingDouble(i -> -(how.signed() ? scores[i] : Math.abs(scores[i])) + 0.0));
     scored.subList(0, count).forEach(in::set);
+    return of(graph, in, width, how.prune());
+  }
+
+  /**
+   * The circuit of the neurons whose score reaches a threshold; those without one are always in.
+   *
+   * @param graph whose sources are scored
+   * @param scores {@code [sources · width]}; NaN where there is none
+   * @param width how many neurons a source has
+   * @param threshold the least score, or |score|
+   * @param how as of {@link #top}
+   * @return the circuit
+   * @throws IllegalArgumentException if the scores do not fit
+   */
+  public static NeuronCircuit reaching(
+      ComputationGraph graph, float[] scores, int width, double threshold, CircuitSelection how) {
+    BitSet in = unscored(graph, scores, width);
+    in.or(CircuitSelection.reaching(scores, threshold, how.signed()));
+    return of(graph, in, width, how.prune());
+  }
+
+  private static BitSet unscored(ComputationGraph graph, float[] scores, int width) {
+    if (scores.length != graph.sources().size() * width) {
+      throw new IllegalArgumentException(
+          "scores=" + scores.length + " do not fit sources=" + graph.sources().size());
+    }
+    BitSet none = new BitSet(scores.length);
+    for (int i = 0; i < scores.length; i++) {
+      none.set(i, Float.isNaN(scores[i]));
+    }
+    return none;
+  }
+
+  /** All edges that leave a source of which a neuron is in, or those of them between such. */
+  private static NeuronCircuit of(ComputationGraph graph, BitSet in, int width, boolean pruned) {
     BitSet edges = new BitSet(graph.edgeCount());
     for (int e = 0; e < graph.edgeCount(); e++) {
       edges.set(e, any(in, graph.edge(e).source().index(), width));
     }
-    if (how.prune()) {
+    if (pruned) {
       edges.and(between(graph, in, width));
     }
     return new NeuronCircuit(Circuit.of(graph, edges), in, width);

@@ -81,7 +81,7 @@ public final class NeuronRun {
     if (!graph.factorized() || graph.positions() > 0 || patchable.model().autoencoders() != null) {
       throw new IllegalArgumentException(
           "circuits of neurons are run on factorized graphs without positions, spans and"
-              + " autoencoders; this is "
+              + " autoencoders; this is a "
               + graph);
     }
     if (!graph.equals(circuit.circuit().graph()) || circuit.width() != 1 && circuit.width() != d) {

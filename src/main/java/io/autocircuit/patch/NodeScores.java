@@ -127,6 +127,31 @@ public record NodeScores(GraphNodes nodes, float[] values, float[] tieBreaks) {
   }
 
   /**
+   * The nodes of the largest scores, with their sign; of equal ones as in {@link #ranking}.
+   *
+   * @param k how many, 0 to the number of nodes
+   * @return their indices
+   * @throws IllegalArgumentException if k lies outside 0..nodes
+   */
+  public BitSet bestSigned(int k) {
+    requireCount(k);
+    BitSet best = new BitSet(values.length);
+    Arrays.stream(Ranking.signed(values, tieBreaks)).limit(k).forEach(best::set);
+    return best;
+  }
+
+  /**
+   * The nodes whose score reaches a threshold.
+   *
+   * @param threshold the least score
+   * @param signed whether scores are compared, rather than |scores|
+   * @return their indices
+   */
+  public BitSet reaching(double threshold, boolean signed) {
+    return CircuitSelection.reaching(values, threshold, signed);
+  }
+
+  /**
    * The circuit of some nodes.
    *
    * @param kept indices of nodes

@@ -80,24 +80,6 @@ public record PromptScores(ComputationGraph graph, List<float[]> values) {
   }
 
   /**
-   * The scores times a number.
-   *
-   * @param factor any
-   * @return new scores
-   */
-  public PromptScores times(float factor) {
-    List<float[]> all = new ArrayList<>();
-    for (float[] row : values) {
-      float[] scaled = row.clone();
-      for (int e = 0; e < scaled.length; e++) {
-        scaled[e] *= factor;
-      }
-      all.add(scaled);
-    }
-    return new PromptScores(graph, all);
-  }
-
-  /**
    * Writes one float32 tensor, {@code scores}, of shape {@code [N, edges]}: edges in canonical
    * order.
    *

@@ -321,8 +321,9 @@ record RunSizes(PatchableModel patchable, int length, int outputs) {
    * A gradient: what all stages keep, and what one step forwards or back takes.
    *
    * @param uniform whether all edges have one mask value, so that each stage keeps one input
+   * @param more what it takes beside the usual
    */
-  long gradient(boolean uniform) {
+  long gradient(boolean uniform, MemoryEstimate.More more) {
     long kept =
         sum(
             Stage.Kind.ATTENTION,
@@ -338,7 +339,11 @@ record RunSizes(PatchableModel patchable, int length, int outputs) {
         6 * stream()
             + 9 * width()
             + (long) length * config().dMlp() * (config().gatedMlp() ? 5 : 2)
-            + (fused() ? scoresAreWritten() ? 5 * pattern() + rotation() : 0 : unfused())
+            + (fused()
+                ? scoresAreWritten() || more.scores() ? 5 * pattern() + rotation() : 0
+                : unfused())
+            + (more.scores() ? 2 * pattern() : 0)
+            + (more.neurons() ? largest(Stage.Kind.ATTENTION, s -> s.written() * stream()) : 0)
             + (config().features().scoreCap() > 0 ? 2 * pattern() : 0)
             + length * sharedColumns()
             + prepared();

@@ -107,7 +107,8 @@ public record Ceap(MaskGradient measure, int steps) implements PromptAlgorithm {
         measure.source().direction(),
         "gradient passes",
         steps,
-        1);
+        1,
+        measure.rules());
   }
 
   private void add(OpenMicroBatch part, int instances, double[] sums, Runnable pass) {

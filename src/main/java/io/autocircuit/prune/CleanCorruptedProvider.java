@@ -8,7 +8,7 @@ import java.util.OptionalDouble;
 
 /** {@code clean-corrupted}: {@link CleanCorrupted}. */
 public final class CleanCorruptedProvider implements PruneAlgorithmProvider {
-  static final List<Setting> SETTINGS = GradientSettings.GRADIENT;
+  static final List<Setting> SETTINGS = GradientSettings.EAP_IG;
 
   /** For the catalogue. */
   public CleanCorruptedProvider() {}
@@ -56,6 +56,7 @@ public final class CleanCorruptedProvider implements PruneAlgorithmProvider {
 
   @Override
   public PruneAlgorithm create(Settings settings, PruneContext context) {
-    return new CleanCorrupted(GradientSettings.gradient(settings, 0, 0));
+    return GradientSettings.divided(
+        settings, new CleanCorrupted(GradientSettings.gradient(settings, 0, 0)));
   }
 }

@@ -134,23 +134,60 @@ public record EapIgActivations(MaskGradient measure, int steps, boolean pooled)
     return scores(model, batches)
         .neurons(
             Work.BLOCK_GRADIENT,
-            (part, sums, pass) -> {
-              if (!pooled) {
-                PatchMask none = new PatchMask(graph, new float[graph.edgeCount()], 0);
-                part.run().gradient(none, measure.of(part, sums));
-                pass.run();
-              }
-              for (Stage site : sites(graph)) {
-                for (int j = 1; pooled ? j <= steps : j < steps; j++) {
-                  NeuronSums own = new NeuronSums(model);
-                  double share = 1 - (double) j / steps;
-                  part.run().siteGradient(site, share, pooled, false, measure.of(part, own));
-                  sums.add(own, pooled ? null : site);
-                  pass.run();
-                }
-              }
-            },
+            (part, sums, pass) ->
+                visit(
+                    graph,
+                    pass,
+                    (site, share) -> {
+                      NeuronSums own = new NeuronSums(model);
+                      gradient(graph, part, site, share, 0, measure.of(part, own));
+                      sums.add(own, pooled ? null : site);
+                    }),
             progress);
+  }
+
+  /** Takes a gradient. */
+  private interface Visit {
+    /**
+     * Where.
+     *
+     * @param site what is moved; null where nothing is
+     * @param share how far, 1 at its ablation
+     */
+    void at(Stage site, double share);
+  }
+
+  /** The end of the way, where nothing is moved, is the same of all sites: visited once. */
+  private void visit(ComputationGraph graph, Runnable pass, Visit visit) {
+    if (!pooled) {
+      visit.at(null, 0);
+      pass.run();
+    }
+    for (Stage site : sites(graph)) {
+      for (int j = 1; pooled ? j <= steps : j < steps; j++) {
+        visit.at(site, 1 - (double) j / steps);
+        pass.run();
+      }
+    }
+  }
+
+  private float[] gradient(
+      ComputationGraph graph,
+      OpenMicroBatch part,
+      Stage site,
+      double share,
+      int instances,
+      GradientOf of) {
+    if (site != null) {
+      return part.run().siteGradient(site, share, pooled, instances > 0, of).maskGradient();
+    }
+    float[] values = new float[Math.max(1, instances) * graph.edgeCount()];
+    return part.run().gradient(new PatchMask(graph, values, instances), of).maskGradient();
+  }
+
+  private static boolean writes(Stage site, int source) {
+    int own = source - site.firstWritten();
+    return own >= 0 && own < site.written();
   }
 
   private static List<Stage> sites(ComputationGraph graph) {
@@ -166,7 +203,8 @@ public record EapIgActivations(MaskGradient measure, int steps, boolean pooled)
         measure.source().direction(),
         "gradient passes",
         pooled ? sites * steps : 1 + sites * (steps - 1),
-        pooled ? sites * steps : steps);
+        pooled ? sites * steps : steps,
+        measure.rules());
   }
 
   private GradientScores.Gradients gradients(PatchableModel model) {
@@ -189,24 +227,15 @@ public record EapIgActivations(MaskGradient measure, int steps, boolean pooled)
       double[] sums,
       Runnable pass) {
     GradientOf of = measure.of(part, null);
-    if (!pooled) { // at the end of the way nothing is moved: all sites share it
-      PatchMask none = new PatchMask(graph, new float[sums.length], instances);
-      float[] clean = part.run().gradient(none, of).maskGradient();
-      for (int i = 0; i < sums.length; i++) {
-        sums[i] += clean[i];
-      }
-      pass.run();
-    }
-    for (Stage site : sites(graph)) {
-      for (int j = 1; pooled ? j <= steps : j < steps; j++) {
-        double share = 1 - (double) j / steps;
-        float[] g = part.run().siteGradient(site, share, pooled, instances > 0, of).maskGradient();
-        for (int i = 0; i < sums.length; i++) {
-          int source = sources[i % sources.length] - site.firstWritten();
-          sums[i] += pooled || (source >= 0 && source < site.written()) ? g[i] : 0;
-        }
-        pass.run();
-      }
-    }
+    visit(
+        graph,
+        pass,
+        (site, share) -> {
+          float[] g = gradient(graph, part, site, share, instances, of);
+          for (int i = 0; i < sums.length; i++) {
+            int source = sources[i % sources.length];
+            sums[i] += pooled || site == null || writes(site, source) ? g[i] : 0;
+          }
+        });
   }
 }

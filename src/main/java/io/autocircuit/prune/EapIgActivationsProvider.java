@@ -11,7 +11,7 @@ public final class EapIgActivationsProvider implements PruneAlgorithmProvider {
   static final String POOLED = "all_sites";
   static final List<Setting> SETTINGS =
       GradientSettings.and(
-          GradientSettings.GRADIENT,
+          GradientSettings.EAP_IG,
           Setting.whole(
               "steps",
               1,
@@ -68,7 +68,11 @@ public final class EapIgActivationsProvider implements PruneAlgorithmProvider {
 
   @Override
   public PruneAlgorithm create(Settings settings, PruneContext context) {
-    return new EapIgActivations(
-        GradientSettings.gradient(settings, 0, 0), settings.whole("steps"), settings.flag(POOLED));
+    return GradientSettings.divided(
+        settings,
+        new EapIgActivations(
+            GradientSettings.gradient(settings, 0, 0),
+            settings.whole("steps"),
+            settings.flag(POOLED)));
   }
 }

@@ -10,7 +10,7 @@ import java.util.OptionalDouble;
 public final class EapIgInputsProvider implements PruneAlgorithmProvider {
   static final List<Setting> SETTINGS =
       GradientSettings.and(
-          GradientSettings.GRADIENT,
+          GradientSettings.EAP_IG,
           Setting.whole(
               "steps",
               1,
@@ -65,6 +65,8 @@ public final class EapIgInputsProvider implements PruneAlgorithmProvider {
 
   @Override
   public PruneAlgorithm create(Settings settings, PruneContext context) {
-    return new EapIgInputs(GradientSettings.gradient(settings, 0, 0), settings.whole("steps"));
+    return GradientSettings.divided(
+        settings,
+        new EapIgInputs(GradientSettings.gradient(settings, 0, 0), settings.whole("steps")));
   }
 }

@@ -11,7 +11,7 @@ import java.util.OptionalDouble;
 public final class EapProvider implements PruneAlgorithmProvider {
   static final List<Setting> SETTINGS =
       GradientSettings.and(
-          GradientSettings.GRADIENT,
+          GradientSettings.EAP_IG,
           Setting.number(
               "mask_value", Setting.finite(), 0, "the masks where the gradient is taken"),
           GradientSettings.SUM);
@@ -70,6 +70,14 @@ public final class EapProvider implements PruneAlgorithmProvider {
   @Override
   public PruneAlgorithm create(Settings settings, PruneContext context) {
     MaskGradient gradient = GradientSettings.gradient(settings, settings.number("mask_value"), 0);
-    return settings.flag("sum") ? new SummedGradient(gradient) : gradient;
+    if (settings.flag("sum") && settings.value("library_batch").isPresent()) {
+      throw new IllegalArgumentException(
+          "--sum and --library-batch="
+              + settings.whole("library_batch")
+              + " are the sizes of two programs; leave one of them out");
+    }
+    return settings.flag("sum")
+        ? new SummedGradient(gradient)
+        : GradientSettings.divided(settings, gradient);
   }
 }

@@ -4,6 +4,8 @@ import io.autocircuit.data.PromptBatch;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.AblationValues;
 import io.autocircuit.patch.Evaluations;
+import io.autocircuit.patch.GradientRules;
+import io.autocircuit.patch.MemoryEstimate.More;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.patch.NeuronScores;
 import io.autocircuit.patch.NeuronSums;
@@ -26,6 +28,7 @@ import java.util.List;
  * @param name what progress calls the passes
  * @param passes how many gradients are taken of a micro-batch
  * @param weight what sums are divided by, besides the number of prompts
+ * @param rules how gradients go back through the model
  */
 record GradientScores(
     PatchableModel model,
@@ -34,7 +37,20 @@ record GradientScores(
     Evaluations.Direction direction,
     String name,
     int passes,
-    double weight) {
+    double weight,
+    GradientRules rules) {
+
+  /** Of true gradients, or of none. */
+  GradientScores(
+      PatchableModel model,
+      List<PromptBatch> batches,
+      Ablation ablation,
+      Evaluations.Direction direction,
+      String name,
+      int passes,
+      double weight) {
+    this(model, batches, ablation, direction, name, passes, weight, GradientRules.NONE);
+  }
 
   /** What is summed for the prompts of a micro-batch. */
   interface Gradients {
@@ -56,7 +72,7 @@ record GradientScores(
    */
   PruneScores shared(Work work, Gradients gradients, Progress progress) {
     double[] sum = new double[model.graph().edgeCount()];
-    visit(work, progress, (part, pass) -> gradients.add(part, 0, sum, pass));
+    visit(work, false, progress, (part, pass) -> gradients.add(part, 0, sum, pass));
     int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
     return new PruneScores(model.graph(), divided(sum, 0, sum.length, prompts * weight));
   }
@@ -71,6 +87,7 @@ record GradientScores(
     List<float[]> rows = new ArrayList<>();
     visit(
         work,
+        false,
         progress,
         (part, pass) -> {
           double[] sums = new double[Math.multiplyExact(part.size(), edges)];
@@ -105,7 +122,7 @@ record GradientScores(
           "neurons are scored in factorized graphs without autoencoders; choose such a graph");
     }
     NeuronSums sums = new NeuronSums(model);
-    visit(work, progress, (part, pass) -> gradients.add(part, sums, pass));
+    visit(work, true, progress, (part, pass) -> gradients.add(part, sums, pass));
     int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
     float[] scores = divided(sums.sums(), 0, sums.sums().length, prompts * weight);
     return new NeuronScores(model.graph(), model.model().config().dModel(), scores);
@@ -115,10 +132,11 @@ record GradientScores(
     void part(OpenMicroBatch part, Runnable pass);
   }
 
-  private void visit(Work work, Progress progress, Visit visit) {
+  private void visit(Work work, boolean neurons, Progress progress, Visit visit) {
     long[] done = {0};
+    More more = new More(rules.rules().contains(GradientRules.Rule.TSG), neurons);
     try (AblationValues values = AblationValues.prepare(model, ablation, batches);
-        Evaluations all = Evaluations.once(model, batches, values, direction, work)) {
+        Evaluations all = Evaluations.once(model, batches, values, direction, work, more)) {
       long total = (long) passes * all.count();
       Runnable pass = () -> progress.update(name, ++done[0], total);
       all.forEach(part -> visit.part(part, pass));

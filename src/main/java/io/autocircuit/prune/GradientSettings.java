@@ -49,11 +49,22 @@ final class GradientSettings {
                           option("qkv", "queries and keys a quarter, values half")))),
               "changes of the backward pass; without, the true gradient")
           .addedLater();
+  static final Setting LIBRARY_BATCH =
+      Setting.optional(
+              "library_batch",
+              new SettingType.Whole(1, Integer.MAX_VALUE),
+              "divides scores as EAP-IG's library does in batches of so many prompts, for"
+                  + " comparison; without, they are means over prompts")
+          .in("prompts")
+          .addedLater();
   static final List<Setting> LOSS =
       List.of(GRAD_FUNCTION, ANSWER_FUNCTION, PruneAlgorithmProvider.scoreAblation());
 
   /** {@link #LOSS} and the rules of the backward pass. */
   static final List<Setting> GRADIENT = Stream.concat(LOSS.stream(), Stream.of(RULES)).toList();
+
+  /** {@link #GRADIENT} and, of EAP-IG's methods, how its library divides. */
+  static final List<Setting> EAP_IG = and(GRADIENT, LIBRARY_BATCH);
 
   private GradientSettings() {}
 
@@ -79,6 +90,14 @@ final class GradientSettings {
     return s.declared().contains(RULES) && s.value("rules").isPresent()
         ? gradient.with(GradientRules.of(s.texts("rules")))
         : gradient;
+  }
+
+  /** An algorithm with the settings {@link #EAP_IG}, divided as these say. */
+  static <A extends PromptAlgorithm & NeuronAlgorithm> PromptAlgorithm divided(
+      Settings s, A algorithm) {
+    return s.value(LIBRARY_BATCH.name()).isEmpty()
+        ? algorithm
+        : new LibraryBatches<>(algorithm, s.whole(LIBRARY_BATCH.name()));
   }
 
   /** The values of {@link #GRADIENT}. */

@@ -58,7 +58,8 @@ record InputGradients(MaskGradient measure, double... shares) {
         measure.source().direction(),
         "gradient passes",
         shares.length,
-        shares.length);
+        shares.length,
+        measure.rules());
   }
 
   private void add(OpenMicroBatch part, int instances, double[] sums, Runnable pass) {

@@ -415,7 +415,8 @@ public record MaskGradient(
         source.direction(),
         "gradient passes",
         1 + groups * samples,
-        samples + 1);
+        samples + 1,
+        rules);
   }
 
   private GradientScores.Gradients gradients(PatchableModel model) {

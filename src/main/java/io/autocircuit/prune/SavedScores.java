@@ -64,10 +64,7 @@ public record SavedScores(PruneScores scores, String origin) implements PruneAlg
   private void require(ComputationGraph graph) {
     if (!scores.graph().equals(graph)) {
       throw new IllegalArgumentException(
-          "the saved scores are for another graph: "
-              + scores.graph()
-              + "; the model's is "
-              + graph);
+          "the saved scores are for another " + scores.graph() + "; the model's is the " + graph);
     }
   }
 }

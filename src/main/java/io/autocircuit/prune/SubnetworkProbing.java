@@ -294,10 +294,7 @@ public record SubnetworkProbing(
     }
     if (!avoid.graph().equals(graph)) {
       throw new IllegalArgumentException(
-          "the circuit to avoid is for another graph: "
-              + avoid.graph()
-              + "; the model's is "
-              + graph);
+          "the circuit to avoid is for another " + avoid.graph() + "; the model's is the " + graph);
     }
     if (avoid.size() == graph.edgeCount()) {
       throw new IllegalArgumentException(

@@ -49,12 +49,7 @@ public record SummedGradient(MaskGradient gradient) implements PromptAlgorithm {
   @Override
   public PruneScores score(PatchableModel model, List<PromptBatch> batches, Progress progress) {
     PruneScores scores = gradient.score(model, batches, progress);
-    float factor = factor(batches);
-    float[] values = scores.values().clone();
-    for (int i = 0; i < values.length; i++) {
-      values[i] *= factor;
-    }
-    return new PruneScores(scores.graph(), values);
+    return new PruneScores(scores.graph(), times(scores.values(), factor(batches)));
   }
 
   /**
@@ -71,7 +66,19 @@ public record SummedGradient(MaskGradient gradient) implements PromptAlgorithm {
   @Override
   public PromptScores scorePrompts(
       PatchableModel model, List<PromptBatch> batches, Progress progress) {
-    return gradient.scorePrompts(model, batches, progress).times(factor(batches));
+    PromptScores scores = gradient.scorePrompts(model, batches, progress);
+    float factor = factor(batches);
+    return new PromptScores(
+        scores.graph(), scores.values().stream().map(row -> times(row, factor)).toList());
+  }
+
+  /** Numbers times a factor, in a new array. */
+  static float[] times(float[] values, double factor) {
+    float[] scaled = new float[values.length];
+    for (int i = 0; i < scaled.length; i++) {
+      scaled[i] = (float) (values[i] * factor);
+    }
+    return scaled;
   }
 
   private float factor(List<PromptBatch> batches) {

@@ -1,6 +1,7 @@
 package io.autocircuit.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -41,6 +42,20 @@ class BenchCommandTest {
           "latents_eap",
           "latents_circuit_10pct");
 
+  private static final List<String> METHODS =
+      List.of(
+          "eap",
+          "ig5",
+          "eap_ig_inputs5",
+          "ceap5",
+          "clean_corrupted",
+          "eap_ig_activations5",
+          "information_flow_routes",
+          "relp",
+          "gim",
+          "eap_per_prompt",
+          "exact_per_edge");
+
   private static final long SECONDS = 120;
 
   @TempDir Path folder;
@@ -75,7 +90,8 @@ class BenchCommandTest {
       child.destroyForcibly();
     }
     assertEquals(0, child.exitValue(), Files.readString(log));
-    for (String name : RATIOS) {
+    List<String> names = List.of(options).contains("--methods") ? METHODS : RATIOS;
+    for (String name : names) {
       assertTrue(Files.readString(log).contains("\n" + name + " "), "printed: " + name);
     }
     return JsonFiles.read(file);
@@ -110,6 +126,24 @@ class BenchCommandTest {
     BenchmarkFigures read = BenchmarkFigures.read(file);
     BenchmarkComparison same = BenchmarkComparison.of(read, read, 0);
     assertTrue(same.names(Verdict.SAME).containsAll(RATIOS), same::toString);
+  }
+
+  @Test
+  void theMethodsOfAttributionHaveFigures() throws Exception {
+    Path file = folder.resolve("methods.json");
+    JsonNode r = bench(file, "--methods", "--batch", "2", "--seq", "6", "--repeats", "1");
+    for (String name : METHODS) {
+      positive(r.path("ratios").path(name), "ratios." + name, r);
+    }
+    assertEquals(METHODS.size(), r.path("ratios").size());
+    // 2 forward and 1 backward pass; of 11 sites at 5 steps each, and 2 forward passes
+    assertEquals(4, r.path("eap_ig_passes").path("eap").asDouble());
+    assertEquals(167, r.path("eap_ig_passes").path("eap_ig_activations5").asDouble());
+    assertFalse(r.path("eap_ig_passes").has("ceap5"), "it has no such method");
+    BenchmarkFigures read = BenchmarkFigures.read(file);
+    assertTrue(
+        BenchmarkComparison.of(read, read, 0).names(Verdict.SAME).containsAll(METHODS),
+        read::toString);
   }
 
   @Test

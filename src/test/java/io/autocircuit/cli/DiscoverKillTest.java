@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.autocircuit.Exhaustive;
 import io.autocircuit.report.ResultDirectory;
 import java.io.File;
 import java.io.IOException;
@@ -30,7 +31,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * {@code discover}, killed by {@code strace} at every other rename, leaves the old or the new
+ * {@code discover}, killed by {@code strace} at every third rename, leaves the old or the new
  * results. {@code FileSetTest} does the same at every step of the code that moves files, without a
  * process for each.
  */
@@ -66,7 +67,7 @@ class DiscoverKillTest {
     ExecutorService two = Executors.newFixedThreadPool(2);
     try {
       List<Future<Boolean>> runs = new ArrayList<>();
-      for (int k = FIRST; k <= MOST; k += 2) {
+      for (int k = FIRST; k <= MOST; k += Exhaustive.on() ? 1 : 3) {
         int rename = k;
         runs.add(two.submit(() -> killedAt(rename, old, fresh, found)));
         if (runs.size() > 1 && !runs.get(runs.size() - 2).get()) {

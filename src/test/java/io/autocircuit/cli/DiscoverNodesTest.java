@@ -13,6 +13,7 @@ import io.autocircuit.graph.ComputationGraph.Form;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -131,6 +132,33 @@ class DiscoverNodesTest {
     assertEquals(nodes.get("A0.0"), r.scores().get("A0.0->Resid End"));
     assertEquals(nodes.get("A1.2"), r.scores().get("Resid Start->A1.2.Q"));
     assertTrue(Files.readString(out.resolve("report.html")).contains("Circuit nodes"));
+  }
+
+  @Test
+  void nodesAreChosenByTheirSignAndByThresholds() throws IOException {
+    Path signed = folder.resolve("signed");
+    Results r = Results.discover(signed, "--level", "node", "--signed", "--edges", "0,3,all");
+    Map<String, Double> nodes = nodes(signed);
+    assertTrue(nodes.values().stream().anyMatch(s -> s < 0), nodes::toString);
+    assertEquals(List.of(0, 3, 5, 8), List.copyOf(r.metric("kl_div").keySet()));
+    List<Double> best = nodes.values().stream().sorted(Comparator.reverseOrder()).limit(3).toList();
+    Path reached = folder.resolve("reached");
+    Results t =
+        Results.discover(
+            reached,
+            "--level",
+            "node",
+            "--signed",
+            "--prune",
+            "--select",
+            "threshold",
+            "--thresholds",
+            best.get(2));
+    assertEquals(List.of(0, 3, 8), List.copyOf(t.metric("kl_div").keySet()));
+    assertEquals(r.metric("kl_div").get(3), t.metric("kl_div").get(3));
+    Ran greedy = Ran.command("discover", "--level", "node", "--select", "greedy", "--out", signed);
+    assertEquals(2, greedy.code());
+    assertTrue(greedy.err().contains("--select=greedy goes from edge to edge"), greedy::err);
   }
 
   @Test

@@ -65,6 +65,27 @@ class FormatsTest {
   }
 
   @Test
+  void edgesWithoutAScoreStaySoBetweenEapIgsFormats() throws IOException {
+    EapIgGraph graph = ScoreFiles.graph(eapIg);
+    graph.scores()[0] = Float.NaN; // of the start and A0.0.Q
+    ScoreFiles.write(eapIg, ScoreFiles.Format.EAP_IG, new Content(null, graph), Map.of());
+    Path json = folder.resolve("nan.json");
+    Ran there = Ran.command("scores", "convert", eapIg, json);
+    assertEquals(0, there.code(), there::err);
+    assertTrue(there.err().startsWith("note: 1 scores of edges are NaN, and stay so"), there::err);
+    assertTrue(there.out().startsWith(GRAPH.edgeCount() + " edges: "), there::out);
+    Path back = folder.resolve("graph again.pt");
+    assertEquals(0, Ran.command("scores", "convert", json, back).code());
+    assertArrayEquals(graph.scores(), ScoreFiles.graph(back).scores());
+    assertEquals(graph.edges(), ScoreFiles.graph(back).edges());
+    for (String chosen : List.of("--edges=3", "--to=safetensors")) {
+      Ran refused = Ran.command("scores", "convert", json, folder.resolve("x.pt"), chosen);
+      assertEquals(1, refused.code());
+      assertTrue(refused.err().contains("score of edge \"input->a0.h0<q>\" is NaN"), refused::err);
+    }
+  }
+
+  @Test
   void theWidthOfTheStreamMustBeKnown() {
     Ran ran = Ran.command("scores", "convert", scores, folder.resolve("a.json"));
     assertEquals(2, ran.code());

@@ -22,11 +22,11 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Runs Jazzer, a coverage-guided fuzzer, on the readers of untrusted files, each in a process of
- * its own for {@code -Dfuzz.seconds} (default 2). See {@code docs/fuzzing.md} for long runs.
+ * its own for {@code -Dfuzz.seconds} (default 1). See {@code docs/fuzzing.md} for long runs.
  */
 @Tag("slow")
 class FuzzingTest {
-  private static final int SECONDS = Integer.getInteger("fuzz.seconds", 2);
+  private static final int SECONDS = Integer.getInteger("fuzz.seconds", 1);
   private static final int SEEDS = Integer.getInteger("fuzz.seeds", 300);
   private static final int BUG_FOUND = 77;
   private static final int FEWEST_INPUTS = 100;

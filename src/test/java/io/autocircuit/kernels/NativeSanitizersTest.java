@@ -180,7 +180,7 @@ class NativeSanitizersTest {
     for (ScalarType type : types) {
       for (KernelCase c : KernelCase.all(type)) {
         boolean large = (long) c.d() * c.k() * (c.s() + 1) > LARGE;
-        int every = (type == ScalarType.Double ? 3 : 1) * (Exhaustive.on() ? 1 : 3);
+        int every = (type == ScalarType.Double ? 3 : 1) * (Exhaustive.on() ? 1 : 5);
         if (large || c.index() % every != 0) {
           continue;
         }

@@ -3,6 +3,7 @@ package io.autocircuit.kernels;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.autocircuit.Exhaustive;
 import io.autocircuit.kernels.Kernels.PatchProjectBackward;
 import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
@@ -125,7 +126,7 @@ class PatchProjectBackwardTest {
       value = ScalarType.class,
       names = {"Float", "Double"})
   void everyKernelEqualsTheComposition(ScalarType type) {
-    List<KernelCase> cases = new ArrayList<>(KernelCase.all(type));
+    List<KernelCase> cases = new ArrayList<>(Exhaustive.sample(KernelCase.all(type), 2));
     for (int i = 0; i < 6; i++) {
       cases.add(manyRows(type, 1000 + i));
     }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.ComputationGraph.Wiring;
+import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.PruneScores;
 import java.util.Arrays;
@@ -31,8 +32,8 @@ class FaithfulnessCurveTest {
   void countsAreRoundedDown() {
     assertArrayEquals(
         new int[] {32, 64, 162, 324, 649, 1624, 3249, 6498, 16245, 32491},
-        FaithfulnessCurve.counts(32491));
-    assertArrayEquals(new int[] {0, 0, 0, 0, 0, 0, 0, 1, 4, 8}, FaithfulnessCurve.counts(8));
+        EdgeCounts.ofShares(32491));
+    assertArrayEquals(new int[] {0, 0, 0, 0, 0, 0, 0, 1, 4, 8}, EdgeCounts.ofShares(8));
   }
 
   /** f goes 0, 2, 1: by trapezoids of |1 − f| more than between the lines and 1. */

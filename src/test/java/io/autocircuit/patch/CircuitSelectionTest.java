@@ -140,6 +140,7 @@ class CircuitSelectionTest {
       }
       Circuit circuit = Circuit.of(GRAPH, some);
       Circuit left = CircuitSelection.pruned(circuit);
+      assertEquals(some, circuit.edgeSet(), "what was pruned stays as it is");
       assertEquals(left, CircuitSelection.pruned(left));
       // under resampling, live edges are those that can change the output
       Circuit live = CircuitRuns.of(PatchType.TREE_PATCH, Ablation.RESAMPLE).live(circuit);

@@ -50,7 +50,7 @@ class DeviceEngineTest {
   private static final int[][] PADDED = {{5, 5, 5}, {5, 3, 4}};
 
   static Stream<Architecture> architectures() {
-    return Exhaustive.sample(RandomModels.sample(3).toList(), 2).stream();
+    return Exhaustive.sample(RandomModels.sample(3).toList(), 3).stream();
   }
 
   @ParameterizedTest

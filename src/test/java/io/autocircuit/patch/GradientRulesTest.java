@@ -9,18 +9,23 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.autocircuit.RandomModels;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.graph.DestNode;
 import io.autocircuit.graph.DestNode.Input;
+import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.graph.KeyValues;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.objective.Answers;
+import io.autocircuit.objective.LogitFunction;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.GradientRules.Rule;
 import io.autocircuit.tensor.TensorScope;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 
@@ -35,22 +40,44 @@ class GradientRulesTest {
 
   private record Result(ComputationGraph graph, float[] gradient) {}
 
+  private static final int LENGTH = 5;
+
   private static Result gradient(String architecture, boolean factorized, BackwardRules rules) {
-    PromptBatch batch = RandomModels.batch(2, 5, 3);
-    try (Transformer model =
-            RandomModels.model(RandomModels.named(architecture), ScalarType.Double, 5);
-        TensorScope scope = new TensorScope()) {
+    try (Transformer model = model(architecture)) {
       ComputationGraph graph =
           factorized
               ? model.graph(true, KeyValues.GROUPED, 0)
               : model.config().unfactorizedGraph(0);
-      PatchableModel patchable =
-          new PatchableModel(
-              model, graph, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
-      try (Evaluation run =
-          Evaluation.of(patchable, batch.clean(), SourceOutputs.of(patchable, batch.corrupt()))) {
+      return gradient(model, graph, LOSS, rules, -1);
+    }
+  }
+
+  private static Transformer model(String architecture) {
+    return RandomModels.model(RandomModels.named(architecture), ScalarType.Double, 5);
+  }
+
+  /**
+   * @param position the only one at which sources would be ablated; −1 for all
+   */
+  private static Result gradient(
+      Transformer model,
+      ComputationGraph graph,
+      LossFunction loss,
+      BackwardRules rules,
+      int position) {
+    PromptBatch batch = RandomModels.batch(2, LENGTH, 3);
+    PatchableModel patchable =
+        new PatchableModel(model, graph, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
+    try (TensorScope scope = new TensorScope()) {
+      Tensor values = SourceOutputs.of(patchable, batch.corrupt());
+      if (position >= 0) {
+        Tensor one = SourceOutputs.of(patchable, batch.clean());
+        one.narrow(2, position, 1).copy_(values.narrow(2, position, 1));
+        values = one;
+      }
+      try (Evaluation run = Evaluation.of(patchable, batch.clean(), values)) {
         PatchMask mask = PatchMask.uniform(graph, 0);
-        return new Result(graph, run.gradient(mask, LOSS, batch, null, rules).maskGradient());
+        return new Result(graph, run.gradient(mask, loss, batch, null, rules).maskGradient());
       }
     }
   }
@@ -71,7 +98,7 @@ class GradientRulesTest {
 
   @Test
   void everyRuleActsOnEitherGraph() {
-    for (String a : List.of("gated RMS, grouped heads, biases", "sequential LN, scaled")) {
+    for (String a : DIFFERENT) {
       for (boolean factorized : new boolean[] {true, false}) {
         float[] plain = gradient(a, factorized, GradientRules.NONE).gradient();
         for (Rule rule : Rule.values()) {
@@ -81,6 +108,94 @@ class GradientRulesTest {
           assertEquals(same, Arrays.equals(plain, ruled), a + ", " + factorized + ", " + rule);
         }
       }
+    }
+  }
+
+  private static final List<String> DIFFERENT =
+      List.of("gated RMS, grouped heads, biases", "sequential LN, scaled");
+
+  /** Each rule, and all of both methods. */
+  private static List<GradientRules> all() {
+    List<GradientRules> all = new ArrayList<>(List.of(GradientRules.RELP, GradientRules.GIM));
+    Arrays.stream(Rule.values()).map(GradientRules::of).forEach(all::add);
+    return all;
+  }
+
+  private static void close(double[] want, float[] got, String what) {
+    double most = 0;
+    for (double w : want) {
+      most = Math.max(most, Math.abs(w));
+    }
+    assertTrue(most > 0, what);
+    for (int e = 0; e < want.length; e++) {
+      assertEquals(want[e], got[e], 1e-5 * most, what + " " + e);
+    }
+  }
+
+  /** With an input for each head the numbers are those of RelP and GIM. */
+  @Test
+  void ofAGroupOfHeadsARuleGivesTheSumOfThatOfItsHeads() {
+    for (String a : List.of("gated RMS, grouped heads, biases", "gated RMS, one key head")) {
+      try (Transformer model = model(a)) {
+        ComputationGraph few = model.graph(true, KeyValues.GROUPED, 0);
+        ComputationGraph many = model.graph(true, KeyValues.PER_QUERY, 0);
+        for (GradientRules rules : all()) {
+          float[] sums =
+              KeyValueGroups.of(few).sums(gradient(model, many, LOSS, rules, -1).gradient());
+          double[] want = new double[sums.length];
+          Arrays.setAll(want, e -> sums[e]);
+          close(want, gradient(model, few, LOSS, rules, -1).gradient(), a + " " + rules.names());
+        }
+      }
+    }
+  }
+
+  /** An edge at a position has the gradient of the edge at all, if nothing differs elsewhere. */
+  @Test
+  void atEachPositionARuleGivesWhatComesFromThere() {
+    for (String a : DIFFERENT) {
+      try (Transformer model = model(a)) {
+        ComputationGraph one = model.graph(true, KeyValues.GROUPED, 0);
+        ComputationGraph each = model.graph(true, KeyValues.GROUPED, LENGTH);
+        for (GradientRules rules : all()) {
+          double[] want = new double[each.edgeCount()];
+          for (int t = 0; t < LENGTH; t++) {
+            float[] alone = gradient(model, one, LOSS, rules, t).gradient();
+            for (int e = 0; e < alone.length; e++) {
+              want[each.edge(one.edge(e).name(), t).index()] = alone[e];
+            }
+          }
+          close(want, gradient(model, each, LOSS, rules, -1).gradient(), a + " " + rules.names());
+        }
+      }
+    }
+  }
+
+  /** A loss with a softmax, and an activation with one, keep their gradients. */
+  @Test
+  void theTemperatureIsThatOfAttentionAlone() {
+    LossFunction probabilities =
+        (logits, prompts, reference) ->
+            Answers.difference(
+                LogitFunction.PROB.apply(logits), prompts.answers(), prompts.wrongAnswers());
+    try (Transformer model = model("SoLU with its norm")) {
+      ComputationGraph graph = model.graph(true, KeyValues.GROUPED, 0);
+      GradientRules tsg = GradientRules.of(Rule.TSG);
+      float[] plain = gradient(model, graph, probabilities, GradientRules.NONE, -1).gradient();
+      float[] ruled = gradient(model, graph, probabilities, tsg, -1).gradient();
+      int changed = 0;
+      for (int e = 0; e < plain.length; e++) {
+        DestNode to = graph.edge(e).destination();
+        boolean behind =
+            to.input() == Input.END
+                || (to.input() == Input.MLP || to.input() == Input.V)
+                    && to.block() == graph.blocks() - 1;
+        if (behind) { // values are mixed by the pattern as it is
+          assertEquals(plain[e], ruled[e], 1e-6 * Math.abs(plain[e]), graph.edge(e).name());
+        }
+        changed += plain[e] == ruled[e] ? 0 : 1;
+      }
+      assertTrue(changed > 0);
     }
   }
 

@@ -166,6 +166,47 @@ class LatentEngineTest {
     }
   }
 
+  /** Of latents and what is left over a rule gives, together, what it gives of the MLP. */
+  @Test
+  void rulesActOnTheModelAndNotOnAutoencoders() {
+    List<GradientRules> rules =
+        Stream.concat(
+                Stream.of(GradientRules.RELP, GradientRules.GIM),
+                Arrays.stream(GradientRules.Rule.values()).map(GradientRules::of))
+            .toList();
+    for (String a : List.of("gated RMS, grouped heads, biases", "sequential LN, scaled")) {
+      try (TensorScope scope = new TensorScope();
+          Transformer plain = RandomModels.model(RandomModels.named(a), ScalarType.Double, 7);
+          Autoencoders all = autoencoders(plain, Scaling.NONE, 0, true, true)) {
+        PromptBatch batch = RandomModels.batch(PROMPTS, LENGTH, 5);
+        Kernels kernels = KernelsProvider.choose().kernels();
+        PatchableModel one = patchable(plain, true, 0, kernels);
+        PatchableModel many = patchable(plain.withAutoencoders(all), true, 0, kernels);
+        try (Evaluation x =
+                Evaluation.of(one, batch.clean(), SourceOutputs.of(one, batch.corrupt()));
+            Evaluation y =
+                Evaluation.of(many, batch.clean(), SourceOutputs.of(many, batch.corrupt()))) {
+          for (GradientRules rule : rules) {
+            float[] want =
+                x.gradient(PatchMask.uniform(one.graph(), 0), LOSS, batch, null, rule)
+                    .maskGradient();
+            float[] got =
+                y.gradient(PatchMask.uniform(many.graph(), 0), LOSS, batch, null, rule)
+                    .maskGradient();
+            double[] sums = new double[want.length];
+            for (int e = 0; e < got.length; e++) {
+              sums[edge(one.graph(), many.graph().edge(e))] += got[e];
+            }
+            for (int e = 0; e < want.length; e++) {
+              assertEquals(
+                  want[e], sums[e], 1e-5 * (1 + Math.abs(want[e])), a + " " + rule.names());
+            }
+          }
+        }
+      }
+    }
+  }
+
   /** Gradients against differences, with every scaling, choice and threshold. */
   @ParameterizedTest
   @MethodSource("architectures")

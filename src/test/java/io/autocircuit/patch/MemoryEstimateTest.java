@@ -3,6 +3,7 @@ package io.autocircuit.patch;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.autocircuit.Exhaustive;
 import io.autocircuit.Forked;
 import io.autocircuit.RandomModels;
 import io.autocircuit.RandomModels.Architecture;
@@ -20,6 +21,7 @@ import io.autocircuit.model.TransformerConfig.Learned;
 import io.autocircuit.model.TransformerConfig.Rotary;
 import io.autocircuit.objective.Divergence;
 import io.autocircuit.objective.LossFunction;
+import io.autocircuit.patch.MemoryEstimate.More;
 import io.autocircuit.patch.MemoryEstimate.Work;
 import io.autocircuit.tensor.NativeThreads;
 import io.autocircuit.tensor.Placement;
@@ -74,15 +76,18 @@ class MemoryEstimateTest {
   static Stream<Case> cases() {
     // large blocks go back to the system at once, so that each kind of work starts from nothing
     Map<String, String> prompt = Map.of("MALLOC_MMAP_THRESHOLD_", String.valueOf(1 << 20));
-    return Stream.of(
-        new Case("sequential", List.of(Work.values()), 1, prompt),
-        new Case("sequential", List.of(Work.CIRCUITS), 4, prompt),
-        new Case("parallel", List.of(Work.CIRCUITS), 3, prompt),
-        new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), 1, prompt),
-        new Case("unfactorized", List.of(Work.CIRCUITS, Work.GRADIENT), 1, prompt),
-        new Case("latents", List.of(Work.CIRCUITS, Work.GRADIENT), 1, prompt),
-        new Case("coupled", List.of(Work.CIRCUITS, Work.GRADIENT), 1, prompt),
-        new Case("sequential", List.of(Work.UNIFORM_GRADIENT), 1, Map.of()));
+    List<Case> cases =
+        List.of(
+            new Case("sequential", List.of(Work.values()), 1, prompt),
+            new Case("sequential", List.of(Work.CIRCUITS), 4, prompt),
+            new Case("parallel", List.of(Work.CIRCUITS), 3, prompt),
+            new Case("parallel", List.of(Work.CIRCUITS, Work.UNIFORM_GRADIENT), 1, prompt),
+            new Case("unfactorized", List.of(Work.CIRCUITS, Work.GRADIENT), 1, prompt),
+            new Case("latents", List.of(Work.CIRCUITS, Work.GRADIENT), 1, prompt),
+            new Case("coupled", List.of(Work.CIRCUITS, Work.GRADIENT), 1, prompt),
+            new Case("sequential", List.of(Work.UNIFORM_GRADIENT), 1, Map.of()),
+            new Case("more", List.of(Work.UNIFORM_GRADIENT), 1, prompt));
+    return Exhaustive.sample(cases, 2).stream();
   }
 
   @ParameterizedTest
@@ -130,6 +135,25 @@ class MemoryEstimateTest {
       assertTrue(grown <= SLACK * estimate + SLACK_BYTES, line);
       assertTrue(grown >= LEAST * estimate, line);
     }
+  }
+
+  /** Scores at another temperature are 7·H·T², neurons of a block H·T·D. */
+  @Test
+  void moreIsCounted() {
+    Architecture a = RandomModels.architectures().findFirst().orElseThrow();
+    try (Transformer t = RandomModels.model(a, ScalarType.Float, 1)) {
+      long plain = more(t, More.NOTHING);
+      int heads = a.config().heads();
+      // on a step as small as these models' the logits may be the larger part
+      assertTrue(more(t, new More(true, false)) >= plain);
+      assertTrue(more(t, new More(true, true)) >= plain + heads);
+    }
+  }
+
+  private static long more(Transformer t, More more) {
+    PatchableModel model =
+        PatchableModel.of(t, true, 0, OutputSlice.LAST_SEQ, KernelsProvider.choose().kernels());
+    return MemoryEstimate.of(model, Work.UNIFORM_GRADIENT, Ablation.ZERO, 12, 1, more).perPrompt();
   }
 
   @Test
@@ -227,17 +251,18 @@ class MemoryEstimateTest {
                     OutputSlice.LAST_SEQ,
                     KernelsProvider.choose().kernels());
         // what libraries take once, whatever they are used for
-        run(model, Work.UNIFORM_GRADIENT, 1, List.of(batch.slice(0, 1)));
+        More more = words[0].equals("more") ? new More(true, true) : More.NOTHING;
+        run(model, Work.UNIFORM_GRADIENT, 1, List.of(batch.slice(0, 1)), more);
         int circuits = Integer.parseInt(words[1]);
         for (int i = 2; i < words.length; i++) {
           Work work = Work.valueOf(words[i]);
           long before = Forked.field("VmRSS");
           Forked.resetPeak();
-          run(model, work, circuits, List.of(batch));
+          run(model, work, circuits, List.of(batch), more);
           System.out.println(
               work
                   + " "
-                  + MemoryEstimate.of(model, work, Ablation.RESAMPLE, LENGTH, circuits)
+                  + MemoryEstimate.of(model, work, Ablation.RESAMPLE, LENGTH, circuits, more)
                       .bytes(PROMPTS)
                   + " "
                   + (Forked.field("VmHWM") - before));
@@ -276,7 +301,7 @@ class MemoryEstimateTest {
     }
 
     private static void run(
-        PatchableModel model, Work work, int circuits, List<PromptBatch> batches) {
+        PatchableModel model, Work work, int circuits, List<PromptBatch> batches, More more) {
       SplittableRandom random = new SplittableRandom(3);
       int edges = model.graph().edgeCount();
       if (work == Work.SOURCES) {
@@ -298,7 +323,7 @@ class MemoryEstimateTest {
       try (AblationValues ablation = AblationValues.prepare(model, Ablation.RESAMPLE, batches);
           Evaluations all =
               Evaluations.once(
-                  model, batches, ablation, Evaluations.Direction.CORRUPT_INTO_CLEAN, work)) {
+                  model, batches, ablation, Evaluations.Direction.CORRUPT_INTO_CLEAN, work, more)) {
         all.forEach(
             part -> {
               part.corrupt();
@@ -330,7 +355,20 @@ class MemoryEstimateTest {
                   part.run()
                       .gradientFrom(mask, 1, new GradientOf(LOSS, part.prompts(), part.clean()));
                 }
-                default -> part.run().gradient(mask, LOSS, part.prompts(), part.clean());
+                default -> {
+                  if (more.equals(More.NOTHING)) {
+                    part.run().gradient(mask, LOSS, part.prompts(), part.clean());
+                  } else {
+                    GradientOf of =
+                        new GradientOf(
+                            LOSS,
+                            part.prompts(),
+                            part.clean(),
+                            GradientRules.of(GradientRules.Rule.TSG),
+                            new NeuronSums(model));
+                    part.run().gradient(PatchMask.uniform(model.graph(), 0), of);
+                  }
+                }
               }
             });
       }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.Difference;
+import io.autocircuit.Exhaustive;
 import io.autocircuit.RandomModels;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
@@ -124,7 +125,7 @@ class SeveralCircuitsTest {
   void equalOneByOneAndTheDenseMask() {
     int[] compared = {0};
     trials(
-        150,
+        Exhaustive.on() ? 150 : 60,
         17,
         ScalarType.Double,
         (t, random) -> {
@@ -160,7 +161,7 @@ class SeveralCircuitsTest {
             }
           }
         });
-    assertTrue(compared[0] > 2000, "circuits compared: " + compared[0]);
+    assertTrue(compared[0] > 800, "circuits compared: " + compared[0]);
   }
 
   private static void poison(long... shape) {

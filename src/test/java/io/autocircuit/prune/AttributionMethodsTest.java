@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.RandomModels;
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.ComputationGraph;
@@ -93,6 +94,59 @@ class AttributionMethodsTest {
                   algorithm.score(model, BATCHES).values(), each.mean().values(), 1e-6f, name);
             }
           });
+    }
+  }
+
+  /** Of five prompts in batches of two, the last has one, which counts twice as much. */
+  @Test
+  void theLibrarysScoresAreSumsOfBatchMeansOverAllPrompts() {
+    PromptBatch all = RandomModels.batch(5, 5, 3);
+    List<PromptBatch> other =
+        List.of(RandomModels.rows(all, 3, 1), RandomModels.rows(all, 4, 0, 2));
+    with(
+        "sequential LN, scaled",
+        true,
+        model -> {
+          divided(model, EAP, all, other);
+          divided(model, new EapIgInputs(EAP, 2), all, other);
+          EdgeGroups groups = sources(model.graph());
+          LibraryBatches<MaskGradient> two = new LibraryBatches<>(EAP, 2);
+          refused(
+              "library_batch=2 leaves a shorter batch of prompts=5",
+              () -> two.score(model, other, groups, Progress.SILENT));
+          refused("library_batch=2 leaves", () -> two.scoreNeurons(model, other, Progress.SILENT));
+          for (int size : new int[] {5, 9}) { // the one batch that there is has all five
+            LibraryBatches<MaskGradient> one = new LibraryBatches<>(EAP, size);
+            fifth(
+                EAP.score(model, other, groups, Progress.SILENT).values(),
+                one.score(model, other, groups, Progress.SILENT).values());
+            fifth(
+                EAP.scoreNeurons(model, other, Progress.SILENT).values(),
+                one.scoreNeurons(model, other, Progress.SILENT).values());
+            fifth(EAP.score(model, other).values(), one.score(model, other).values());
+          }
+        });
+    refused("library_batch=0", () -> new LibraryBatches<>(EAP, 0));
+    Settings both =
+        Settings.of(new EapProvider().settings(), Map.of("sum", true, "library_batch", 3));
+    refused(
+        "--sum and --library-batch=3", () -> new EapProvider().create(both, PruneContext.STANDARD));
+  }
+
+  private static <A extends PromptAlgorithm & NeuronAlgorithm> void divided(
+      PatchableModel model, A algorithm, PromptBatch all, List<PromptBatch> other) {
+    List<float[]> s = algorithm.scorePrompts(model, List.of(all), Progress.SILENT).values();
+    float[] mine = new LibraryBatches<>(algorithm, 2).score(model, other).values();
+    for (int e = 0; e < mine.length; e++) {
+      double want =
+          ((s.get(0)[e] + s.get(1)[e]) / 2 + (s.get(2)[e] + s.get(3)[e]) / 2 + s.get(4)[e]) / 5;
+      assertEquals(want, mine[e], 1e-5 * (1e-3 + Math.abs(want)), algorithm.title());
+    }
+  }
+
+  private static void fifth(float[] mean, float[] divided) {
+    for (int i = 0; i < mean.length; i++) {
+      assertEquals(mean[i] / 5, divided[i], 1e-6 * Math.abs(mean[i]));
     }
   }
 

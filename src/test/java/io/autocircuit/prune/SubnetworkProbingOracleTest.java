@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.RandomModels;
 import io.autocircuit.data.PromptBatch;
+import io.autocircuit.graph.KeyValues;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.Transformer;
@@ -23,6 +24,7 @@ import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -87,9 +89,29 @@ class SubnetworkProbingOracleTest {
   @ParameterizedTest
   @MethodSource("settings")
   void equalsPlainLoops(SubnetworkProbing probing) {
-    try (TensorScope scope = new TensorScope();
-        Transformer transformer = transformer()) {
-      PatchableModel model = model(transformer);
+    try (Transformer transformer = transformer()) {
+      equalsPlainLoops(probing, model(transformer));
+    }
+  }
+
+  /** Where groups of heads share inputs, an edge is one number as any other. */
+  @Test
+  void equalsPlainLoopsWhereHeadsShareKeysAndValues() {
+    try (Transformer transformer =
+        RandomModels.model(
+            RandomModels.named("gated RMS, grouped heads, biases"), ScalarType.Double, 5)) {
+      PatchableModel model =
+          new PatchableModel(
+              transformer,
+              transformer.graph(true, KeyValues.GROUPED, 0),
+              OutputSlice.LAST_SEQ,
+              KernelsProvider.choose().kernels());
+      equalsPlainLoops(probing(MaskFunction.SIGMOID, PatchType.TREE_PATCH, 5, 0, false), model);
+    }
+  }
+
+  private static void equalsPlainLoops(SubnetworkProbing probing, PatchableModel model) {
+    try (TensorScope scope = new TensorScope()) {
       float[] got = probing.score(model, BATCHES, Progress.SILENT).values();
       double[] want = scores(probing, model);
       double moved = 0;

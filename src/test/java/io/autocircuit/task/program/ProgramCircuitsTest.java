@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.autocircuit.Exhaustive;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.Batches;
 import io.autocircuit.data.PromptBatch;
@@ -62,6 +63,10 @@ class ProgramCircuitsTest {
     return ProgramTasks.all();
   }
 
+  static Stream<ProgramTask> some() {
+    return Exhaustive.sample(tasks().toList(), 2).stream();
+  }
+
   @Test
   void thereAreEight() {
     assertEquals(8, tasks().count());
@@ -97,7 +102,7 @@ class ProgramCircuitsTest {
 
   @Tag("slow")
   @ParameterizedTest
-  @MethodSource("tasks")
+  @MethodSource("some")
   void withPositionsToo(ProgramTask task) {
     for (Ablation ablation : List.of(Ablation.RESAMPLE, Ablation.ZERO)) {
       int positions = compiled(task).config().contextLength();
