@@ -112,7 +112,11 @@ class PromptClustersTest {
     PromptScores same = planted(12, 1, 0.3);
     List<float[]> rows = new ArrayList<>();
     for (int i = 0; i < 12; i++) {
-      rows.add(new PromptScores(GRAPH, same.values()).times(i % 2 == 0 ? 1 : -1).values().get(i));
+      float[] row = same.values().get(i).clone();
+      for (int e = 0; e < row.length; e++) {
+        row[e] *= i % 2 == 0 ? 1 : -1;
+      }
+      rows.add(row);
     }
     PromptScores signed = new PromptScores(GRAPH, rows);
     assertEquals(2, PromptClusters.of(signed, by(By.SCORES, 0, 0)).clusters().size());
