@@ -248,7 +248,8 @@ final class AttendsCommand implements Callable<Integer> {
     } catch (UnknownNameException e) {
       throw usage(e.getMessage());
     } catch (IllegalArgumentException e) {
-      throw usage("--" + e.getMessage());
+      String why = e.getMessage();
+      throw usage(why.startsWith("query=") || why.startsWith("key=") ? "--" + why : why);
     }
   }
 
