@@ -5,6 +5,7 @@ import io.autocircuit.cli.DiscoverOptions.Judging;
 import io.autocircuit.cli.DiscoverOptions.Scoring;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Discovery;
+import io.autocircuit.experiment.ExperimentSpec;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.SourceActivations;
@@ -136,7 +137,7 @@ final class DiscoverCommand implements Callable<Integer> {
             cells,
             output.out,
             means,
-            Optional.empty(),
+            ExperimentSpec.Checks.NONE,
             true,
             SweepWorkers.NONE,
             "the same command")

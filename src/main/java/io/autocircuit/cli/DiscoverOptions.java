@@ -413,7 +413,7 @@ final class DiscoverOptions {
             "Circuit sizes: numbers of edges (with --level node, of nodes), shares of all such as"
                 + " 0.1, and 'all' among them for the full graph. Or one word: all (every size), log (1, 2, …, 9, 10, 20, …),"
                 + " groups (where the score changes), mib (the benchmark's ten shares, 0.1 %% to all), auto (groups if there are few, else all up to"
-                + " 200 edges, else log). Default: auto.")
+                + " 200 edges, else log), auto+mib (both). Default: auto.")
     List<String> edges;
 
     @Option(

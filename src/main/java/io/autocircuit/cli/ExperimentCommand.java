@@ -150,7 +150,7 @@ final class ExperimentCommand implements Callable<Integer> {
             cells,
             out,
             new Run.Means(Optional.of(on), Optional.of(each), budget),
-            experiment.completeness(),
+            experiment.checks(),
             !noPages,
             new SweepWorkers(
                 workers,

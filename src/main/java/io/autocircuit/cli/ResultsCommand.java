@@ -7,7 +7,9 @@ import io.autocircuit.files.AtomicFile;
 import io.autocircuit.metric.Bootstrap;
 import io.autocircuit.report.ResultExport;
 import io.autocircuit.report.ResultIntervals;
+import io.autocircuit.report.ResultRanks;
 import io.autocircuit.report.ResultTable;
+import io.autocircuit.report.ResultTests;
 import io.autocircuit.report.ResultValue;
 import io.autocircuit.report.TableFormat;
 import java.io.PrintWriter;
@@ -60,8 +62,9 @@ final class ResultsCommand implements Runnable {
         "What is shown: auc (area under the curve of a metric, see --of), roc, cpr, cmd, exact_cpr"
             + " and exact_cmd (faithfulness of all sizes, of a metric, --of), auroc, auroc_mib,"
             + " seconds, judge_seconds, plain_passes, completeness, similarity (the share of their best edges"
-            + " that an algorithm, --of, and others have in common), or a metric at a size"
-            + " (--edges). Default: auc."
+            + " that an algorithm, --of, and others have in common), the p of a hypothesis test of"
+            + " circuits (equivalence, independence, minimality, same_size, capacity), or a metric"
+            + " at a size (--edges). Default: auc."
       })
   private String value;
 
@@ -107,6 +110,14 @@ final class ResultsCommand implements Runnable {
   private Integer bootstrap;
 
   @Option(
+      names = "--ranks",
+      description = {
+        "The ranks of the algorithms by that value instead, 1 the best, on each task and over all,"
+            + " with intervals: 500 draws of prompts, or --bootstrap, and of tasks."
+      })
+  private boolean ranks;
+
+  @Option(
       names = "--bca",
       description =
           "The ends of --bootstrap's intervals are corrected for bias and skewness (BCa), rather than"
@@ -143,7 +154,7 @@ final class ResultsCommand implements Runnable {
     if (json != null) {
       write(json, ResultExport.json(results), out);
     }
-    boolean shaped = !axes.isEmpty() || format != null || bootstrap != null;
+    boolean shaped = ranks || !axes.isEmpty() || format != null || bootstrap != null;
     if (shaped || value != null || of != null || edges != null) {
       out.print(table(store, results, value == null ? ResultValue.AUC : value));
     } else if (csv == null && json == null) {
@@ -171,9 +182,10 @@ final class ResultsCommand implements Runnable {
       if (patchType != null) {
         places.put("patch_type", patchType);
       }
-      return (format == null ? TableFormat.TEXT : format)
-          .of(
-              ResultTable.of(
+      List<ResultTable> tables =
+          ranks
+              ? ranked(store, results, name, shown, places)
+              : ResultTable.of(
                   results,
                   axes.isEmpty() ? USUAL : axes,
                   shown,
@@ -181,21 +193,44 @@ final class ResultsCommand implements Runnable {
                   bootstrap == null
                       ? cells -> Optional.empty()
                       : ResultIntervals.of(
-                              results,
-                              store::prompts,
-                              name,
-                              metric,
-                              size,
-                              new Bootstrap(
-                                  bootstrap,
-                                  LEVEL,
-                                  0,
-                                  bca ? Bootstrap.Method.BCA : Bootstrap.Method.PERCENTILE))
-                          ::of),
-              spec.usageMessage().width());
+                              results, store::prompts, name, metric, size, drawing(bca))
+                          ::of);
+      return (format == null ? TableFormat.TEXT : format).of(tables, spec.usageMessage().width());
     } catch (IllegalArgumentException e) {
       throw new CommandLine.ParameterException(spec.commandLine(), e.getMessage(), e);
     }
+  }
+
+  private Bootstrap drawing(boolean corrected) {
+    return new Bootstrap(
+        bootstrap, LEVEL, 0, corrected ? Bootstrap.Method.BCA : Bootstrap.Method.PERCENTILE);
+  }
+
+  private List<ResultTable> ranked(
+      ExperimentStore store,
+      ExperimentResults results,
+      String name,
+      ResultValue shown,
+      Map<String, String> places) {
+    if (!axes.isEmpty() || bca) {
+      throw new IllegalArgumentException(
+          (bca ? "--bca" : "--table")
+              + " does not go with --ranks, which are of algorithms on tasks, by percentiles; leave"
+              + " it out");
+    }
+    Bootstrap how = bootstrap == null ? ResultRanks.USUAL : drawing(false);
+    Optional<ResultIntervals> intervals =
+        ResultIntervals.ofPrompts(results, name)
+            ? Optional.of(
+                ResultIntervals.of(
+                    results,
+                    store::prompts,
+                    name,
+                    Optional.ofNullable(of),
+                    Optional.ofNullable(edges),
+                    how))
+            : Optional.empty();
+    return ResultRanks.of(results, shown, places, intervals, how);
   }
 
   private void summary(ExperimentStore store, ExperimentResults results, PrintWriter out) {
@@ -223,6 +258,10 @@ final class ResultsCommand implements Runnable {
     if (!knockouts.isEmpty() && single) {
       out.println();
       out.print(table(store, results, COMPLETENESS));
+    }
+    if (!results.tests().isEmpty()) {
+      out.println();
+      out.print(ResultTests.summary(results, spec.usageMessage().width()));
     }
     if (failed > 0) {
       out.println();

@@ -21,7 +21,7 @@ import java.util.Optional;
  * @param cells what is run
  * @param directory of the store
  * @param means how runs are computed
- * @param completeness how complete circuits are; empty where it is not measured
+ * @param checks what is asked of circuits beside metrics
  * @param pages whether each cell gets a page
  * @param workers how many processes work on it, this one included
  * @param again what to type to go on
@@ -31,7 +31,7 @@ record Sweep(
     List<Cell> cells,
     Path directory,
     Run.Means means,
-    Optional<ExperimentSpec.Completeness> completeness,
+    ExperimentSpec.Checks checks,
     boolean pages,
     SweepWorkers workers,
     String again) {
@@ -49,7 +49,7 @@ record Sweep(
             cells,
             directory,
             means,
-            completeness,
+            checks,
             pages ? Optional.of(ExperimentPages.circuits()) : Optional.empty())) {
       List<Cell> left =
           experiment.cells().entrySet().stream()

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
+import io.autocircuit.experiment.TestedCircuit;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.CanonicalJson;
 import io.autocircuit.graph.Edge;
@@ -17,13 +18,13 @@ import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Minimality;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
+import io.autocircuit.report.ResultDirectory;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -43,10 +44,7 @@ import picocli.CommandLine.Option;
     })
 final class TestCommand implements Callable<Integer> {
   private static final int SHOWN = 5;
-
-  /** Of these the full model's own score says nothing: it is what they compare with. */
-  private static final Set<Metric> COMPARING =
-      Set.of(Metric.KL_DIV, Metric.JS_DIV, Metric.CORRUPT_KL_DIV, Metric.EXACT_MATCH_PERCENT);
+  private static final String TESTS = "tests.json";
 
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
@@ -124,8 +122,9 @@ final class TestCommand implements Callable<Integer> {
   @Option(
       names = "--out",
       paramLabel = "FILE",
-      defaultValue = "tests.json",
-      description = "Where all of it is written, edge by edge (default: ${DEFAULT-VALUE}).")
+      description =
+          "Where all of it is written, edge by edge. Default: tests.json in DIR, and DIR's page"
+              + " shows it.")
   private Path out;
 
   @SuppressWarnings("UnusedVariable") // Main looks for the word
@@ -137,7 +136,7 @@ final class TestCommand implements Callable<Integer> {
     CircuitTests.Settings settings = settings();
     Optional<Metric> wanted = wanted();
     RunSpec found = recorded.withCircuits(edges, official, "test one");
-    AtomicFile.requireWritable(out);
+    AtomicFile.requireWritable(out == null ? recorded.directory().resolve(TESTS) : out);
     try (Run run = recorded.open(found)) {
       Discovery d = run.discovery();
       Metric score = score(d, wanted);
@@ -165,7 +164,7 @@ final class TestCommand implements Callable<Integer> {
           "independently; every edge is needed; random circuits are as near to the model");
       boolean resampled = d.runs().ablation() == Ablation.RESAMPLE;
       all.forEach(t -> print(t, resampled));
-      write(run, all);
+      write(run, settings, all);
     }
     return 0;
   }
@@ -184,13 +183,11 @@ final class TestCommand implements Callable<Integer> {
     }
     try {
       Metric m = Metric.of(metric);
-      if (COMPARING.contains(m)) {
-        throw recorded.usage(
-            "--metric="
-                + m.key()
-                + " compares with the model, which has no score of its own by it; give one of"
-                + " answers, such as logit_diff");
-      }
+      CircuitTests.refusal(m)
+          .ifPresent(
+              why -> {
+                throw recorded.usage("--metric=" + m.key() + " " + why);
+              });
       return Optional.of(m);
     } catch (UnknownNameException e) {
       throw recorded.usage(e.getMessage());
@@ -208,9 +205,7 @@ final class TestCommand implements Callable<Integer> {
               });
       return wanted.get();
     }
-    return List.of(Metric.LOGIT_DIFF, Metric.ANSWER_LOGPROB, Metric.ANSWER_MSE).stream()
-        .filter(m -> m.inapplicable(d.test()).isEmpty())
-        .findFirst()
+    return CircuitTests.usualScore(d.test())
         .orElseThrow(
             () -> recorded.usage("no metric of answers applies to these prompts; give --metric"));
   }
@@ -268,59 +263,23 @@ final class TestCommand implements Callable<Integer> {
     return p < level ? "rejected" : "kept    ";
   }
 
-  private void write(Run run, List<CircuitTests> all) {
+  private void write(Run run, CircuitTests.Settings settings, List<CircuitTests> all) {
+    List<TestedCircuit> tested =
+        all.stream().map(t -> TestedCircuit.of(t, settings, official)).toList();
     ObjectNode root = JsonNodeFactory.instance.objectNode();
     root.put("run", run.spec().hash());
     root.put("official", official);
     root.put("epsilon", epsilon).put("quantile", quantile).put("level", level);
     root.put("draws", draws).put("permutations", permutations).put("seed", seed);
     ArrayNode circuits = root.putArray("circuits");
-    for (CircuitTests t : all) {
-      ObjectNode node = circuits.addObject();
-      node.put("edges", t.circuit().size());
-      node.put("metric", t.metric().key()).put("prompts", t.prompts());
-      node.put("circuit", t.score()).put("model", t.model()).put("complement", t.complement());
-      Equivalence e = t.equivalence();
-      node.putObject("equivalence")
-          .put("p", e.pValue())
-          .put("above", e.above())
-          .put("below", e.below())
-          .put("equal", e.equal());
-      Independence i = t.independence();
-      node.putObject("independence")
-          .put("p", i.pValue())
-          .put("hsic", i.hsic())
-          .put("prompts", i.prompts());
-      minimality(node.putObject("minimality"), t.minimality());
-      ArrayNode controls = node.putArray("controls");
-      for (CircuitTests.Control c : t.controls()) {
-        controls
-            .addObject()
-            .put("matching", c.matching().name().toLowerCase(Locale.ROOT))
-            .put("p", c.pValue())
-            .put("as_near", c.asNear())
-            .put("shared", c.shared())
-            .put("distance", c.distance())
-            .put("not_equivalent", c.unlike());
-      }
+    tested.forEach(t -> circuits.add(t.json()));
+    String json = CanonicalJson.text(root, true) + "\n";
+    Path file = out;
+    if (file == null) {
+      file = ResultDirectory.writeTests(recorded.directory(), json, tested);
+    } else {
+      AtomicFile.write(file, json);
     }
-    AtomicFile.write(out, CanonicalJson.text(root, true) + "\n");
-    spec.commandLine().getOut().println(out);
-  }
-
-  private static void minimality(ObjectNode node, Minimality m) {
-    ArrayNode edges = node.putArray("edges");
-    for (Minimality.Row r : m.rows()) {
-      edges
-          .addObject()
-          .put("name", r.edge().name())
-          .put("seq_idx", r.edge().position() < 0 ? null : Integer.valueOf(r.edge().position()))
-          .put("effect", r.effect())
-          .put("larger_than", r.larger())
-          .put("p", r.pValue())
-          .put("p_holm", r.adjusted());
-    }
-    ArrayNode random = node.putArray("random_effects");
-    m.random().forEach(random::add);
+    spec.commandLine().getOut().println(file);
   }
 }

@@ -18,6 +18,7 @@ import java.util.Optional;
  * @param scores the file of its scores, from the store's directory
  * @param page the page of its circuit, from the store's directory
  * @param completeness of its circuits
+ * @param tests of its circuits
  */
 record CellOutcome(
     RunSpec spec,
@@ -28,4 +29,5 @@ record CellOutcome(
     double totalSeconds,
     String scores,
     Optional<String> page,
-    List<CompletenessResult> completeness) {}
+    List<CompletenessResult> completeness,
+    CellTests tests) {}

@@ -1,9 +1,12 @@
 package io.autocircuit.experiment;
 
 import io.autocircuit.files.DataException;
+import io.autocircuit.metric.Bootstrap;
+import io.autocircuit.metric.Faithfulness;
 import io.autocircuit.metric.Roc;
 import io.autocircuit.tensor.Safetensors;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
@@ -111,7 +114,42 @@ public record CellResult(
    * @param low the lower end of its 95 % interval; NaN where there is none
    * @param high the upper end
    */
-  public record Area(String key, String metric, double value, double low, double high) {}
+  public record Area(String key, String metric, double value, double low, double high) {
+    /**
+     * Those of a result.
+     *
+     * @param result a discovery's
+     * @return the areas of faithfulness of each metric, then those against the known circuit
+     */
+    public static List<Area> of(Discovery.Result result) {
+      List<Area> areas = new ArrayList<>();
+      for (Faithfulness f : result.faithfulness()) {
+        for (Faithfulness.Area a : f.areas()) {
+          areas.add(of(a.kind().key(), f.metric().key(), a.value(), a.interval()));
+        }
+      }
+      result
+          .auroc()
+          .ifPresent(
+              roc -> {
+                areas.add(of("auroc", "", roc.exact(), roc.interval()));
+                if (!Double.isNaN(roc.mib())) {
+                  areas.add(of("auroc_mib", "", roc.mib(), Optional.empty()));
+                }
+              });
+      return areas;
+    }
+
+    private static Area of(
+        String key, String metric, double value, Optional<Bootstrap.Interval> interval) {
+      return new Area(
+          key,
+          metric,
+          value,
+          interval.map(Bootstrap.Interval::low).orElse(Double.NaN),
+          interval.map(Bootstrap.Interval::high).orElse(Double.NaN));
+    }
+  }
 
   /**
    * Without numbers of all circuits together.

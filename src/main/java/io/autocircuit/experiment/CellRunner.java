@@ -15,14 +15,14 @@ import java.util.Optional;
  *
  * @param directory of the store
  * @param means how runs are computed
- * @param completeness how complete circuits are; empty where it is not measured
+ * @param checks what is asked of circuits beside metrics
  * @param pages writes a page for each cell; empty for none
  * @param resources that runs share
  */
 record CellRunner(
     Path directory,
     Run.Means means,
-    Optional<ExperimentSpec.Completeness> completeness,
+    ExperimentSpec.Checks checks,
     Optional<Experiment.Pages> pages,
     RunResources resources) {
 
@@ -45,6 +45,8 @@ record CellRunner(
       if (result.prompts().isPresent()) {
         prompts(directory.resolve(ExperimentStore.PROMPTS).resolve(key), run, result);
       }
+      CellTests tests =
+          checks.tests().map(t -> CellTests.of(result, t, progress)).orElse(CellTests.NONE);
       return new CellOutcome(
           run.spec(),
           result,
@@ -53,10 +55,12 @@ record CellRunner(
           started,
           (System.nanoTime() - start) / 1e9,
           scores,
-          pages.map(p -> p.write(directory, key, run, result)),
-          completeness
+          pages.map(p -> p.write(directory, key, run, result, tests.tests())),
+          checks
+              .completeness()
               .map(c -> CellCompleteness.of(key, run, result, c, progress))
-              .orElse(List.of()));
+              .orElse(List.of()),
+          tests);
     }
   }
 

@@ -70,9 +70,11 @@ public final class Experiment implements AutoCloseable {
      * @param name what to name the page after: letters and digits
      * @param run what was run
      * @param result what came out
+     * @param tests hypothesis tests of its circuits; may be empty
      * @return the page's path from the directory
      */
-    String write(Path directory, String name, Run run, Discovery.Result result);
+    String write(
+        Path directory, String name, Run run, Discovery.Result result, List<TestedCircuit> tests);
   }
 
   /** Told how an experiment goes on. */
@@ -138,7 +140,7 @@ public final class Experiment implements AutoCloseable {
    * @throws DataException if the store cannot be used
    */
   public static Experiment open(String title, List<Cell> cells, Path directory, Run.Means means) {
-    return open(title, cells, directory, means, Optional.empty(), Optional.empty());
+    return open(title, cells, directory, means, ExperimentSpec.Checks.NONE, Optional.empty());
   }
 
   /**
@@ -148,7 +150,7 @@ public final class Experiment implements AutoCloseable {
    * @param cells what is run, in this order
    * @param directory of the store; made if it does not exist
    * @param means how runs are computed
-   * @param completeness how complete circuits are; empty where it is not measured
+   * @param checks what is asked of circuits beside metrics
    * @param pages writes a page for each cell; empty for none
    * @return to be closed
    * @throws DataException if the store cannot be used
@@ -158,13 +160,12 @@ public final class Experiment implements AutoCloseable {
       List<Cell> cells,
       Path directory,
       Run.Means means,
-      Optional<ExperimentSpec.Completeness> completeness,
+      ExperimentSpec.Checks checks,
       Optional<Pages> pages) {
     RunResources resources = new RunResources();
     boolean opened = false;
     try {
-      Experiment experiment =
-          open(title, cells, directory, means, completeness, pages, resources, true);
+      Experiment experiment = open(title, cells, directory, means, checks, pages, resources, true);
       opened = true;
       return experiment;
     } finally {
@@ -182,7 +183,7 @@ public final class Experiment implements AutoCloseable {
    * @param cells what is run, in this order
    * @param directory of the store; made if it does not exist
    * @param means how runs are computed
-   * @param completeness how complete circuits are; empty where it is not measured
+   * @param checks what is asked of circuits beside metrics
    * @param pages writes a page for each cell; empty for none
    * @param resources the caller closes them, after this
    * @return to be closed
@@ -193,10 +194,10 @@ public final class Experiment implements AutoCloseable {
       List<Cell> cells,
       Path directory,
       Run.Means means,
-      Optional<ExperimentSpec.Completeness> completeness,
+      ExperimentSpec.Checks checks,
       Optional<Pages> pages,
       RunResources resources) {
-    return open(title, cells, directory, means, completeness, pages, resources, false);
+    return open(title, cells, directory, means, checks, pages, resources, false);
   }
 
   private static Experiment open(
@@ -204,7 +205,7 @@ public final class Experiment implements AutoCloseable {
       List<Cell> cells,
       Path directory,
       Run.Means means,
-      Optional<ExperimentSpec.Completeness> completeness,
+      ExperimentSpec.Checks checks,
       Optional<Pages> pages,
       RunResources resources,
       boolean alone) {
@@ -214,7 +215,7 @@ public final class Experiment implements AutoCloseable {
       Map<String, Cell> byKey = new LinkedHashMap<>();
       cells.stream().map(c -> pinned(c, resources)).forEach(c -> byKey.putIfAbsent(key(c), c));
       store = ExperimentStore.create(directory, title);
-      CellRunner runner = new CellRunner(directory, means, completeness, pages, resources);
+      CellRunner runner = new CellRunner(directory, means, checks, pages, resources);
       Experiment experiment = new Experiment(store, byKey, runner, alone);
       opened = true;
       return experiment;

@@ -6,6 +6,7 @@ import io.autocircuit.data.BosPolicy;
 import io.autocircuit.data.MultiTokenAnswers;
 import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.KeyValues;
+import io.autocircuit.metric.CircuitTests;
 import io.autocircuit.model.OutputSlice;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.model.WeightType;
@@ -25,6 +26,7 @@ final class ExperimentFields {
   static final String ALGORITHMS = "algorithms";
   static final String GRAPH = "graph";
   static final String COMPLETENESS = "completeness";
+  static final String CIRCUIT_TESTS = "circuit_tests";
   static final String EDGES = "edges";
   static final String COLUMNS = "columns";
   static final String MODEL = "model";
@@ -40,6 +42,10 @@ final class ExperimentFields {
   static final String GRAPH_MEANING = "how models are seen as graphs; lists span a grid";
   static final String COMPLETENESS_MEANING =
       "asks for the completeness of circuits: how they behave under learned knockouts";
+
+  static final String CIRCUIT_TESTS_MEANING =
+      "asks for hypothesis tests of circuits: equivalence, independence, minimality, and random"
+          + " circuits";
 
   /** The fields of the whole file that have plain values. */
   static final List<Setting> EXPERIMENT =
@@ -60,7 +66,7 @@ final class ExperimentFields {
               EDGES,
               several(new SettingType.Text()),
               "circuit sizes: numbers of edges, shares such as 0.1, and all; or one word of auto,"
-                  + " all, log, groups, mib; without it auto"),
+                  + " all, log, groups, mib, auto+mib; without it auto"),
           Setting.optional(
               "metrics",
               several(new SettingType.Key("metrics")),
@@ -288,6 +294,50 @@ final class ExperimentFields {
               "kl_div",
               "logit_diff"));
 
+  /** Hypothesis tests, whose defaults are those of the command {@code test}. */
+  static final List<Setting> CIRCUIT_TEST_FIELDS =
+      List.of(
+          Setting.optional(
+              "sizes",
+              several(count(1)),
+              "the sizes of the circuits that are tested; without it that of the task's known"
+                  + " circuit"),
+          Setting.optional(
+              "metric",
+              new SettingType.Key("metrics"),
+              "the score of a prompt; without it logit_diff, or answer_logprob where prompts have"
+                  + " no wrong answers, or answer_mse where answers are numbers"),
+          Setting.of(
+              "epsilon",
+              new SettingType.Real(0, true, 0.5, false),
+              CircuitTests.Settings.USUAL.epsilon(),
+              "how far from one half the chance to score above the model may be"),
+          Setting.of(
+              "quantile",
+              new SettingType.Real(0, false, 1, false),
+              CircuitTests.Settings.USUAL.quantile(),
+              "the chance to have a larger effect than a random edge that an edge needs"),
+          Setting.whole(
+              "draws",
+              1,
+              CircuitTests.Settings.USUAL.draws(),
+              "how many inflated circuits, and how many random ones of each kind"),
+          Setting.whole(
+              "permutations",
+              1,
+              CircuitTests.Settings.USUAL.permutations(),
+              "of the test of independence"),
+          Setting.of(
+              "level",
+              new SettingType.Real(0, false, 1, false),
+              CircuitTests.Settings.USUAL.level(),
+              "a hypothesis is rejected whose p is below it"),
+          Setting.of(
+              "seed",
+              new SettingType.Whole(Long.MIN_VALUE, Long.MAX_VALUE),
+              CircuitTests.Settings.USUAL.seed(),
+              "of all draws"));
+
   private ExperimentFields() {}
 
   /** The names of settings. */
@@ -297,7 +347,10 @@ final class ExperimentFields {
 
   /** The names of the fields of a file. */
   static List<String> experimentNames() {
-    return Stream.of(names(EXPERIMENT), List.of(TASKS, ALGORITHMS, GRAPH, COMPLETENESS), names(RUN))
+    return Stream.of(
+            names(EXPERIMENT),
+            List.of(TASKS, ALGORITHMS, GRAPH, COMPLETENESS, CIRCUIT_TESTS),
+            names(RUN))
         .flatMap(List::stream)
         .toList();
   }

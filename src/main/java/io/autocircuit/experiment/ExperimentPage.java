@@ -29,6 +29,10 @@ final class ExperimentPage {
             ExperimentFields.COMPLETENESS,
             "[completeness](#completeness)",
             ExperimentFields.COMPLETENESS_MEANING),
+        row(
+            ExperimentFields.CIRCUIT_TESTS,
+            "[circuit tests](#circuit-tests)",
+            ExperimentFields.CIRCUIT_TESTS_MEANING),
         "",
         "## How tasks are run",
         "",
@@ -53,7 +57,10 @@ final class ExperimentPage {
         ReferencePage.fields(ExperimentFields.GRAPHS),
         "## Completeness",
         "",
-        ReferencePage.fields(ExperimentFields.COMPLETENESS_FIELDS));
+        ReferencePage.fields(ExperimentFields.COMPLETENESS_FIELDS),
+        "## Circuit tests",
+        "",
+        ReferencePage.fields(ExperimentFields.CIRCUIT_TEST_FIELDS));
   }
 
   private static String row(String... cells) {

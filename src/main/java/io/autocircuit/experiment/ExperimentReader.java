@@ -15,8 +15,6 @@ import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchType;
-import io.autocircuit.prune.KnockoutTraining;
-import io.autocircuit.prune.MaskFunction;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.PruneContext;
 import io.autocircuit.task.KnownCircuit;
@@ -66,8 +64,11 @@ final class ExperimentReader {
     List<ExperimentTask> whichTasks = items(file, found, ExperimentFields.TASKS, this::task);
     List<ExperimentAlgorithm> whichAlgorithms =
         items(file, found, ExperimentFields.ALGORITHMS, this::algorithm);
+    ExperimentChecks checks = new ExperimentChecks(mistakes, values);
     Optional<ExperimentSpec.Completeness> completeness =
-        Optional.ofNullable(found.get(ExperimentFields.COMPLETENESS)).map(this::completeness);
+        Optional.ofNullable(found.get(ExperimentFields.COMPLETENESS)).map(checks::completeness);
+    Optional<ExperimentSpec.Tests> tests =
+        Optional.ofNullable(found.get(ExperimentFields.CIRCUIT_TESTS)).map(checks::tests);
     if (!mistakes.none()) {
       return Optional.empty();
     }
@@ -88,7 +89,8 @@ final class ExperimentReader {
             graph,
             options,
             own.flag("random_baseline"),
-            completeness));
+            completeness,
+            tests));
   }
 
   /** The file's name without directories and extension. */
@@ -125,27 +127,6 @@ final class ExperimentReader {
     SortedMap<String, List<Object>> grid = values.grid(ExperimentFields.GRAPHS, in);
     ExperimentGraphs.unfit(grid).ifPresent(why -> mistakes.add(field.place(), why));
     return ExperimentGraphs.of(grid);
-  }
-
-  private ExperimentSpec.Completeness completeness(Field field) {
-    List<Setting> table = ExperimentFields.COMPLETENESS_FIELDS;
-    Map<String, Field> in =
-        values.fields(
-            field.value(),
-            ExperimentFields.COMPLETENESS,
-            Optional.of(ExperimentFields.names(table)));
-    Settings s = values.settings(table, in);
-    List<Integer> sizes =
-        s.value("sizes").isEmpty()
-            ? List.of()
-            : s.integers("sizes").stream().map(Math::toIntExact).distinct().toList();
-    return new ExperimentSpec.Completeness(
-        sizes,
-        s.whole("epochs"),
-        s.number("learning_rate"),
-        s.number("lambda"),
-        s.choice("mask_fn", MaskFunction.class),
-        s.choice("target", KnockoutTraining.Target.class));
   }
 
   /** The items of a list that must be there; a single one may stand alone. */

@@ -11,6 +11,7 @@ import java.util.List;
  * @param waiting how many cells were not run yet
  * @param completeness how complete circuits are; empty where it was not asked for
  * @param similarity what cells have in common; empty before the experiment has come to an end
+ * @param tests hypothesis tests of circuits; empty where none were asked for
  */
 public record ExperimentResults(
     String title,
@@ -18,7 +19,8 @@ public record ExperimentResults(
     List<Failure> failures,
     int waiting,
     List<CompletenessResult> completeness,
-    List<SimilarityResult> similarity) {
+    List<SimilarityResult> similarity,
+    List<TestResult> tests) {
 
   /**
    * Keeps unmodifiable copies.
@@ -29,12 +31,34 @@ public record ExperimentResults(
    * @param waiting how many cells were not run yet
    * @param completeness how complete circuits are; empty where it was not asked for
    * @param similarity what cells have in common
+   * @param tests hypothesis tests of circuits; empty where none were asked for
    */
   public ExperimentResults {
     cells = List.copyOf(cells);
     failures = List.copyOf(failures);
     completeness = List.copyOf(completeness);
     similarity = List.copyOf(similarity);
+    tests = List.copyOf(tests);
+  }
+
+  /**
+   * Results without hypothesis tests.
+   *
+   * @param title the experiment's name
+   * @param cells the finished cells, in the order of the experiment
+   * @param failures the cells that failed
+   * @param waiting how many cells were not run yet
+   * @param completeness how complete circuits are; empty where it was not asked for
+   * @param similarity what cells have in common
+   */
+  public ExperimentResults(
+      String title,
+      List<CellResult> cells,
+      List<Failure> failures,
+      int waiting,
+      List<CompletenessResult> completeness,
+      List<SimilarityResult> similarity) {
+    this(title, cells, failures, waiting, completeness, similarity, List.of());
   }
 
   /**
@@ -75,6 +99,14 @@ public record ExperimentResults(
    */
   public record CompletenessResult(
       String run, int edges, int knockedOut, double normal, double knockout) {}
+
+  /**
+   * What hypothesis tests said of a circuit of a cell.
+   *
+   * @param run the cell
+   * @param tests what they said
+   */
+  public record TestResult(String run, TestedCircuit tests) {}
 
   /**
    * Which share of their best edges two cells have in common.

@@ -76,6 +76,7 @@ final class ExperimentSchema {
         oneOrMore(reference("algorithm")).put("description", ExperimentFields.ALGORITHMS_MEANING));
     fields.set(ExperimentFields.GRAPH, reference("graph"));
     fields.set(ExperimentFields.COMPLETENESS, reference("completeness"));
+    fields.set(ExperimentFields.CIRCUIT_TESTS, reference("circuit tests"));
     put(fields, ExperimentFields.RUN, false);
     ObjectNode definitions = root.putObject("definitions");
     definitions.set("task", task());
@@ -86,6 +87,10 @@ final class ExperimentSchema {
         "completeness",
         section(
             ExperimentFields.COMPLETENESS_FIELDS, false, ExperimentFields.COMPLETENESS_MEANING));
+    definitions.set(
+        "circuit tests",
+        section(
+            ExperimentFields.CIRCUIT_TEST_FIELDS, false, ExperimentFields.CIRCUIT_TESTS_MEANING));
     new TreeMap<>(keys).forEach((name, all) -> definitions.set("keys of " + name, oneOf(all)));
     return root;
   }
@@ -218,7 +223,7 @@ final class ExperimentSchema {
     ObjectNode size = NODES.objectNode();
     ArrayNode kinds = size.putArray(ANY_OF);
     kinds.addObject().put("type", "number").put("minimum", 0);
-    kinds.add(oneOf(List.of("all", "auto", "log", "groups")));
+    kinds.add(oneOf(List.of("all", "auto", "log", "groups", "mib", "auto+mib")));
     return oneOrMore(size);
   }
 

@@ -4,6 +4,7 @@ import io.autocircuit.catalogue.Settings;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.JsonFiles;
 import io.autocircuit.graph.EdgeCounts;
+import io.autocircuit.metric.CircuitTests;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchType;
@@ -36,6 +37,7 @@ import java.util.function.Function;
  *     may be absent
  * @param randomBaseline whether random scores are added where they are not listed
  * @param completeness how complete circuits are; empty where that is not measured
+ * @param circuitTests hypothesis tests of circuits; empty where none are made
  */
 public record ExperimentSpec(
     String title,
@@ -49,7 +51,8 @@ public record ExperimentSpec(
     ExperimentGraphs graph,
     Settings options,
     boolean randomBaseline,
-    Optional<Completeness> completeness) {
+    Optional<Completeness> completeness,
+    Optional<Tests> circuitTests) {
 
   /** The experiment that travels in the jar. */
   private static final String EMBEDDED = "/io/autocircuit/experiments/ground-truth.yaml";
@@ -69,6 +72,7 @@ public record ExperimentSpec(
    * @param options how tasks are run
    * @param randomBaseline whether random scores are added where they are not listed
    * @param completeness how complete circuits are
+   * @param circuitTests hypothesis tests of circuits
    * @throws IllegalArgumentException if there is no task, algorithm, patch type or seed
    */
   public ExperimentSpec {
@@ -153,6 +157,47 @@ public record ExperimentSpec(
   }
 
   /**
+   * Hypothesis tests of circuits, as an experiment makes them.
+   *
+   * @param sizes the sizes of the circuits; empty for that of the task's known circuit
+   * @param metric the score of a prompt; empty for {@link CircuitTests#usualScore}
+   * @param settings how the tests are made
+   */
+  public record Tests(
+      List<Integer> sizes, Optional<Metric> metric, CircuitTests.Settings settings) {
+    /**
+     * Keeps an unmodifiable copy.
+     *
+     * @param sizes the sizes of the circuits
+     * @param metric the score of a prompt
+     * @param settings how the tests are made
+     */
+    public Tests {
+      sizes = List.copyOf(sizes);
+    }
+  }
+
+  /**
+   * What is asked of circuits beside metrics.
+   *
+   * @param completeness how complete circuits are; empty where that is not measured
+   * @param tests hypothesis tests of circuits; empty where none are made
+   */
+  public record Checks(Optional<Completeness> completeness, Optional<Tests> tests) {
+    /** Nothing. */
+    public static final Checks NONE = new Checks(Optional.empty(), Optional.empty());
+  }
+
+  /**
+   * What this experiment asks of circuits beside metrics.
+   *
+   * @return for {@link Experiment#open}
+   */
+  public Checks checks() {
+    return new Checks(completeness, circuitTests);
+  }
+
+  /**
    * The usual experiment: resampling, tree patching, a choice of sizes, all metrics, seed 42, with
    * random scores as a baseline.
    *
@@ -175,6 +220,7 @@ public record ExperimentSpec(
         ExperimentGraphs.USUAL,
         Settings.defaults(ExperimentFields.RUN),
         true,
+        Optional.empty(),
         Optional.empty());
   }
 

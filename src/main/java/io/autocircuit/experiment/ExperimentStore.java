@@ -325,7 +325,8 @@ public final class ExperimentStore implements AutoCloseable {
               failures,
               waiting,
               completeness,
-              StoreReader.similarity(c));
+              StoreReader.similarity(c),
+              StoreTests.read(c));
         });
   }
 

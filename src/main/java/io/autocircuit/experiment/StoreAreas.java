@@ -1,8 +1,6 @@
 package io.autocircuit.experiment;
 
 import io.autocircuit.metric.Bootstrap;
-import io.autocircuit.metric.Faithfulness;
-import io.autocircuit.metric.Roc;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -17,31 +15,30 @@ final class StoreAreas {
    * What is computed of a result for the store.
    *
    * @param intervals of each metric, at each size
-   * @param auroc against the known circuit
+   * @param areas of all circuits together
    */
-  record Judged(List<List<Optional<Bootstrap.Interval>>> intervals, Optional<Roc.Areas> auroc) {}
+  record Judged(List<List<Optional<Bootstrap.Interval>>> intervals, List<CellResult.Area> areas) {}
 
   /** Computes it. */
   static Judged of(Discovery.Result result) {
     return new Judged(
         result.measurements().stream().map(m -> m.intervals(Bootstrap.USUAL)).toList(),
-        result.auroc());
+        CellResult.Area.of(result));
   }
 
   /** Writes the numbers of a run, and how its circuits were chosen. */
   static void write(Connection c, long id, Discovery.Result result, Judged judged)
       throws SQLException {
-    for (Faithfulness f : result.faithfulness()) {
-      for (Faithfulness.Area a : f.areas()) {
-        area(c, id, a.kind().key(), f.metric().key(), a.value(), a.interval());
-      }
-    }
-    if (judged.auroc().isPresent()) {
-      Roc.Areas auroc = judged.auroc().get();
-      area(c, id, "auroc", "", auroc.exact(), auroc.interval());
-      if (!Double.isNaN(auroc.mib())) {
-        area(c, id, "auroc_mib", "", auroc.mib(), Optional.empty());
-      }
+    for (CellResult.Area a : judged.areas()) {
+      StoreConnection.update(
+          c,
+          "INSERT INTO areas VALUES (?, ?, ?, ?, ?, ?)",
+          id,
+          a.key(),
+          a.metric(),
+          a.value(),
+          a.low(),
+          a.high());
     }
     int place = 0;
     for (Discovery.Selected s : result.selected()) {
@@ -54,25 +51,6 @@ final class StoreAreas {
           s.chosen(),
           s.left());
     }
-  }
-
-  private static void area(
-      Connection c,
-      long id,
-      String key,
-      String metric,
-      double value,
-      Optional<Bootstrap.Interval> interval)
-      throws SQLException {
-    StoreConnection.update(
-        c,
-        "INSERT INTO areas VALUES (?, ?, ?, ?, ?, ?)",
-        id,
-        key,
-        metric,
-        value,
-        interval.map(Bootstrap.Interval::low).orElse(null),
-        interval.map(Bootstrap.Interval::high).orElse(null));
   }
 
   /** Writes where a measurement would lie on other prompts, where values of prompts were kept. */

@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.Loader;
 
 /** Writes the rows of a store. */
@@ -36,6 +37,8 @@ final class StoreRows {
           "circuits",
           "roc_points",
           "completeness",
+          "circuit_tests",
+          "circuit_test_details",
           "similarity",
           "timings",
           "notices");
@@ -146,7 +149,7 @@ final class StoreRows {
     }
   }
 
-  /** ROC, timings, notices, completeness. */
+  /** ROC, timings, notices, completeness, tests. */
   private static void rest(Connection c, long id, CellOutcome o) throws SQLException {
     int i = 0;
     for (Roc.Point p : o.result().roc()) {
@@ -173,7 +176,8 @@ final class StoreRows {
           c, "INSERT INTO timings VALUES (?, ?, ?)", id, t.getKey(), t.getValue());
     }
     int line = 0;
-    for (String notice : o.result().notices()) {
+    for (String notice :
+        Stream.concat(o.result().notices().stream(), o.tests().notices().stream()).toList()) {
       StoreConnection.update(c, "INSERT INTO notices VALUES (?, ?, ?)", id, line++, notice);
     }
     for (ExperimentResults.CompletenessResult r : o.completeness()) {
@@ -186,6 +190,7 @@ final class StoreRows {
           r.normal(),
           r.knockout());
     }
+    StoreTests.write(c, id, o.tests().tests());
   }
 
   private static long id(Connection c, String key) throws SQLException {

@@ -34,6 +34,8 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
     GROUPS,
     /** The shares of {@link #SHARES}, rounded down. */
     MIB,
+    /** The sizes of {@link #AUTO} and those of {@link #MIB}. */
+    AUTO_MIB,
     /** The given sizes. */
     LIST
   }
@@ -78,7 +80,9 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
           "groups",
           Mode.GROUPS,
           "mib",
-          Mode.MIB);
+          Mode.MIB,
+          "auto+mib",
+          Mode.AUTO_MIB);
 
   /** The default choice. */
   public static final EdgeCounts AUTO = of(Mode.AUTO);
@@ -116,9 +120,9 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
 
   /**
    * Reads sizes as people write them: one of the words {@code auto}, {@code all}, {@code log},
-   * {@code groups}, {@code mib}, each with the empty and the full circuit; or numbers of edges such
-   * as {@code 10}, shares of all edges such as {@code 0.1}, and {@code all} among them for the full
-   * graph.
+   * {@code groups}, {@code mib}, {@code auto+mib}, each with the empty and the full circuit; or
+   * numbers of edges such as {@code 10}, shares of all edges such as {@code 0.1}, and {@code all}
+   * among them for the full graph.
    *
    * @param texts one word, or one text for each size; words in any case
    * @return the sizes
@@ -128,7 +132,7 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
   public static EdgeCounts parse(List<String> texts) {
     if (texts.isEmpty()) {
       throw new IllegalArgumentException(
-          "sizes=[] is empty; give numbers, or all, log, groups, mib or auto");
+          "sizes=[] is empty; give numbers, or all, log, groups, mib, auto or auto+mib");
     }
     if (texts.size() == 1) {
       Mode mode = WORDS.get(texts.get(0).toLowerCase(Locale.ROOT));
@@ -161,7 +165,7 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
       throw new IllegalArgumentException(
           WORDS.containsKey(text.toLowerCase(Locale.ROOT))
               ? "\"" + text + "\" stands alone; only numbers and all may be mixed"
-              : "\"" + text + "\" is neither a number nor all, log, groups, mib or auto",
+              : "\"" + text + "\" is neither a number nor all, log, groups, mib, auto or auto+mib",
           e);
     }
     boolean share = text.contains(".");
@@ -262,7 +266,11 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
    */
   public int[] resolve(int edges, float[] scores, int trueEdgeCount) {
     TreeSet<Integer> sizes = new TreeSet<>();
-    Mode chosen = mode == Mode.AUTO ? automatic(edges, scores) : mode;
+    boolean automatic = mode == Mode.AUTO || mode == Mode.AUTO_MIB;
+    Mode chosen = automatic ? automatic(edges, scores) : mode;
+    if (mode == Mode.AUTO_MIB) {
+      IntStream.of(ofShares(edges)).forEach(sizes::add);
+    }
     switch (chosen) {
       case ALL -> {
         for (int k = 0; k <= edges; k++) {
@@ -292,7 +300,7 @@ public record EdgeCounts(Mode mode, List<Value> values, Boolean zeroEdges, Boole
           sizes.add((int) n);
         }
       }
-      case AUTO -> throw new IllegalStateException("AUTO was resolved above");
+      case AUTO, AUTO_MIB -> throw new IllegalStateException(mode + " was resolved above");
     }
     boolean added = chosen != Mode.LIST && sizes.size() > 2;
     set(

@@ -193,8 +193,13 @@ public record Bootstrap(int resamples, double level, long seed, Method method) {
     return without;
   }
 
-  /** The same share of numbers, which are sorted here, is left out on both sides. */
-  Interval percentiles(double[] numbers) {
+  /**
+   * The percentile interval of numbers that were drawn elsewhere.
+   *
+   * @param numbers of all draws, none of them NaN; they are sorted here
+   * @return which leaves out the same share of them on both sides
+   */
+  public Interval percentiles(double[] numbers) {
     Arrays.sort(numbers);
     return new Interval(
         quantile(numbers, (1 - level) / 2), quantile(numbers, (1 + level) / 2), level);

@@ -12,8 +12,10 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Hypothesis tests of a circuit (Shi et al. 2024, "Hypothesis testing the circuit hypothesis in
@@ -92,12 +94,31 @@ public record CircuitTests(
     }
   }
 
+  /** Of these the full model's own score says nothing: it is what they compare with. */
+  private static final Set<Metric> COMPARING =
+      Set.of(Metric.KL_DIV, Metric.JS_DIV, Metric.CORRUPT_KL_DIV, Metric.EXACT_MATCH_PERCENT);
+
   /** How random circuits resemble the one that is tested. */
   public enum Matching {
     /** As many edges. */
-    SIZE,
+    SIZE("same_size"),
     /** As many edges of each kind; see {@link RandomCircuits#matched}. */
-    CAPACITY
+    CAPACITY("capacity");
+
+    private final String test;
+
+    Matching(String test) {
+      this.test = test;
+    }
+
+    /**
+     * What the test by such circuits is called.
+     *
+     * @return in files and options
+     */
+    public String test() {
+      return test;
+    }
   }
 
   /**
@@ -105,21 +126,54 @@ public record CircuitTests(
    * the model: the mean over prompts of |s(circuit) − s(model)|.
    *
    * @param matching how they resemble it
-   * @param draws how many there were
+   * @param own the distance of the circuit that is tested
+   * @param distances of each of them
    * @param shared the mean share of their edges that are the circuit's too
-   * @param distance the mean of their distances
    * @param asNear how many are as near to the model as the circuit, or nearer
    * @param pValue (1 + asNear) / (1 + draws): of the hypothesis that the circuit is one of them
    * @param unlike of how many {@link Equivalence} is rejected
    */
   public record Control(
       Matching matching,
-      int draws,
+      double own,
+      List<Double> distances,
       double shared,
-      double distance,
       int asNear,
       double pValue,
-      int unlike) {}
+      int unlike) {
+    /**
+     * Keeps an unmodifiable copy.
+     *
+     * @param matching how they resemble it
+     * @param own the distance of the circuit that is tested
+     * @param distances of each of them
+     * @param shared the mean share of their edges that are the circuit's too
+     * @param asNear how many are as near to the model as the circuit, or nearer
+     * @param pValue of the hypothesis that the circuit is one of them
+     * @param unlike of how many {@link Equivalence} is rejected
+     */
+    public Control {
+      distances = List.copyOf(distances);
+    }
+
+    /**
+     * How many there were.
+     *
+     * @return at least 1
+     */
+    public int draws() {
+      return distances.size();
+    }
+
+    /**
+     * The mean of their distances.
+     *
+     * @return 0 or more
+     */
+    public double distance() {
+      return distances.stream().mapToDouble(d -> d).sum() / distances.size();
+    }
+  }
 
   /**
    * Keeps an unmodifiable copy.
@@ -209,6 +263,33 @@ public record CircuitTests(
   }
 
   /**
+   * The score where nobody names one.
+   *
+   * @param batches the prompts
+   * @return the logit difference, or the answer's log probability where prompts have no wrong
+   *     answers, or the squared error where answers are numbers; empty where none applies
+   */
+  public static Optional<Metric> usualScore(List<PromptBatch> batches) {
+    return Stream.of(Metric.LOGIT_DIFF, Metric.ANSWER_LOGPROB, Metric.ANSWER_MSE)
+        .filter(m -> m.inapplicable(batches).isEmpty())
+        .findFirst();
+  }
+
+  /**
+   * Why a metric is no score by which circuits can be tested, if it is none.
+   *
+   * @param metric of any kind
+   * @return the end of a sentence that names it
+   */
+  public static Optional<String> refusal(Metric metric) {
+    return COMPARING.contains(metric)
+        ? Optional.of(
+            "compares with the model, which has no score of its own by it; give one of answers,"
+                + " such as logit_diff")
+        : Optional.empty();
+  }
+
+  /**
    * Why a circuit cannot be tested, if it cannot.
    *
    * @param circuit to be tested
@@ -264,7 +345,7 @@ public record CircuitTests(
   private static Control control(
       Matching matching, int first, List<Circuit> all, double[][] s, Settings settings) {
     double nearest = distance(s[0], s[1]);
-    double sum = 0;
+    List<Double> distances = new ArrayList<>();
     double shared = 0;
     int asNear = 0;
     int unlike = 0;
@@ -272,14 +353,14 @@ public record CircuitTests(
       double distance = distance(s[i], s[1]);
       BitSet both = all.get(i).edgeSet();
       both.and(all.get(0).edgeSet());
-      sum += distance;
+      distances.add(distance);
       shared += (double) both.cardinality() / all.get(0).size();
       asNear += distance <= nearest ? 1 : 0;
       unlike += Equivalence.of(s[i], s[1], settings.epsilon()).pValue() < settings.level() ? 1 : 0;
     }
     int n = settings.draws();
     return new Control(
-        matching, n, shared / n, sum / n, asNear, (1.0 + asNear) / (1.0 + n), unlike);
+        matching, nearest, distances, shared / n, asNear, (1.0 + asNear) / (1.0 + n), unlike);
   }
 
   private static double effect(double[] with, double[] without) {

@@ -37,11 +37,26 @@ public record Curve(
    *
    * @param edges size of the circuit, finite and not negative
    * @param value the metric; NaN and infinite values are not drawn but listed under the plot
+   * @param low the lower end of its interval; NaN where there is none
+   * @param high the upper end
    */
-  public record Point(double edges, double value) {
+  public record Point(double edges, double value, double low, double high) {
+    /**
+     * Without an interval.
+     *
+     * @param edges size of the circuit, finite and not negative
+     * @param value the metric
+     * @throws IllegalArgumentException if {@code edges} is negative, infinite or NaN
+     */
+    public Point(double edges, double value) {
+      this(edges, value, Double.NaN, Double.NaN);
+    }
+
     /**
      * @param edges size of the circuit, finite and not negative
      * @param value the metric; NaN and infinite values are not drawn but listed under the plot
+     * @param low the lower end of its interval; NaN where there is none
+     * @param high the upper end
      * @throws IllegalArgumentException if {@code edges} is negative, infinite or NaN
      */
     public Point {

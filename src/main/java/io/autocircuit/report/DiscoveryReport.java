@@ -1,5 +1,6 @@
 package io.autocircuit.report;
 
+import io.autocircuit.experiment.CellResult;
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.PromptSource;
 import io.autocircuit.experiment.Run;
@@ -9,12 +10,14 @@ import io.autocircuit.graph.DestNode;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.graph.SrcNode;
+import io.autocircuit.metric.Bootstrap;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PruneScores;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,6 +25,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.IntStream;
 
 /** Makes the report's plain values from a discovery. */
 public final class DiscoveryReport {
@@ -36,6 +41,12 @@ public final class DiscoveryReport {
           Metric.WRONG_ANSWER_PROB,
           Metric.CORRECT_OVER_WRONG_PERCENT,
           Metric.CORRUPT_KL_DIV);
+
+  /** The metrics that people look at first have intervals: the others are folded away. */
+  private static final int SHOWN = 8;
+
+  /** So many circuits of a curve have intervals at most. */
+  private static final int VERTICES = 12;
 
   private DiscoveryReport() {}
 
@@ -78,7 +89,13 @@ public final class DiscoveryReport {
   private static ReportData.Details details(
       Discovery.Result result, Optional<SourceActivations> activations) {
     return new ReportData.Details(
-        result.discovery().runs().patchType(), activations.orElse(null), result.roc());
+        result.discovery().runs().patchType(),
+        activations.orElse(null),
+        result.roc(),
+        CellResult.Area.of(result),
+        result.discovery().selection().title(),
+        result.stability().orElse(null),
+        List.of());
   }
 
   /**
@@ -201,6 +218,15 @@ public final class DiscoveryReport {
 
   private static Curve curve(Measurement m, String series, String circuit) {
     Metric metric = m.metric();
+    Map<Integer, Bootstrap.Interval> intervals = rank(metric) < SHOWN ? intervals(m) : Map.of();
+    List<Curve.Point> points = new ArrayList<>();
+    for (Measurement.Point p : m.points()) {
+      Bootstrap.Interval ends = intervals.get(p.edges());
+      points.add(
+          ends == null
+              ? new Curve.Point(p.edges(), p.value())
+              : new Curve.Point(p.edges(), p.value(), ends.low(), ends.high()));
+    }
     return new Curve(
         metric.title(),
         series,
@@ -209,7 +235,41 @@ public final class DiscoveryReport {
         metric.logX(),
         metric.logY(),
         metric.lowerIsBetter(),
-        m.points().stream().map(p -> new Curve.Point(p.edges(), p.value())).toList());
+        points);
+  }
+
+  /** Intervals of up to so many circuits as a band needs, by size; the same as of all. */
+  private static Map<Integer, Bootstrap.Interval> intervals(Measurement m) {
+    List<Measurement.Point> all = m.points();
+    if (all.isEmpty()) {
+      return Map.of();
+    }
+    TreeSet<Integer> places = new TreeSet<>();
+    double first = place(m, all.get(0).edges());
+    double last = place(m, all.get(all.size() - 1).edges());
+    for (int i = 0; i < VERTICES; i++) {
+      double wanted = first + (last - first) * i / (VERTICES - 1);
+      places.add(
+          IntStream.range(0, all.size())
+              .boxed()
+              .min(Comparator.comparingDouble(k -> Math.abs(place(m, all.get(k).edges()) - wanted)))
+              .orElseThrow());
+    }
+    places.add(all.size() - 1); // percentages are of the full model's values
+    List<Measurement.Point> some = places.stream().map(all::get).toList();
+    List<Optional<Bootstrap.Interval>> intervals =
+        new Measurement(m.metric(), some).intervals(Bootstrap.USUAL);
+    Map<Integer, Bootstrap.Interval> bySize = new HashMap<>();
+    for (int i = 0; i < some.size(); i++) {
+      int edges = some.get(i).edges();
+      intervals.get(i).ifPresent(ends -> bySize.put(edges, ends));
+    }
+    return bySize;
+  }
+
+  /** Where a size stands on the axis, as the page draws it. */
+  private static double place(Measurement m, int edges) {
+    return m.metric().logX() ? Math.log10(Math.max(0.5, edges)) : edges;
   }
 
   /** How many of a circuit's edges can change its output. */

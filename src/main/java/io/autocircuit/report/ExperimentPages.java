@@ -6,8 +6,10 @@ import io.autocircuit.experiment.Experiment;
 import io.autocircuit.experiment.ExperimentResults;
 import io.autocircuit.experiment.ExperimentStore;
 import io.autocircuit.experiment.Run;
+import io.autocircuit.experiment.TestedCircuit;
 import io.autocircuit.files.DataException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -34,9 +36,11 @@ public final class ExperimentPages {
     return ExperimentPages::circuit;
   }
 
-  private static String circuit(Path directory, String name, Run run, Discovery.Result result) {
+  private static String circuit(
+      Path directory, String name, Run run, Discovery.Result result, List<TestedCircuit> tests) {
     String page = CIRCUITS + "/" + name.substring(0, DIGITS) + ".html";
-    HtmlReport.writeAmongOthers(directory.resolve(page), DiscoveryReport.of(run, result));
+    HtmlReport.writeAmongOthers(
+        directory.resolve(page), DiscoveryReport.of(run, result).withTests(tests));
     return page;
   }
 
@@ -62,7 +66,7 @@ public final class ExperimentPages {
   public static Path report(ExperimentStore store, Map<String, String> settings) {
     Path file = store.directory().resolve(REPORT);
     ExperimentResults results = store.results();
-    ExperimentReport.write(file, results, CellResult::edgeScores, settings);
+    ExperimentReport.write(file, results, CellResult::edgeScores, store::prompts, settings);
     return file;
   }
 }

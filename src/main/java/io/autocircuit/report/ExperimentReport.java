@@ -46,13 +46,23 @@ public final class ExperimentReport {
       Function<CellResult, Optional<float[]>> scores,
       Map<String, String> settings,
       Path directory) {
+    return render(results, scores, (run, metric, edges) -> Map.of(), settings, directory);
+  }
+
+  private static String render(
+      ExperimentResults results,
+      Function<CellResult, Optional<float[]>> scores,
+      ResultIntervals.Prompts prompts,
+      Map<String, String> settings,
+      Path directory) {
     Map<String, String> places = new LinkedHashMap<>();
     places.put("title", Page.escape(results.title()));
     places.put("summary", Page.summary(summary(results)));
     Map<String, String> all = new LinkedHashMap<>(settings);
     all.putAll(settings(results.cells()));
     places.put("settings", Page.settings(all));
-    return Page.withCharts("experiment", ExperimentTree.of(results, scores, directory), places);
+    return Page.withCharts(
+        "experiment", ExperimentTree.of(results, scores, prompts, directory), places);
   }
 
   /**
@@ -69,8 +79,27 @@ public final class ExperimentReport {
       ExperimentResults results,
       Function<CellResult, Optional<float[]>> scores,
       Map<String, String> settings) {
+    write(file, results, scores, (run, metric, edges) -> Map.of(), settings);
+  }
+
+  /**
+   * Renders the page into a file, with intervals of ranks.
+   *
+   * @param file where to write; its directory must exist
+   * @param results the experiment
+   * @param scores the scores of a cell by canonical edge index; empty where they are not to be had
+   * @param prompts values on single prompts, such as those of a store
+   * @param settings what else was set, in the map's order
+   * @throws DataException if the file cannot be written
+   */
+  public static void write(
+      Path file,
+      ExperimentResults results,
+      Function<CellResult, Optional<float[]>> scores,
+      ResultIntervals.Prompts prompts,
+      Map<String, String> settings) {
     Path directory = Optional.ofNullable(file.toAbsolutePath().getParent()).orElse(file);
-    AtomicFile.write(file, render(results, scores, settings, directory));
+    AtomicFile.write(file, render(results, scores, prompts, settings, directory));
   }
 
   private static Map<String, String> summary(ExperimentResults results) {

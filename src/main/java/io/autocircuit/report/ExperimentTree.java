@@ -36,6 +36,7 @@ final class ExperimentTree {
   private final ExperimentResults results;
   private final Function<CellResult, Optional<float[]>> scores;
   private final Path directory;
+  private final ResultIntervals.Prompts prompts;
   private final ExperimentGroups groups;
   private final List<Axes> metrics;
   private final List<String> tasks;
@@ -59,9 +60,13 @@ final class ExperimentTree {
       Optional<AreaUnderCurve> area) {}
 
   private ExperimentTree(
-      ExperimentResults results, Function<CellResult, Optional<float[]>> scores, Path directory) {
+      ExperimentResults results,
+      Function<CellResult, Optional<float[]>> scores,
+      ResultIntervals.Prompts prompts,
+      Path directory) {
     this.results = results;
     this.scores = scores;
+    this.prompts = prompts;
     this.directory = directory.toAbsolutePath().normalize();
     this.groups = ExperimentGroups.of(results.cells());
     this.metrics = metrics(results.cells());
@@ -73,12 +78,16 @@ final class ExperimentTree {
    *
    * @param results the experiment
    * @param scores a cell's scores in canonical order; empty where there are none
+   * @param prompts values on single prompts; empty ones where they are not to be had
    * @param directory where the page will lie; links begin there
    * @return the tree
    */
   static ObjectNode of(
-      ExperimentResults results, Function<CellResult, Optional<float[]>> scores, Path directory) {
-    return new ExperimentTree(results, scores, directory).tree();
+      ExperimentResults results,
+      Function<CellResult, Optional<float[]>> scores,
+      ResultIntervals.Prompts prompts,
+      Path directory) {
+    return new ExperimentTree(results, scores, prompts, directory).tree();
   }
 
   private static List<Axes> metrics(List<CellResult> cells) {
@@ -157,6 +166,7 @@ final class ExperimentTree {
     }
     ArrayNode inOrder = root.putArray("cells");
     results.cells().forEach(c -> inOrder.add(cells.get(c.run())));
+    root.set("ranks", ExperimentRanks.of(results, groups, prompts));
     failures(root.putArray("failures"));
     notices(root.putArray("notices"));
     return root;
@@ -189,6 +199,19 @@ final class ExperimentTree {
           .filter(c -> c.run().equals(r.run()))
           .findFirst()
           .ifPresent(c -> completeness.add(completeness(r, c)));
+    }
+    ArrayNode tests = node.putArray("tests");
+    for (ExperimentResults.TestResult t : results.tests()) {
+      group.all().stream()
+          .filter(c -> c.run().equals(t.run()))
+          .findFirst()
+          .ifPresent(
+              c ->
+                  tests
+                      .addObject()
+                      .put("label", groups.labels().indexOf(groups.label(c)))
+                      .put("seed", c.seed())
+                      .set("test", t.tests().json()));
     }
     return node;
   }

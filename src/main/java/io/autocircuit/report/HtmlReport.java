@@ -3,8 +3,10 @@ package io.autocircuit.report;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.autocircuit.experiment.TestedCircuit;
 import io.autocircuit.files.AtomicFile;
 import io.autocircuit.files.DataException;
+import io.autocircuit.metric.EdgeStability;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
@@ -13,9 +15,11 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 
 /**
@@ -29,6 +33,7 @@ public final class HtmlReport {
   public static final int MAX_EDGES = 5000;
 
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
+  private static final String TESTS = "tests";
 
   private HtmlReport() {}
 
@@ -161,6 +166,69 @@ public final class HtmlReport {
     ArrayNode roc = root.putArray("roc");
     details.roc().forEach(p -> roc.addArray().add(p.falsePositiveRate()).add(p.truePositiveRate()));
     root.set("activations", details.activations() == null ? null : details.activations().json());
+    root.put("selection", details.selection());
+    ArrayNode areas = root.putArray("areas");
+    details.areas().stream()
+        .sorted(Comparator.comparingInt(a -> AreaTitles.rank(a.key(), a.metric())))
+        .forEach(
+            a ->
+                areas
+                    .addObject()
+                    .put("title", AreaTitles.of(a.key(), a.metric()))
+                    .put("lowerIsBetter", AreaTitles.lowerIsBetter(a.key()))
+                    .put("overEdges", a.metric().isEmpty())
+                    .put("value", a.value())
+                    .<ObjectNode>set("low", Page.number(a.low()))
+                    .set("high", Page.number(a.high())));
+    stability(root, details.stability());
+    tests(root, details.tests());
+  }
+
+  private static void stability(ObjectNode root, EdgeStability stability) {
+    if (stability == null) {
+      root.putNull("stability");
+      return;
+    }
+    ObjectNode node = root.putObject("stability").put("size", stability.size());
+    EdgeStability.Redrawn redrawn = stability.redrawn();
+    node.put("prompts", stability.circuits().size());
+    node.set("overlap", Page.number(stability.overlap()));
+    node.putArray("redrawn")
+        .add(Page.number(redrawn.overlap()))
+        .add(Page.number(redrawn.low()))
+        .add(Page.number(redrawn.high()));
+    ArrayNode rows = node.putArray("rows");
+    for (EdgeStability.Row row : stability.rows()) {
+      rows.addArray()
+          .add(row.edge().name())
+          .add(row.edge().position() < 0 ? null : Integer.valueOf(row.edge().position()))
+          .add(row.share())
+          .add(Page.number(row.mean()))
+          .add(Page.number(row.deviation()))
+          .add(row.agreement());
+    }
+  }
+
+  private static void tests(ObjectNode root, List<TestedCircuit> tests) {
+    ArrayNode all = root.putArray(TESTS);
+    tests.forEach(t -> all.add(t.json()));
+  }
+
+  /**
+   * A page with other tests of circuits.
+   *
+   * @param page what {@link #render} or {@link #write} made, by whatever version
+   * @param tests hypothesis tests of circuits
+   * @return the page; empty where it is none of ours, or of a version that shows no tests
+   */
+  static Optional<String> withTests(String page, List<TestedCircuit> tests) {
+    return Page.withData(
+        page,
+        data -> {
+          boolean shows = data.has(TESTS);
+          tests(data, tests);
+          return shows;
+        });
   }
 
   private static int index(Map<String, Integer> indices, String name) {
@@ -174,7 +242,10 @@ public final class HtmlReport {
       ObjectNode line = plot.withArrayProperty("series").addObject().put("name", curve.series());
       ArrayNode points = line.putArray("points");
       for (Curve.Point point : curve.points()) {
-        points.addArray().add(point.edges()).add(Page.number(point.value()));
+        ArrayNode one = points.addArray().add(point.edges()).add(Page.number(point.value()));
+        if (Double.isFinite(point.low()) && Double.isFinite(point.high())) {
+          one.add(point.low()).add(point.high());
+        }
       }
     }
     return JSON.arrayNode().addAll(plots.values());

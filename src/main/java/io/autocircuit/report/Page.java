@@ -4,7 +4,10 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.node.ValueNode;
+import io.autocircuit.files.DataException;
+import io.autocircuit.files.JsonFiles;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -14,13 +17,16 @@ import java.security.NoSuchAlgorithmException;
 import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Properties;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** How the pages are put together: a frame with places, the styles, the data, the scripts. */
 final class Page {
   private static final ObjectMapper MAPPER = new ObjectMapper();
+  private static final String DATA = "<script type=\"application/json\" id=\"report-data\">";
   private static final Pattern PLACEHOLDER = Pattern.compile("\\{\\{(\\w+)}}");
 
   private Page() {}
@@ -86,7 +92,12 @@ final class Page {
 
   private static String put(
       String name, JsonNode data, Map<String, String> places, String digests) {
-    String drawing = name.equals("report") ? resource("flow.js") : "";
+    String drawing =
+        switch (name) {
+          case "report" -> resource("flow.js") + resource("tests.js");
+          case "experiment" -> resource("tests.js");
+          default -> "";
+        };
     String script =
         resource("common.js") + resource("circuit.js") + drawing + resource(name + ".js");
     Map<String, String> all = new LinkedHashMap<>(places);
@@ -172,6 +183,31 @@ final class Page {
           .replace(">", "\\u003e");
     } catch (JsonProcessingException e) {
       throw new UncheckedIOException(e);
+    }
+  }
+
+  /**
+   * A page whose data is changed.
+   *
+   * @param page a page
+   * @param change of its data; whether it could be changed
+   * @return empty where the page has no such data, or it could not be changed
+   */
+  static Optional<String> withData(String page, Predicate<ObjectNode> change) {
+    int begin = page.indexOf(DATA);
+    int end = begin < 0 ? -1 : page.indexOf("</script>", begin);
+    if (end < 0) {
+      return Optional.empty();
+    }
+    int from = begin + DATA.length();
+    try {
+      return JsonFiles.parse(page.substring(from, end), "the page's data")
+                  instanceof ObjectNode data
+              && change.test(data)
+          ? Optional.of(page.substring(0, from) + json(data) + page.substring(end))
+          : Optional.empty();
+    } catch (DataException noJson) {
+      return Optional.empty();
     }
   }
 

@@ -1,6 +1,9 @@
 package io.autocircuit.report;
 
+import io.autocircuit.experiment.CellResult;
 import io.autocircuit.experiment.SourceActivations;
+import io.autocircuit.experiment.TestedCircuit;
+import io.autocircuit.metric.EdgeStability;
 import io.autocircuit.metric.Roc;
 import io.autocircuit.patch.PatchType;
 import java.util.ArrayList;
@@ -56,10 +59,32 @@ public record ReportData(
    * @param patchType which edges a circuit's run ablates; null where that is not known
    * @param activations what the sources of the best edges write; null where that is not known
    * @param roc the curve against a known circuit, in the order of circuit sizes; may be empty
+   * @param areas numbers of all circuits together; may be empty
+   * @param selection how circuits were chosen, in words; null where that is not known
+   * @param stability how far the circuits of single prompts are one; null where that is not known
+   * @param tests hypothesis tests of circuits; may be empty
    */
-  public record Details(PatchType patchType, SourceActivations activations, List<Roc.Point> roc) {
+  public record Details(
+      PatchType patchType,
+      SourceActivations activations,
+      List<Roc.Point> roc,
+      List<CellResult.Area> areas,
+      String selection,
+      EdgeStability stability,
+      List<TestedCircuit> tests) {
     /** Nothing is known. */
     public static final Details NONE = new Details(null, null, List.of());
+
+    /**
+     * Without what is said of circuits as a whole.
+     *
+     * @param patchType which edges a circuit's run ablates; may be null
+     * @param activations what the sources of the best edges write; may be null
+     * @param roc the curve against a known circuit; may be empty
+     */
+    public Details(PatchType patchType, SourceActivations activations, List<Roc.Point> roc) {
+      this(patchType, activations, roc, List.of(), null, null, List.of());
+    }
 
     /**
      * Keeps an unmodifiable copy.
@@ -67,9 +92,15 @@ public record ReportData(
      * @param patchType which edges a circuit's run ablates; may be null
      * @param activations what the sources of the best edges write; may be null
      * @param roc the curve against a known circuit; may be empty
+     * @param areas numbers of all circuits together; may be empty
+     * @param selection how circuits were chosen, in words; may be null
+     * @param stability how far the circuits of single prompts are one; may be null
+     * @param tests hypothesis tests of circuits; may be empty
      */
     public Details {
       roc = List.copyOf(roc);
+      areas = List.copyOf(areas);
+      tests = List.copyOf(tests);
     }
   }
 
@@ -325,6 +356,24 @@ public record ReportData(
         positionLabels,
         firstDrawn,
         known);
+  }
+
+  /**
+   * Sets the hypothesis tests of circuits.
+   *
+   * @param tests may be empty
+   * @return a new value
+   */
+  public ReportData withTests(List<TestedCircuit> tests) {
+    return withDetails(
+        new Details(
+            details.patchType(),
+            details.activations(),
+            details.roc(),
+            details.areas(),
+            details.selection(),
+            details.stability(),
+            tests));
   }
 
   /** Layer of each node by name, and of each head whose inputs are listed instead. */

@@ -6,8 +6,10 @@ import io.autocircuit.experiment.ResultFiles;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.experiment.SourceActivations;
+import io.autocircuit.experiment.TestedCircuit;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.FileSet;
+import io.autocircuit.files.JsonFiles;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
@@ -26,8 +28,8 @@ import java.util.stream.Stream;
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
  * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
  * repeats it; where nodes were scored also {@code nodes.json}; where prompts were scored one by one
- * also the {@link PromptResultFiles}; and {@code activations.json}, where somebody looked at what
- * sources write.
+ * also the {@link PromptResultFiles}; {@code activations.json}, where somebody looked at what
+ * sources write; and {@code tests.json}, where somebody tested its circuits.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -45,9 +47,13 @@ public final class ResultDirectory {
   /** Written where somebody looked at what sources write. */
   static final String ACTIVATIONS = "activations.json";
 
+  /** Written by who tests circuits of the run; those of an earlier run go. */
+  private static final String TESTS = "tests.json";
+
   /** Written for some results; those of an earlier run go. */
   private static final List<String> OPTIONAL =
-      Stream.concat(Stream.of(RUN, NODES, ACTIVATIONS), PromptResultFiles.FILES.stream()).toList();
+      Stream.concat(Stream.of(RUN, NODES, ACTIVATIONS, TESTS), PromptResultFiles.FILES.stream())
+          .toList();
 
   private static final int MOST_TRIES = 100;
 
@@ -187,6 +193,38 @@ public final class ResultDirectory {
                   HtmlReport.write(fresh.resolve(REPORT), report);
                 }),
         true);
+  }
+
+  /**
+   * Writes hypothesis tests of circuits beside the run that they are of: {@code tests.json}, and
+   * into its page, if that is there.
+   *
+   * @param directory of the run
+   * @param json the content of {@code tests.json}
+   * @param tests what they said
+   * @return the file
+   * @throws DataException if they cannot be written
+   */
+  public static Path writeTests(Path directory, String json, List<TestedCircuit> tests) {
+    Path page = directory.resolve(REPORT);
+    try {
+      Optional<String> shown =
+          Files.isRegularFile(page) && Files.size(page) <= JsonFiles.LARGEST
+              ? HtmlReport.withTests(Files.readString(page), tests)
+              : Optional.empty();
+      List<String> files = shown.isPresent() ? List.of(TESTS, REPORT) : List.of(TESTS);
+      new FileSet(directory, files)
+          .replace(
+              fresh -> {
+                Files.writeString(fresh.resolve(TESTS), json);
+                if (shown.isPresent()) {
+                  Files.writeString(fresh.resolve(REPORT), shown.get());
+                }
+              });
+    } catch (IOException e) {
+      throw unwritable(directory, e);
+    }
+    return directory.resolve(TESTS);
   }
 
   private static void within(Path directory, Action action, boolean keep) {

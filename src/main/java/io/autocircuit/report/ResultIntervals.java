@@ -2,6 +2,7 @@ package io.autocircuit.report;
 
 import io.autocircuit.experiment.CellResult;
 import io.autocircuit.experiment.ExperimentResults;
+import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.metric.AreaUnderCurve;
 import io.autocircuit.metric.Bootstrap;
 import io.autocircuit.metric.Faithfulness;
@@ -13,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.IntStream;
@@ -43,8 +45,8 @@ public final class ResultIntervals {
   /** Whether the number is an area. */
   private final boolean area;
 
-  /** Which area, if it is one of faithfulness. */
-  private final Optional<Faithfulness.Kind> kind;
+  /** Which areas, if it is one of faithfulness. */
+  private final List<Faithfulness.Kind> kinds;
 
   /** The size at which the number was measured; that of the known circuit if empty. */
   private final OptionalInt edges;
@@ -55,13 +57,13 @@ public final class ResultIntervals {
       Prompts prompts,
       Metric metric,
       boolean area,
-      Optional<Faithfulness.Kind> kind,
+      List<Faithfulness.Kind> kinds,
       OptionalInt edges,
       Bootstrap bootstrap) {
     this.prompts = prompts;
     this.metric = metric;
     this.area = area;
-    this.kind = kind;
+    this.kinds = List.copyOf(kinds);
     this.edges = edges;
     this.bootstrap = bootstrap;
   }
@@ -92,11 +94,11 @@ public final class ResultIntervals {
     if (kind.isPresent()) {
       String of = ResultValue.faithful(results, metric);
       return new ResultIntervals(
-          prompts, Metric.of(of), true, kind, OptionalInt.empty(), bootstrap);
+          prompts, Metric.of(of), true, kind.stream().toList(), OptionalInt.empty(), bootstrap);
     }
     boolean area = name.equals(ResultValue.AUC);
     List<String> metrics = ResultValue.metrics(results);
-    if (!area && !metrics.contains(name)) {
+    if (!ofPrompts(results, name)) {
       throw new IllegalArgumentException(
           "metric="
               + name
@@ -108,7 +110,27 @@ public final class ResultIntervals {
         edges.isEmpty() || edges.get().equals(ResultValue.OFFICIAL)
             ? OptionalInt.empty()
             : OptionalInt.of(Integer.parseInt(edges.get()));
-    return new ResultIntervals(prompts, Metric.of(key), area, Optional.empty(), size, bootstrap);
+    return new ResultIntervals(prompts, Metric.of(key), area, List.of(), size, bootstrap);
+  }
+
+  /**
+   * Whether a number is one of prompts, which can be drawn.
+   *
+   * @param results where the number is taken from
+   * @param name of the number
+   * @return false of the time that cells took, say
+   */
+  public static boolean ofPrompts(ExperimentResults results, String name) {
+    return name.equals(ResultValue.AUC)
+        || Arrays.stream(Faithfulness.Kind.values()).anyMatch(k -> k.key().equals(name))
+        || ResultValue.metrics(results).contains(name);
+  }
+
+  /** Several areas of one metric at once. */
+  static ResultIntervals faithfulness(
+      Prompts prompts, String metric, List<Faithfulness.Kind> kinds, Bootstrap bootstrap) {
+    return new ResultIntervals(
+        prompts, Metric.of(metric), true, kinds, OptionalInt.empty(), bootstrap);
   }
 
   /** A cell's values on single prompts. */
@@ -131,6 +153,7 @@ public final class ResultIntervals {
           .flatMap(s -> s.points().stream())
           .mapToInt(CellResult.Point::edges)
           .filter(n -> area || n == edges.orElse(cell.official().orElse(-1)))
+          .filter(n -> needed(n))
           .forEach(
               n -> {
                 Map<Integer, Double> some = prompts.of(cell.run(), metric.key(), n);
@@ -143,6 +166,17 @@ public final class ResultIntervals {
       full = numbers(whole);
     }
 
+    /** Whether an area needs a size: the benchmark's need its ten, and both ends. */
+    private boolean needed(int size) {
+      return kinds.isEmpty()
+          || kinds.contains(Faithfulness.Kind.EXACT_CPR)
+          || kinds.contains(Faithfulness.Kind.EXACT_CMD)
+          || size == 0
+          || size == all
+          || Arrays.stream(EdgeCounts.ofShares(all))
+              .anyMatch(n -> asked.getOrDefault(n, -1) == size);
+    }
+
     /** In the order of the prompts; NaN where there is none. */
     private double[] numbers(Map<Integer, Double> some) {
       double[] all = new double[place.size()];
@@ -150,8 +184,8 @@ public final class ResultIntervals {
       return all;
     }
 
-    /** The number, of prompts that come as often as drawn. */
-    double number(int[] prompts, int[] drawn) {
+    /** The numbers, of prompts that come as often as drawn. */
+    double[] numbers(int[] prompts, int[] drawn) {
       int[] mine =
           IntStream.of(drawn)
               .map(i -> place.getOrDefault(prompts[i], -1))
@@ -163,22 +197,66 @@ public final class ResultIntervals {
         combined[k] = metric.combine(pick(values.get(k), mine), whole);
       }
       if (!area) {
-        return combined[0];
+        return new double[] {combined.length == 0 ? Double.NaN : combined[0]};
       }
       List<Measurement.Point> points =
           IntStream.range(0, combined.length)
               .mapToObj(k -> new Measurement.Point(sizes.get(k), combined[k]))
               .toList();
-      return kind.isEmpty()
-          ? AreaUnderCurve.of(metric).of(points)
-          : Faithfulness.of(new Measurement(metric, points), asked, all, bootstrap)
-              .map(f -> f.of(kind.get()).orElse(Double.NaN))
-              .orElse(Double.NaN);
+      if (kinds.isEmpty()) {
+        return new double[] {AreaUnderCurve.of(metric).of(points)};
+      }
+      Optional<Faithfulness> f =
+          Faithfulness.of(new Measurement(metric, points), asked, all, bootstrap);
+      return kinds.stream()
+          .mapToDouble(k -> f.map(x -> x.of(k).orElse(Double.NaN)).orElse(Double.NaN))
+          .toArray();
     }
 
     private double[] pick(double[] from, int[] indices) {
       return IntStream.of(indices).mapToDouble(i -> from[i]).toArray();
     }
+  }
+
+  /** The means of cells that differ in nothing but the seed, on prompts that are drawn. */
+  final class Sample {
+    private final List<Cell> cells;
+
+    private Sample(List<Cell> cells) {
+      this.cells = cells;
+    }
+
+    /** The prompts that any of them has. */
+    SortedSet<Integer> prompts() {
+      TreeSet<Integer> union = new TreeSet<>();
+      cells.forEach(c -> union.addAll(c.place.keySet()));
+      return union;
+    }
+
+    /**
+     * The means.
+     *
+     * @param prompts that there are
+     * @param drawn places among them
+     */
+    double[] numbers(int[] prompts, int[] drawn) {
+      double[] sum = new double[Math.max(1, kinds.size())];
+      for (Cell c : cells) {
+        double[] own = c.numbers(prompts, drawn);
+        for (int i = 0; i < sum.length; i++) {
+          sum[i] += own[i];
+        }
+      }
+      return Arrays.stream(sum).map(n -> n / cells.size()).toArray();
+    }
+  }
+
+  /** What is drawn from; empty where values on single prompts are not known. */
+  Optional<Sample> sample(List<CellResult> cells) {
+    List<Cell> known = cells.stream().map(Cell::new).toList();
+    return known.stream().anyMatch(c -> c.place.isEmpty())
+        ? Optional.empty()
+        : Optional.of(new Sample(known));
   }
 
   /**
@@ -188,21 +266,16 @@ public final class ResultIntervals {
    * @return empty where values on single prompts are not known
    */
   public Optional<Bootstrap.Interval> of(List<CellResult> cells) {
-    List<Cell> known = cells.stream().map(Cell::new).toList();
-    if (known.stream().anyMatch(c -> c.place.isEmpty())) {
+    Optional<Sample> sample = sample(cells);
+    if (sample.isEmpty()) {
       return Optional.empty();
     }
-    TreeSet<Integer> union = new TreeSet<>();
-    known.forEach(c -> union.addAll(c.place.keySet()));
-    int[] prompts = union.stream().mapToInt(p -> p).toArray();
+    int[] prompts = sample.get().prompts().stream().mapToInt(p -> p).toArray();
     int[] each = IntStream.range(0, prompts.length).toArray();
-    if (known.stream().anyMatch(c -> Double.isNaN(c.number(prompts, each)))) {
+    if (Double.isNaN(sample.get().numbers(prompts, each)[0])) {
       return Optional.empty(); // a share of the full model, whose own values were not measured
     }
     return Optional.of(
-        bootstrap.of(
-            prompts.length,
-            drawn ->
-                known.stream().mapToDouble(c -> c.number(prompts, drawn)).average().getAsDouble()));
+        bootstrap.of(prompts.length, drawn -> sample.get().numbers(prompts, drawn)[0]));
   }
 }

@@ -6,11 +6,9 @@ import io.autocircuit.metric.Bootstrap;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.function.Function;
 
 /**
@@ -145,82 +143,20 @@ public record ResultTable(
       ResultValue value,
       Map<String, String> only,
       Function<List<CellResult>, Optional<Bootstrap.Interval>> interval) {
-    if (axes.isEmpty()) {
-      throw new IllegalArgumentException("axes=[]; give one or more, such as algorithm,task");
-    }
-    ResultAxes all = new ResultAxes(results);
-    List<String> names = axes.stream().map(all::name).toList();
-    for (String name : names) {
-      if (Collections.frequency(names, name) > 1) {
-        throw new IllegalArgumentException("axis=" + name + " is given twice; give each once");
-      }
-    }
-    List<CellResult> chosen = results.cells();
-    Map<String, String> common = new LinkedHashMap<>();
-    if (chosen.isEmpty()) {
-      throw new IllegalArgumentException("no cell is finished yet; there is nothing to show");
-    }
-    for (Map.Entry<String, String> e : only.entrySet()) {
-      String axis = all.name(e.getKey());
-      chosen = all.at(chosen, axis, e.getValue());
-      if (!names.contains(axis)) {
-        common.put(axis, e.getValue());
-      }
-    }
-    List<CellResult> having = chosen.stream().filter(c -> value.of().apply(c).isPresent()).toList();
-    if (having.isEmpty()) {
-      throw new IllegalArgumentException(
-          "value="
-              + value.name()
-              + ": none of the cells="
-              + chosen.size()
-              + " has it; choose another --metric, or other cells");
-    }
-    List<String> missing = all.missing(names, having);
-    Map<List<String>, List<CellResult>> parts = new LinkedHashMap<>();
-    having.forEach(c -> parts.computeIfAbsent(all.of(missing, c), k -> new ArrayList<>()).add(c));
-    int without = chosen.size() - having.size();
-    List<ResultTable> tables = new ArrayList<>();
-    parts.forEach(
-        (places, cells) -> {
-          Map<String, String> where = new LinkedHashMap<>(common);
-          for (int i = 0; i < places.size(); i++) {
-            where.put(missing.get(i), places.get(i));
-          }
-          tables.add(table(all, names, value, where, cells, without, interval));
-        });
-    return tables;
+    return ResultGrid.of(results, axes, value, only).stream()
+        .map(grid -> table(grid, value, interval))
+        .toList();
   }
 
   private static ResultTable table(
-      ResultAxes all,
-      List<String> names,
+      ResultGrid grid,
       ResultValue value,
-      Map<String, String> where,
-      List<CellResult> cells,
-      int without,
       Function<List<CellResult>, Optional<Bootstrap.Interval>> interval) {
-    boolean columned = names.size() > 1;
-    List<String> rowAxes = columned ? names.subList(0, names.size() - 1) : names;
-    String columnAxis = columned ? names.get(names.size() - 1) : "";
-    Set<List<String>> rows = new LinkedHashSet<>();
-    Set<String> columns = new LinkedHashSet<>();
-    Map<List<String>, Map<String, List<CellResult>>> places = new LinkedHashMap<>();
-    for (CellResult c : cells) {
-      List<String> row = all.of(rowAxes, c);
-      String column = columned ? all.of(columnAxis, c) : value.name();
-      rows.add(row);
-      columns.add(column);
-      places
-          .computeIfAbsent(row, k -> new LinkedHashMap<>())
-          .computeIfAbsent(column, k -> new ArrayList<>())
-          .add(c);
-    }
     List<List<Cell>> table = new ArrayList<>();
-    for (List<String> row : rows) {
+    for (List<String> row : grid.rows()) {
       List<Cell> line = new ArrayList<>();
-      for (String column : columns) {
-        List<CellResult> there = places.get(row).getOrDefault(column, List.of());
+      for (String column : grid.columns()) {
+        List<CellResult> there = grid.at(row, column);
         line.add(
             new Cell(
                 there.stream().map(c -> value.of().apply(c).getAsDouble()).toList(),
@@ -229,7 +165,14 @@ public record ResultTable(
       table.add(line);
     }
     return new ResultTable(
-        value, where, rowAxes, columnAxis, List.copyOf(rows), List.copyOf(columns), table, without);
+        value,
+        grid.where(),
+        grid.rowAxes(),
+        grid.columnAxis(),
+        grid.rows(),
+        grid.columns(),
+        table,
+        grid.without());
   }
 
   /**

@@ -2,6 +2,7 @@ package io.autocircuit.report;
 
 import io.autocircuit.experiment.CellResult;
 import io.autocircuit.experiment.ExperimentResults;
+import io.autocircuit.experiment.TestedCircuit;
 import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.AreaUnderCurve;
 import io.autocircuit.metric.Faithfulness;
@@ -21,6 +22,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -55,7 +57,8 @@ public record ResultValue(
                   "judge_seconds",
                   "plain_passes",
                   COMPLETENESS,
-                  SIMILARITY))
+                  SIMILARITY),
+              TestedCircuit.TESTS.stream())
           .flatMap(s -> s)
           .toList();
 
@@ -64,7 +67,9 @@ public record ResultValue(
       Arrays.stream(Faithfulness.Kind.values()).map(Faithfulness.Kind::key).toList();
 
   /** Those of {@link #OTHERS} that are of a circuit's size. */
-  private static final Set<String> SIZED = Set.of(COMPLETENESS, SIMILARITY);
+  private static final Set<String> SIZED =
+      Stream.concat(Stream.of(COMPLETENESS, SIMILARITY), TestedCircuit.TESTS.stream())
+          .collect(Collectors.toUnmodifiableSet());
 
   private static final int SIZES_SHOWN = 12;
 
@@ -91,7 +96,7 @@ public record ResultValue(
         .flatMap(c -> c.series().stream())
         .map(CellResult.Series::metric)
         .distinct()
-        .collect(java.util.stream.Collectors.toCollection(ArrayList::new));
+        .collect(Collectors.toCollection(ArrayList::new));
   }
 
   /**
@@ -101,12 +106,12 @@ public record ResultValue(
    * @param name {@code auc} (the area under the curve of the metric {@code metric}), {@code roc}
    *     (under the ROC curve), {@code seconds}, {@code judge_seconds}, {@code plain_passes}, {@code
    *     completeness} (the divergence under knockouts), {@code similarity} (the share of its best
-   *     edges that a cell has in common with those of an algorithm), or the key of a metric, at the
-   *     size {@code edges}
+   *     edges that a cell has in common with those of an algorithm), a test of circuits ({@link
+   *     TestedCircuit#TESTS}), or the key of a metric, at the size {@code edges}
    * @param metric the metric whose area is meant, the first one measured where it is empty; or the
    *     key or label of the algorithm that cells are compared with
    * @param edges a number of edges, or {@value #OFFICIAL}: as many as the known circuit has. For
-   *     {@code completeness} it is needed only where several sizes were measured
+   *     {@code completeness} and tests it is needed only where several sizes were measured
    * @return the number
    * @throws UnknownNameException if there is no such name or metric in the results
    * @throws IllegalArgumentException if the size is missing, is no size, or was not measured; or if
@@ -160,6 +165,8 @@ public record ResultValue(
               c -> true);
       case COMPLETENESS -> completeness(results, edges);
       case SIMILARITY -> ResultSimilarity.of(results, metric, edges);
+      case "equivalence", "independence", "minimality", "same_size", "capacity" ->
+          ResultTests.of(results, name, edges);
       default -> {
         if (!metrics.contains(name)) {
           throw new UnknownNameException("metric", name, names(results));

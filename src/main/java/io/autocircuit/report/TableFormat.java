@@ -78,7 +78,7 @@ public enum TableFormat {
 
   // ---- text ----
 
-  private static String text(TableLayout table, int width) {
+  static String text(TableLayout table, int width) {
     int columns = table.heads().size();
     int rowHeads = table.rowHeads();
     int[] widths = table.widths(0, columns);

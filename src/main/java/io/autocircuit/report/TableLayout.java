@@ -118,11 +118,14 @@ record TableLayout(
                 text.append(
                     String.format(
                         Locale.ROOT,
-                        "; in brackets the %s %% interval over prompts",
+                        "; in brackets the %s %% interval over %s",
                         BigDecimal.valueOf(PERCENT * i.level())
                             .round(new MathContext(DIGITS))
                             .stripTrailingZeros()
-                            .toPlainString())));
+                            .toPlainString(),
+                        table.columns().contains(ResultRanks.ALL)
+                            ? "prompts, of " + ResultRanks.ALL + " over both"
+                            : "prompts")));
     if (table.without() > 0) {
       text.append("; without ")
           .append(table.without())

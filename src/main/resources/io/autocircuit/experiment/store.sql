@@ -144,6 +144,24 @@ CREATE TABLE IF NOT EXISTS selections (
   PRIMARY KEY (run_id, place)
 ) WITHOUT ROWID;
 
+-- a hypothesis test of a circuit
+CREATE TABLE IF NOT EXISTS circuit_tests (
+  run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  edges INTEGER NOT NULL,                -- of the circuit
+  test TEXT NOT NULL,                    -- equivalence, independence, minimality, same_size, capacity
+  p REAL NOT NULL,                       -- of minimality the least of its edges, by Holm's method
+  rejected INTEGER NOT NULL,             -- whether p is below the level that was asked for
+  PRIMARY KEY (run_id, edges, test)
+) WITHOUT ROWID;
+
+-- all that these tests found
+CREATE TABLE IF NOT EXISTS circuit_test_details (
+  run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  edges INTEGER NOT NULL,
+  details TEXT NOT NULL,                 -- JSON, as of a circuit in tests.json
+  PRIMARY KEY (run_id, edges)
+) WITHOUT ROWID;
+
 CREATE TABLE timings (
   run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
   what TEXT NOT NULL,                    -- plain, score, judge, total

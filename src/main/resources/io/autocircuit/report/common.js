@@ -243,7 +243,7 @@ const ac = (() => {
   };
 
   // Made below, by files that not every page has.
-  return { circuit: null, flow: null, byId, element, count, number, plural, power, tip, colours, tooltipStyle, font, linear,
+  return { circuit: null, flow: null, tests: null, byId, element, count, number, plural, power, tip, colours, tooltipStyle, font, linear,
     sizeScale, valueScale, exact, slug, quote, csv, download, drawn, saveSvg, savePng, pictureButtons,
     table };
 })();

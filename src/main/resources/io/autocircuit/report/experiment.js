@@ -1,6 +1,6 @@
 (() => {
   const { byId, element, count, number, plural, tip, colours, tooltipStyle, font, linear, sizeScale,
-    valueScale, drawn, pictureButtons, table } = ac;
+    valueScale, drawn, pictureButtons, table, tests } = ac;
   const data = JSON.parse(byId("report-data").textContent);
   const num = (v) => (v === null || v === undefined ? NaN : Number(v));
   const known = (v) => Number.isFinite(v);
@@ -291,6 +291,7 @@
       some.filter((c) => c.label === i).map(interval)) }))
     .filter((row) => row.own.length);
 
+  const selections = (some) => [...new Set(some.map((c) => c.selection))].join("; ");
   const areaPanel = (group, some, judged) => {
     const choices = qualities(some).filter((q) => q.key !== "roc" && Boolean(q.judged) === judged);
     if (!choices.length) return null;
@@ -327,7 +328,7 @@
     const panel = {
       title: judged ? "Faithfulness and AUROC" : "Area under the curve",
       full: (judged ? "Faithfulness and AUROC, " : "Areas under curves, ") + data.tasks[group.task], option,
-      note: judged ? "Circuits: " + [...new Set(some.map((c) => c.selection))].join("; ") + ". Whiskers: of one seed its 95 % interval (of AUROC over edges, else over prompts), of " +
+      note: judged ? "Circuits: " + selections(some) + ". Whiskers: of one seed its 95 % interval (of AUROC over edges, else over prompts), of " +
         "several the least and the greatest." : "",
       hint: quality.lower ? "lower is better" : "", height: 44 + 28 * Math.max(2, rows().length),
       words: () => quality.title + ". " + rows().map((row) => nameOf(row.i) + ": " + number(row.s.mean))
@@ -488,6 +489,36 @@
     });
   };
 
+  // ---- tests of circuits --------------------------------------------------------------------
+
+  const testedOf = (group) => (group.tests || []).map((t) => ({ ...t,
+    name: nameOf(t.label) + (group.tests.some((o) => o !== t && o.label === t.label && o.test.edges !== t.test.edges)
+      ? ", " + plural(t.test.edges, "edge") : "") + (group.tests.some((o) => o.label === t.label && o.seed !== t.seed)
+      ? ", seed " + t.seed : ""), colour: (c) => colourOf(t.label, c) }));
+  const testPanels = (group) => {
+    const tested = testedOf(group).filter((t) => shows(t.label));
+    return tests.PLOTS.map((plot) => {
+      const rows = plot.rows(tested);
+      const words = () => rows.map((r) => r.name + ": " + r.own.map((o) => number(o.value)).join(", ")).join(". ") + ".";
+      return panelOf({ title: plot.title, full: plot.title + ", " + data.tasks[group.task], note: plot.note, words,
+        height: 50 + 30 * Math.max(2, rows.length), option: (c, width) => tests.strip(rows, c, width, plot.axis),
+        numbers: () => ({ name: plot.title + " " + data.tasks[group.task], rows: rows.flatMap((r) => [
+          ...r.own.map((o) => [r.name, o.text, o.value]), ...r.random.map((v) => [r.name, "random", v])]), columns: [
+          { title: "Circuit", value: (r) => r[0] }, { title: "What", value: (r) => r[1] },
+          { title: plot.axis, numeric: true, value: (r) => r[2] ?? NaN } ] }) });
+    });
+  };
+  const testTable = (group) => table({ name: "Tests " + data.tasks[group.task], rows: testedOf(group), columns: [
+    { title: "Algorithm", value: (t) => nameOf(t.label),
+      node: (t) => element("span", { className: "named" }, swatch(t.label), nameOf(t.label)) },
+    { title: "Edges", numeric: true, value: (t) => t.test.edges },
+    { title: "Seed", numeric: true, value: (t) => t.seed, text: (t) => String(t.seed) },
+    { title: "Score", value: (t) => t.test.metric },
+    ...tests.TESTS.map((test) => ({ title: "p: " + tests.NAMES[test], numeric: true,
+      value: (t) => tests.pOf(t.test, test), node: (t) => element("span", {}, tests.pText(tests.pOf(t.test, test)),
+        element("small", { textContent: tests.verdict(t.test, test) })) })),
+  ] });
+
   // ---- cost beside quality ------------------------------------------------------------------
 
   const COSTS = [{ title: "plain forward passes", axis: "Plain forward passes to score", of: (c) => c.passes },
@@ -634,6 +665,11 @@
         "an algorithm with itself, on different seeds where it has several. – where ties leave no circuit of that size." }),
       grid(...maps.map((s) => similarityPanel(group, s))));
     }
+    if ((group.tests || []).length) {
+      section.append(element("h3", { textContent: "Tests of circuits" }), element("p", { className: "note", textContent:
+        "p of each hypothesis. Equivalence, independence and minimality speak for a circuit where they are kept, random" +
+        " circuits where they are rejected." }), testTable(group), grid(...testPanels(group)));
+    }
     const complete = completenessPanel(group);
     const cost = costPanel(group, some);
     if (complete || cost) {
@@ -687,6 +723,28 @@
     });
   };
 
+  // Ranks by the chosen number, where they were made: each with its interval.
+  const ranksOf = (quality) => (data.ranks || []).find((r) => r.quality === quality.key &&
+    r.values.every((v, i) => v === state.values[i]));
+  const rankSpread = (r) => ({ n: r.length ? 1 : 0, mean: r[0], least: r[1] ?? r[0], greatest: r[2] ?? r[0] });
+  const ranksPart = (quality) => {
+    const found = ranksOf(quality);
+    if (!found) return [];
+    const over = found.rows.some((row) => row.all[0].length);
+    const note = "1 is the best; algorithms with equal numbers share the mean of their places; the known circuit itself" +
+      " is left out." + (over ? " All tasks: the mean over " + plural(found.overall, "task") + "." : "") +
+      " Below each the 95 % interval: prompts drawn again" + (over ? ", over all tasks the tasks too" : "") +
+      (quality.key.startsWith("auroc") ? " (of AUROC, which is not of prompts, tasks alone)" : "") + ".";
+    const columnOf = (title, of) => ({ title, numeric: true, value: (row) => of(row)[0],
+      text: (row) => spreadText(rankSpread(of(row))), node: (row) => spreadNode(rankSpread(of(row))) });
+    return [element("h3", { textContent: "Ranks" }), table({ name: "Ranks by " + quality.title, rows: found.rows, columns: [
+      { title: "Algorithm", value: (row) => nameOf(row.label),
+        node: (row) => element("span", { className: "named" }, swatch(row.label), nameOf(row.label)) },
+      ...(over ? [columnOf("All tasks", (row) => row.all[0])] : []),
+      ...found.tasks.map((task, i) => columnOf(task, (row) => row.ranks[i])),
+    ] }), element("p", { className: "note", textContent: note })];
+  };
+
   let overviewQuality = "";
   const overview = () => {
     const shown = data.groups.map((group, at) => ({ group, at })).filter((g) => chosen(g.group))
@@ -706,7 +764,10 @@
       watcher.unobserve(box);
       panels.delete(box);
     }
-    const value = (row, g) => spread(g.some.filter((c) => c.label === row).map(quality.of));
+    const value = (row, g) => {
+      const own = g.some.filter((c) => c.label === row);
+      return spread(own.map(quality.of), own.map(quality.interval || noInterval));
+    };
     const rows = data.labels.map((_, i) => i).filter((i) => all.some((c) => c.label === i));
     const best = shown.map((g) => {
       const means = rows.filter((i) => !reference(i))
@@ -729,9 +790,12 @@
       ] }),
       element("p", { className: "note", textContent: (quality.lower ? "Lower" : "Higher") +
         " is better; the best of each task is bold (ground truth and the random baseline apart)." +
-        (all.length > rows.length * shown.length ? " Means over seeds, with the least and the greatest." : "") }));
+        (quality.judged ? " Circuits: " + selections(all) + ". Below each number its 95 % interval" +
+          (quality.key.startsWith("auroc") ? " over edges" : " over prompts") + ", of several seeds the least and the greatest."
+          : all.length > rows.length * shown.length ? " Means over seeds, with the least and the greatest." : "") }));
     const average = averagePanel(shown, quality, value);
     if (average) body.append(grid(average));
+    body.append(...ranksPart(quality));
   };
 
   // ---- the whole page -----------------------------------------------------------------------

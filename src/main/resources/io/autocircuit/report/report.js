@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const { byId, element, count, number, plural, tip, colours, tooltipStyle, font, linear, sizeScale,
-    valueScale, exact, quote, download, drawn, pictureButtons, saveSvg, savePng, slug, table, circuit, flow } = ac;
+    valueScale, exact, quote, download, drawn, pictureButtons, saveSvg, savePng, slug, table, circuit, flow, tests } = ac;
   const data = JSON.parse(byId("report-data").textContent);
   // An edge into a key or value that heads share enters all of them.
   const edges = data.edges.map(([name, source, target, from, to, position, score, targets], i) => ({
@@ -27,14 +27,18 @@
 
   const prepared = data.plots.map((plot) => {
     const lines = plot.series.map((line) => ({
-      name: line.name, points: line.points.map(([x, y]) => [x, Number(y)]),
+      name: line.name, points: line.points.map(([x, y, low, high]) => [x, Number(y), low ?? NaN, high ?? NaN]),
     }));
     const all = lines.flatMap((line) => line.points.map(([x, y]) => [line.name, x, y]));
     const finite = all.filter(([, , y]) => Number.isFinite(y));
     const refused = all.filter(([, , y]) => !Number.isFinite(y));
     const x = plot.logX && finite.length ? sizeScale(finite.map(([, v]) => v)) : linear;
-    const y = plot.logY && finite.length ? valueScale(finite.map(([, , v]) => v)) : linear;
+    // the ends of intervals count, but do not bring zero onto a logarithmic axis
+    const ends = lines.flatMap((line) => line.points.flatMap(([, v, low, high]) => (Number.isFinite(v) ? [low, high] : [])))
+      .filter((v) => Number.isFinite(v) && (v > 0 || finite.some(([, , w]) => w <= 0)));
+    const y = plot.logY && finite.length ? valueScale(finite.map(([, , v]) => v).concat(ends)) : linear;
     const notes = [y.note];
+    if (ends.length) notes.push("Bands: the 95 % interval over prompts.");
     if (all.length === 0) notes.push("Nothing was measured.");
     if (refused.length) {
       notes.push("Not drawn: " + refused.slice(0, 8).map(([name, size, v]) =>
@@ -44,6 +48,15 @@
     }
     return { plot, lines, x, y, empty: finite.length === 0, note: notes.filter(Boolean).join(" ") };
   });
+
+  const bandOf = (line, i, x, y, c) => {
+    const band = line.points.filter((p) => p[3] > p[2] && Number.isFinite(p[1]));
+    const at = (api, p, end) => api.coord([x.to(p[0]), Number.isFinite(y.to(p[end])) ? y.to(p[end]) : y.to(p[1])]);
+    return band.length < 2 ? [] : [{ type: "custom", silent: true, data: [[0, 0]], z: 1, tooltip: { show: false },
+      encode: { x: [], y: [] }, clip: true, renderItem: (params, api) => ({ type: "polygon",
+        shape: { points: [...band.map((p) => at(api, p, 3)), ...[...band].reverse().map((p) => at(api, p, 2))] },
+        style: { fill: c.series[i % c.series.length], opacity: 0.18 } }) }];
+  };
 
   const curveOption = ({ plot, lines, x, y }, c) => {
     const axisText = { color: c.muted, fontSize: 11 };
@@ -64,18 +77,19 @@
         pageIconColor: c.accent, pageIconInactiveColor: c.line },
       tooltip: { trigger: "item", ...tooltipStyle(c), formatter: (p) => tip(
         several ? p.seriesName : plot.name, plural(p.data.point[0], "edge"),
-        plot.yLabel + ": " + number(p.data.point[1])) },
+        plot.yLabel + ": " + number(p.data.point[1]), ...(Number.isFinite(p.data.point[2])
+          ? ["95 % interval " + number(p.data.point[2]) + " to " + number(p.data.point[3])] : [])) },
       xAxis: axis(x, { name: plot.xLabel, nameLocation: "middle", nameGap: 26 }),
       yAxis: axis(y, { name: titled ? plot.yLabel : "", nameLocation: "end", nameGap: 12, scale: true,
         nameTextStyle: { ...axisText, align: "left" } }),
-      series: lines.map((line, i) => ({
+      series: [...lines.map((line, i) => ({
         type: "line", name: line.name, symbol: "circle", symbolSize: 6, clip: false,
         data: line.points.map((point) => ({
           value: [x.to(point[0]), Number.isFinite(point[1]) ? y.to(point[1]) : null], point })),
         lineStyle: { width: 2 },
         markLine: i > 0 ? undefined : { silent: true, precision: 12, symbol: "none", data: [], label: { show: false },
           lineStyle: { color: c.muted, type: "dashed", width: 1 } },
-      })),
+      })), ...lines.flatMap((line, i) => bandOf(line, i, x, y, c))],
     };
   };
 
@@ -91,6 +105,22 @@
   if (prepared.length === 0) {
     plotsBox.append(element("p", { className: "note", textContent: "No metric was measured." }));
   }
+  const numbersOf = ({ plot, lines }) => {
+    const details = element("details", { className: "numbers-of" }, element("summary", { textContent: "Numbers" }));
+    details.addEventListener("toggle", () => {
+      if (!details.open || details.children.length > 1) return;
+      details.append(table({ name: plot.name, rows: lines.flatMap((line) => line.points.map((point) =>
+        ({ line, point }))), columns: [
+        ...(lines.length > 1 ? [{ title: "Series", value: (r) => r.line.name }] : []),
+        { title: plot.xLabel, numeric: true, value: (r) => r.point[0] },
+        { title: "Value", numeric: true, value: (r) => r.point[1], text: (r) => number(r.point[1]) },
+        ...(lines.some((line) => line.points.some((p) => Number.isFinite(p[2]))) ? [
+          { title: "95 % from", numeric: true, value: (r) => r.point[2] },
+          { title: "95 % to", numeric: true, value: (r) => r.point[3] }] : []),
+      ] }));
+    });
+    return details;
+  };
   for (const item of prepared) {
     const box = element("div", { className: "plot" });
     box.setAttribute("role", "img");
@@ -116,6 +146,7 @@
     const figure = element("figure", {}, caption);
     if (!item.empty) figure.append(box);
     if (item.note) figure.append(element("p", { className: "note", textContent: item.note }));
+    if (!item.empty) figure.append(numbersOf(item));
     (plotsBox.children.length < FIRST_PLOTS ? plotsBox : byId("further-plots")).append(figure);
     if (!item.empty) {
       plotCharts.push({ item, chart: echarts.init(box, null, { renderer: "svg" }) });
@@ -154,7 +185,70 @@
     }));
     byId("plots").append(element("figure", {}, caption, box, element("p", { className: "note",
       textContent: "True positive rate up; one point for each circuit size. Dashed: chance." })));
-    plotCharts.push({ item: null, chart: echarts.init(box, null, { renderer: "svg" }) });
+    plotCharts.push({ item: null, option: rocOption, chart: echarts.init(box, null, { renderer: "svg" }) });
+  }
+
+  // ---- numbers of all sizes, stability, tests ---------------------------------------------
+
+  const ends = (low, high) => (Number.isFinite(Number(low)) ? number(Number(low)) + " to " + number(Number(high)) : "\u2013");
+  if ((data.areas || []).length) {
+    byId("areas").hidden = false;
+    byId("areas-note").textContent = "Circuits: " + data.selection + ". 95 % intervals over prompts, of AUROC over edges.";
+    byId("areas-table").append(table({ name: "Over all sizes", rows: data.areas, columns: [
+      { title: "Number", value: (a) => a.title },
+      { title: "Better", value: (a) => (a.lowerIsBetter ? "lower" : "higher") },
+      { title: "Value", numeric: true, value: (a) => a.value },
+      { title: "95 % interval", numeric: true, value: (a) => Number(a.low), text: (a) => ends(a.low, a.high) },
+    ] }));
+  }
+  if (data.stability) {
+    const s = data.stability;
+    const [again, low, high] = s.redrawn.map(Number);
+    byId("stability").hidden = false;
+    byId("stability-note").textContent = "Of " + plural(s.prompts, "prompt") + " that score, the " +
+      plural(s.size, "edge") + " with the greatest |mean score|" + (Number.isFinite(again) ? ": when as many prompts are" +
+      " drawn again, with replacement, the Jaccard index with the best edges then is " + number(again) + " (95 % of draws: " +
+      number(low) + " to " + number(high) + "). Between the best edges of two single prompts it is " +
+      number(Number(s.overlap)) + " on average." : ".");
+    byId("stability-table").append(table({ name: "Stability", sorted: true, rows: s.rows, columns: [
+      { title: "Edge", value: (r) => r[0] },
+      ...(positions.length ? [{ title: "Position", numeric: true, value: (r) => r[1],
+        text: (r) => (r[1] === null ? "all" : positionName(r[1])) }] : []),
+      { title: "Prompts with it among their best", numeric: true, value: (r) => r[2],
+        text: (r) => Math.round(100 * r[2]) + " %" },
+      { title: "Mean score", numeric: true, value: (r) => Number(r[3]) },
+      { title: "Standard deviation", numeric: true, value: (r) => Number(r[4]) },
+      { title: "Same sign", numeric: true, value: (r) => r[5], text: (r) => Math.round(100 * r[5]) + " %" },
+    ] }));
+  }
+  if ((data.tests || []).length) {
+    const nameOf = (t) => (t.known ? "known circuit, " : "") + plural(t.edges, "edge");
+    byId("tests").hidden = false;
+    byId("tests-table").append(table({ name: "Tests", rows: data.tests.flatMap((t) => tests.TESTS.map((test) =>
+      ({ t, test }))), columns: [
+      { title: "Circuit", value: (r) => nameOf(r.t) },
+      { title: "Test", value: (r) => tests.NAMES[r.test] },
+      { title: "p", numeric: true, value: (r) => tests.pOf(r.t, r.test), text: (r) => tests.pText(tests.pOf(r.t, r.test)) },
+      { title: "Hypothesis", value: (r) => tests.verdict(r.t, r.test) },
+      { title: "Seen", value: (r) => tests.seen(r.t, r.test) },
+    ] }));
+    const tested = data.tests.map((test) => ({ name: nameOf(test), colour: (c) => c.accent, test }));
+    for (const plot of tests.PLOTS) {
+      const rows = plot.rows(tested);
+      const box = element("div", { className: "plot" });
+      box.style.height = 50 + 40 * rows.length + "px";
+      box.setAttribute("role", "img");
+      box.setAttribute("aria-label", plot.title + ". " + plot.note);
+      const option = (c, width) => tests.strip(rows, c, width, plot.axis);
+      byId("tests-plots").append(element("figure", {}, element("figcaption", {}, element("h3", { textContent: plot.title }),
+        pictureButtons(plot.title, () => {
+          const c = colours(true);
+          const picture = option(c, 640);
+          return drawn({ ...picture, backgroundColor: c.card, title: titleOf(plot.title, c),
+            grid: { ...picture.grid, top: 68 } }, 640, 130 + 40 * rows.length);
+        })), box, element("p", { className: "note", textContent: plot.note })));
+      plotCharts.push({ item: null, option: (c) => option(c, box.clientWidth), chart: echarts.init(box, null, { renderer: "svg" }) });
+    }
   }
 
   const further = byId("further");
@@ -663,9 +757,9 @@
 
   const drawAll = () => {
     const c = colours();
-    for (const { item, chart: plot } of plotCharts) {
+    for (const { item, option, chart: plot } of plotCharts) {
       plot.resize();
-      plot.setOption(item ? curveOption(item, c) : rocOption(c), true);
+      plot.setOption(item ? curveOption(item, c) : option(c), true);
     }
     markSize();
     drawCircuit();

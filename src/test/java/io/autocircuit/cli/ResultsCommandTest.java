@@ -108,6 +108,22 @@ class ResultsCommandTest {
   }
 
   @Test
+  void ranks() {
+    assertLines(
+        results("--ranks", "--metric", "kl_div", "--edges", 10),
+        "Rank by KL divergence from the full model at 10 edges (lower is better); equal",
+        "  ones share the mean of their places; all tasks: the mean over 2; lower is",
+        "  better; in brackets the 95 % interval over prompts, of all tasks over both",
+        "algorithm  induction   reverse              all tasks",
+        "EAP            1.000*    1.000*  1.000 [1.000, 1.000]*",
+        "RANDOM         2.000     2.000   2.000 [2.000, 2.000]",
+        "* best of its column");
+    Ran ran = results("--ranks", "--table", "task");
+    assertEquals(2, ran.code());
+    assertTrue(ran.err().contains("--table does not go with --ranks"), ran.err());
+  }
+
+  @Test
   void filesForOtherPrograms() throws java.io.IOException {
     Path csv = folder.resolve("all.csv");
     Path json = folder.resolve("all.json");

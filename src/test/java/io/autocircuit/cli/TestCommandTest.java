@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.autocircuit.experiment.TestedCircuit;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -44,6 +45,35 @@ class TestCommandTest {
     return circuit.get(test).get("p").asDouble();
   }
 
+  /** Without --out the file lies beside the run, whose page shows it; a new run removes it. */
+  private void assertBesideTheRun(Path found) throws IOException {
+    Path page = found.resolve("report.html");
+    String before = Files.readString(page);
+    assertTrue(before.contains("\"tests\":[]"));
+    for (int size : new int[] {9, 3}) { // the second replaces the first
+      Ran ran = Ran.command("test", found, "--edges", size, "--draws", 5, "--permutations", 9);
+      assertEquals(0, ran.code(), ran::err);
+      assertTrue(ran.out().endsWith(found.resolve("tests.json") + "\n"), ran::out);
+      JsonNode file = new ObjectMapper().readTree(Files.readString(found.resolve("tests.json")));
+      JsonNode circuit = file.get("circuits").get(0);
+      assertEquals(5, circuit.get("controls").get(1).get("distances").size());
+      String after = Files.readString(page);
+      String data = after.substring(after.indexOf("report-data\">") + 13);
+      data = data.substring(0, data.indexOf("</script>"));
+      TestedCircuit tested = TestedCircuit.read(circuit, "tests.json");
+      assertEquals(size, tested.edges());
+      JsonNode shown = new ObjectMapper().readTree(data).get("tests").get(0);
+      assertEquals(tested, TestedCircuit.read(shown, "report.html"));
+      assertEquals(
+          before.substring(before.lastIndexOf("</script>")),
+          after.substring(after.lastIndexOf("</script>")));
+    }
+    Files.writeString(page, "somebody's own");
+    Ran ran = Ran.command("test", found, "--edges", 3, "--draws", 2, "--permutations", 1);
+    assertEquals(0, ran.code(), ran::err);
+    assertEquals("somebody's own", Files.readString(page));
+  }
+
   @Test
   void aCircuitAndARandomOne() throws IOException {
     Path found = folder.resolve("found");
@@ -58,6 +88,7 @@ class TestCommandTest {
       assertEquals(0, control.get("as_near").asInt(), control::toString);
       assertEquals(1 / 31.0, control.get("p").asDouble(), 1e-12);
     }
+    assertBesideTheRun(found);
     Path random = folder.resolve("random");
     Results.discover(random, "--threads", 1, "--test", 16, "--algorithm", "random");
     JsonNode both = tested(random, "--edges", "9,60", "--epsilon", 0);

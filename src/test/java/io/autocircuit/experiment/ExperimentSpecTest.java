@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.autocircuit.data.Columns;
 import io.autocircuit.files.DataException;
+import io.autocircuit.metric.CircuitTests;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.PatchType;
@@ -65,6 +66,7 @@ class ExperimentSpecTest {
       processing: none
       random_baseline: false
       completeness: {sizes: 10, epochs: 3}
+      circuit_tests: {sizes: [5, 10], metric: answer_logprob, draws: 20, epsilon: 0}
       """;
 
   @TempDir Path folder;
@@ -124,6 +126,14 @@ class ExperimentSpecTest {
     assertFalse(s.randomBaseline());
     assertEquals(
         Optional.of(new ExperimentSpec.Completeness(List.of(10), 3, 0.1, 1)), s.completeness());
+    assertEquals(
+        Optional.of(
+            new ExperimentSpec.Tests(
+                List.of(5, 10),
+                Optional.of(Metric.ANSWER_LOGPROB),
+                new CircuitTests.Settings(0, 1000, 0.9, 20, 0.05, 0))),
+        s.circuitTests());
+    assertEquals(new ExperimentSpec.Checks(s.completeness(), s.circuitTests()), s.checks());
   }
 
   @Test

@@ -9,7 +9,9 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.autocircuit.files.DataException;
 import io.autocircuit.metric.Bootstrap;
+import io.autocircuit.metric.CircuitTests;
 import io.autocircuit.metric.Measurement;
+import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.tensor.Safetensors;
@@ -319,7 +321,13 @@ class ExperimentStoreTest {
   /** Tables of this form that stores did not always have. */
   @Test
   void aStoreWithoutTheLaterTablesOpensRunsAndIsTaken() throws SQLException {
-    String[] drop = {"DROP TABLE areas", "DROP TABLE intervals", "DROP TABLE selections"};
+    String[] drop = {
+      "DROP TABLE areas",
+      "DROP TABLE intervals",
+      "DROP TABLE selections",
+      "DROP TABLE circuit_tests",
+      "DROP TABLE circuit_test_details"
+    };
     String small = USUAL.replace("ground-truth, eap, {algorithm: ig, samples: [3, 5]}", "eap");
     assertEquals(2, run(small).run());
     sql(drop);
@@ -364,12 +372,7 @@ class ExperimentStoreTest {
             folder);
     try (Experiment e =
         Experiment.open(
-            "Test",
-            spec.cells(task -> null),
-            folder,
-            MEANS,
-            spec.completeness(),
-            Optional.empty())) {
+            "Test", spec.cells(task -> null), folder, MEANS, spec.checks(), Optional.empty())) {
       e.run(Experiment.Watcher.SILENT);
     }
     ExperimentResults results = results();
@@ -377,6 +380,60 @@ class ExperimentStoreTest {
     ExperimentResults.CompletenessResult c = results.completeness().get(0);
     assertEquals(9, c.edges());
     assertEquals(results.cells().get(0).series().get(0).points().get(0).value(), c.normal(), 1e-9);
+  }
+
+  /** They are those of the command: kept, merged, and in tables. */
+  @Test
+  void circuitsAreTested() throws SQLException {
+    ExperimentSpec spec =
+        ExperimentSpec.parse(
+            "tasks: [induction]\nalgorithms: [ground-truth, eap]\nrandom_baseline: false\n"
+                + "edges: [9]\nmetrics: [kl_div]\ntrain: 8\ntest: 8\n"
+                + "circuit_tests: {sizes: [3, 9, 81], draws: 5, permutations: 19}\n",
+            "test.yaml",
+            folder);
+    try (Experiment e =
+        Experiment.open(
+            "Test", spec.cells(t -> null), folder, MEANS, spec.checks(), Optional.empty())) {
+      e.run(Experiment.Watcher.SILENT);
+    }
+    ExperimentResults results = results();
+    assertEquals(
+        List.of(3, 9, 3, 9), results.tests().stream().map(t -> t.tests().edges()).toList());
+    CellResult known = results.cells().get(0);
+    assertTrue(
+        known.notices().stream().anyMatch(n -> n.startsWith("the circuit of 81 edges is not")),
+        known.notices()::toString);
+    TestedCircuit stored = results.tests().get(1).tests();
+    assertEquals(known.run(), results.tests().get(1).run());
+    try (Run run = Run.open(spec.cells(t -> null).get(0).spec().orElseThrow(), MEANS)) {
+      Discovery.Result again = run.run(Progress.SILENT);
+      CircuitTests.Settings how = spec.circuitTests().orElseThrow().settings();
+      Discovery d = again.discovery();
+      assertEquals(
+          TestedCircuit.of(
+              CircuitTests.of(
+                  d.model(),
+                  d.runs(),
+                  d.test(),
+                  again.circuit(9),
+                  Metric.LOGIT_DIFF,
+                  how,
+                  Progress.SILENT),
+              how,
+              false),
+          stored);
+    }
+    assertTrue(stored.pValue("equivalence").getAsDouble() > 0.05, stored::toString);
+    assertEquals(1 / 6.0, stored.pValue("same_size").getAsDouble(), 1e-12);
+    assertThrows(IllegalArgumentException.class, () -> stored.pValue("other"));
+    try (ExperimentStore to = ExperimentStore.create(folder.resolve("to"), "Other")) {
+      to.merge(folder);
+      assertEquals(results.tests(), to.results().tests());
+    }
+    sql("UPDATE circuit_test_details SET details = replace(details, '\"matching\"', '\"m\"')");
+    DataException e = assertThrows(DataException.class, this::results);
+    assertTrue(e.getMessage().contains("matching=null is not text"), e.getMessage());
   }
 
   /** The queries of docs/results.md, by Python's own SQLite. */

@@ -167,7 +167,7 @@ class RunSpecFilesTest {
         "/judging/metrics|[\"kldiv\"]|did you mean \"kl_div\"",
         "/judging/slice|\"lst\"|did you mean \"last\"",
         "/judging/edges|[1.5]|neither a whole number from 0 nor a share",
-        "/judging/edges|\"some\"|neither a number nor all, log, groups, mib or auto",
+        "/judging/edges|\"some\"|neither a number nor all, log, groups, mib, auto or auto+mib",
         "/scoring/algorithm|\"epa\"|unknown algorithm \"epa\": did you mean \"eap\"",
         "/scoring/settings/mask_value|\"x\"|mask_value",
         "/model/kind|\"dirctory\"|did you mean \"directory\"",

@@ -133,7 +133,7 @@ class StoreMergeTest {
                           List.of(sent),
                           part,
                           MEANS,
-                          Optional.empty(),
+                          ExperimentSpec.Checks.NONE,
                           Optional.empty(),
                           shared)) {
                     assertEquals(List.of(key), List.copyOf(one.cells().keySet()));

@@ -72,6 +72,25 @@ class EdgeCountsTest {
         new int[] {0, 4, 7, 10}, EdgeCounts.exactly(10, 7, 4, 0).resolve(10, null, -1));
   }
 
+  /** The automatic sizes and the benchmark's shares, each where the other lacks it. */
+  @Test
+  void automaticSizesAndTheBenchmarks() {
+    EdgeCounts both = EdgeCounts.parse(List.of("auto+mib"));
+    assertEquals(List.of("auto+mib"), both.texts());
+    float[] binary = new float[1000];
+    java.util.Arrays.fill(binary, 0, 23, 1f);
+    assertArrayEquals(
+        new int[] {0, 1, 2, 5, 10, 20, 23, 50, 100, 200, 500, 1000},
+        both.resolve(1000, binary, -1));
+    float[] all = new float[1000];
+    for (int i = 0; i < all.length; i++) {
+      all[i] = i;
+    }
+    assertArrayEquals(
+        EdgeCounts.parse(List.of("log")).resolve(1000, all, 42), both.resolve(1000, all, 42));
+    refused("\"auto+mib\" stands alone; only numbers and all may be mixed", "1", "auto+mib");
+  }
+
   @Test
   void halfOfAnOddNumberIsTruncated() {
     EdgeCounts list =
@@ -170,7 +189,7 @@ class EdgeCountsTest {
   void whatIsNoSizeIsNamed() {
     refused("size=1.5 is neither a whole number from 0 nor a share", "1.5");
     refused("size=-1 is neither", "3", "-1");
-    refused("\"some\" is neither a number nor all, log, groups, mib or auto", "some");
+    refused("\"some\" is neither a number nor all, log, groups, mib, auto or auto+mib", "some");
     refused("\"log\" stands alone", "3", "log");
     refused("size=3e9 exceeds the edges of every graph", "3e9");
     refused("sizes=[] is empty");

@@ -102,6 +102,34 @@ class ExperimentReportBrowserTest {
     assertClean();
   }
 
+  /** Each tested circuit has a line in the table, and a row in both plots. */
+  @Test
+  void circuitsAreTested() throws Exception {
+    ExperimentResults usual = SampleExperiments.usual();
+    List<ExperimentResults.TestResult> tests =
+        usual.cells().stream()
+            .limit(2)
+            .map(c -> new ExperimentResults.TestResult(c.run(), SampleTests.tested(9)))
+            .toList();
+    show(
+        new ExperimentResults(
+            usual.title(),
+            usual.cells(),
+            usual.failures(),
+            usual.waiting(),
+            usual.completeness(),
+            usual.similarity(),
+            tests),
+        "");
+    drawAll();
+    String first = text("document.getElementById('task-0').textContent");
+    assertTrue(first.contains("Tests of circuits"), first);
+    assertTrue(first.contains("0.600kept0.010rejected2.0e−9rejected0.048rejected0.190kept"), first);
+    String second = text("document.getElementById('task-1').textContent");
+    assertFalse(second.contains("Tests of circuits"), second);
+    assertClean();
+  }
+
   /** Of each task the area relative to the random baseline's, greater where it is better. */
   @Test
   void areasAreAveragedOverTasks() throws Exception {

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.autocircuit.experiment.CellResult;
 import io.autocircuit.experiment.HeadAttention;
 import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.metric.Roc;
@@ -268,6 +269,61 @@ class HtmlReportBrowserTest {
         text("document.getElementById('readout').textContent").startsWith("No edge has so great"));
     input("edge-count", "3");
     browser.await(LINKS + " === 3");
+    assertClean();
+  }
+
+  /** Bands and numbers of intervals, areas, stability over prompts, tests of circuits. */
+  @Test
+  void whatIsSaidOfCircuitsAsAWhole() throws Exception {
+    List<NodeInfo> nodes = SampleReports.nodes(1, 2);
+    List<ScoredEdge> edges = SampleReports.edges(nodes, 0, 6);
+    Curve curve =
+        new Curve(
+            "KL",
+            "eap",
+            "Circuit edges",
+            "KL",
+            true,
+            true,
+            true,
+            List.of(
+                new Curve.Point(0, 2, 1.5, 2.5),
+                new Curve.Point(3, 0.5, 0.25, 0.75),
+                new Curve.Point(6, 0)));
+    ReportData data =
+        ReportData.of("whole", nodes, edges)
+            .withCurves(List.of(curve))
+            .withDetails(
+                new ReportData.Details(
+                    PatchType.TREE_PATCH,
+                    null,
+                    List.of(),
+                    List.of(
+                        new CellResult.Area("cmd", "kl_div", 0.25, 0.125, 0.5),
+                        new CellResult.Area("auroc", "", 0.75, Double.NaN, Double.NaN)),
+                    "top by |score|",
+                    null,
+                    List.of(SampleTests.tested(2))));
+    show(data, "");
+    assertEquals(
+        1, integer("document.querySelectorAll('#plots path[fill-opacity=\"0.18\"]').length"));
+    browser.evaluate("document.querySelector('#plots .numbers-of summary').click()");
+    browser.await("document.querySelectorAll('#plots .numbers-of tbody tr').length === 3");
+    String row =
+        "[...document.querySelectorAll('#plots .numbers-of tbody tr')].map(r => r.textContent)[1]";
+    assertEquals("30.50.250.75", text(row));
+    String areas = text("document.getElementById('areas').textContent");
+    assertTrue(areas.contains("Circuits: top by |score|."), areas);
+    assertTrue(areas.contains("lower0.250.125 to 0.5"), areas);
+    assertTrue(areas.contains("AUROChigher0.75–"), areas);
+    assertTrue(bool("document.getElementById('stability').hidden"));
+    String tests = text("document.getElementById('tests-table').textContent");
+    assertTrue(tests.contains("equivalence0.600keptabove the model on 14 prompts"), tests);
+    assertTrue(tests.contains("minimality2.0e−9rejected1 of 2 edges no better"), tests);
+    assertTrue(tests.contains("capacity0.190kept3 of 20 as near"), tests);
+    // twenty random edges and two; two times twenty random circuits and one
+    assertEquals(
+        64, integer("document.querySelectorAll('#tests-plots svg path[transform]').length"));
     assertClean();
   }
 

@@ -221,7 +221,12 @@ class ResultTableTest {
             "judge_seconds",
             "plain_passes",
             "completeness",
-            "similarity"),
+            "similarity",
+            "equivalence",
+            "independence",
+            "minimality",
+            "same_size",
+            "capacity"),
         ResultValue.names(PLAIN));
   }
 

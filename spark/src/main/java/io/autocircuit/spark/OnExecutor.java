@@ -47,8 +47,7 @@ final class OnExecutor {
                     cells,
                     store,
                     run,
-                    Optional.ofNullable(means.completeness())
-                        .map(TaskMeans.Knockouts::completeness),
+                    means.checks(),
                     means.pages() ? Optional.of(ExperimentPages.circuits()) : Optional.empty(),
                     resources)) {
               experiment.run(watcher(task));

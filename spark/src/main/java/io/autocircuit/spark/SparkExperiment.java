@@ -161,7 +161,8 @@ public final class SparkExperiment implements Runnable {
               threads == null ? 0 : threads,
               bytes,
               !noPages,
-              experiment.completeness().map(TaskMeans.Knockouts::of).orElse(null));
+              experiment.completeness().map(TaskMeans.Knockouts::of).orElse(null),
+              experiment.circuitTests().map(TaskMeans.Hypotheses::of).orElse(null));
       SparkConf conf = new SparkConf();
       conf.setIfMissing("spark.app.name", "AutoCircuit: " + experiment.title());
       // the sum over all tasks, which the driver does not keep but writes

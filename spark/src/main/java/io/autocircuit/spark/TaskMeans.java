@@ -1,11 +1,15 @@
 package io.autocircuit.spark;
 
+import io.autocircuit.experiment.ExperimentSpec;
 import io.autocircuit.experiment.ExperimentSpec.Completeness;
+import io.autocircuit.experiment.ExperimentSpec.Tests;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.files.DataException;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.DeviceRequest;
+import io.autocircuit.metric.CircuitTests;
+import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.prune.KnockoutTraining;
 import io.autocircuit.prune.MaskFunction;
@@ -25,15 +29,29 @@ import scala.jdk.javaapi.CollectionConverters;
  *     share of its machine
  * @param pages whether each cell gets a page
  * @param completeness how complete circuits are; null where it is not measured
+ * @param tests hypothesis tests of circuits; null where none are made
  * @param library the version of the driver's library
  */
-record TaskMeans(int threads, long memory, boolean pages, Knockouts completeness, String library)
+record TaskMeans(
+    int threads,
+    long memory,
+    boolean pages,
+    Knockouts completeness,
+    Hypotheses tests,
+    String library)
     implements Serializable {
   private static final String GPU = "gpu";
 
   /** With this process's library. */
-  TaskMeans(int threads, long memory, boolean pages, Knockouts completeness) {
-    this(threads, memory, pages, completeness, RunSpec.libraryVersion());
+  TaskMeans(int threads, long memory, boolean pages, Knockouts completeness, Hypotheses tests) {
+    this(threads, memory, pages, completeness, tests, RunSpec.libraryVersion());
+  }
+
+  /** What is asked of circuits. */
+  ExperimentSpec.Checks checks() {
+    return new ExperimentSpec.Checks(
+        Optional.ofNullable(completeness).map(Knockouts::completeness),
+        Optional.ofNullable(tests).map(Hypotheses::tests));
   }
 
   /**
@@ -84,6 +102,50 @@ record TaskMeans(int threads, long memory, boolean pages, Knockouts completeness
 
     Completeness completeness() {
       return new Completeness(sizes, epochs, learningRate, lambda, mask, target);
+    }
+  }
+
+  /**
+   * {@link Tests} as they travel.
+   *
+   * @param sizes the sizes of the circuits
+   * @param metric the key of the score; null for the usual one
+   * @param epsilon as of the settings
+   * @param permutations likewise
+   * @param quantile likewise
+   * @param draws likewise
+   * @param level likewise
+   * @param seed likewise
+   */
+  record Hypotheses(
+      ArrayList<Integer> sizes,
+      String metric,
+      double epsilon,
+      int permutations,
+      double quantile,
+      int draws,
+      double level,
+      long seed)
+      implements Serializable {
+
+    static Hypotheses of(Tests t) {
+      CircuitTests.Settings s = t.settings();
+      return new Hypotheses(
+          new ArrayList<>(t.sizes()),
+          t.metric().map(Metric::key).orElse(null),
+          s.epsilon(),
+          s.permutations(),
+          s.quantile(),
+          s.draws(),
+          s.level(),
+          s.seed());
+    }
+
+    Tests tests() {
+      return new Tests(
+          sizes,
+          Optional.ofNullable(metric).map(Metric::of),
+          new CircuitTests.Settings(epsilon, permutations, quantile, draws, level, seed));
     }
   }
 

@@ -1,0 +1,121 @@
+package io.autocircuit.report;
+
+import io.autocircuit.experiment.CellResult;
+import io.autocircuit.experiment.ExperimentResults;
+import io.autocircuit.experiment.ExperimentResults.TestResult;
+import io.autocircuit.experiment.TestedCircuit;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.TreeMap;
+import java.util.TreeSet;
+
+/** The p-values of the hypothesis tests of circuits, as numbers of cells. */
+public final class ResultTests {
+  /** A smaller p is shown as less than it. */
+  private static final double LEAST = 0.001;
+
+  private ResultTests() {}
+
+  /**
+   * The p-value of a test.
+   *
+   * @param results where the tests are
+   * @param test one of {@link TestedCircuit#TESTS}
+   * @param edges as of {@link ResultValue#of}
+   */
+  static ResultValue of(ExperimentResults results, String test, Optional<String> edges) {
+    Map<String, TreeMap<Integer, TestedCircuit>> byRun = new LinkedHashMap<>();
+    TreeSet<Integer> sizes = new TreeSet<>();
+    for (TestResult t : results.tests()) {
+      byRun.computeIfAbsent(t.run(), r -> new TreeMap<>()).put(t.tests().edges(), t.tests());
+      sizes.add(t.tests().edges());
+    }
+    if (edges.isEmpty() && byRun.values().stream().anyMatch(m -> m.size() > 1)) {
+      throw new IllegalArgumentException(
+          "metric="
+              + test
+              + " was tested at several sizes; choose one with --edges ("
+              + ResultValue.shown(sizes)
+              + ", or "
+              + ResultValue.OFFICIAL
+              + ")");
+    }
+    boolean official = edges.equals(Optional.of(ResultValue.OFFICIAL));
+    int size = edges.isEmpty() || official ? -1 : ResultValue.size(edges.get());
+    if (size >= 0 && !sizes.contains(size)) {
+      throw new IllegalArgumentException(
+          "edges=" + size + " was tested in no cell; tested: " + ResultValue.shown(sizes));
+    }
+    return new ResultValue(
+        test + edges.map(e -> "@" + e).orElse(""),
+        "p of " + title(test) + edges.map(ResultValue::at).orElse(""),
+        TestedCircuit.TESTS.indexOf(test) > 2, // random circuits should be unlike it
+        c -> {
+          TreeMap<Integer, TestedCircuit> own = byRun.getOrDefault(c.run(), new TreeMap<>());
+          TestedCircuit tested =
+              edges.isEmpty()
+                  ? own.values().stream().findFirst().orElse(null)
+                  : own.get(official ? c.official().orElse(-1) : Integer.valueOf(size));
+          return tested == null ? OptionalDouble.empty() : tested.pValue(test);
+        });
+  }
+
+  /** What people call a test. */
+  static String title(String test) {
+    return switch (test) {
+      case "same_size" -> "random circuits of the same size";
+      case "capacity" -> "random circuits of matched capacity";
+      default -> test;
+    };
+  }
+
+  /**
+   * All tests as text: a line for each circuit.
+   *
+   * @param results of an experiment with tests
+   * @param width of a terminal, in characters
+   * @return lines, each ended; none without tests
+   */
+  public static String summary(ExperimentResults results, int width) {
+    Map<String, CellResult> cells = new LinkedHashMap<>();
+    results.cells().forEach(c -> cells.put(c.run(), c));
+    List<List<String>> rows = new ArrayList<>();
+    List<List<TableLayout.Shown>> shown = new ArrayList<>();
+    for (TestResult t : results.tests()) {
+      CellResult c = cells.get(t.run());
+      if (c != null) {
+        rows.add(List.of(c.label(), c.task(), String.valueOf(t.tests().edges())));
+        shown.add(TestedCircuit.TESTS.stream().map(test -> shown(t.tests(), test)).toList());
+      }
+    }
+    return rows.isEmpty()
+        ? ""
+        : TableFormat.text(
+            new TableLayout(
+                "Tests of circuits: p of each hypothesis; × where it is rejected (good of the last"
+                    + " two)",
+                List.of(
+                    "algorithm", "task", "edges", "equiv.", "indep.", "minimal", "size", "cap."),
+                3,
+                rows,
+                shown),
+            width);
+  }
+
+  private static TableLayout.Shown shown(TestedCircuit t, String test) {
+    OptionalDouble p = t.pValue(test);
+    String text =
+        p.isEmpty()
+            ? ""
+            : (p.getAsDouble() < t.level() ? "×" : "")
+                + (p.getAsDouble() < LEAST
+                    ? "<" + LEAST
+                    : String.format(Locale.ROOT, "%.3f", p.getAsDouble()));
+    return new TableLayout.Shown(text, "", "", "", false);
+  }
+}
