@@ -6,6 +6,7 @@ import io.autocircuit.experiment.PromptResultFiles;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.files.DataException;
+import io.autocircuit.graph.UnknownNameException;
 import io.autocircuit.metric.ClusterCircuits;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.PromptClusters;
@@ -114,6 +115,7 @@ final class ClusterCommand implements Callable<Integer> {
               + " has no scores of prompts; give a run with --per-prompt");
     }
     PromptClusters.Settings settings = settings(each);
+    requireMetric();
     ClusterFiles files = new ClusterFiles(out);
     files.prepare();
     try (Run run = recorded.open(found)) {
@@ -143,6 +145,16 @@ final class ClusterCommand implements Callable<Integer> {
       spec.commandLine().getOut().flush();
     }
     return 0;
+  }
+
+  private void requireMetric() {
+    try {
+      if (metric != null) {
+        Metric.of(metric);
+      }
+    } catch (UnknownNameException e) {
+      throw recorded.usage(e.getMessage());
+    }
   }
 
   private PromptClusters.Settings settings(int each) {

@@ -202,6 +202,7 @@ class AttendsAndClusterTest {
     assertFails(2, "--clusters=two", "cluster", found, "--clusters", "two", "--out", out);
     assertFails(2, "prompts=36 cannot", "cluster", found, "--clusters", 37, "--out", out);
     assertFails(2, "give a run with --per-prompt", "cluster", first, "--out", out);
+    assertFails(2, "unknown metric", "cluster", found, "--metric", "foo");
     assertFalse(Files.exists(Path.of("clusters")));
   }
 
