@@ -196,6 +196,15 @@ public record Discovery(
 
     /** With other notices. */
     Result withNotices(List<String> other) {
+      return with(other, stability);
+    }
+
+    /** With what the templates of the prompts that scored have in common. */
+    Result withTemplates(List<String> templates) {
+      return with(notices, stability.map(s -> s.withTemplates(prompts.orElseThrow(), templates)));
+    }
+
+    private Result with(List<String> other, Optional<EdgeStability> stable) {
       return new Result(
           discovery,
           scores,
@@ -206,7 +215,7 @@ public record Discovery(
           roc,
           other,
           prompts,
-          stability,
+          stable,
           selected,
           faithfulness,
           verification);
