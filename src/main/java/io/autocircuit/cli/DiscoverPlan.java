@@ -137,6 +137,11 @@ record DiscoverPlan(
     return spec.graph().level() == Level.NODE ? graph.nodes().size() : plan.edges();
   }
 
+  private int batches() {
+    int size = spec.prompts().batchSize();
+    return (prompts.size() + size - 1) / size;
+  }
+
   private int circuits() {
     float[] scores = new float[scored()];
     for (int i = 0; i < scores.length; i++) {
@@ -153,7 +158,8 @@ record DiscoverPlan(
    */
   OptionalDouble passes(RunSpec other) {
     return other.scoring() instanceof RunSpec.Algorithm a
-        ? PruneAlgorithmProvider.catalogue().get(a.key()).passes(a.settings(), scored())
+        ? PruneAlgorithmProvider.catalogue().get(a.key())
+            .passes(a.settings(), graph, scored(), batches())
         : OptionalDouble.of(0);
   }
 

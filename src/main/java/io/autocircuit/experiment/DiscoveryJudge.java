@@ -37,9 +37,11 @@ record DiscoveryJudge(Discovery of, Progress progress) {
   Discovery.Result judge(Discovery.Scored scored) {
     PruneScores scores = scored.scores();
     List<String> notices = new ArrayList<>(of.knownNotices());
+    notices.addAll(scored.notices());
     Optional<AnswerPreference> preference =
         AnswerPreference.of(of.model(), of.runs().ablation(), of.test());
     preference.flatMap(AnswerPreference::notice).ifPresent(notices::add);
+    scored.verification().ifPresent(v -> notices.add(v.sentence(of.level().key() + "s")));
     List<Metric> applicable = applicable(notices);
     float[] values = scores.values();
     if (values.length > 0 && IntStream.range(0, values.length).allMatch(i -> values[i] == 0)) {
@@ -93,7 +95,8 @@ record DiscoveryJudge(Discovery of, Progress progress) {
         scored.prompts(),
         scored.prompts().map(p -> EdgeStability.of(p, of.perPrompt())),
         chosen.selected(),
-        faithfulness(measurements, chosen.selected(), edges));
+        faithfulness(measurements, chosen.selected(), edges),
+        scored.verification());
   }
 
   /** The metrics that apply to the prompts; a notice says which do not. */

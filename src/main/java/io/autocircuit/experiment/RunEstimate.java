@@ -1,6 +1,5 @@
 package io.autocircuit.experiment;
 
-import io.autocircuit.catalogue.Settings;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import java.util.HashMap;
@@ -25,7 +24,13 @@ public final class RunEstimate implements AutoCloseable {
    * How much is scored of a task's graph, how many circuits are judged of it, and what plain passes
    * take.
    */
-  private record Task(int edges, int circuits, double scoreSeconds, double judgeSeconds) {}
+  private record Task(
+      ComputationGraph graph,
+      int edges,
+      int batches,
+      int circuits,
+      double scoreSeconds,
+      double judgeSeconds) {}
 
   /**
    * What a cell would take.
@@ -89,7 +94,7 @@ public final class RunEstimate implements AutoCloseable {
     if (!(spec.scoring() instanceof RunSpec.Algorithm a)) {
       return new Cost(judging, true);
     }
-    OptionalDouble passes = passes(a.key(), a.settings(), task.edges());
+    OptionalDouble passes = passes(a, task);
     return new Cost(judging + passes.orElse(0) * task.scoreSeconds(), passes.isPresent());
   }
 
@@ -97,8 +102,10 @@ public final class RunEstimate implements AutoCloseable {
     return new IllegalArgumentException(cell.refusal().orElseThrow());
   }
 
-  private static OptionalDouble passes(String key, Settings settings, int edges) {
-    return PruneAlgorithmProvider.catalogue().get(key).passes(settings, edges);
+  private static OptionalDouble passes(RunSpec.Algorithm a, Task task) {
+    return PruneAlgorithmProvider.catalogue()
+        .get(a.key())
+        .passes(a.settings(), task.graph(), task.edges(), task.batches());
   }
 
   private Task open(RunSpec spec) {
@@ -115,7 +122,13 @@ public final class RunEstimate implements AutoCloseable {
       }
       int circuits =
           d.counts().resolve(edges, scores, d.official() == null ? -1 : d.official().size()).length;
-      return new Task(edges, circuits, seconds, seconds * d.prompts() / d.trainPrompts());
+      return new Task(
+          graph,
+          edges,
+          d.train().size(),
+          circuits,
+          seconds,
+          seconds * d.prompts() / d.trainPrompts());
     }
   }
 

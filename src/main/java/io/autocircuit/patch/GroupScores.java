@@ -57,11 +57,20 @@ public record GroupScores(EdgeGroups groups, float[] values, float[] tieBreaks) 
           "count=" + k + " outside 0.." + values.length + "; choose a size in that range");
     }
     BitSet best = new BitSet(values.length);
-    int[] order = Ranking.of(values, tieBreaks);
+    int[] order = ranking();
     for (int i = 0; i < k; i++) {
       best.set(order[i]);
     }
     return best;
+  }
+
+  /**
+   * All groups in the order of {@link #best}.
+   *
+   * @return their numbers, the best first
+   */
+  public int[] ranking() {
+    return Ranking.of(values, tieBreaks);
   }
 
   /**

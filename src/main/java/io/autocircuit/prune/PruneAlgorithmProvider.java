@@ -5,6 +5,7 @@ import io.autocircuit.catalogue.Entry;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.Ablation;
 import java.util.OptionalDouble;
 
@@ -22,6 +23,12 @@ public interface PruneAlgorithmProvider extends Entry {
    * Where an algorithm has it, the command line's {@code --ablation} gives it too.
    */
   String SCORE_ABLATION = "score_ablation";
+
+  /**
+   * What the name of a setting ends with that has the SHA-256 of the scores that another, a file or
+   * the directory of a run, names: a run fills it in, and notices when they are other scores.
+   */
+  String FINGERPRINT = "_sha256";
 
   /**
    * Makes the algorithm.
@@ -92,6 +99,21 @@ public interface PruneAlgorithmProvider extends Entry {
    */
   default OptionalDouble passes(Settings settings, int edges) {
     return OptionalDouble.empty();
+  }
+
+  /**
+   * As {@link #passes(Settings, int)}, where it depends on more than the number of edges.
+   *
+   * @param settings values of {@link #settings}
+   * @param graph the model's graph
+   * @param scored how many edges, or nodes, are scored
+   * @param batches that the prompts are in
+   * @return in plain forward passes over the prompts; unless overridden, what does not depend on
+   *     them
+   */
+  default OptionalDouble passes(
+      Settings settings, ComputationGraph graph, int scored, int batches) {
+    return passes(settings, scored);
   }
 
   /**
