@@ -21,7 +21,6 @@ import io.autocircuit.patch.PromptScores;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.PromptAlgorithm;
 import io.autocircuit.prune.PruneAlgorithm;
-import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.Verification;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.Device;
@@ -31,7 +30,6 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -251,29 +249,7 @@ public record Discovery(
     test = List.copyOf(test);
     metrics = List.copyOf(metrics);
     remarks = List.copyOf(remarks);
-    if (level == Level.NODE && selection.rule() == CircuitSelection.Rule.GREEDY) {
-      throw new IllegalArgumentException(
-          "--select=greedy goes from edge to edge, but --level=node is given; choose top or"
-              + " threshold");
-    }
-    if (perPrompt > 0 && level == Level.NODE) {
-      throw new IllegalArgumentException(
-          "--per-prompt="
-              + perPrompt
-              + " scores edges, but --level=node is given; leave one of them away");
-    }
-    if (perPrompt > 0 && !(algorithm instanceof PromptAlgorithm)) {
-      throw new IllegalArgumentException(
-          "algorithm="
-              + algorithm.key()
-              + " has no scores for each prompt (--per-prompt="
-              + perPrompt
-              + "); choose one of "
-              + PruneAlgorithmProvider.catalogue().entries().stream()
-                  .filter(PruneAlgorithmProvider::scoresPrompts)
-                  .map(PruneAlgorithmProvider::key)
-                  .collect(Collectors.joining(", ")));
-    }
+    DiscoveryChecks.require(level, selection, perPrompt, algorithm);
   }
 
   /**
@@ -282,12 +258,7 @@ public record Discovery(
    * @return true where the model's constants are needed
    */
   public boolean usesConstants() {
-    return optimal(runs, algorithm);
-  }
-
-  static boolean optimal(CircuitRuns runs, PruneAlgorithm algorithm) {
-    return runs.ablation() == Ablation.OPTIMAL
-        || algorithm.scoringAblation().filter(a -> a == Ablation.OPTIMAL).isPresent();
+    return DiscoveryChecks.optimal(runs, algorithm);
   }
 
   /**
