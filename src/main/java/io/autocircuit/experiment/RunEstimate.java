@@ -25,7 +25,12 @@ public final class RunEstimate implements AutoCloseable {
    * take.
    */
   private record Task(
-      int edges, int batches, int circuits, double scoreSeconds, double judgeSeconds) {}
+      ComputationGraph graph,
+      int edges,
+      int batches,
+      int circuits,
+      double scoreSeconds,
+      double judgeSeconds) {}
 
   /**
    * What a cell would take.
@@ -100,7 +105,7 @@ public final class RunEstimate implements AutoCloseable {
   private static OptionalDouble passes(RunSpec.Algorithm a, Task task) {
     return PruneAlgorithmProvider.catalogue()
         .get(a.key())
-        .passes(a.settings(), task.edges(), task.batches());
+        .passes(a.settings(), task.graph(), task.edges(), task.batches());
   }
 
   private Task open(RunSpec spec) {
@@ -118,7 +123,12 @@ public final class RunEstimate implements AutoCloseable {
       int circuits =
           d.counts().resolve(edges, scores, d.official() == null ? -1 : d.official().size()).length;
       return new Task(
-          edges, d.train().size(), circuits, seconds, seconds * d.prompts() / d.trainPrompts());
+          graph,
+          edges,
+          d.train().size(),
+          circuits,
+          seconds,
+          seconds * d.prompts() / d.trainPrompts());
     }
   }
 
