@@ -93,7 +93,7 @@ final class DiscoverCommand implements Callable<Integer> {
     if (output.dryRun) {
       usage(
           () -> {
-            DiscoverPlan.print(wanted, spec.commandLine().getOut());
+            DiscoverPlan.of(wanted).print(spec.commandLine().getOut());
             return null;
           });
       return 0;

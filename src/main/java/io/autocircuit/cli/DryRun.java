@@ -1,13 +1,19 @@
 package io.autocircuit.cli;
 
+import io.autocircuit.benchmark.RunPlan;
 import io.autocircuit.experiment.Cell;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunEstimate;
+import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.files.DataException;
 import java.io.PrintWriter;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.stream.IntStream;
 
 /** The cells of an experiment that is not run, and what they would take. */
@@ -27,11 +33,18 @@ final class DryRun {
     rows.add(row(graphs, "task", "graph", "algorithm", "ablation", "patch", "seed", "estimate"));
     double seconds = 0;
     int unknown = 0;
+    Map<List<?>, DiscoverPlan> plans = new HashMap<>();
+    OptionalDouble rate = OptionalDouble.empty();
     try (RunEstimate estimate = new RunEstimate(means)) {
       for (Cell c : cells) {
         String text;
         try {
-          RunEstimate.Cost cost = estimate.of(c);
+          Optional<DiscoverPlan> plan = plan(c, plans);
+          if (plan.isPresent() && rate.isEmpty()) {
+            rate = OptionalDouble.of(RunPlan.measuredRate());
+          }
+          RunEstimate.Cost cost =
+              plan.isPresent() ? cost(c, plan.get(), rate.getAsDouble()) : estimate.of(c);
           seconds += cost.seconds();
           unknown += cost.complete() ? 0 : 1;
           text =
@@ -62,7 +75,33 @@ final class DryRun {
             + (unknown > 0
                 ? " and the scoring of " + unknown + ", of whose algorithms no cost is known"
                 : "")
-            + " in one process (estimated from a plain pass over each task's prompts)");
+            + " in one process (estimated from "
+            + (plans.isEmpty()
+                ? "a plain pass over each task's prompts)"
+                : "settings, names of tensors and prompts; models that are not in files from a"
+                    + " plain pass)"));
+  }
+
+  /** The plan of a cell whose model and prompts are in files; those of one graph share it. */
+  private static Optional<DiscoverPlan> plan(Cell cell, Map<List<?>, DiscoverPlan> plans) {
+    RunSpec spec = cell.spec().orElse(null);
+    if (spec == null || DiscoverPlan.refusal(spec).isPresent()) {
+      return Optional.empty();
+    }
+    List<?> key =
+        List.of(spec.model(), spec.prompts(), spec.graph(), spec.numbers(), spec.judging().sizes());
+    DiscoverPlan plan = plans.get(key);
+    if (plan == null) {
+      plan = DiscoverPlan.of(spec);
+      plans.put(key, plan);
+    }
+    return Optional.of(plan);
+  }
+
+  private static RunEstimate.Cost cost(Cell cell, DiscoverPlan plan, double rate) {
+    RunSpec spec = cell.spec().orElseThrow();
+    plan.requireFit(spec);
+    return new RunEstimate.Cost(plan.seconds(spec, rate), plan.passes(spec).isPresent());
   }
 
   /** A row; the graph, its second column, only where it tells cells apart. */

@@ -30,6 +30,7 @@ import io.autocircuit.prune.VerifyingAlgorithm;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.TensorScope;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
@@ -382,10 +383,26 @@ public record Discovery(
    *
    * @param scores the score of every edge; where prompts are scored one by one their mean
    * @param prompts the scores of each prompt; empty where they were not asked for
+   * @param notices what the algorithm has to say of them, one sentence each
    * @param verification what exact patching says of the scores; empty unless the algorithm asks it
    */
   public record Scored(
-      PruneScores scores, Optional<PromptScores> prompts, Optional<Verification> verification) {}
+      PruneScores scores,
+      Optional<PromptScores> prompts,
+      List<String> notices,
+      Optional<Verification> verification) {
+    /**
+     * Keeps an unmodifiable copy.
+     *
+     * @param scores the score of every edge
+     * @param prompts the scores of each prompt
+     * @param notices what the algorithm has to say of them
+     * @param verification what exact patching says of the scores
+     */
+    public Scored {
+      notices = List.copyOf(notices);
+    }
+  }
 
   /**
    * Scores the edges, for each prompt if that was asked for.
@@ -397,18 +414,20 @@ public record Discovery(
    *     when circuits are judged
    */
   public Scored scored(Progress progress) {
+    List<String> notices = new ArrayList<>();
+    Progress noting = progress.noting(notices::add);
     if (perPrompt == 0 && algorithm instanceof VerifyingAlgorithm v && v.verifies()) {
       check();
-      VerifyingAlgorithm.Verified verified = v.scoreVerified(model, train, groups(), progress);
+      VerifyingAlgorithm.Verified verified = v.scoreVerified(model, train, groups(), noting);
       PruneScores scores = edges(verified.scores());
-      return new Scored(scores, Optional.empty(), Optional.of(verified.verification()));
+      return new Scored(scores, Optional.empty(), notices, Optional.of(verified.verification()));
     }
     if (perPrompt == 0) {
-      return new Scored(score(progress), Optional.empty(), Optional.empty());
+      return new Scored(score(noting), Optional.empty(), notices, Optional.empty());
     }
     check();
-    PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, progress);
-    return new Scored(prompts.mean(), Optional.of(prompts), Optional.empty());
+    PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, noting);
+    return new Scored(prompts.mean(), Optional.of(prompts), notices, Optional.empty());
   }
 
   /**
@@ -419,7 +438,7 @@ public record Discovery(
    * @return what came out
    */
   public Result judge(PruneScores scores, Progress progress) {
-    return judge(new Scored(scores, Optional.empty(), Optional.empty()), progress);
+    return judge(new Scored(scores, Optional.empty(), List.of(), Optional.empty()), progress);
   }
 
   /**

@@ -37,6 +37,7 @@ record DiscoveryJudge(Discovery of, Progress progress) {
   Discovery.Result judge(Discovery.Scored scored) {
     PruneScores scores = scored.scores();
     List<String> notices = new ArrayList<>(of.knownNotices());
+    notices.addAll(scored.notices());
     Optional<AnswerPreference> preference =
         AnswerPreference.of(of.model(), of.runs().ablation(), of.test());
     preference.flatMap(AnswerPreference::notice).ifPresent(notices::add);

@@ -3,15 +3,20 @@ package io.autocircuit.experiment;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.autocircuit.catalogue.Setting;
+import io.autocircuit.catalogue.SettingType;
+import io.autocircuit.catalogue.Settings;
 import io.autocircuit.experiment.RunSpec.Algorithm;
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.experiment.RunSpec.Scoring;
+import io.autocircuit.formats.ScoreFiles;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.PruneContext;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -35,7 +40,43 @@ final class RunAlgorithms {
       return new Saved(s.file().pinned());
     }
     Algorithm a = (Algorithm) scoring;
-    return new Algorithm(a.key(), a.settings(), a.avoid().map(AvoidedEdges::pinned));
+    return new Algorithm(a.key(), pinned(a.settings()), a.avoid().map(AvoidedEdges::pinned));
+  }
+
+  /** Settings with the absolute places and the fingerprints of the scores that they name. */
+  private static Settings pinned(Settings settings) {
+    Settings all = settings;
+    for (String name : files(settings)) {
+      Path place = Path.of(settings.text(name)).toAbsolutePath();
+      StoredFile file = StoredFile.at(ScoreFiles.file(place));
+      file.requireRegular();
+      all =
+          all.with(name, place)
+              .with(name + PruneAlgorithmProvider.FINGERPRINT, file.pinned().sha256().get());
+    }
+    return all;
+  }
+
+  /**
+   * The settings that name scores of which there is a fingerprint.
+   *
+   * @param settings of an algorithm
+   * @return names of settings, of those that have a value
+   */
+  static List<String> files(Settings settings) {
+    List<String> names = settings.declared().stream().map(Setting::name).toList();
+    return settings.declared().stream()
+        .filter(s -> s.type() instanceof SettingType.File)
+        .map(Setting::name)
+        .filter(n -> names.contains(n + PruneAlgorithmProvider.FINGERPRINT))
+        .filter(n -> settings.value(n).isPresent())
+        .toList();
+  }
+
+  /** Settings as JSON; for a hash without the places of files, which do not change results. */
+  static ObjectNode json(Settings settings, boolean places) {
+    ObjectNode json = settings.json();
+    return places ? json : json.remove(files(settings));
   }
 
   /**

@@ -2,6 +2,7 @@ package io.autocircuit.experiment;
 
 import io.autocircuit.experiment.RunSpec.Saved;
 import io.autocircuit.experiment.RunSpec.Scoring;
+import io.autocircuit.prune.PruneAlgorithmProvider;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -52,6 +53,13 @@ final class RunChanges {
     Scoring scoring = spec.scoring();
     if (scoring instanceof Saved s) {
       all.put("scores=" + s.file().path(), s.file().sha256());
+    }
+    if (scoring instanceof RunSpec.Algorithm a) {
+      for (String name : RunAlgorithms.files(a.settings())) {
+        all.put(
+            name + "=" + a.settings().text(name),
+            a.settings().value(name + PruneAlgorithmProvider.FINGERPRINT).map(String.class::cast));
+      }
     }
     if (scoring instanceof RunSpec.Algorithm a
         && a.avoid().orElse(null) instanceof AvoidedEdges.Stored s) {

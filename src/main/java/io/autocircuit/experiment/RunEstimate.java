@@ -25,7 +25,12 @@ public final class RunEstimate implements AutoCloseable {
    * take.
    */
   private record Task(
-      ComputationGraph graph, int edges, int circuits, double scoreSeconds, double judgeSeconds) {}
+      ComputationGraph graph,
+      int edges,
+      int batches,
+      int circuits,
+      double scoreSeconds,
+      double judgeSeconds) {}
 
   /**
    * What a cell would take.
@@ -100,7 +105,7 @@ public final class RunEstimate implements AutoCloseable {
   private static OptionalDouble passes(RunSpec.Algorithm a, Task task) {
     return PruneAlgorithmProvider.catalogue()
         .get(a.key())
-        .passes(a.settings(), task.graph(), task.edges());
+        .passes(a.settings(), task.graph(), task.edges(), task.batches());
   }
 
   private Task open(RunSpec spec) {
@@ -117,7 +122,13 @@ public final class RunEstimate implements AutoCloseable {
       }
       int circuits =
           d.counts().resolve(edges, scores, d.official() == null ? -1 : d.official().size()).length;
-      return new Task(graph, edges, circuits, seconds, seconds * d.prompts() / d.trainPrompts());
+      return new Task(
+          graph,
+          edges,
+          d.train().size(),
+          circuits,
+          seconds,
+          seconds * d.prompts() / d.trainPrompts());
     }
   }
 

@@ -128,7 +128,9 @@ final class RunSpecJson {
   private static ObjectNode scoring(Scoring scoring, boolean places) {
     ObjectNode node = NODES.objectNode();
     if (scoring instanceof Algorithm a) {
-      node.put("kind", "algorithm").put("algorithm", a.key()).set("settings", a.settings().json());
+      node.put("kind", "algorithm")
+          .put("algorithm", a.key())
+          .set("settings", RunAlgorithms.json(a.settings(), places));
       a.avoid()
           .ifPresent(
               e -> node.set(RunAlgorithms.AVOID, RunAlgorithms.avoid(e, f -> file(f, places))));

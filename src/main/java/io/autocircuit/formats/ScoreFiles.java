@@ -8,6 +8,7 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.tensor.TorchArchive;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
@@ -105,6 +106,16 @@ public final class ScoreFiles {
     }
     JsonNode json = isJson ? JsonFiles.readPython(file) : NullNode.instance;
     return EapIgJson.isOne(json) ? Optional.of(EapIgJson.read(file, json)) : Optional.empty();
+  }
+
+  /**
+   * Where scores are.
+   *
+   * @param place a file, or the directory of a run
+   * @return the file; of a directory its {@code scores.safetensors}
+   */
+  public static Path file(Path place) {
+    return Files.isDirectory(place) ? place.resolve("scores.safetensors") : place;
   }
 
   private static Content any(Path file, ComputationGraph graph, String part) {

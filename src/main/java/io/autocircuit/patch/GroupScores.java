@@ -65,9 +65,9 @@ public record GroupScores(EdgeGroups groups, float[] values, float[] tieBreaks) 
   }
 
   /**
-   * Groups by descending |score|; of equal ones those of the largest tie break, then the first.
+   * All groups in the order of {@link #best}.
    *
-   * @return the numbers of all groups
+   * @return their numbers, the best first
    */
   public int[] ranking() {
     return Ranking.of(values, tieBreaks);

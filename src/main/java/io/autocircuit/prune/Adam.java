@@ -18,6 +18,12 @@ final class Adam {
 
   /** Moves the parameters against their gradient. */
   void step(double[] theta, double[] gradient) {
+    step(theta, gradient, 1);
+  }
+
+  /** Moves the parameters against their gradient, by a share of the learning rate. */
+  void step(double[] theta, double[] gradient, double share) {
+    double rate = learningRate * share;
     step++;
     double c1 = 1 - Math.pow(0.9, step);
     double c2 = Math.sqrt(1 - Math.pow(0.999, step));
@@ -25,7 +31,7 @@ final class Adam {
       double g = gradient[i];
       momentum[i] = 0.9 * momentum[i] + 0.1 * g;
       variance[i] = 0.999 * variance[i] + 0.001 * g * g;
-      theta[i] -= learningRate / c1 * momentum[i] / (Math.sqrt(variance[i]) / c2 + 1e-8);
+      theta[i] -= rate / c1 * momentum[i] / (Math.sqrt(variance[i]) / c2 + 1e-8);
     }
   }
 }

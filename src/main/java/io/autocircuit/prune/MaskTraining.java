@@ -186,7 +186,7 @@ final class MaskTraining implements AutoCloseable {
       double weight = (tree ? -1 : 1) * probing.avoidLambda() / avoided.length;
       double shift = function.samples() ? MaskFunction.REGULARIZE_CONST : 0;
       for (int i : avoided) {
-        double s = MaskFunction.sigmoid(theta[i] - shift);
+        double s = HardConcrete.sigmoid(theta[i] - shift);
         double slopeOf = function == MaskFunction.NONE ? 1 : s * (1 - s);
         gradient[i] += lambda * weight * slopeOf;
       }

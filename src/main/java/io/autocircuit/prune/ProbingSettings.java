@@ -18,6 +18,29 @@ final class ProbingSettings {
   private static final String LEARN_FOR = "learn_for";
   private static final String JUDGED = "judged";
 
+  /** The loss beside the size. */
+  static final Setting TARGET =
+      Setting.choice(
+          "target",
+          "auto",
+          "the loss beside the size",
+          "auto (kl_div; mse where the answers are numbers)",
+          "kl_div",
+          "mse",
+          "answer",
+          "wrong_answer",
+          "logit_diff_percent");
+
+  /** Which patch type masks are learned for. */
+  static final Setting LEARNED_FOR =
+      Setting.choice(
+          LEARN_FOR,
+          JUDGED,
+          "which patch type masks are learned for",
+          JUDGED + " (that of --patch-type)",
+          PatchType.TREE_PATCH.key(),
+          PatchType.EDGE_PATCH.key());
+
   private ProbingSettings() {}
 
   /**
@@ -38,24 +61,9 @@ final class ProbingSettings {
             "none",
             "sigmoid",
             "hard_concrete"),
-        Setting.choice(
-            "target",
-            "auto",
-            "the loss beside the size",
-            "auto (kl_div; mse where the answers are numbers)",
-            "kl_div",
-            "mse",
-            "answer",
-            "wrong_answer",
-            "logit_diff_percent"),
+        TARGET,
         size,
-        Setting.choice(
-            LEARN_FOR,
-            JUDGED,
-            "which patch type masks are learned for",
-            JUDGED + " (that of --patch-type)",
-            PatchType.TREE_PATCH.key(),
-            PatchType.EDGE_PATCH.key()),
+        LEARNED_FOR,
         Setting.optional(
             INIT,
             Setting.finite(),
@@ -88,14 +96,13 @@ final class ProbingSettings {
    */
   static SubnetworkProbing probing(
       Settings settings, int circuitSize, double init, PruneContext context) {
-    String mode = settings.text(LEARN_FOR);
     Circuit avoid = context.avoid().orElse(null);
     return new SubnetworkProbing(
         settings.number("learning_rate"),
         settings.whole("epochs"),
         settings.number("lambda"),
         settings.choice("mask_fn", MaskFunction.class),
-        mode.equals(JUDGED) ? context.patchType() : PatchType.of(mode),
+        learnFor(settings, context),
         settings
             .value(PruneAlgorithmProvider.SCORE_ABLATION)
             .map(key -> Ablation.of((String) key))
@@ -107,6 +114,12 @@ final class ProbingSettings {
         settings.number("avoid_lambda"),
         settings.value(INIT).map(Double.class::cast).orElse(init),
         context.seed());
+  }
+
+  /** The patch type that {@link #LEARNED_FOR} says. */
+  static PatchType learnFor(Settings settings, PruneContext context) {
+    String mode = settings.text(LEARN_FOR);
+    return mode.equals(JUDGED) ? context.patchType() : PatchType.of(mode);
   }
 
   /** What is set, but for the circuit's size; the mode is the one in force. */

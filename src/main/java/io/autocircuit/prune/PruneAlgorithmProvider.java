@@ -25,6 +25,12 @@ public interface PruneAlgorithmProvider extends Entry {
   String SCORE_ABLATION = "score_ablation";
 
   /**
+   * What the name of a setting ends with that has the SHA-256 of the scores that another, a file or
+   * the directory of a run, names: a run fills it in, and notices when they are other scores.
+   */
+  String FINGERPRINT = "_sha256";
+
+  /**
    * Makes the algorithm.
    *
    * @param settings values of {@link #settings}
@@ -101,9 +107,12 @@ public interface PruneAlgorithmProvider extends Entry {
    * @param settings values of {@link #settings}
    * @param graph the model's graph
    * @param scored how many edges, or nodes, are scored
-   * @return what the other says unless overridden
+   * @param batches that the prompts are in
+   * @return in plain forward passes over the prompts; unless overridden, what does not depend on
+   *     them
    */
-  default OptionalDouble passes(Settings settings, ComputationGraph graph, int scored) {
+  default OptionalDouble passes(
+      Settings settings, ComputationGraph graph, int scored, int batches) {
     return passes(settings, scored);
   }
 

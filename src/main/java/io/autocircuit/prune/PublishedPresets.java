@@ -189,6 +189,28 @@ final class PublishedPresets {
               "Opposite Tree Probing",
               "OTP"));
 
+  /** Of {@code edge-pruning}. */
+  static final List<Preset> EDGE_PRUNING =
+      List.of(
+          new Preset(
+              "edge-pruning-ioi",
+              "Edge pruning (as for IOI)",
+              "the paper's settings for indirect objects in GPT-2 small: 3000 steps to a sparsity of"
+                  + " 0.98",
+              EdgePruningProvider.SOURCE,
+              Map.ofEntries(
+                  Map.entry("edge_sparsity", 0.98),
+                  Map.entry("steps", 3000),
+                  Map.entry("sparsity_warm_up", 2500),
+                  Map.entry("learning_rate_warm_up", 200),
+                  Map.entry("learning_rate", 0.8),
+                  Map.entry("multiplier_learning_rate", 0.8),
+                  Map.entry("weight_decay", 0.01),
+                  Map.entry("init", 10),
+                  Map.entry("target", KL),
+                  Map.entry("learn_for", TREE),
+                  Map.entry("score_ablation", "resample"))));
+
   /** Of {@code activation-magnitude}. */
   static final List<Preset> ACTIVATION_MAGNITUDE =
       List.of(

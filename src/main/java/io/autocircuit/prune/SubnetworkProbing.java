@@ -278,6 +278,11 @@ public record SubnetworkProbing(
   /** All but the size. */
   void requireRest(ComputationGraph graph, TokenizedDataset prompts) {
     requireAvoidable(graph);
+    requireAnswers(target, prompts);
+  }
+
+  /** That prompts have the answers that a loss looks at. */
+  static void requireAnswers(Target target, TokenizedDataset prompts) {
     String name = "--target " + target.name().toLowerCase(java.util.Locale.ROOT);
     if (target != Target.KL_DIV && target != Target.MSE && target != Target.AUTO) {
       prompts.requireTokens(name, "--target mse");
@@ -311,13 +316,19 @@ public record SubnetworkProbing(
    * @return its reference is the full model's clean logits
    */
   public LossFunction loss() {
+    return loss(target);
+  }
+
+  /** The loss of each prompt; its reference is the full model's clean logits. */
+  static LossFunction loss(Target target) {
+    LossFunction losses = (logits, batch, full) -> losses(target, logits, batch, full);
     return switch (target) {
-      case AUTO, KL_DIV, MSE -> this::losses;
-      case ANSWER, WRONG_ANSWER, LOGIT_DIFF_PERCENT -> LossFunction.ofAnswers(this::losses);
+      case AUTO, KL_DIV, MSE -> losses;
+      case ANSWER, WRONG_ANSWER, LOGIT_DIFF_PERCENT -> LossFunction.ofAnswers(losses);
     };
   }
 
-  private Tensor losses(Tensor logits, PromptBatch batch, Tensor reference) {
+  private static Tensor losses(Target target, Tensor logits, PromptBatch batch, Tensor reference) {
     return switch (target == Target.AUTO
         ? batch.numbers() != null ? Target.MSE : Target.KL_DIV
         : target) {

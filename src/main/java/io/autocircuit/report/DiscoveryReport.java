@@ -43,11 +43,8 @@ public final class DiscoveryReport {
           Metric.CORRECT_OVER_WRONG_PERCENT,
           Metric.CORRUPT_KL_DIV);
 
-  /** The metrics that people look at first have intervals: the others are folded away. */
-  private static final int SHOWN = 8;
-
   /** So many circuits of a curve have intervals at most. */
-  private static final int VERTICES = 12;
+  private static final int MOST_INTERVALS = 12;
 
   private DiscoveryReport() {}
 
@@ -225,7 +222,8 @@ public final class DiscoveryReport {
 
   private static Curve curve(Measurement m, String series, String circuit) {
     Metric metric = m.metric();
-    Map<Integer, Bootstrap.Interval> intervals = rank(metric) < SHOWN ? intervals(m) : Map.of();
+    Map<Integer, Bootstrap.Interval> intervals =
+        rank(metric) < FIRST.size() ? intervals(m) : Map.of();
     List<Curve.Point> points = new ArrayList<>();
     for (Measurement.Point p : m.points()) {
       Bootstrap.Interval ends = intervals.get(p.edges());
@@ -245,7 +243,10 @@ public final class DiscoveryReport {
         points);
   }
 
-  /** Intervals of up to so many circuits as a band needs, by size; the same as of all. */
+  /**
+   * Intervals of up to {@value #MOST_INTERVALS} circuits, by size: the same that they have among
+   * all.
+   */
   private static Map<Integer, Bootstrap.Interval> intervals(Measurement m) {
     List<Measurement.Point> all = m.points();
     if (all.isEmpty()) {
@@ -254,8 +255,8 @@ public final class DiscoveryReport {
     TreeSet<Integer> places = new TreeSet<>();
     double first = place(m, all.get(0).edges());
     double last = place(m, all.get(all.size() - 1).edges());
-    for (int i = 0; i < VERTICES; i++) {
-      double wanted = first + (last - first) * i / (VERTICES - 1);
+    for (int i = 0; i < MOST_INTERVALS; i++) {
+      double wanted = first + (last - first) * i / (MOST_INTERVALS - 1);
       places.add(
           IntStream.range(0, all.size())
               .boxed()

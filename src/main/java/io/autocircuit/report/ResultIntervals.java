@@ -142,6 +142,11 @@ public final class ResultIntervals {
     final Map<Integer, Integer> asked = new TreeMap<>();
     final int all;
 
+    /** The prompts that {@link #where} gives the places of. */
+    private int[] known;
+
+    private int[] where;
+
     Cell(CellResult cell) {
       all = cell.edges();
       cell.selected().stream()
@@ -184,13 +189,25 @@ public final class ResultIntervals {
       return all;
     }
 
+    /** Which of its own prompts were drawn. */
+    private int[] mine(int[] prompts, int[] drawn) {
+      if (known != prompts) {
+        known = prompts;
+        where = Arrays.stream(prompts).map(p -> place.getOrDefault(p, -1)).toArray();
+      }
+      int[] mine = new int[drawn.length];
+      int n = 0;
+      for (int d : drawn) {
+        if (where[d] >= 0) {
+          mine[n++] = where[d];
+        }
+      }
+      return n == mine.length ? mine : Arrays.copyOf(mine, n);
+    }
+
     /** The numbers, of prompts that come as often as drawn. */
     double[] numbers(int[] prompts, int[] drawn) {
-      int[] mine =
-          IntStream.of(drawn)
-              .map(i -> place.getOrDefault(prompts[i], -1))
-              .filter(i -> i >= 0)
-              .toArray();
+      int[] mine = mine(prompts, drawn);
       double[] whole = pick(full, mine);
       double[] combined = new double[sizes.size()];
       for (int k = 0; k < combined.length; k++) {
@@ -214,7 +231,11 @@ public final class ResultIntervals {
     }
 
     private double[] pick(double[] from, int[] indices) {
-      return IntStream.of(indices).mapToDouble(i -> from[i]).toArray();
+      double[] some = new double[indices.length];
+      for (int i = 0; i < some.length; i++) {
+        some[i] = from[indices[i]];
+      }
+      return some;
     }
   }
 

@@ -34,6 +34,7 @@ public final class ResultRanks {
   /** The column of the ranks over tasks. */
   public static final String ALL = "all tasks";
 
+  private static final String NAME = "rank(";
   private static final String KNOWN = "ground-truth";
 
   /** Numbers that differ by less, as a share, are equal but for the rounding of float32. */
@@ -128,11 +129,11 @@ public final class ResultRanks {
     String title =
         "Rank by "
             + value.title()
-            + (value.lowerIsBetter() ? " (lower is better)" : " (higher is better)")
+            + (value.lowerIsBetter() ? ", the lowest first" : ", the highest first")
             + "; equal ones share the mean of their places"
             + (over ? "; " + ALL + ": the mean over " + ranks.tasks() : "");
     return new ResultTable(
-        new ResultValue("rank(" + value.name() + ")", title, true, value.of()),
+        new ResultValue(NAME + value.name() + ")", title, true, value.of()),
         grid.where(),
         grid.rowAxes(),
         grid.columnAxis(),
@@ -140,6 +141,24 @@ public final class ResultRanks {
         columns,
         cells,
         grid.without());
+  }
+
+  /** Whether a table is one of ranks. */
+  static boolean made(ResultTable table) {
+    return table.value().name().startsWith(NAME);
+  }
+
+  /** What the intervals of a table are over. */
+  static String over(ResultTable table) {
+    int last = table.columns().indexOf(ALL);
+    boolean prompts =
+        table.cells().stream()
+            .anyMatch(
+                row ->
+                    row.stream()
+                        .limit(last < 0 ? row.size() : last)
+                        .anyMatch(c -> c.interval().isPresent()));
+    return !prompts ? "tasks" : last < 0 ? "prompts" : "prompts, of " + ALL + " over both";
   }
 
   private static ResultTable.Cell cell(Rank rank) {

@@ -28,6 +28,7 @@ record TableLayout(
   private static final int DIGITS = 4;
   private static final double PERCENT = 100;
   private static final int MOST_DECIMALS = 6;
+  private static final int RANK_DECIMALS = 2;
 
   /**
    * A cell.
@@ -67,9 +68,11 @@ record TableLayout(
     for (int c = 0; c < table.columns().size(); c++) {
       int column = c;
       List<ResultTable.Cell> values = table.cells().stream().map(r -> r.get(column)).toList();
-      int decimals = decimals(values);
+      boolean ranks = ResultRanks.made(table);
+      int decimals = ranks ? RANK_DECIMALS : decimals(values);
+      int most = ranks ? RANK_DECIMALS : MOST_DECIMALS;
       for (int r = 0; r < values.size(); r++) {
-        cells.get(r).add(shown(values.get(r), decimals, alike, table.best(r, c)));
+        cells.get(r).add(shown(values.get(r), decimals, most, alike, table.best(r, c)));
       }
     }
     return new TableLayout(
@@ -123,9 +126,7 @@ record TableLayout(
                             .round(new MathContext(DIGITS))
                             .stripTrailingZeros()
                             .toPlainString(),
-                        table.columns().contains(ResultRanks.ALL)
-                            ? "prompts, of " + ResultRanks.ALL + " over both"
-                            : "prompts")));
+                        ResultRanks.made(table) ? ResultRanks.over(table) : "prompts")));
     if (table.without() > 0) {
       text.append("; without ")
           .append(table.without())
@@ -151,7 +152,8 @@ record TableLayout(
     return Math.max(0, Math.min(MOST_DECIMALS, digits - 1 - leading));
   }
 
-  private static Shown shown(ResultTable.Cell cell, int decimals, boolean alike, boolean best) {
+  private static Shown shown(
+      ResultTable.Cell cell, int decimals, int most, boolean alike, boolean best) {
     if (cell.count() == 0) {
       return new Shown("", "", "", "", false);
     }
@@ -160,7 +162,7 @@ record TableLayout(
     if (cell.interval().isPresent()) {
       Bootstrap.Interval i = cell.interval().get();
       double width = i.high() - i.low();
-      int own = Double.isFinite(width) && width > 0 ? decimals(width, 2) : decimals;
+      int own = Double.isFinite(width) && width > 0 ? Math.min(most, decimals(width, 2)) : decimals;
       String ends = "[" + fixed(i.low(), own) + ", " + fixed(i.high(), own) + "]";
       return new Shown(fixed(cell.mean(), own), "", ends, count, best);
     }

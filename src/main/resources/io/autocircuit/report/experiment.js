@@ -4,6 +4,7 @@
   const data = JSON.parse(byId("report-data").textContent);
   const num = (v) => (v === null || v === undefined ? NaN : Number(v));
   const known = (v) => Number.isFinite(v);
+  const groupOf = (cell) => data.groups[cell.group];
   const cells = data.cells.map((c) => ({ ...c, areas: c.areas.map(num), rocArea: num(c.rocArea),
     score: num(c.scoreSeconds), judge: num(c.judgeSeconds), passes: num(c.passes) }));
   const svgNode = (tag, properties, ...children) => {
@@ -163,7 +164,7 @@
   };
   const short = (v) => (Number.isInteger(v) ? number(v) : number(Number(v.toPrecision(4))));
   const spreadNode = (s, best) => (!s.n ? "–" : element(best ? "strong" : "span", {}, short(s.mean),
-    ...(s.greatest > s.least ? [element("small", { textContent: short(s.least) + " to " + short(s.greatest) })] : [])));
+    ...(s.greatest > s.least && short(s.least) !== short(s.greatest) ? [element("small", { textContent: short(s.least) + " to " + short(s.greatest) })] : [])));
   const spreadText = (s) => (!s.n ? "–" : number(s.mean) +
     (s.greatest > s.least ? " (" + number(s.least) + " to " + number(s.greatest) + ")" : ""));
   const rangeText = (n) => (n > 1 ? seedsText(n) + ", " : "95 % interval ");
@@ -745,6 +746,33 @@
     ] }), element("p", { className: "note", textContent: note })];
   };
 
+  // CPR, CMD and AUROC of every cell, by the first metric that its task has them of.
+  const wholePart = (all) => {
+    const judgedOf = (c, key, metric) => (c.judged || []).find((a) => a.key === key && a.metric === metric);
+    const metrics = [...new Set((data.judged || []).filter((j) => j.key === "cpr").map((j) => j.metric))];
+    const rows = all.map((c) => ({ c, metric: metrics.find((m) => judgedOf(c, "cpr", m)) }))
+      .filter((r) => r.metric !== undefined || judgedOf(r.c, "auroc", ""));
+    if (!rows.length) return [];
+    const columnOf = (title, key, of) => {
+      const areaOf = (r) => judgedOf(r.c, key, of(r)) || { value: NaN };
+      const spreadOfArea = (r) => spread([num(areaOf(r).value)], [[num(areaOf(r).low), num(areaOf(r).high)]]);
+      return { title, numeric: true, value: (r) => num(areaOf(r).value), text: (r) => spreadText(spreadOfArea(r)),
+        node: (r) => spreadNode(spreadOfArea(r)) };
+    };
+    const titleOf = (key) => (data.metrics.find((m) => m.key === key) || { title: key || "\u2013" }).title;
+    return [element("h3", { textContent: "CPR, CMD and AUROC" }), table({ name: "CPR, CMD and AUROC", rows, sorted: true,
+      filter: true, columns: [
+        { title: "Task", value: (r) => data.tasks[groupOf(r.c).task] },
+        { title: "Algorithm", value: (r) => nameOf(r.c.label) },
+        { title: "Seed", numeric: true, value: (r) => r.c.seed, text: (r) => String(r.c.seed) },
+        columnOf("CPR", "cpr", (r) => r.metric), columnOf("CMD \u2193", "cmd", (r) => r.metric),
+        { title: "of", value: (r) => titleOf(r.metric) },
+        columnOf("AUROC", "auroc", () => ""),
+        { title: "Circuits", value: (r) => r.c.selection },
+      ] }), element("p", { className: "note", textContent: "The small numbers are 95 % intervals: of CPR and CMD over" +
+      " prompts, of AUROC over edges. Circuits: by which scores they were chosen, absolute or signed." })];
+  };
+
   let overviewQuality = "";
   const overview = () => {
     const shown = data.groups.map((group, at) => ({ group, at })).filter((g) => chosen(g.group))
@@ -758,7 +786,8 @@
         : "No cell has what is chosen above." }));
       return;
     }
-    const quality = choices.find((q) => q.key === overviewQuality) || choices[0];
+    const quality = choices.find((q) => q.key === overviewQuality) ||
+      choices.find((q) => q.key === "auroc|") || choices[0];
     for (const [box, panel] of [...panels].filter(([box]) => body.contains(box))) { // of the choice before
       if (panel.chart) panel.chart.dispose();
       watcher.unobserve(box);
@@ -795,7 +824,7 @@
           : all.length > rows.length * shown.length ? " Means over seeds, with the least and the greatest." : "") }));
     const average = averagePanel(shown, quality, value);
     if (average) body.append(grid(average));
-    body.append(...ranksPart(quality));
+    body.append(...ranksPart(quality), ...wholePart(all));
   };
 
   // ---- the whole page -----------------------------------------------------------------------
@@ -861,7 +890,6 @@
     byId("unfinished").hidden = false;
   }
 
-  const groupOf = (cell) => data.groups[cell.group];
   byId("cells-body").append(table({ name: "Cells", rows: cells, sorted: true, filter: true, columns: [
     { title: "Task", value: (c) => data.tasks[groupOf(c).task] },
     { title: "Algorithm", value: (c) => nameOf(c.label) },

@@ -38,7 +38,7 @@
       .filter((v) => Number.isFinite(v) && (v > 0 || finite.some(([, , w]) => w <= 0)));
     const y = plot.logY && finite.length ? valueScale(finite.map(([, , v]) => v).concat(ends)) : linear;
     const notes = [y.note];
-    if (ends.length) notes.push("Bands: the 95 % interval over prompts.");
+    if (ends.length) notes.push("Bars: the 95 % interval over prompts.");
     if (all.length === 0) notes.push("Nothing was measured.");
     if (refused.length) {
       notes.push("Not drawn: " + refused.slice(0, 8).map(([name, size, v]) =>
@@ -49,13 +49,18 @@
     return { plot, lines, x, y, empty: finite.length === 0, note: notes.filter(Boolean).join(" ") };
   });
 
-  const bandOf = (line, i, x, y, c) => {
-    const band = line.points.filter((p) => p[3] > p[2] && Number.isFinite(p[1]));
-    const at = (api, p, end) => api.coord([x.to(p[0]), Number.isFinite(y.to(p[end])) ? y.to(p[end]) : y.to(p[1])]);
-    return band.length < 2 ? [] : [{ type: "custom", silent: true, data: [[0, 0]], z: 1, tooltip: { show: false },
-      encode: { x: [], y: [] }, clip: true, renderItem: (params, api) => ({ type: "polygon",
-        shape: { points: [...band.map((p) => at(api, p, 3)), ...[...band].reverse().map((p) => at(api, p, 2))] },
-        style: { fill: c.series[i % c.series.length], opacity: 0.18 } }) }];
+  // The ends of intervals, as bars: not every size has one, and between them the curve may bend.
+  const barsOf = (line, i, x, y, c) => {
+    const ends = line.points.filter((p) => p[3] > p[2] && Number.isFinite(p[1]))
+      .map((p) => [x.to(p[0]), ...[p[2], p[3]].map((v) => (Number.isFinite(y.to(v)) ? y.to(v) : y.to(p[1])))]);
+    return !ends.length ? [] : [{ type: "custom", silent: true, data: ends, z: 1, tooltip: { show: false },
+      encode: { x: 0, y: [1, 2] }, clip: true, renderItem: (params, api) => {
+        const [at, low] = api.coord([api.value(0), api.value(1)]);
+        const high = api.coord([api.value(0), api.value(2)])[1];
+        return { type: "path", style: { stroke: c.series[i % c.series.length], lineWidth: 1.25, fill: "none", opacity: 0.7 },
+          shape: { pathData: `M${at} ${low}V${high}M${at - 4} ${low}H${at + 4}M${at - 4} ${high}H${at + 4}`,
+            x: at - 4, y: high, width: 8, height: Math.max(low - high, 1) } };
+      } }];
   };
 
   const curveOption = ({ plot, lines, x, y }, c) => {
@@ -89,7 +94,7 @@
         lineStyle: { width: 2 },
         markLine: i > 0 ? undefined : { silent: true, precision: 12, symbol: "none", data: [], label: { show: false },
           lineStyle: { color: c.muted, type: "dashed", width: 1 } },
-      })), ...lines.flatMap((line, i) => bandOf(line, i, x, y, c))],
+      })), ...lines.flatMap((line, i) => barsOf(line, i, x, y, c))],
     };
   };
 

@@ -65,7 +65,7 @@ ac.tests = (() => {
       bad: e.p_holm < test.level, text: e.name + (e.seq_idx === null ? "" : "@" + e.seq_idx) + ", p = " +
       pText(e.p_holm) + (e.p_holm < test.level ? ", no better than random" : "") })) }));
   const distanceRows = (tested) => tested.flatMap(({ name, colour, test }) => ["same_size", "capacity"]
-    .filter((kind) => controlOf(test, kind)).map((kind) => ({ name: name + ", " + NAMES[kind].replace("random, ", ""),
+    .filter((kind) => controlOf(test, kind)).map((kind) => ({ name: name + ", " + NAMES[kind].replace("random, ", "").replace("same ", ""),
       colour, random: controlOf(test, kind).distances, own: [{ value: controlOf(test, kind).circuit_distance,
         bad: !good(test, kind), text: "the circuit, p = " + pText(pOf(test, kind)) }] })));
   const PLOTS = [

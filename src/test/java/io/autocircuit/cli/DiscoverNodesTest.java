@@ -51,6 +51,7 @@ class DiscoverNodesTest {
     "exact",
     "sp",
     "cp",
+    "edge-pruning",
     "random",
     "ground-truth",
     "activation-magnitude"
@@ -64,6 +65,7 @@ class DiscoverNodesTest {
           case "ig" -> new Object[] {"--samples", "2"};
           case "sp" -> new Object[] {"--epochs", "2"};
           case "cp" -> new Object[] {"--epochs", "2", "--circuit-sizes", "3"};
+          case "edge-pruning" -> new Object[] {"--steps", "2"};
           default -> new Object[0];
         };
     Object[] all = new Object[few.length + more.length];

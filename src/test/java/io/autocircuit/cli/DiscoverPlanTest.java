@@ -54,6 +54,34 @@ class DiscoverPlanTest {
         out);
   }
 
+  /** Of models and prompts in files the weights are not read. */
+  @Test
+  void anExperimentIsPlannedLikewise() throws IOException {
+    Path reference = Path.of(System.getProperty("reference.dir", ""), "tiny-gpt2");
+    if (!Files.isDirectory(reference)) {
+      System.out.println("DiscoverPlanTest skipped: no tiny-gpt2 under reference.dir");
+    }
+    Assumptions.assumeTrue(Files.isDirectory(reference), "no reference.dir");
+    Path file =
+        Files.writeString(
+            folder.resolve("mine.yaml"),
+            "title: mine\ntasks: [{name: tiny, model: %s, dataset: %s}]\n"
+                    .formatted(
+                        reference.toRealPath().resolve("model"),
+                        reference.toRealPath().resolve("dataset.json"))
+                + "algorithms: [eap, eap-ig-activations]\nrandom_baseline: false\n"
+                + "graph: {form: [factorized, unfactorized]}\n");
+    Ran ran = Ran.command("experiment", file, "--dry-run", "--out", folder.resolve("out"));
+    assertEquals(0, ran.code(), ran::err);
+    assertTrue(ran.out().contains("4 cells, about "), ran::out);
+    assertTrue(ran.out().contains("scoring of 1, of whose algorithms no cost is known"), ran::out);
+    assertTrue(ran.out().contains("(estimated from settings, names of tensors"), ran::out);
+    assertTrue(
+        ran.out()
+            .contains("cannot be run: --algorithm eap-ig-activations does not fit an unfactorized"),
+        ran::out);
+  }
+
   @Test
   void aModelThatIsNotThereIsToBeFetched() {
     Ran ran =

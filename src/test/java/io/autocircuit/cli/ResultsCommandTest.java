@@ -111,12 +111,12 @@ class ResultsCommandTest {
   void ranks() {
     assertLines(
         results("--ranks", "--metric", "kl_div", "--edges", 10),
-        "Rank by KL divergence from the full model at 10 edges (lower is better); equal",
+        "Rank by KL divergence from the full model at 10 edges, the lowest first; equal",
         "  ones share the mean of their places; all tasks: the mean over 2; lower is",
-        "  better; in brackets the 95 % interval over prompts, of all tasks over both",
-        "algorithm  induction   reverse              all tasks",
-        "EAP            1.000*    1.000*  1.000 [1.000, 1.000]*",
-        "RANDOM         2.000     2.000   2.000 [2.000, 2.000]",
+        "  better; in brackets the 95 % interval over tasks",
+        "algorithm  induction   reverse           all tasks",
+        "EAP             1.00*     1.00*  1.00 [1.00, 1.00]*",
+        "RANDOM          2.00      2.00   2.00 [2.00, 2.00]",
         "* best of its column");
     Ran ran = results("--ranks", "--table", "task");
     assertEquals(2, ran.code());

@@ -144,9 +144,10 @@ class MemoryEstimateTest {
     try (Transformer t = RandomModels.model(a, ScalarType.Float, 1)) {
       long plain = more(t, More.NOTHING);
       int heads = a.config().heads();
-      // on a step as small as these models' the logits may be the larger part
-      assertTrue(more(t, new More(true, false)) >= plain);
-      assertTrue(more(t, new More(true, true)) >= plain + heads);
+      long scores = more(t, new More(true, false));
+      assertEquals(7L * heads * 12 * 12 * Float.BYTES, scores - plain);
+      long neurons = (long) heads * 12 * a.config().dModel() * Float.BYTES;
+      assertEquals(neurons, more(t, new More(true, true)) - scores);
     }
   }
 

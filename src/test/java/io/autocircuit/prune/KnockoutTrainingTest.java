@@ -122,7 +122,7 @@ class KnockoutTrainingTest {
         training(MaskFunction.SIGMOID, KnockoutTraining.Target.LOGIT_DIFF, lambda, 60, 1);
     double sum = 0;
     for (float theta : train(training, circuit)) {
-      sum += MaskFunction.sigmoid(theta);
+      sum += HardConcrete.sigmoid(theta);
     }
     return sum;
   }

@@ -269,7 +269,7 @@ class HtmlReportBrowserTest {
     assertClean();
   }
 
-  /** Bands and numbers of intervals, areas, stability over prompts, tests of circuits. */
+  /** Bars and numbers of intervals, areas, stability over prompts, tests of circuits. */
   @Test
   void whatIsSaidOfCircuitsAsAWhole() throws Exception {
     List<NodeInfo> nodes = SampleReports.nodes(1, 2);
@@ -303,7 +303,7 @@ class HtmlReportBrowserTest {
                     List.of(SampleTests.tested(2))));
     show(data, "");
     assertEquals(
-        1, integer("document.querySelectorAll('#plots path[fill-opacity=\"0.18\"]').length"));
+        2, integer("document.querySelectorAll('#plots path[stroke-opacity=\"0.7\"]').length"));
     browser.evaluate("document.querySelector('#plots .numbers-of summary').click()");
     browser.await("document.querySelectorAll('#plots .numbers-of tbody tr').length === 3");
     String row =

@@ -125,6 +125,8 @@ class ResultRanksTest {
   void withoutPromptsTasksAloneAreDrawn() {
     ResultTable ranks = table(3, false);
     assertTrue(ranks.cells().get(0).get(0).interval().isEmpty());
+    assertEquals("tasks", ResultRanks.over(ranks));
+    assertEquals("prompts", ResultRanks.over(table(1, true)));
     Bootstrap.Interval over = ranks.cells().get(0).get(3).interval().orElseThrow();
     // of three draws of three tasks, two of which have rank 1 and one has rank 2
     assertEquals(1, over.low(), 1e-12);
@@ -133,8 +135,9 @@ class ResultRanksTest {
     String text = TableFormat.TEXT.of(List.of(table(2, true)), 80);
     assertTrue(
         text.startsWith(
-            "Rank by KL divergence from the full model at 10 edges (lower is better); equal\n"
-                + "  ones share the mean of their places; all tasks: the mean over 2; lower is"),
+            "Rank by KL divergence from the full model at 10 edges, the lowest first; equal\n"
+                + "  ones share the mean of their places; all tasks: the mean over 2; lower is\n"
+                + "  better; in brackets the 95 % interval over prompts, of all tasks over both\n"),
         text);
   }
 }
