@@ -419,8 +419,8 @@ public record Discovery(
     if (perPrompt == 0 && algorithm instanceof VerifyingAlgorithm v && v.verifies()) {
       check();
       VerifyingAlgorithm.Verified verified = v.scoreVerified(model, train, groups(), noting);
-      PruneScores scores = edges(verified.scores());
-      return new Scored(scores, Optional.empty(), notices, Optional.of(verified.verification()));
+      Optional<Verification> verification = Optional.of(verified.verification());
+      return new Scored(edges(verified.scores()), Optional.empty(), notices, verification);
     }
     if (perPrompt == 0) {
       return new Scored(score(noting), Optional.empty(), notices, Optional.empty());
@@ -457,7 +457,6 @@ public record Discovery(
         : algorithm.score(model, train, progress);
   }
 
-  /** What is scored. */
   private EdgeGroups groups() {
     return level == Level.NODE ? model.graph().nodes().groups() : EdgeGroups.each(model.graph());
   }
