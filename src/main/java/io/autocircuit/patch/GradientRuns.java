@@ -145,7 +145,8 @@ final class GradientRuns {
     Ran ran = ran(mask, start, firstBlock, of, between);
     MaskGradients gradients = new MaskGradients(mask, in);
     masked.backward(
-        new MaskedRun.Way(of.rules(), mask, ran.kept(), firstBlock, fixed, of.neurons(), of.values()),
+        new MaskedRun.Way(
+            of.rules(), mask, ran.kept(), firstBlock, fixed, of.neurons(), of.values()),
         gradients,
         ran.unembedded());
     return new Evaluation.Unread(ran.losses(), gradients);
