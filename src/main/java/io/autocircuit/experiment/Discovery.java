@@ -3,7 +3,6 @@ package io.autocircuit.experiment;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.EdgeCounts;
-import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.EdgeStability;
@@ -15,9 +14,6 @@ import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.CircuitSelection;
-import io.autocircuit.patch.GroupScores;
-import io.autocircuit.patch.MemoryEstimate;
-import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.NodeScores;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
@@ -27,11 +23,8 @@ import io.autocircuit.prune.PromptAlgorithm;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.Verification;
-import io.autocircuit.prune.VerifyingAlgorithm;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.Device;
-import io.autocircuit.tensor.TensorScope;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
@@ -40,7 +33,6 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.bytedeco.pytorch.global.torch;
 
 /**
  * One discovery: an algorithm scores the edges on the training prompts, circuits of the largest
@@ -438,20 +430,7 @@ public record Discovery(
    *     when circuits are judged
    */
   public Scored scored(Progress progress) {
-    List<String> notices = new ArrayList<>();
-    Progress noting = progress.noting(notices::add);
-    if (perPrompt == 0 && algorithm instanceof VerifyingAlgorithm v && v.verifies()) {
-      check(progress);
-      VerifyingAlgorithm.Verified verified = v.scoreVerified(model, train, groups(), noting);
-      Optional<Verification> verification = Optional.of(verified.verification());
-      return new Scored(edges(verified.scores()), Optional.empty(), notices, verification);
-    }
-    if (perPrompt == 0) {
-      return new Scored(score(noting), Optional.empty(), notices, Optional.empty());
-    }
-    check(progress);
-    PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, noting);
-    return new Scored(prompts.mean(), Optional.of(prompts), notices, Optional.empty());
+    return new DiscoveryScorer(this, progress).scored();
   }
 
   /**
@@ -475,43 +454,7 @@ public record Discovery(
    *     when circuits are judged
    */
   public PruneScores score(Progress progress) {
-    check(progress);
-    return level == Level.NODE
-        ? edges(algorithm.score(model, train, groups(), progress))
-        : algorithm.score(model, train, progress);
-  }
-
-  private EdgeGroups groups() {
-    return level == Level.NODE ? model.graph().nodes().groups() : EdgeGroups.each(model.graph());
-  }
-
-  private PruneScores edges(GroupScores scores) {
-    return level == Level.NODE
-        ? NodeScores.of(model.graph().nodes(), scores).edges()
-        : scores.ofEdges();
-  }
-
-  private void check(Progress progress) {
-    if (train.isEmpty()) {
-      throw new DataException("train prompts=0; give at least one to score the edges on");
-    }
-    // a memory budget that is too small for judging should not show after hours of scoring
-    MicroBatch.within(model, MemoryEstimate.Work.CIRCUITS, runs.ablation(), test);
-    for (MicroBatch m :
-        MicroBatch.within(model, MemoryEstimate.Work.CIRCUITS, runs.ablation(), train).get(0)) {
-      try (TensorScope scope = new TensorScope()) {
-        if (!torch.isfinite(model.logits(m.prompts().clean())).all().item_bool()) {
-          throw new DataException(
-              "model="
-                  + model.model().config().name()
-                  + " gives logits that are not finite; its weights are too large or damaged, get"
-                  + " them again");
-        }
-      }
-    }
-    if (usesConstants()) {
-      model.constants().get(progress);
-    }
+    return new DiscoveryScorer(this, progress).score();
   }
 
   /**
