@@ -419,15 +419,9 @@ public record Discovery(
     if (perPrompt == 0) {
       return new Scored(score(noting), Optional.empty(), notices);
     }
-<<<<<<< HEAD
     check(progress);
-    PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, progress);
-    return new Scored(prompts.mean(), Optional.of(prompts));
-=======
-    check();
     PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, noting);
     return new Scored(prompts.mean(), Optional.of(prompts), notices);
->>>>>>> main
   }
 
   /**

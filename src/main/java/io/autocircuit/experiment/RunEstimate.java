@@ -22,15 +22,11 @@ public final class RunEstimate implements AutoCloseable {
   private final Map<List<?>, Task> tasks = new HashMap<>();
 
   /**
-   * How much is scored of a task's graph, how many circuits are judged of it, what plain passes
-   * take, and what it takes to learn constants.
+   * How much is scored of a task's graph, how many circuits are judged of it, and what plain passes
+   * take.
    */
   private record Task(
-<<<<<<< HEAD
-      int edges, int circuits, double scoreSeconds, double judgeSeconds, double learnSeconds) {}
-=======
       int edges, int batches, int circuits, double scoreSeconds, double judgeSeconds) {}
->>>>>>> main
 
   /**
    * What a cell would take.
@@ -92,7 +88,8 @@ public final class RunEstimate implements AutoCloseable {
     }
     boolean learns = spec.ablatesToConstants() && spec.constants().isEmpty();
     double judging =
-        task.circuits() * CIRCUIT * task.judgeSeconds() + (learns ? task.learnSeconds() : 0);
+        task.circuits() * CIRCUIT * task.judgeSeconds()
+            + (learns ? OptimalAblation.PASSES * task.scoreSeconds() / task.batches() : 0);
     if (!(spec.scoring() instanceof RunSpec.Algorithm a)) {
       return new Cost(judging, true);
     }
@@ -124,18 +121,8 @@ public final class RunEstimate implements AutoCloseable {
       }
       int circuits =
           d.counts().resolve(edges, scores, d.official() == null ? -1 : d.official().size()).length;
-<<<<<<< HEAD
-      double batch = seconds / d.train().size();
-      return new Task(
-          edges,
-          circuits,
-          seconds,
-          seconds * d.prompts() / d.trainPrompts(),
-          batch * OptimalAblation.PASSES);
-=======
       return new Task(
           edges, d.train().size(), circuits, seconds, seconds * d.prompts() / d.trainPrompts());
->>>>>>> main
     }
   }
 

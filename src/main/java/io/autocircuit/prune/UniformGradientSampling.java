@@ -139,7 +139,7 @@ public record UniformGradientSampling(
           int prompts = batches.get(b).clean().batchSize();
           faithfulness(groups, running, b, prompts, logits, random, gradient);
           for (int g = 0; g < gradient.length; g++) {
-            double keep = MaskFunction.sigmoid(logits[g]);
+            double keep = HardConcrete.sigmoid(logits[g]);
             gradient[g] += lambda * keep * (1 - keep);
           }
           adam.step(logits, gradient);
@@ -150,7 +150,7 @@ public record UniformGradientSampling(
     float[] scores = new float[logits.length];
     float[] order = new float[logits.length];
     for (int g = 0; g < scores.length; g++) {
-      scores[g] = (float) MaskFunction.sigmoid(logits[g]);
+      scores[g] = (float) HardConcrete.sigmoid(logits[g]);
       order[g] = (float) logits[g];
     }
     return new GroupScores(groups, scores, order);
@@ -174,7 +174,7 @@ public record UniformGradientSampling(
     int n = logits.length;
     // drawn for the whole batch in one order, however it is cut
     double[] uniform = random.doubles((long) prompts * n).toArray();
-    double[] keep = Arrays.stream(logits).map(MaskFunction::sigmoid).toArray();
+    double[] keep = Arrays.stream(logits).map(HardConcrete::sigmoid).toArray();
     boolean tree = patchType == PatchType.TREE_PATCH;
     running.compute(
         batch,

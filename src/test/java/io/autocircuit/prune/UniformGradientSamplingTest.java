@@ -51,7 +51,7 @@ class UniformGradientSamplingTest {
   @ParameterizedTest
   @ValueSource(doubles = {-6, -1, 0, 0.3, 2, 9})
   void masksHaveThatMeanAndShape(double logit) {
-    double keep = MaskFunction.sigmoid(logit);
+    double keep = HardConcrete.sigmoid(logit);
     double sum = 0;
     int between = 0;
     for (int i = 0; i < GRID; i++) {
@@ -60,8 +60,8 @@ class UniformGradientSamplingTest {
       sum += alpha;
       between += alpha > 0 && alpha < 1 ? 1 : 0;
       double step = 1e-6;
-      double more = UniformMask.value(MaskFunction.sigmoid(logit + step), u(i, GRID));
-      double less = UniformMask.value(MaskFunction.sigmoid(logit - step), u(i, GRID));
+      double more = UniformMask.value(HardConcrete.sigmoid(logit + step), u(i, GRID));
+      double less = UniformMask.value(HardConcrete.sigmoid(logit - step), u(i, GRID));
       if (more > 0 && more < 1 && less > 0 && less < 1) {
         assertEquals((more - less) / 2e-6, UniformMask.slope(keep, u(i, GRID)), 1e-6);
       }
@@ -80,9 +80,9 @@ class UniformGradientSamplingTest {
   private static double mean(DoubleBinaryOperator f, double first, double second) {
     double sum = 0;
     for (int i = 0; i < MANY; i++) {
-      double a = UniformMask.value(MaskFunction.sigmoid(first), u(i, MANY));
+      double a = UniformMask.value(HardConcrete.sigmoid(first), u(i, MANY));
       for (int j = 0; j < SOME; j++) {
-        sum += f.applyAsDouble(a, UniformMask.value(MaskFunction.sigmoid(second), u(j, SOME)));
+        sum += f.applyAsDouble(a, UniformMask.value(HardConcrete.sigmoid(second), u(j, SOME)));
       }
     }
     return sum / MANY / SOME;
@@ -104,8 +104,8 @@ class UniformGradientSamplingTest {
         estimate(slope, first, second),
         2e-3);
     DoubleBinaryOperator linear = (a, b) -> 3 * a - 2 * b + 1.5 * a * b;
-    double keep = MaskFunction.sigmoid(first);
-    double other = MaskFunction.sigmoid(second);
+    double keep = HardConcrete.sigmoid(first);
+    double other = HardConcrete.sigmoid(second);
     double circuits = 0; // Σ over the four circuits of dp/dl · loss
     for (int a = 0; a <= 1; a++) {
       for (int b = 0; b <= 1; b++) {
@@ -118,12 +118,12 @@ class UniformGradientSamplingTest {
 
   private static double estimate(DoubleBinaryOperator slope, double first, double second) {
     double sum = 0;
-    double keep = MaskFunction.sigmoid(first);
+    double keep = HardConcrete.sigmoid(first);
     for (int i = 0; i < MANY; i++) {
       double a = UniformMask.value(keep, u(i, MANY));
       double by = UniformMask.slope(keep, u(i, MANY));
       for (int j = 0; j < SOME && by != 0; j++) {
-        double b = UniformMask.value(MaskFunction.sigmoid(second), u(j, SOME));
+        double b = UniformMask.value(HardConcrete.sigmoid(second), u(j, SOME));
         sum += by * slope.applyAsDouble(a, b);
       }
     }
