@@ -8,6 +8,7 @@ import io.autocircuit.patch.GradientRules;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
+import io.autocircuit.prune.AtpStar;
 import io.autocircuit.prune.Ceap;
 import io.autocircuit.prune.CleanCorrupted;
 import io.autocircuit.prune.EapIgActivations;
@@ -53,6 +54,7 @@ public record MethodBenchmark(PatchableModel model, PromptBatch batch) {
     methods.put("ceap5", new Ceap(EAP, STEPS));
     methods.put("clean_corrupted", new CleanCorrupted(EAP));
     methods.put("eap_ig_activations5", new EapIgActivations(EAP, STEPS));
+    methods.put("atp_star", new AtpStar(EAP));
     methods.put("information_flow_routes", new InformationFlowRoutes());
     methods.put("relp", EAP.with(GradientRules.RELP));
     methods.put("gim", EAP.with(GradientRules.GIM));

@@ -3,7 +3,7 @@ package io.autocircuit.experiment;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.EdgeCounts;
-import io.autocircuit.graph.GraphNodes;
+import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.EdgeStability;
@@ -15,6 +15,7 @@ import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.CircuitSelection;
+import io.autocircuit.patch.GroupScores;
 import io.autocircuit.patch.MemoryEstimate;
 import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.NodeScores;
@@ -25,6 +26,8 @@ import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.PromptAlgorithm;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.PruneAlgorithmProvider;
+import io.autocircuit.prune.Verification;
+import io.autocircuit.prune.VerifyingAlgorithm;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.Device;
 import io.autocircuit.tensor.TensorScope;
@@ -95,6 +98,7 @@ public record Discovery(
    *     one by one
    * @param selected how the circuits were chosen, in the order of what was asked for
    * @param faithfulness areas under curves of faithfulness, for the metrics that people judge by
+   * @param verification what exact patching says of the scores; empty unless the algorithm asks it
    */
   public record Result(
       Discovery discovery,
@@ -108,7 +112,8 @@ public record Discovery(
       Optional<PromptScores> prompts,
       Optional<EdgeStability> stability,
       List<Selected> selected,
-      List<Faithfulness> faithfulness) {
+      List<Faithfulness> faithfulness,
+      Optional<Verification> verification) {
 
     /**
      * Keeps unmodifiable copies.
@@ -126,6 +131,7 @@ public record Discovery(
      * @param stability how stable edges are across those prompts
      * @param selected how the circuits were chosen
      * @param faithfulness areas under curves of faithfulness
+     * @param verification what exact patching says of the scores
      */
     public Result {
       measurements = List.copyOf(measurements);
@@ -190,6 +196,15 @@ public record Discovery(
 
     /** With other notices. */
     Result withNotices(List<String> other) {
+      return with(other, stability);
+    }
+
+    /** With what the templates of the prompts that scored have in common. */
+    Result withTemplates(List<String> templates) {
+      return with(notices, stability.map(s -> s.withTemplates(prompts.orElseThrow(), templates)));
+    }
+
+    private Result with(List<String> other, Optional<EdgeStability> stable) {
       return new Result(
           discovery,
           scores,
@@ -200,9 +215,10 @@ public record Discovery(
           roc,
           other,
           prompts,
-          stability,
+          stable,
           selected,
-          faithfulness);
+          faithfulness,
+          verification);
     }
   }
 
@@ -285,10 +301,12 @@ public record Discovery(
   /**
    * Notices that are known before the work.
    *
-   * @return those of the model, and the remarks
+   * @return those of the model, the remarks, and those of the algorithm
    */
   public List<String> knownNotices() {
-    return Stream.concat(model.model().notices().stream(), remarks.stream()).toList();
+    return Stream.of(model.model().notices(), remarks, algorithm.remarks(model.graph()))
+        .flatMap(List::stream)
+        .toList();
   }
 
   /**
@@ -390,14 +408,20 @@ public record Discovery(
    * @param scores the score of every edge; where prompts are scored one by one their mean
    * @param prompts the scores of each prompt; empty where they were not asked for
    * @param notices what the algorithm has to say of them, one sentence each
+   * @param verification what exact patching says of the scores; empty unless the algorithm asks it
    */
-  public record Scored(PruneScores scores, Optional<PromptScores> prompts, List<String> notices) {
+  public record Scored(
+      PruneScores scores,
+      Optional<PromptScores> prompts,
+      List<String> notices,
+      Optional<Verification> verification) {
     /**
      * Keeps an unmodifiable copy.
      *
      * @param scores the score of every edge
      * @param prompts the scores of each prompt
      * @param notices what the algorithm has to say of them
+     * @param verification what exact patching says of the scores
      */
     public Scored {
       notices = List.copyOf(notices);
@@ -416,12 +440,18 @@ public record Discovery(
   public Scored scored(Progress progress) {
     List<String> notices = new ArrayList<>();
     Progress noting = progress.noting(notices::add);
+    if (perPrompt == 0 && algorithm instanceof VerifyingAlgorithm v && v.verifies()) {
+      check(progress);
+      VerifyingAlgorithm.Verified verified = v.scoreVerified(model, train, groups(), noting);
+      PruneScores scores = edges(verified.scores());
+      return new Scored(scores, Optional.empty(), notices, Optional.of(verified.verification()));
+    }
     if (perPrompt == 0) {
-      return new Scored(score(noting), Optional.empty(), notices);
+      return new Scored(score(noting), Optional.empty(), notices, Optional.empty());
     }
     check(progress);
     PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, noting);
-    return new Scored(prompts.mean(), Optional.of(prompts), notices);
+    return new Scored(prompts.mean(), Optional.of(prompts), notices, Optional.empty());
   }
 
   /**
@@ -432,7 +462,7 @@ public record Discovery(
    * @return what came out
    */
   public Result judge(PruneScores scores, Progress progress) {
-    return judge(new Scored(scores, Optional.empty(), List.of()), progress);
+    return judge(new Scored(scores, Optional.empty(), List.of(), Optional.empty()), progress);
   }
 
   /**
@@ -446,11 +476,20 @@ public record Discovery(
    */
   public PruneScores score(Progress progress) {
     check(progress);
-    if (level == Level.NODE) {
-      GraphNodes nodes = model.graph().nodes();
-      return NodeScores.of(nodes, algorithm.score(model, train, nodes.groups(), progress)).edges();
-    }
-    return algorithm.score(model, train, progress);
+    return level == Level.NODE
+        ? edges(algorithm.score(model, train, groups(), progress))
+        : algorithm.score(model, train, progress);
+  }
+
+  /** What is scored. */
+  private EdgeGroups groups() {
+    return level == Level.NODE ? model.graph().nodes().groups() : EdgeGroups.each(model.graph());
+  }
+
+  private PruneScores edges(GroupScores scores) {
+    return level == Level.NODE
+        ? NodeScores.of(model.graph().nodes(), scores).edges()
+        : scores.ofEdges();
   }
 
   private void check(Progress progress) {

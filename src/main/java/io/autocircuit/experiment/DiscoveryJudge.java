@@ -41,6 +41,7 @@ record DiscoveryJudge(Discovery of, Progress progress) {
     Optional<AnswerPreference> preference =
         AnswerPreference.of(of.model(), of.runs().ablation(), of.test());
     preference.flatMap(AnswerPreference::notice).ifPresent(notices::add);
+    scored.verification().ifPresent(v -> notices.add(v.sentence(of.level().key() + "s")));
     List<Metric> applicable = applicable(notices);
     float[] values = scores.values();
     if (values.length > 0 && IntStream.range(0, values.length).allMatch(i -> values[i] == 0)) {
@@ -94,7 +95,8 @@ record DiscoveryJudge(Discovery of, Progress progress) {
         scored.prompts(),
         scored.prompts().map(p -> EdgeStability.of(p, of.perPrompt())),
         chosen.selected(),
-        faithfulness(measurements, chosen.selected(), edges));
+        faithfulness(measurements, chosen.selected(), edges),
+        scored.verification());
   }
 
   /** The metrics that apply to the prompts; a notice says which do not. */

@@ -10,7 +10,9 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.autocircuit.files.AtomicFile;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
+import io.autocircuit.graph.GraphNodes;
 import io.autocircuit.graph.KeyValueGroups;
 import io.autocircuit.graph.KeyValues;
 import io.autocircuit.metric.Faithfulness;
@@ -19,6 +21,7 @@ import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.NodeScores;
 import io.autocircuit.patch.PruneScores;
+import io.autocircuit.prune.Verification;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -183,6 +186,7 @@ public final class ResultFiles {
         }
       }
     }
+    result.verification().ifPresent(v -> verification(root, result, v));
     judged(root, result);
     if (!result.roc().isEmpty()) {
       ArrayNode points = root.putArray("roc");
@@ -230,6 +234,27 @@ public final class ResultFiles {
               a.interval().ifPresent(i -> exact.add(i.low()).add(i.high()));
               areas.put("mib", Double.isNaN(a.mib()) ? null : a.mib());
             });
+  }
+
+  /**
+   * {@code "verification":{"subsets","share","confidence","bound","verified":[{"name", "seq_idx",
+   * "estimate","exact"},…]}}; the bound is null where nothing is left unverified.
+   */
+  private static void verification(ObjectNode root, Discovery.Result result, Verification v) {
+    ObjectNode node = root.putObject("verification");
+    node.put("subsets", v.subsets()).put("share", v.share()).put("confidence", v.confidence());
+    node.put("bound", v.bound().isPresent() ? v.bound().getAsDouble() : null);
+    ArrayNode all = node.putArray("verified");
+    ComputationGraph graph = result.discovery().model().graph();
+    boolean nodes = result.discovery().level() == Level.NODE;
+    for (Verification.Item i : v.items()) {
+      GraphNodes.Node n = nodes ? graph.nodes().all().get(i.group()) : null;
+      Edge e = nodes ? null : graph.edge(i.group());
+      int position = nodes ? n.position() : e.position();
+      ObjectNode one = all.addObject().put("name", nodes ? n.name() : e.name());
+      one.put("seq_idx", position < 0 ? null : (Integer) position);
+      one.put("estimate", i.estimate()).put("exact", i.exact());
+    }
   }
 
   /** What was set, beside what stands before it. */

@@ -22,11 +22,17 @@ public final class RunEstimate implements AutoCloseable {
   private final Map<List<?>, Task> tasks = new HashMap<>();
 
   /**
-   * How much is scored of a task's graph, how many circuits are judged of it, and what plain passes
-   * take.
+   * How much is scored of a task's graph, how many circuits are judged of it, what plain passes
+   * take, and what it takes to learn constants.
    */
   private record Task(
-      int edges, int batches, int circuits, double scoreSeconds, double judgeSeconds) {}
+      ComputationGraph graph,
+      int edges,
+      int batches,
+      int circuits,
+      double scoreSeconds,
+      double judgeSeconds,
+      double learnSeconds) {}
 
   /**
    * What a cell would take.
@@ -88,8 +94,7 @@ public final class RunEstimate implements AutoCloseable {
     }
     boolean learns = spec.ablatesToConstants() && spec.constants().isEmpty();
     double judging =
-        task.circuits() * CIRCUIT * task.judgeSeconds()
-            + (learns ? OptimalAblation.PASSES * task.scoreSeconds() / task.batches() : 0);
+        task.circuits() * CIRCUIT * task.judgeSeconds() + (learns ? task.learnSeconds() : 0);
     if (!(spec.scoring() instanceof RunSpec.Algorithm a)) {
       return new Cost(judging, true);
     }
@@ -104,7 +109,7 @@ public final class RunEstimate implements AutoCloseable {
   private static OptionalDouble passes(RunSpec.Algorithm a, Task task) {
     return PruneAlgorithmProvider.catalogue()
         .get(a.key())
-        .passes(a.settings(), task.edges(), task.batches());
+        .passes(a.settings(), task.graph(), task.edges(), task.batches());
   }
 
   private Task open(RunSpec spec) {
@@ -121,8 +126,15 @@ public final class RunEstimate implements AutoCloseable {
       }
       int circuits =
           d.counts().resolve(edges, scores, d.official() == null ? -1 : d.official().size()).length;
+      double batch = seconds / d.train().size();
       return new Task(
-          edges, d.train().size(), circuits, seconds, seconds * d.prompts() / d.trainPrompts());
+          graph,
+          edges,
+          d.train().size(),
+          circuits,
+          seconds,
+          seconds * d.prompts() / d.trainPrompts(),
+          batch * OptimalAblation.PASSES);
     }
   }
 

@@ -39,9 +39,7 @@ public final class LibtorchAttention {
    */
   public static Tensor attend(Tensor q, Tensor k, Tensor v, Tensor mask, double scale, double cap) {
     if (cap > 0) {
-      Tensor capped = torch.matmul(q, k.transpose(2, 3)).mul_(new Scalar(scale / cap)).tanh_();
-      capped.mul_(new Scalar(cap));
-      return torch.matmul(torch.softmax(mask == null ? capped : capped.add_(mask), -1), v);
+      return torch.matmul(torch.softmax(scores(q, k, mask, scale, cap), -1), v);
     }
     if (q.is_meta()) { // libtorch has no rule for the shape of the joint operation
       Tensor scores = torch.matmul(q, k.transpose(2, 3));
@@ -56,6 +54,26 @@ public final class LibtorchAttention {
         false,
         new DoubleOptional(scale),
         false);
+  }
+
+  /**
+   * Scaled, capped and masked scores, whose softmax is the pattern.
+   *
+   * @param q rotated queries, {@code [B,H,P,W]}
+   * @param k rotated keys, {@code [B,H,T,W]}
+   * @param mask added to the scores, broadcastable to {@code [B,H,P,T]}; or null
+   * @param scale multiplies the scores
+   * @param cap scores s become {@code cap · tanh(s / cap)} before the mask is added; 0: they stay
+   * @return {@code [B,H,P,T]}
+   */
+  public static Tensor scores(Tensor q, Tensor k, Tensor mask, double scale, double cap) {
+    Tensor scores = torch.matmul(q, k.transpose(2, 3));
+    if (cap > 0) {
+      scores.mul_(new Scalar(scale / cap)).tanh_().mul_(new Scalar(cap));
+    } else {
+      scores.mul_(new Scalar(scale));
+    }
+    return mask == null ? scores : scores.add_(mask);
   }
 
   /**

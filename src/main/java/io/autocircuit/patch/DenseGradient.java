@@ -20,9 +20,10 @@ import org.bytedeco.pytorch.global.torch;
 /**
  * The gradient of a dense run with respect to its masks: its stages backwards, from what they kept.
  */
-final class DenseGradient {
+final class DenseGradient implements MaskedBackward {
   private final RunInputs in;
   private final DenseRun run;
+  private final MaskedRun.Way way;
   private final BackwardRules rules;
   private final Transformer model;
   private final Placement place;
@@ -58,6 +59,12 @@ final class DenseGradient {
 
   private final boolean scaled;
 
+  /** Working memory, {@code [B·T, H·dHead]}. */
+  private final Tensor mixed;
+
+  /** Working memory, {@code [B·T, D]}; null where heads have one gradient. */
+  private final Tensor head;
+
   /**
    * Prepares the backward pass of the last run.
    *
@@ -67,6 +74,7 @@ final class DenseGradient {
   DenseGradient(RunInputs in, DenseRun run, MaskedRun.Way way, MaskGradients out) {
     this.in = in;
     this.run = run;
+    this.way = way;
     this.rules = way.rules();
     this.model = in.model();
     this.place = in.place();
@@ -88,20 +96,16 @@ final class DenseGradient {
     alpha = shared ? uniform : 0;
     gain = new Scalar(1 - alpha);
     scaled = alpha != 0;
+    mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
+    head = shared ? null : place.empty(rows, d);
   }
 
-  /**
-   * Goes back from the end of the stream.
-   *
-   * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
-   */
-  void from(Tensor unembedded) {
+  @Override
+  public void from(Tensor unembedded) {
     end(unembedded);
-    Tensor mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
-    Tensor head = place.empty(rows, d);
     for (int b = graph.blocks() - 1; b >= firstBlock; b--) {
       try (TensorScope scope = new TensorScope()) {
-        block(graph.stages(b), mixed, head);
+        block(b);
       }
     }
     Stage next = firstBlock == graph.blocks() ? graph.end() : graph.stages(firstBlock).get(0);
@@ -128,7 +132,8 @@ final class DenseGradient {
     }
   }
 
-  private void end(Tensor unembedded) {
+  @Override
+  public void end(Tensor unembedded) {
     Stage stage = graph.end();
     int first = in.firstSliced();
     int positions = length - first;
@@ -137,11 +142,22 @@ final class DenseGradient {
     input(stage, 0, first, positions, g);
   }
 
-  /**
-   * @param mixed working memory, {@code [B·T, H·dHead]}
-   * @param head working memory, {@code [B·T, D]}
-   */
-  private void block(List<Stage> stages, Tensor mixed, Tensor head) {
+  @Override
+  public MaskedBackward copy(MaskGradients other) {
+    if (delta != null) {
+      throw new IllegalStateException("the gradient through Δ is not copied");
+    }
+    DenseGradient copy = new DenseGradient(in, run, way, other);
+    copy.stream.copy_(stream);
+    return copy;
+  }
+
+  @Override
+  public void skip(int block) {}
+
+  @Override
+  public void block(int block) {
+    List<Stage> stages = graph.stages(block);
     int first = in.firstRead(stages.get(0));
     // what stages of one layer write is added to one stream: its gradient is the same for both
     Tensor written = stages.get(0).streamReadAgain() ? stream.clone() : stream;
@@ -159,7 +175,7 @@ final class DenseGradient {
           followerInput = input;
         }
       } else {
-        attention(stage, first, own, mixed, head, follower, followerInput);
+        attention(stage, first, own, follower, followerInput);
       }
     }
   }
@@ -193,15 +209,9 @@ final class DenseGradient {
   }
 
   private void attention(
-      Stage stage,
-      int first,
-      Tensor written,
-      Tensor mixed,
-      Tensor head,
-      Stage follower,
-      Tensor followerInput) {
+      Stage stage, int first, Tensor written, Stage follower, Tensor followerInput) {
     int dHead = model.config().dHead();
-    mixed(stage, first, written, mixed, head);
+    mixed(stage, first, written);
     Tensor qkv = place.empty(rows, (long) stage.parts() * dHead);
     Tensor projected = kept[stage.index()].qkv();
     AttentionStep step = model.attentionStep(stage);
@@ -219,9 +229,8 @@ final class DenseGradient {
    * The gradient of the mixed values of all heads.
    *
    * @param first the first position whose output is read; before it the gradient is zero
-   * @param mixed written, {@code [B·T, H·dHead]}
    */
-  private void mixed(Stage stage, int first, Tensor written, Tensor mixed, Tensor head) {
+  private void mixed(Stage stage, int first, Tensor written) {
     int dHead = model.config().dHead();
     int few = in.batch() * (length - first);
     Tensor flat = behind(written, 1, first).reshape(few, d);

@@ -138,8 +138,8 @@ final class DenseRun implements MaskedRun {
     }
   }
 
-  /** Δ of some sources in the last run, {@code [count,B,T,D]}. */
-  Tensor delta(int first, int count) {
+  @Override
+  public Tensor delta(int first, int count) {
     return delta.narrow(0, first, count);
   }
 
@@ -177,8 +177,8 @@ final class DenseRun implements MaskedRun {
   }
 
   @Override
-  public void backward(Way way, MaskGradients out, Tensor unembedded) {
-    new DenseGradient(in, this, way, out).from(unembedded);
+  public MaskedBackward steps(Way way, MaskGradients out) {
+    return new DenseGradient(in, this, way, out);
   }
 
   @Override

@@ -115,28 +115,8 @@ public final class Evaluation implements AutoCloseable {
     // A node with all inputs resampled repeats the run that its ablation value comes from.
     boolean constantsAreAblations =
         kind.valuesAreOutputs() && Arrays.equals(input.padding(), from.padding());
-    int prefix = constantsAreAblations ? sharedPrefix(model, input, from) : 0;
+    int prefix = constantsAreAblations ? RunInputs.sharedPrefix(model, input, from) : 0;
     return new Evaluation(model, input, ablations, constantsAreAblations, prefix, once);
-  }
-
-  /**
-   * How many leading positions have the same tokens in every pair of prompts. In a causal model
-   * every source has the same output there in both runs, so that patching changes nothing. At most
-   * the positions whose logits are not looked at.
-   */
-  private static int sharedPrefix(PatchableModel model, TokenBatch a, TokenBatch b) {
-    if (!model.model().config().causal()) {
-      return 0;
-    }
-    int length = a.length();
-    int shared = Math.min(model.slice().first(length), length - 1);
-    for (int i = 0; i < a.batchSize(); i++) {
-      int at =
-          Arrays.mismatch(
-              a.ids(), i * length, (i + 1) * length, b.ids(), i * length, (i + 1) * length);
-      shared = at < 0 ? shared : Math.min(shared, at);
-    }
-    return shared;
   }
 
   /**
@@ -461,6 +441,23 @@ public final class Evaluation implements AutoCloseable {
   public double[] conductance(int steps, boolean each, GradientOf of, Runnable pass) {
     requireValues();
     return gradients.conductance(steps, each, of, pass);
+  }
+
+  /**
+   * Gradients of each prompt where nothing is ablated, as AtP* takes them (Kramár et al. 2024,
+   * arXiv:2403.00745): with what each block adds to the stream held constant in turn (GradDrop),
+   * and with {@code ⟨∂L/∂pattern, pattern' − pattern⟩} for edges into queries and keys, where
+   * pattern' is that of queries, or keys, whose input is changed by the edge's Δ (the QK fix).
+   *
+   * @param drop whether each block is left out in turn, or none
+   * @param patterns whether patterns are recomputed; in factorized graphs with separate inputs
+   * @param of what is differentiated
+   * @param terms receives as many gradients as there are blocks, or one
+   * @throws IllegalArgumentException in graphs with autoencoders
+   */
+  public void terms(boolean drop, boolean patterns, GradientOf of, GradientTerms terms) {
+    requireValues();
+    gradients.terms(drop, patterns, of, terms);
   }
 
   /**

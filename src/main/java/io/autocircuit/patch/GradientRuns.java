@@ -101,6 +101,19 @@ final class GradientRuns {
     return sums;
   }
 
+  /** See {@link Evaluation#terms}. */
+  void terms(boolean drop, boolean patterns, GradientOf of, GradientTerms terms) {
+    requireNoLatents("with layers left out");
+    try (TensorScope scope = new TensorScope()) {
+      Tensor start = restarts.unpatched(0);
+      masked.freeze(true);
+      new DroppedGradients(in, masked, restarts)
+          .visit(drop, patterns, of, r -> ran(none(true), start, 0, r, null), terms);
+    } finally {
+      masked.freeze(false);
+    }
+  }
+
   private PatchMask none(boolean each) {
     return PatchMask.zeros(graph, each ? in.batch() : 0);
   }
@@ -129,6 +142,31 @@ final class GradientRuns {
    */
   private Evaluation.Unread unread(
       PatchMask mask, Tensor start, int firstBlock, Stage fixed, GradientOf of, Runnable between) {
+    Ran ran = ran(mask, start, firstBlock, of, between);
+    MaskGradients gradients = new MaskGradients(mask, in);
+    masked.backward(
+        new MaskedRun.Way(of.rules(), mask, ran.kept(), firstBlock, fixed, of.neurons(), of.values()),
+        gradients,
+        ran.unembedded());
+    return new Evaluation.Unread(ran.losses(), gradients);
+  }
+
+  /**
+   * A run whose gradient can be taken.
+   *
+   * @param kept what its stages kept
+   * @param losses one for each prompt
+   * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
+   */
+  record Ran(DenseRun.Kept[] kept, Tensor losses, Tensor unembedded) {}
+
+  /**
+   * Runs.
+   *
+   * @param start the stream before the first block that is run; overwritten
+   * @param between called when the run is done; may be null
+   */
+  Ran ran(PatchMask mask, Tensor start, int firstBlock, GradientOf of, Runnable between) {
     if (of.values() != null) {
       requireNoLatents("with respect to ablation values");
     }
@@ -144,11 +182,6 @@ final class GradientRuns {
     if (between != null) {
       between.run();
     }
-    MaskGradients gradients = new MaskGradients(mask, in);
-    masked.backward(
-        new MaskedRun.Way(of.rules(), mask, kept, firstBlock, fixed, of.neurons(), of.values()),
-        gradients,
-        end.backward(l.gradient(), logits));
-    return new Evaluation.Unread(l.losses(), gradients);
+    return new Ran(kept, l.losses(), end.backward(l.gradient(), logits));
   }
 }

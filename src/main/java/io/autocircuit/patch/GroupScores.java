@@ -57,7 +57,7 @@ public record GroupScores(EdgeGroups groups, float[] values, float[] tieBreaks) 
           "count=" + k + " outside 0.." + values.length + "; choose a size in that range");
     }
     BitSet best = new BitSet(values.length);
-    int[] order = ranked();
+    int[] order = ranking();
     for (int i = 0; i < k; i++) {
       best.set(order[i]);
     }
@@ -69,7 +69,7 @@ public record GroupScores(EdgeGroups groups, float[] values, float[] tieBreaks) 
    *
    * @return their numbers, the best first
    */
-  public int[] ranked() {
+  public int[] ranking() {
     return Ranking.of(values, tieBreaks);
   }
 

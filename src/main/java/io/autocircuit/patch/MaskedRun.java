@@ -60,7 +60,30 @@ interface MaskedRun extends AutoCloseable {
    * @param out receives the gradients
    * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
    */
-  void backward(Way way, MaskGradients out, Tensor unembedded);
+  default void backward(Way way, MaskGradients out, Tensor unembedded) {
+    steps(way, out).from(unembedded);
+  }
+
+  /**
+   * The same, for a caller who goes back himself.
+   *
+   * @param out receives the gradients
+   * @return before its first step
+   * @throws IllegalStateException if these runs have no such steps
+   */
+  default MaskedBackward steps(Way way, MaskGradients out) {
+    throw new IllegalStateException("the gradients of these runs are taken at once");
+  }
+
+  /**
+   * Δ of some sources in the last run.
+   *
+   * @return {@code [count,B,T,D]}
+   * @throws IllegalStateException if there are sources without one
+   */
+  default Tensor delta(int firstSource, int count) {
+    throw new IllegalStateException("these runs have sources without Δ");
+  }
 
   /**
    * Whether the runs that follow leave Δ as it is.

@@ -20,9 +20,10 @@ import org.bytedeco.pytorch.Tensor;
  * has the gradient g, and what a source of the window wrote has {@code (1 − m_s) g}: through the
  * stream, less what goes through Δ. No gradient of Δ is ever stored.
  */
-final class ResidualGradient {
+final class ResidualGradient implements MaskedBackward {
   private final RunInputs in;
   private final ResidualRun run;
+  private final MaskedRun.Way way;
   private final BackwardRules rules;
   private final Transformer model;
   private final Placement place;
@@ -42,6 +43,9 @@ final class ResidualGradient {
   /** The gradient at the sum behind the stage that comes next, {@code [B,T,D]}. */
   private final Tensor summed;
 
+  /** Working memory, {@code [B·T, H·dHead]}. */
+  private final Tensor mixed;
+
   /** That sum. */
   private Stage sum;
 
@@ -57,6 +61,7 @@ final class ResidualGradient {
   ResidualGradient(RunInputs in, ResidualRun run, MaskedRun.Way way, MaskGradients out) {
     this.in = in;
     this.run = run;
+    this.way = way;
     this.rules = way.rules();
     this.model = in.model();
     this.place = in.place();
@@ -71,26 +76,55 @@ final class ResidualGradient {
     this.values = way.values();
     stream = place.zeros(in.batch(), length, d);
     summed = place.empty(in.batch(), length, d);
+    mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
   }
 
-  /**
-   * Goes back from the end of the stream to the first block.
-   *
-   * @param unembedded ∂L/∂ what is unembedded, {@code [B,P,D]}
-   */
-  void from(Tensor unembedded) {
+  @Override
+  public void from(Tensor unembedded) {
     try (TensorScope scope = new TensorScope()) {
       end(unembedded);
     }
-    Tensor mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
-    List<Stage> stages = graph.stages();
-    for (int i = stages.size() - 2; i > 0 && stages.get(i).block() >= firstBlock; i--) {
+    for (int b = graph.blocks() - 1; b >= firstBlock; b--) {
+      block(b);
+    }
+  }
+
+  @Override
+  public MaskedBackward copy(MaskGradients other) {
+    ResidualGradient copy = new ResidualGradient(in, run, way, other);
+    copy.stream.copy_(stream);
+    copy.summed.copy_(summed);
+    copy.sum = sum;
+    copy.first = first;
+    return copy;
+  }
+
+  /** {@inheritDoc} */
+  @Override
+  public void skip(int block) {
+    back(block, false);
+  }
+
+  @Override
+  public void block(int block) {
+    back(block, true);
+  }
+
+  /**
+   * @param functions whether to go through attention and the MLP, or past them
+   */
+  private void back(int block, boolean functions) {
+    List<Stage> stages = graph.stages(block);
+    for (int i = stages.size() - 1; i >= 0; i--) {
       Stage stage = stages.get(i);
+      if (!functions && stage.kind() != Stage.Kind.RESIDUAL) {
+        continue;
+      }
       try (TensorScope scope = new TensorScope()) {
         switch (stage.kind()) {
           case RESIDUAL -> residual(stage);
           case MLP -> mlp(stage);
-          case ATTENTION -> attention(stage, mixed);
+          case ATTENTION -> attention(stage);
           case LATENTS, EMBEDDING, END ->
               throw new IllegalStateException("stage " + stage.kind() + " is in no block");
         }
@@ -98,7 +132,8 @@ final class ResidualGradient {
     }
   }
 
-  private void end(Tensor unembedded) {
+  @Override
+  public void end(Tensor unembedded) {
     Stage stage = graph.end();
     int from = in.firstSliced();
     int positions = length - from;
@@ -197,7 +232,7 @@ final class ResidualGradient {
             null));
   }
 
-  private void attention(Stage stage, Tensor mixed) {
+  private void attention(Stage stage) {
     DenseRun.Kept k = kept[stage.index()];
     int positions = length - first;
     int dHead = model.config().dHead();

@@ -191,8 +191,8 @@ final class ResidualRun implements MaskedRun {
   }
 
   @Override
-  public void backward(Way way, MaskGradients out, Tensor unembedded) {
-    new ResidualGradient(in, this, way, out).from(unembedded);
+  public MaskedBackward steps(Way way, MaskGradients out) {
+    return new ResidualGradient(in, this, way, out);
   }
 
   @Override

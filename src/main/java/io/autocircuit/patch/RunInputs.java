@@ -94,6 +94,26 @@ final class RunInputs implements AutoCloseable {
     }
   }
 
+  /**
+   * How many leading positions have the same tokens in every pair of prompts. In a causal model
+   * every source has the same output there in both runs, so that patching changes nothing. At most
+   * the positions whose logits are not looked at.
+   */
+  static int sharedPrefix(PatchableModel model, TokenBatch a, TokenBatch b) {
+    if (!model.model().config().causal()) {
+      return 0;
+    }
+    int length = a.length();
+    int shared = Math.min(model.slice().first(length), length - 1);
+    for (int i = 0; i < a.batchSize(); i++) {
+      int at =
+          Arrays.mismatch(
+              a.ids(), i * length, (i + 1) * length, b.ids(), i * length, (i + 1) * length);
+      shared = at < 0 ? shared : Math.min(shared, at);
+    }
+    return shared;
+  }
+
   private Tensor own(Tensor t) {
     if (t != null) {
       t.retainReference();

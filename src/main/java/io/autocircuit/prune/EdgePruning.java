@@ -231,7 +231,7 @@ public record EdgePruning(
     double[] theta = new double[of.size()];
     Arrays.fill(theta, init);
     if (warm.isPresent()) {
-      int[] order = warm.get().ranked();
+      int[] order = warm.get().ranking();
       int n = order.length;
       int inside = (int) Math.max(0, Math.min(n, Math.round((1 - sparsity) * n)));
       for (int r = 0; r < n; r++) {

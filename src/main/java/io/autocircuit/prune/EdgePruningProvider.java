@@ -5,6 +5,7 @@ import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.catalogue.Source;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.Ablation;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -145,12 +146,17 @@ public final class EdgePruningProvider implements PruneAlgorithmProvider {
   /** Where all prompts are in one batch. */
   @Override
   public OptionalDouble passes(Settings settings, int edges) {
-    return passes(settings, edges, 1);
+    return training(settings, 1);
   }
 
   /** A forward and a backward pass with masks for each step, over one batch. */
   @Override
-  public OptionalDouble passes(Settings settings, int edges, int batches) {
+  public OptionalDouble passes(
+      Settings settings, ComputationGraph graph, int scored, int batches) {
+    return training(settings, batches);
+  }
+
+  private static OptionalDouble training(Settings settings, int batches) {
     return OptionalDouble.of(3.0 * settings.whole(STEPS) / Math.max(1, batches));
   }
 

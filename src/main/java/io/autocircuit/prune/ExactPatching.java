@@ -128,30 +128,42 @@ public record ExactPatching(MaskGradient measure, boolean starved) implements Pr
     StarvedNodes nodes = starved ? new StarvedNodes(graph) : null;
     return (part, instances, sums, pass) -> {
       double[] clean = losses(part, part.clean());
-      float[] mask = new float[graph.edgeCount()];
       // the canonical order walks destinations from the end, so restarts stay valid
       for (int g = 0; g < groups.size(); g++) {
-        BitSet own = new BitSet(mask.length);
+        BitSet own = new BitSet(graph.edgeCount());
         groups.edges(g).forEach(own::set);
         BitSet ablated = nodes != null ? nodes.with(own) : own;
-        try (TensorScope scope = new TensorScope()) {
-          ablated.stream().forEach(e -> mask[e] = 1);
-          int block =
-              groups.edges(g).map(e -> graph.edge(e).destination().block()).min().getAsInt();
-          Tensor logits = part.run().logitsFrom(PatchMask.of(graph, mask), block);
-          ablated.stream().forEach(e -> mask[e] = 0);
-          double[] patched = losses(part, logits);
-          for (int i = 0; i < patched.length; i++) {
-            int row = instances == 0 ? 0 : i;
-            sums[row * mask.length + groups.first(g)] += patched[i] - clean[i];
-          }
+        double[] patched = ablated(part, graph, ablated, firstBlock(graph, own));
+        for (int i = 0; i < patched.length; i++) {
+          int row = instances == 0 ? 0 : i;
+          sums[row * graph.edgeCount() + groups.first(g)] += patched[i] - clean[i];
         }
         pass.run();
       }
     };
   }
 
-  private double[] losses(OpenMicroBatch part, Tensor logits) {
+  /** The first block that some edges lead into. */
+  static int firstBlock(ComputationGraph graph, BitSet edges) {
+    return edges.stream().map(e -> graph.edge(e).destination().block()).min().getAsInt();
+  }
+
+  /**
+   * The losses with some edges ablated.
+   *
+   * @param firstBlock the first block that they lead into
+   * @return one for each prompt
+   */
+  double[] ablated(OpenMicroBatch part, ComputationGraph graph, BitSet edges, int firstBlock) {
+    float[] mask = new float[graph.edgeCount()];
+    edges.stream().forEach(e -> mask[e] = 1);
+    try (TensorScope scope = new TensorScope()) {
+      return losses(part, part.run().logitsFrom(PatchMask.of(graph, mask), firstBlock));
+    }
+  }
+
+  /** One for each prompt. */
+  double[] losses(OpenMicroBatch part, Tensor logits) {
     return Tensors.doubles(
         measure.loss().perPrompt(logits, part.prompts(), measure.reference(part)));
   }

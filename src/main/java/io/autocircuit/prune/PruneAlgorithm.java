@@ -80,6 +80,16 @@ public interface PruneAlgorithm {
   default void requireFit(ComputationGraph graph, TokenizedDataset prompts) {}
 
   /**
+   * What its user should know of it on a graph that it can be run on.
+   *
+   * @param graph the model's graph
+   * @return one sentence each; none unless overridden
+   */
+  default List<String> remarks(ComputationGraph graph) {
+    return List.of();
+  }
+
+  /**
    * As {@link #requireFit(ComputationGraph, TokenizedDataset)}, where groups of edges are scored.
    *
    * @param groups of the model's graph

@@ -5,6 +5,7 @@ import io.autocircuit.catalogue.Entry;
 import io.autocircuit.catalogue.Setting;
 import io.autocircuit.catalogue.SettingType;
 import io.autocircuit.catalogue.Settings;
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.patch.Ablation;
 import java.util.OptionalDouble;
 
@@ -101,15 +102,18 @@ public interface PruneAlgorithmProvider extends Entry {
   }
 
   /**
-   * As {@link #passes(Settings, int)}, where it depends on the number of batches.
+   * As {@link #passes(Settings, int)}, where it depends on more than the number of edges.
    *
    * @param settings values of {@link #settings}
-   * @param edges of the graph
+   * @param graph the model's graph
+   * @param scored how many edges, or nodes, are scored
    * @param batches that the prompts are in
-   * @return in plain forward passes over the prompts; unless overridden, what does not depend on it
+   * @return in plain forward passes over the prompts; unless overridden, what does not depend on
+   *     them
    */
-  default OptionalDouble passes(Settings settings, int edges, int batches) {
-    return passes(settings, edges);
+  default OptionalDouble passes(
+      Settings settings, ComputationGraph graph, int scored, int batches) {
+    return passes(settings, scored);
   }
 
   /**

@@ -27,6 +27,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /** Makes the report's plain values from a discovery. */
 public final class DiscoveryReport {
@@ -173,7 +174,13 @@ public final class DiscoveryReport {
     if (!result.found().isEmpty()) {
       data = data.withFirstDrawn(result.circuit(result.found().get(0).size()).size());
     }
-    return result.verdict().map(data::withVerdict).orElse(data);
+    String level = result.discovery().level().key();
+    return Stream.of(
+            result.verdict(), result.verification().map(v -> v.sentence(level + "s") + "."))
+        .flatMap(Optional::stream)
+        .reduce((a, b) -> a + " " + b)
+        .map(data::withVerdict)
+        .orElse(data);
   }
 
   /**

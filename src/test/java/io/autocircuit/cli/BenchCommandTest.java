@@ -50,6 +50,7 @@ class BenchCommandTest {
           "ceap5",
           "clean_corrupted",
           "eap_ig_activations5",
+          "atp_star",
           "information_flow_routes",
           "relp",
           "gim",
