@@ -20,7 +20,7 @@ const sidebar = [
     text: 'Do',
     items: [
       'prompts', 'inspect', 'datasets', 'models', 'tokenizers', 'tasks', 'programs', 'autoencoders',
-      'experiments', 'comparison', 'judging', 'report', 'formats', 'spark', 'embedding', 'examples/README', 'extending', 'cuda', 'platforms',
+      'experiments', 'comparison', 'judging', 'attends', 'report', 'formats', 'spark', 'embedding', 'examples/README', 'extending', 'cuda', 'platforms',
     ].map((f) => item(f)),
   },
   { text: 'Understand', items: ['concepts', 'attribution', 'lexicon', 'results', 'architecture', 'kernels', 'performance', 'startup'].map((f) => item(f)) },

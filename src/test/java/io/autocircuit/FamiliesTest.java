@@ -21,6 +21,8 @@ import io.autocircuit.model.Transformer;
 import io.autocircuit.model.WeightProcessing;
 import io.autocircuit.objective.LossFunction;
 import io.autocircuit.patch.Ablation;
+import io.autocircuit.patch.AttentionScore;
+import io.autocircuit.patch.AttentionScores;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.Evaluation;
 import io.autocircuit.patch.PatchMask;
@@ -36,6 +38,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
@@ -90,6 +93,31 @@ class FamiliesTest {
           Transformer model = RandomModels.model(a, ScalarType.Double, 3)) {
         assertSourcesAddUp(model, RandomModels.batch(2, 6, 4).clean(), 1e-10);
         assertSourcesAddUp(model, RandomModels.batch(new int[] {6, 3}, 6, 4).clean(), 1e-10);
+      }
+    }
+  }
+
+  /** What the parts of scores add up to gives, by the softmax, the model's own attention. */
+  private static void assertScoresAddUp(Transformer model, TokenBatch tokens) {
+    Kernels kernels = KernelsProvider.choose().kernels();
+    PatchableModel patchable = PatchableModel.of(model, true, 0, OutputSlice.LAST_SEQ, kernels);
+    int last = tokens.length() - 1;
+    try (AttentionScores scores = AttentionScores.of(patchable, tokens)) {
+      for (int b = 0; b < model.config().blocks(); b++) {
+        int head = b % model.config().heads();
+        double[] own = scores.attention(b, head, last);
+        double[] found = new double[own.length];
+        for (int k = 0; k < own.length; k++) {
+          if (own[k] > 0) { // else it is not seen
+            AttentionScore score = scores.of(b, head, last, k);
+            double sum = score.querySide().stream().mapToDouble(c -> c.value()).sum();
+            assertEquals(score.value().product(), sum, 1e-10 * Math.max(1, Math.abs(sum)));
+            found[k] = Math.exp(score.value().score());
+          }
+        }
+        double all = Arrays.stream(found).sum();
+        assertArrayEquals(
+            own, Arrays.stream(found).map(x -> x / all).toArray(), 1e-9, model.config().name());
       }
     }
   }
@@ -237,6 +265,7 @@ class FamiliesTest {
         assertEquals(List.of(), model.notices(), folder.toString());
         JsonNode ids = file.path("ids");
         assertSourcesAddUp(model, tokens(ids.get(ids.size() - 1)), 1e-9);
+        assertScoresAddUp(model, tokens(ids.get(0)));
         assertCircuitsAndGradients(model, pair(ids.get(1)));
         if (families.add(type)) {
           assertAlgorithms(model, pair(ids.get(0)));

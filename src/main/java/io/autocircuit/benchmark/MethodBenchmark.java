@@ -3,7 +3,9 @@ package io.autocircuit.benchmark;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.EdgeGroups;
+import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.GradientRules;
+import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.prune.AtpStar;
@@ -14,7 +16,9 @@ import io.autocircuit.prune.EapIgInputs;
 import io.autocircuit.prune.ExactPatching;
 import io.autocircuit.prune.InformationFlowRoutes;
 import io.autocircuit.prune.MaskGradient;
+import io.autocircuit.prune.OptimalAblation;
 import io.autocircuit.prune.PruneAlgorithm;
+import io.autocircuit.prune.UniformGradientSampling;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -34,6 +38,8 @@ public record MethodBenchmark(PatchableModel model, PromptBatch batch) {
   /** So many that the ablation values and the unpatched run hardly count. */
   private static final int EXACT_EDGES = 48;
 
+  private static final long SEED = 1;
+
   /** A backward pass has twice the products of a forward one. */
   private static final double BACKWARD = 2;
 
@@ -52,6 +58,10 @@ public record MethodBenchmark(PatchableModel model, PromptBatch batch) {
     methods.put("information_flow_routes", new InformationFlowRoutes());
     methods.put("relp", EAP.with(GradientRules.RELP));
     methods.put("gim", EAP.with(GradientRules.GIM));
+    methods.put(
+        "ugs_epoch",
+        new UniformGradientSampling(
+            0.1, 1, 0.001, 1, PatchType.TREE_PATCH, Ablation.RESAMPLE, SEED));
     return methods;
   }
 
@@ -60,6 +70,10 @@ public record MethodBenchmark(PatchableModel model, PromptBatch batch) {
     methods()
         .forEach((name, method) -> table.longWork(name, 1, () -> method.score(model, batches)));
     table.longWork("eap_per_prompt", 1, () -> EAP.scorePrompts(model, batches, Progress.SILENT));
+    table.longWork(
+        "optimal_step",
+        STEPS,
+        () -> new OptimalAblation(STEPS, 0.1, SEED).learn(model, batches, Progress.SILENT));
     EdgeGroups some = some(model.graph());
     table.longWork(
         "exact_per_edge",

@@ -40,7 +40,8 @@ final class OtherGraphs {
             model.kernels(),
             model.memory(),
             model.workers(),
-            model.shared()));
+            model.shared(),
+            null));
   }
 
   /**

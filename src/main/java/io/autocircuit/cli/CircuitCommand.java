@@ -327,7 +327,7 @@ final class CircuitCommand implements Runnable {
   }
 
   /** An input of a group is written with its heads, since a bare name is a query head's. */
-  private static Object named(ComputationGraph graph, Edge e) {
+  static Object named(ComputationGraph graph, Edge e) {
     List<Integer> heads = KeyValueGroups.heads(graph, e.destination());
     if (e.position() < 0 && heads.isEmpty()) {
       return e.name();

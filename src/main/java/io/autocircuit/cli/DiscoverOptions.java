@@ -33,7 +33,7 @@ final class DiscoverOptions {
             "Repeat a run: the run.json that lies beside its results. Beside it only --out,"
                 + " --activations, --verbose, how to compute (--device, --threads, --memory), and new"
                 + " places of its files (--model, --dataset, --official, --scores, --avoid,"
-                + " --autoencoders).")
+                + " --autoencoders, --constants).")
     Path run;
 
     @Option(
@@ -335,6 +335,14 @@ final class DiscoverOptions {
     String ablation;
 
     @Option(
+        names = "--constants",
+        paramLabel = "FILE",
+        description =
+            "What optimal ablation ablates to: constants.safetensors of another run of this model."
+                + " Default: it is learned on the prompts that score.")
+    Path constants;
+
+    @Option(
         names = "--official",
         paramLabel = "FILE",
         description =
@@ -381,6 +389,7 @@ final class DiscoverOptions {
       one.autoencoders = autoencoders;
       one.maxLatents = maxLatents;
       one.errorTerm = errorTerm;
+      one.constants = constants;
       one.official = official;
       one.circuit = circuit;
       one.avoid = avoid;

@@ -158,7 +158,8 @@ record DiscoverPlan(
    */
   OptionalDouble passes(RunSpec other) {
     return other.scoring() instanceof RunSpec.Algorithm a
-        ? PruneAlgorithmProvider.catalogue().get(a.key())
+        ? PruneAlgorithmProvider.catalogue()
+            .get(a.key())
             .passes(a.settings(), graph, scored(), batches())
         : OptionalDouble.of(0);
   }

@@ -63,6 +63,8 @@ public final class Main implements Runnable {
     commands.put("completeness", CompletenessCommand.class);
     commands.put("test", TestCommand.class);
     commands.put("neurons", NeuronsCommand.class);
+    commands.put("attends", AttendsCommand.class);
+    commands.put("cluster", ClusterCommand.class);
     commands.put("dataset", DatasetCommand.class);
     commands.put("inspect", InspectCommand.class);
     commands.put("models", ModelsCommand.class);

@@ -2,6 +2,7 @@ package io.autocircuit.cli;
 
 import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Level;
+import io.autocircuit.files.DataException;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.KeyValues;
 import io.autocircuit.metric.Bootstrap;
@@ -10,6 +11,7 @@ import io.autocircuit.metric.Faithfulness;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
+import io.autocircuit.metric.TemplateOverlap;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.PruneScores;
@@ -26,7 +28,9 @@ import java.util.stream.Stream;
  * @param everyMetric whether the curve has all metrics measured, or the usual few
  */
 record Printout(PrintWriter out, boolean everyMetric) {
+  private static final int WIDTH = 80;
   private static final int SHOWN_EDGES = 10;
+  private static final int SHOWN_TEMPLATES = 6;
   private static final List<Metric> USUAL =
       List.of(
           Metric.ANSWER_MSE,
@@ -272,6 +276,41 @@ record Printout(PrintWriter out, boolean everyMetric) {
             + (Double.isNaN(redrawn.overlap())
                 ? ""
                 : shown(" (%.4f", redrawn.low()) + shown(" to %.4f)", redrawn.high())));
+    stability.templates().ifPresent(this::templates);
+  }
+
+  /** How far templates agree. */
+  private void templates(TemplateOverlap templates) {
+    List<TemplateOverlap.Template> all = templates.templates();
+    out.println(
+        "overlap of two templates' edges "
+            + shown("%.4f", templates.between())
+            + ", of halves of one "
+            + shown("%.4f", templates.within()));
+    int shown = Math.min(SHOWN_TEMPLATES, all.size());
+    out.println(
+        "templates: overlap above the diagonal, rank correlation below, halves of one on it");
+    for (int a = 0; a < shown; a++) {
+      StringBuilder line = new StringBuilder(String.format("  %2d", a + 1));
+      for (int b = 0; b < shown; b++) {
+        double value = (b < a ? templates.correlation() : templates.overlap()).get(a).get(b);
+        line.append(String.format("%7s", shown("%.2f", value)));
+      }
+      String about =
+          String.format(Locale.ROOT, "  %,d prompts: %s", all.get(a).prompts(), name(all.get(a)));
+      out.println(clipped(line + about));
+    }
+    if (shown < all.size()) {
+      out.println("  and " + (all.size() - shown) + " more in prompts.json");
+    }
+  }
+
+  private static String name(TemplateOverlap.Template template) {
+    return template.name().isEmpty() ? "(none)" : DataException.printable(template.name(), 200);
+  }
+
+  private static String clipped(String line) {
+    return line.length() > WIDTH ? line.substring(0, WIDTH - 1) + "…" : line;
   }
 
   private static String shown(String format, double number) {

@@ -59,6 +59,15 @@ final class RecordedRun {
    * @throws DataException if the directory has none that can be read
    */
   RunSpec recorded() {
+    return read(directory);
+  }
+
+  /**
+   * The run of a directory.
+   *
+   * @throws DataException if it has none that can be read
+   */
+  static RunSpec read(Path directory) {
     Path file = directory.resolve(RUN);
     if (!Files.isRegularFile(file)) {
       throw new DataException(

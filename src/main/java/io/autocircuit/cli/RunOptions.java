@@ -38,7 +38,6 @@ import io.autocircuit.task.RandomPrompts;
 import io.autocircuit.task.RandomTask;
 import io.autocircuit.task.TaskDefaults;
 import io.autocircuit.task.TaskProvider;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
@@ -79,7 +78,14 @@ record RunOptions(
 
   /** Of what is given beside {@code --run}, the new places of its files. */
   private static final Set<String> PLACES =
-      Set.of("--model", "--dataset", "--official", "--scores", "--avoid", "--autoencoders");
+      Set.of(
+          "--model",
+          "--dataset",
+          "--official",
+          "--scores",
+          "--avoid",
+          "--autoencoders",
+          "--constants");
 
   /**
    * The run.
@@ -87,7 +93,7 @@ record RunOptions(
    * @return of a file where {@code --run} names one, else of the options
    */
   RunSpec spec() {
-    return input.run == null ? typed() : moved(recorded());
+    return input.run == null ? typed() : new MovedFiles(input, scoring).of(recorded());
   }
 
   private RunSpec recorded() {
@@ -104,75 +110,9 @@ record RunOptions(
               + " cannot be given beside --run, whose file says what is run; leave it away (only"
               + " where to write, how to compute and new places of its files may be given: --out,"
               + " --device, --threads, --memory, --model, --dataset, --official, --scores,"
-              + " --avoid, --autoencoders)");
+              + " --avoid, --autoencoders, --constants)");
     }
     return RunSpec.read(input.run);
-  }
-
-  /** The same run with files that lie elsewhere now. */
-  private RunSpec moved(RunSpec recorded) {
-    RunSpec spec = recorded;
-    if (input.model != null) {
-      if (!(spec.model() instanceof ModelSource.Directory d)) {
-        throw noSuchFile("--model", "no model directory");
-      }
-      spec = spec.withModel(new ModelSource.Directory(input.model, d.contents()));
-    }
-    if (input.dataset != null) {
-      if (!(spec.prompts().source() instanceof PromptSource.File f)) {
-        throw noSuchFile("--dataset", "no prompt file");
-      }
-      spec =
-          spec.withPrompts(
-              spec.prompts()
-                  .withSource(
-                      new PromptSource.File(
-                          new StoredFile(input.dataset, f.file().sha256()), f.columns())));
-    }
-    if (scoring.autoencoders != null) {
-      RunSpec.Graph graph = spec.graph();
-      if (graph.autoencoders().isEmpty()) {
-        throw noSuchFile("--autoencoders", "no autoencoders");
-      }
-      spec = spec.withGraph(AutoencoderSource.moved(graph, scoring.autoencoders));
-    }
-    if (scoring.scores != null) {
-      if (!(spec.scoring() instanceof RunSpec.Saved s)) {
-        throw noSuchFile("--scores", "no saved scores");
-      }
-      spec = spec.withScoring(new RunSpec.Saved(new StoredFile(scoring.scores, s.file().sha256())));
-    }
-    if (scoring.avoid != null) {
-      if (!(spec.scoring() instanceof RunSpec.Algorithm a)
-          || !(a.avoid().orElse(null) instanceof AvoidedEdges.Stored s)) {
-        throw noSuchFile("--avoid", "no file of edges to avoid");
-      }
-      StoredFile place = new StoredFile(Path.of(scoring.avoid), s.file().sha256());
-      spec =
-          spec.withScoring(
-              new RunSpec.Algorithm(
-                  a.key(), a.settings(), Optional.of(new AvoidedEdges.Stored(place, s.first()))));
-    }
-    if (scoring.official != null) {
-      if (!(spec.official().orElse(null) instanceof OfficialSource.Stored s)) {
-        throw noSuchFile("--official", "no file of an official circuit");
-      }
-      spec =
-          spec.withOfficial(
-              Optional.of(
-                  new OfficialSource.Stored(new StoredFile(scoring.official, s.file().sha256()))));
-    }
-    return spec;
-  }
-
-  private IllegalArgumentException noSuchFile(String option, String what) {
-    return new IllegalArgumentException(
-        option
-            + " is given, but the run of --run="
-            + input.run
-            + " has "
-            + what
-            + "; leave it away");
   }
 
   /** The algorithms that were typed, parted by commas. */
@@ -194,9 +134,12 @@ record RunOptions(
     List<RunOptions> all = new ArrayList<>();
     for (String algorithm : algorithmKeys()) {
       for (String ablation : ablationKeys()) {
-        all.add(
-            new RunOptions(
-                input, scoring.of(algorithm, ablation), judging, algorithms, tasks, parsed));
+        Scoring one = scoring.of(algorithm, ablation);
+        boolean other = ablation != null && !Ablation.OPTIMAL.key().equalsIgnoreCase(ablation);
+        if (other && ablationKeys().size() > 1) {
+          one.constants = null; // of one of several ablations
+        }
+        all.add(new RunOptions(input, one, judging, algorithms, tasks, parsed));
       }
     }
     return all;
@@ -244,12 +187,18 @@ record RunOptions(
   private RunSpec typed() {
     Optional<WeightProcessing> processing =
         Optional.ofNullable(input.processing).map(WeightProcessing::parse);
-    return RunSpec.of(model(), PromptSource.embedded(), scores())
-        .withProcessing(processing)
+    RunSpec spec = RunSpec.of(model(), PromptSource.embedded(), scores()).withJudging(judged());
+    if (scoring.constants != null && !spec.ablatesToConstants()) {
+      throw new IllegalArgumentException(
+          "--constants="
+              + scoring.constants
+              + " is given, but nothing is ablated to constants; give --ablation optimal too");
+    }
+    return spec.withProcessing(processing)
         .withNumbers(new NumberTypes(input.precision, input.weights))
         .withPrompts(prompts())
         .withGraph(graph())
-        .withJudging(judged())
+        .withConstants(Optional.ofNullable(scoring.constants).map(StoredFile::at))
         .withOfficial(official())
         .withSeed(input.seed);
   }

@@ -31,9 +31,10 @@ public record Columns(SortedMap<String, String> values) {
   private static final String COUNTERFACTUAL = "counterfactual";
   private static final String SPACE = "space";
   private static final List<String> FIELDS =
-      List.of("clean", "corrupt", "answers", "wrong_answers");
+      List.of("clean", "corrupt", "answers", "wrong_answers", "template");
   private static final List<String> NAMES =
-      List.of("clean", "corrupt", "answers", "wrong_answers", SPLIT, COUNTERFACTUAL, SPACE);
+      List.of(
+          "clean", "corrupt", "answers", "wrong_answers", "template", SPLIT, COUNTERFACTUAL, SPACE);
 
   /** MIB's tasks, by the counterfactual that its circuit track takes. */
   private static final Map<String, String> PRESETS =

@@ -190,6 +190,7 @@ final class CsvPrompts {
     List<String> answers = texts != null ? texts : ids;
     int right = columns.indexOf(answers.get(0));
     int wrong = columns.indexOf(answers.get(1));
+    int template = columns.indexOf("template");
     Faults faults = new Faults(source, rows.size());
     List<PromptPair> pairs =
         PromptFiles.each(
@@ -210,10 +211,11 @@ final class CsvPrompts {
                     where + "." + answers.get(0) + " holds no answers", "give at least one");
               }
               return new PromptPair(
-                  new Wording.Text(row[clean]),
-                  new Wording.Text(row[corrupt]),
-                  List.of(good),
-                  List.of(answers(row[wrong], where + "." + answers.get(1), texts == null)));
+                      new Wording.Text(row[clean]),
+                      new Wording.Text(row[corrupt]),
+                      List.of(good),
+                      List.of(answers(row[wrong], where + "." + answers.get(1), texts == null)))
+                  .withTemplate(template < 0 ? "" : row[template].strip());
             },
             faults);
     return new PromptDraft(source, pairs, List.of(), new TreeMap<>(), List.of(), faults);

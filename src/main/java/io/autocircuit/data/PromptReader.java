@@ -86,6 +86,16 @@ record PromptReader(String source) {
 
   private static PromptPair pair(
       JsonNode json, String where, boolean numbers, ForeignPairs foreign) {
+    PromptPair read = read(json, where, numbers, foreign);
+    JsonNode template = json.path("template");
+    // other values are fields of other programs, which are ignored
+    return template.isTextual() || template.isIntegralNumber()
+        ? read.withTemplate(template.asText())
+        : read;
+  }
+
+  private static PromptPair read(
+      JsonNode json, String where, boolean numbers, ForeignPairs foreign) {
     if (json.isObject() && !json.has("clean") && ForeignPairs.isMib(json)) {
       return foreign.mib(json, where);
     }

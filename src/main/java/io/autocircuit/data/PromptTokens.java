@@ -58,7 +58,7 @@ final class PromptTokens {
     for (int i = 0; i < prompts.size(); i++) {
       int index = i;
       if (prompts.get(i) != null) {
-        faults.during(i, () -> pairs.add(spanned(index, pair(index, faults))));
+        faults.during(i, () -> pairs.add(described(index, pair(index, faults))));
       }
     }
     faults.throwIfAny();
@@ -89,7 +89,7 @@ final class PromptTokens {
   ReadPair one(int i) {
     Faults faults = new Faults(dataset.source(), dataset.prompts().size());
     TokenizedPair[] read = new TokenizedPair[1];
-    faults.during(i, () -> read[0] = spanned(i, pair(i, faults)));
+    faults.during(i, () -> read[0] = described(i, pair(i, faults)));
     Set<PromptFinding> found = EnumSet.noneOf(PromptFinding.class);
     note(found, PromptFinding.BLANK, isLast(blank, i));
     note(found, PromptFinding.UNKNOWN_TOKEN, isLast(unknownWords, i));
@@ -160,10 +160,14 @@ final class PromptTokens {
     return remarks;
   }
 
-  /** With the pair's spans, which move along with the BOS that is put before text. */
-  private TokenizedPair spanned(int i, TokenizedPair pair) {
+  /** With the pair's template and spans, which move along with the BOS before text. */
+  private TokenizedPair described(int i, TokenizedPair read) {
     PromptPair given = dataset.prompts().get(i);
-    if (pair == null || given.spans().isEmpty()) {
+    if (read == null) {
+      return null;
+    }
+    TokenizedPair pair = given.template().isEmpty() ? read : read.withTemplate(given.template());
+    if (given.spans().isEmpty()) {
       return pair;
     }
     boolean text = given.clean() instanceof Wording.Text;

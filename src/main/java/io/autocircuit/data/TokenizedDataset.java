@@ -385,6 +385,19 @@ public record TokenizedDataset(
   }
 
   /**
+   * The template of each prompt of some batches of this dataset.
+   *
+   * @param batches of this dataset
+   * @return in the order of the batches; an empty text for none
+   */
+  public List<String> templates(List<PromptBatch> batches) {
+    return batches.stream()
+        .flatMapToInt(batch -> Arrays.stream(batch.rows()))
+        .mapToObj(row -> prompts.get(row).template())
+        .toList();
+  }
+
+  /**
    * The lengths of the clean prompts that occur, ascending.
    *
    * @return in tokens, each once

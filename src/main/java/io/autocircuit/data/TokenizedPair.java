@@ -20,6 +20,7 @@ import java.util.Map;
  *     tokens
  * @param spans token positions by the name of a span, of the clean and the corrupt prompt alike;
  *     BOS counted; empty if there are none
+ * @param template what the pair is made of, by name; empty where nobody said
  */
 public record TokenizedPair(
     int index,
@@ -28,7 +29,8 @@ public record TokenizedPair(
     int[][] answers,
     int[][] wrongAnswers,
     Numbers numbers,
-    Map<String, int[]> spans) {
+    Map<String, int[]> spans,
+    String template) {
 
   /**
    * Keeps an unmodifiable copy of the spans, in their order.
@@ -40,6 +42,7 @@ public record TokenizedPair(
    * @param wrongAnswers wrong answers, same layout; n may be 0
    * @param numbers the answers as numbers; null where they are tokens
    * @param spans token positions by the name of a span
+   * @param template what the pair is made of
    */
   public TokenizedPair {
     spans = Collections.unmodifiableMap(new LinkedHashMap<>(spans));
@@ -62,7 +65,7 @@ public record TokenizedPair(
       int[][] answers,
       int[][] wrongAnswers,
       Numbers numbers) {
-    this(index, clean, corrupt, answers, wrongAnswers, numbers, Map.of());
+    this(index, clean, corrupt, answers, wrongAnswers, numbers, Map.of(), "");
   }
 
   /**
@@ -72,7 +75,18 @@ public record TokenizedPair(
    * @return a pair that has them
    */
   public TokenizedPair withSpans(Map<String, int[]> positions) {
-    return new TokenizedPair(index, clean, corrupt, answers, wrongAnswers, numbers, positions);
+    return new TokenizedPair(
+        index, clean, corrupt, answers, wrongAnswers, numbers, positions, template);
+  }
+
+  /**
+   * The same pair of a template.
+   *
+   * @param name what it is made of; empty for nothing
+   * @return a pair that has it
+   */
+  public TokenizedPair withTemplate(String name) {
+    return new TokenizedPair(index, clean, corrupt, answers, wrongAnswers, numbers, spans, name);
   }
 
   /**
@@ -132,6 +146,6 @@ public record TokenizedPair(
    */
   public TokenizedPair(
       int index, int[] clean, int[] corrupt, int[][] answers, int[][] wrongAnswers) {
-    this(index, clean, corrupt, answers, wrongAnswers, null, Map.of());
+    this(index, clean, corrupt, answers, wrongAnswers, null, Map.of(), "");
   }
 }

@@ -255,8 +255,8 @@ public final class Cells {
           for (Chosen a : algorithms) {
             boolean again = seed != seeds.get(0) && !a.usesSeed() && !usesSeed(base);
             boolean impossible = a.needsOfficial() && base.official().isEmpty();
-            if (!again && !impossible) {
-              add(cells, task, base, a, ablations, patchTypes);
+            if (!impossible) {
+              add(cells, task, base, a, ablations, patchTypes, again);
             }
           }
         }
@@ -284,13 +284,17 @@ public final class Cells {
         && PruneAlgorithmProvider.catalogue().get(a.key()).scoresPrompts();
   }
 
+  /**
+   * @param again whether an earlier seed gives the same, but for constants that are learned
+   */
   private static void add(
       Map<String, Cell> cells,
       CellTasks.Chosen task,
       RunSpec base,
       Chosen a,
       List<Ablation> ablations,
-      List<PatchType> patchTypes) {
+      List<PatchType> patchTypes,
+      boolean again) {
     CircuitRuns usual = base.judging().runs();
     boolean each = base.graph().level() == Level.EDGE && scoresPrompts(a.scoring());
     int perPrompt = each ? base.judging().perPrompt() : 0;
@@ -309,6 +313,9 @@ public final class Cells {
                     base.judging()
                         .withRuns(new CircuitRuns(patchType, ablation, usual.reverseCleanCorrupt()))
                         .withPerPrompt(perPrompt));
+        if (again && !spec.ablatesToConstants()) {
+          continue;
+        }
         Cell cell =
             new Cell(
                 task.name(),

@@ -11,6 +11,7 @@ import io.autocircuit.metric.Faithfulness;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.Roc;
+import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.CircuitSelection;
@@ -195,6 +196,15 @@ public record Discovery(
 
     /** With other notices. */
     Result withNotices(List<String> other) {
+      return with(other, stability);
+    }
+
+    /** With what the templates of the prompts that scored have in common. */
+    Result withTemplates(List<String> templates) {
+      return with(notices, stability.map(s -> s.withTemplates(prompts.orElseThrow(), templates)));
+    }
+
+    private Result with(List<String> other, Optional<EdgeStability> stable) {
       return new Result(
           discovery,
           scores,
@@ -205,7 +215,7 @@ public record Discovery(
           roc,
           other,
           prompts,
-          stability,
+          stable,
           selected,
           faithfulness,
           verification);
@@ -272,6 +282,20 @@ public record Discovery(
                   .map(PruneAlgorithmProvider::key)
                   .collect(Collectors.joining(", ")));
     }
+  }
+
+  /**
+   * Whether edges are scored, or circuits judged, under {@link Ablation#OPTIMAL}.
+   *
+   * @return true where the model's constants are needed
+   */
+  public boolean usesConstants() {
+    return optimal(runs, algorithm);
+  }
+
+  static boolean optimal(CircuitRuns runs, PruneAlgorithm algorithm) {
+    return runs.ablation() == Ablation.OPTIMAL
+        || algorithm.scoringAblation().filter(a -> a == Ablation.OPTIMAL).isPresent();
   }
 
   /**
@@ -417,7 +441,7 @@ public record Discovery(
     List<String> notices = new ArrayList<>();
     Progress noting = progress.noting(notices::add);
     if (perPrompt == 0 && algorithm instanceof VerifyingAlgorithm v && v.verifies()) {
-      check();
+      check(progress);
       VerifyingAlgorithm.Verified verified = v.scoreVerified(model, train, groups(), noting);
       PruneScores scores = edges(verified.scores());
       return new Scored(scores, Optional.empty(), notices, Optional.of(verified.verification()));
@@ -425,7 +449,7 @@ public record Discovery(
     if (perPrompt == 0) {
       return new Scored(score(noting), Optional.empty(), notices, Optional.empty());
     }
-    check();
+    check(progress);
     PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, noting);
     return new Scored(prompts.mean(), Optional.of(prompts), notices, Optional.empty());
   }
@@ -451,7 +475,7 @@ public record Discovery(
    *     when circuits are judged
    */
   public PruneScores score(Progress progress) {
-    check();
+    check(progress);
     return level == Level.NODE
         ? edges(algorithm.score(model, train, groups(), progress))
         : algorithm.score(model, train, progress);
@@ -468,7 +492,7 @@ public record Discovery(
         : scores.ofEdges();
   }
 
-  private void check() {
+  private void check(Progress progress) {
     if (train.isEmpty()) {
       throw new DataException("train prompts=0; give at least one to score the edges on");
     }
@@ -485,6 +509,9 @@ public record Discovery(
                   + " them again");
         }
       }
+    }
+    if (usesConstants()) {
+      model.constants().get(progress);
     }
   }
 

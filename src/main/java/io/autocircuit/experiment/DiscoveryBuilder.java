@@ -18,11 +18,13 @@ import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.CircuitSelection;
+import io.autocircuit.patch.LearnedConstants;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.Parallelism;
 import io.autocircuit.patch.PatchType;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.SharedOutputs;
+import io.autocircuit.prune.OptimalAblation;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.task.Task;
 import java.util.List;
@@ -71,6 +73,7 @@ public final class DiscoveryBuilder {
   private SharedOutputs shared;
   private int perPrompt;
   private boolean spans;
+  private LearnedConstants constants;
 
   /** A builder for a task. */
   DiscoveryBuilder(Task task, PruneAlgorithm algorithm) {
@@ -102,6 +105,7 @@ public final class DiscoveryBuilder {
     b.shared = shared;
     b.perPrompt = perPrompt;
     b.spans = spans;
+    b.constants = constants;
     change.accept(b);
     return b;
   }
@@ -338,6 +342,17 @@ public final class DiscoveryBuilder {
   }
 
   /**
+   * What {@link Ablation#OPTIMAL} ablates to.
+   *
+   * @param given null, the default, for what {@link OptimalAblation#usual} learns on the prompts
+   *     that score, with the seed of {@link #split}
+   * @return a builder with it
+   */
+  public DiscoveryBuilder constants(LearnedConstants given) {
+    return with(b -> b.constants = given);
+  }
+
+  /**
    * Whether edges are scored for each prompt besides, and of how many edges the circuit of each
    * prompt then is.
    *
@@ -418,6 +433,9 @@ public final class DiscoveryBuilder {
       data.requirePairedLengths();
     }
     requireAnswerPositions(data);
+    if (Discovery.optimal(runs, algorithm)) {
+      OptimalAblation.requireFit(model.graph());
+    }
     GraphNodes nodes = level == Level.NODE ? model.graph().nodes() : null;
     if (nodes == null) {
       algorithm.requireFit(model.graph(), data);
@@ -439,8 +457,10 @@ public final class DiscoveryBuilder {
     int workers =
         threads == 0 ? 1 : Parallelism.of(task.model().config(), train, threads).workers();
     PatchableModel working = model.withWorkers(workers);
+    PatchableModel run = shared == null ? working : working.sharing(shared);
+    LearnedConstants learned = OptimalAblation.usual(seed).whenNeeded(run, train);
     return new Discovery(
-        shared == null ? working : working.sharing(shared),
+        run.withConstants(constants == null ? learned : constants),
         train,
         test,
         algorithm,

@@ -6,6 +6,7 @@ import io.autocircuit.files.AtomicFile;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.Edge;
 import io.autocircuit.metric.EdgeStability;
+import io.autocircuit.metric.TemplateOverlap;
 import io.autocircuit.patch.PromptScores;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -52,10 +53,11 @@ public final class PromptResultFiles {
   }
 
   /**
-   * {@code {"k", "overlap", "spans"?, "stability": [{"name", "seq_idx", "share", "mean",
-   * "deviation", "agreement"}, …], "prompts": [{"index", "circuit": [{"name", "seq_idx", "score"},
-   * …]}, …], "edges": [["name", seq_idx], …]}}: {@code edges} names the columns of the scores,
-   * {@code prompts} the rows. What one prompt leaves undefined is null.
+   * {@code {"k", "overlap", "redrawn", "spans"?, "templates"?: {"names": [{"name", "prompts"}, …],
+   * "overlap": [[…], …], "correlation": [[…], …]}, "stability": [{"name", "seq_idx", "share",
+   * "mean", "deviation", "agreement"}, …], "prompts": [{"index", "circuit": [{"name", "seq_idx",
+   * "score"}, …]}, …], "edges": [["name", seq_idx], …]}}: {@code edges} names the columns of the
+   * scores, {@code prompts} the rows. What one prompt leaves undefined is null.
    */
   static void writePrompts(Path file, PromptScores scores, EdgeStability stability, int[] indices) {
     AtomicFile.write(
@@ -78,6 +80,9 @@ public final class PromptResultFiles {
               }
               g.writeEndArray();
             }
+            if (stability.templates().isPresent()) {
+              templates(g, stability.templates().get());
+            }
             table(g, stability);
             circuits(g, scores, stability, indices);
             edges(g, scores.graph());
@@ -85,6 +90,39 @@ public final class PromptResultFiles {
             g.writeRaw('\n');
           }
         });
+  }
+
+  private static void templates(JsonGenerator g, TemplateOverlap templates) throws IOException {
+    g.writeObjectFieldStart("templates");
+    g.writeArrayFieldStart("names");
+    for (TemplateOverlap.Template t : templates.templates()) {
+      g.writeStartObject();
+      g.writeStringField("name", t.name());
+      g.writeNumberField("prompts", t.prompts());
+      g.writeEndObject();
+    }
+    g.writeEndArray();
+    rows(g, "overlap", templates.overlap());
+    rows(g, "correlation", templates.correlation());
+    g.writeEndObject();
+    line(g);
+  }
+
+  private static void rows(JsonGenerator g, String field, List<List<Double>> rows)
+      throws IOException {
+    g.writeArrayFieldStart(field);
+    for (List<Double> row : rows) {
+      g.writeStartArray();
+      for (double value : row) {
+        if (Double.isFinite(value)) {
+          g.writeNumber(value);
+        } else {
+          g.writeNull();
+        }
+      }
+      g.writeEndArray();
+    }
+    g.writeEndArray();
   }
 
   private static void table(JsonGenerator g, EdgeStability stability) throws IOException {

@@ -10,15 +10,12 @@ import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.model.Transformer;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.MemoryBudget;
-import io.autocircuit.patch.MemoryEstimate;
-import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.Parallelism;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.SavedScores;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.NativeThreads;
-import io.autocircuit.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -141,19 +138,7 @@ public final class Run implements AutoCloseable {
                         spec.machine()
                             .map(m -> DeviceRequest.parse(m.device()))
                             .orElse(DeviceRequest.AUTO)));
-    if (spec.prompts().source() instanceof PromptSource.File f) {
-      f.file().requireRegular();
-    }
-    if (spec.scoring() instanceof Saved s) {
-      s.file().requireRegular();
-    }
-    if (spec.scoring() instanceof Algorithm a
-        && a.avoid().orElse(null) instanceof AvoidedEdges.Stored s) {
-      s.file().requireRegular();
-    }
-    if (spec.official().orElse(null) instanceof OfficialSource.Stored s) {
-      s.file().requireRegular();
-    }
+    RunChanges.requireRegular(spec);
     FutureTask<RunSpec> reading = new FutureTask<>(() -> resources.pinned(spec));
     Thread reader = new Thread(reading, "autocircuit-fingerprints");
     reader.setDaemon(true);
@@ -239,10 +224,16 @@ public final class Run implements AutoCloseable {
           spec.scoring() instanceof Saved s
               ? SavedScores.read(s.file().path(), builder.graph())
               : RunAlgorithms.make((Algorithm) spec.scoring(), spec, builder.graph(), official);
-      discovery = builder.algorithm(algorithm).official(official).build();
+      discovery =
+          builder
+              .algorithm(algorithm)
+              .official(official)
+              .constants(resources.constants(spec, builder.graph()))
+              .build();
     } catch (IllegalArgumentException e) {
       throw new UnfitSettingException(e);
     }
+    resources.keep(spec, discovery.model().constants());
     return new Run(
         spec,
         task,
@@ -328,8 +319,12 @@ public final class Run implements AutoCloseable {
     return discovery;
   }
 
-  /** The index in the prompt file of each prompt that judges, in the order of measurements. */
-  int[] testPrompts() {
+  /**
+   * The index in the prompt file of each prompt that judges.
+   *
+   * @return in the order of the numbers for each prompt
+   */
+  public int[] testPrompts() {
     return split().test().indices(discovery.test());
   }
 
@@ -340,6 +335,16 @@ public final class Run implements AutoCloseable {
    */
   public int[] trainPrompts() {
     return split().train().indices(discovery.train());
+  }
+
+  /**
+   * What each prompt that scores is made of.
+   *
+   * @return the template of each, in the order of {@link Discovery.Result#prompts}; empty texts
+   *     where the prompts name none
+   */
+  public List<String> trainTemplates() {
+    return split().train().templates(discovery.train());
   }
 
   private TokenizedDataset.Split split() {
@@ -403,7 +408,8 @@ public final class Run implements AutoCloseable {
     try (NativeThreads used = nativeThreads()) {
       double plain =
           resources.plainSeconds(
-              List.of(spec.prompts(), spec.graph(), discovery.model().slice()), this::plainSeconds);
+              List.of(spec.prompts(), spec.graph(), discovery.model().slice()),
+              () -> PlainPass.seconds(discovery));
       long start = System.nanoTime();
       Discovery.Scored scores = discovery.scored(progress);
       long scored = System.nanoTime();
@@ -429,30 +435,7 @@ public final class Run implements AutoCloseable {
 
   /** Seconds of a plain pass over the prompts that score. */
   double plainPass() {
-    return with(this::plainSeconds);
-  }
-
-  /** A plain pass over the prompts that score, after one to warm up. */
-  private double plainSeconds() {
-    double seconds = 0;
-    for (int i = 0; i < 2; i++) {
-      long start = System.nanoTime();
-      for (MicroBatch m :
-          MicroBatch.within(
-                  discovery.model(),
-                  MemoryEstimate.Work.CIRCUITS,
-                  discovery.runs().ablation(),
-                  discovery.train())
-              .stream()
-              .flatMap(List::stream)
-              .toList()) {
-        try (TensorScope scope = new TensorScope()) {
-          task.model().logits(m.prompts().clean(), discovery.model().slice());
-        }
-      }
-      seconds = (System.nanoTime() - start) / 1e9;
-    }
-    return seconds;
+    return with(() -> PlainPass.seconds(discovery));
   }
 
   /**
@@ -484,7 +467,7 @@ public final class Run implements AutoCloseable {
   private Discovery.Result result(Discovery.Result result) {
     List<String> all = new ArrayList<>(notices);
     all.addAll(result.notices());
-    return result.withNotices(all);
+    return result.withNotices(all).withTemplates(trainTemplates());
   }
 
   @Override

@@ -17,6 +17,28 @@ final class RunChanges {
   private RunChanges() {}
 
   /**
+   * Checks that all files can be read twice.
+   *
+   * @throws io.autocircuit.files.DataException if one is a pipe or a device
+   */
+  static void requireRegular(RunSpec spec) {
+    if (spec.prompts().source() instanceof PromptSource.File f) {
+      f.file().requireRegular();
+    }
+    if (spec.scoring() instanceof Saved s) {
+      s.file().requireRegular();
+    }
+    if (spec.scoring() instanceof RunSpec.Algorithm a
+        && a.avoid().orElse(null) instanceof AvoidedEdges.Stored s) {
+      s.file().requireRegular();
+    }
+    if (spec.official().orElse(null) instanceof OfficialSource.Stored s) {
+      s.file().requireRegular();
+    }
+    spec.constants().ifPresent(StoredFile::requireRegular);
+  }
+
+  /**
    * What the files hold.
    *
    * @return hashes by what they are of, for people; empty where they are not known yet
@@ -68,6 +90,7 @@ final class RunChanges {
     if (spec.official().orElse(null) instanceof OfficialSource.Stored s) {
       all.put("official=" + s.file().path(), s.file().sha256());
     }
+    spec.constants().ifPresent(f -> all.put("constants=" + f.path(), f.sha256()));
     return all;
   }
 

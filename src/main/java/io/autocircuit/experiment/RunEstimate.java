@@ -1,6 +1,7 @@
 package io.autocircuit.experiment;
 
 import io.autocircuit.graph.ComputationGraph;
+import io.autocircuit.prune.OptimalAblation;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import java.util.HashMap;
 import java.util.List;
@@ -21,8 +22,8 @@ public final class RunEstimate implements AutoCloseable {
   private final Map<List<?>, Task> tasks = new HashMap<>();
 
   /**
-   * How much is scored of a task's graph, how many circuits are judged of it, and what plain passes
-   * take.
+   * How much is scored of a task's graph, how many circuits are judged of it, what plain passes
+   * take, and what it takes to learn constants.
    */
   private record Task(
       ComputationGraph graph,
@@ -30,7 +31,8 @@ public final class RunEstimate implements AutoCloseable {
       int batches,
       int circuits,
       double scoreSeconds,
-      double judgeSeconds) {}
+      double judgeSeconds,
+      double learnSeconds) {}
 
   /**
    * What a cell would take.
@@ -90,7 +92,9 @@ public final class RunEstimate implements AutoCloseable {
       task = open(spec);
       tasks.put(key, task);
     }
-    double judging = task.circuits() * CIRCUIT * task.judgeSeconds();
+    boolean learns = spec.ablatesToConstants() && spec.constants().isEmpty();
+    double judging =
+        task.circuits() * CIRCUIT * task.judgeSeconds() + (learns ? task.learnSeconds() : 0);
     if (!(spec.scoring() instanceof RunSpec.Algorithm a)) {
       return new Cost(judging, true);
     }
@@ -122,13 +126,15 @@ public final class RunEstimate implements AutoCloseable {
       }
       int circuits =
           d.counts().resolve(edges, scores, d.official() == null ? -1 : d.official().size()).length;
+      double batch = seconds / d.train().size();
       return new Task(
           graph,
           edges,
           d.train().size(),
           circuits,
           seconds,
-          seconds * d.prompts() / d.trainPrompts());
+          seconds * d.prompts() / d.trainPrompts(),
+          batch * OptimalAblation.PASSES);
     }
   }
 

@@ -1,9 +1,12 @@
 package io.autocircuit.experiment;
 
+import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.kernels.DeviceChoice;
 import io.autocircuit.kernels.KernelsProvider;
+import io.autocircuit.patch.LearnedConstants;
 import io.autocircuit.patch.MemoryBudget;
 import io.autocircuit.patch.SharedOutputs;
+import io.autocircuit.patch.SourceConstants;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.Device;
 import java.util.HashMap;
@@ -30,6 +33,7 @@ public final class RunResources implements AutoCloseable {
   private SharedOutputs shared;
   private MemoryBudget memory;
   private Map<Object, Double> plainSeconds = new HashMap<>();
+  private Map<Object, LearnedConstants> constants = new HashMap<>();
 
   /** Nothing is loaded yet. */
   public RunResources() {}
@@ -59,6 +63,7 @@ public final class RunResources implements AutoCloseable {
         graph(spec.graph()),
         RunAlgorithms.pinned(spec.scoring()),
         spec.judging(),
+        spec.constants().map(StoredFile::pinned),
         spec.official().map(OfficialSource::pinned),
         spec.seed(),
         spec.machine());
@@ -144,8 +149,36 @@ public final class RunResources implements AutoCloseable {
     return known;
   }
 
+  /**
+   * What optimal ablation ablates to: what the run's file holds, or what a run of the latest task
+   * with the same prompts, graph and seed has learned, or will.
+   *
+   * @return null where there is neither
+   * @throws io.autocircuit.files.DataException if the file cannot be used
+   */
+  LearnedConstants constants(RunSpec spec, ComputationGraph graph) {
+    return spec.constants()
+        .map(
+            file ->
+                LearnedConstants.of(
+                    SourceConstants.read(file.path(), graph, task.model().config().dModel())))
+        .orElseGet(() -> constants.get(learned(spec)));
+  }
+
+  /** Keeps what a run learns for others. */
+  void keep(RunSpec spec, LearnedConstants learned) {
+    if (spec.constants().isEmpty()) {
+      constants.putIfAbsent(learned(spec), learned);
+    }
+  }
+
+  private static Object learned(RunSpec spec) {
+    return List.of(spec.prompts(), spec.graph(), spec.judging().slice(), spec.seed());
+  }
+
   private void closeTask() {
     key = List.of();
+    constants = new HashMap<>();
     plainSeconds = new HashMap<>();
     if (shared != null) {
       shared.close();

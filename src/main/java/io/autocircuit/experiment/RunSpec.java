@@ -8,7 +8,9 @@ import io.autocircuit.files.JsonFiles;
 import io.autocircuit.graph.ComputationGraph.Form;
 import io.autocircuit.graph.KeyValues;
 import io.autocircuit.model.WeightProcessing;
+import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Progress;
+import io.autocircuit.prune.PruneAlgorithmProvider;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Objects;
@@ -34,6 +36,7 @@ import java.util.Optional;
  * @param graph how the model is seen as a graph
  * @param scoring what scores the edges
  * @param judging how circuits are judged
+ * @param constants what {@code --ablation optimal} ablates to; empty where it is learned
  * @param official a known circuit to compare the scores with
  * @param seed of all that is random: weights and prompts of a random model, the order from which
  *     scoring and judging prompts are taken, the algorithm
@@ -48,6 +51,7 @@ public record RunSpec(
     Graph graph,
     Scoring scoring,
     RunJudging judging,
+    Optional<StoredFile> constants,
     Optional<OfficialSource> official,
     long seed,
     Optional<Machine> machine) {
@@ -69,6 +73,7 @@ public record RunSpec(
    * @param graph how the model is seen as a graph
    * @param scoring what scores the edges
    * @param judging how circuits are judged
+   * @param constants what {@code --ablation optimal} ablates to; empty where it is learned
    * @param official a known circuit to compare the scores with
    * @param seed of all that is random: weights and prompts of a random model, the order from which
    *     scoring and judging prompts are taken, the algorithm
@@ -83,6 +88,7 @@ public record RunSpec(
     Objects.requireNonNull(graph, "graph");
     Objects.requireNonNull(scoring, "scoring");
     Objects.requireNonNull(judging, "judging");
+    Objects.requireNonNull(constants, "constants");
     Objects.requireNonNull(official, "official");
     Objects.requireNonNull(machine, "machine");
   }
@@ -196,6 +202,7 @@ public record RunSpec(
         scoring,
         RunJudging.usual(),
         Optional.empty(),
+        Optional.empty(),
         SEED,
         Optional.empty());
   }
@@ -292,9 +299,23 @@ public record RunSpec(
         AutoencoderSource.pinned(graph),
         RunAlgorithms.pinned(scoring),
         judging,
+        constants.map(StoredFile::pinned),
         official.map(OfficialSource::pinned),
         seed,
         machine);
+  }
+
+  /**
+   * Whether edges are scored, or circuits judged, under optimal ablation.
+   *
+   * @return true where constants are learned, or read from {@link #constants}
+   */
+  public boolean ablatesToConstants() {
+    return judging.runs().ablation() == Ablation.OPTIMAL
+        || (scoring instanceof Algorithm a
+            && Ablation.OPTIMAL
+                .key()
+                .equals(a.settings().values().get(PruneAlgorithmProvider.SCORE_ABLATION)));
   }
 
   /**
@@ -317,18 +338,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withModel(ModelSource to) {
-    return new RunSpec(
-        version,
-        to,
-        processing,
-        numbers,
-        prompts,
-        graph,
-        scoring,
-        judging,
-        official,
-        seed,
-        machine);
+    return of(to, processing, numbers, prompts);
   }
 
   /**
@@ -338,8 +348,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withProcessing(Optional<WeightProcessing> steps) {
-    return new RunSpec(
-        version, model, steps, numbers, prompts, graph, scoring, judging, official, seed, machine);
+    return of(model, steps, numbers, prompts);
   }
 
   /**
@@ -349,8 +358,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withNumbers(NumberTypes to) {
-    return new RunSpec(
-        version, model, processing, to, prompts, graph, scoring, judging, official, seed, machine);
+    return of(model, processing, to, prompts);
   }
 
   /**
@@ -360,8 +368,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withPrompts(RunPrompts to) {
-    return new RunSpec(
-        version, model, processing, numbers, to, graph, scoring, judging, official, seed, machine);
+    return of(model, processing, numbers, to);
   }
 
   /**
@@ -371,7 +378,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withGraph(Graph to) {
-    return with(to, scoring, judging, official, seed, machine);
+    return with(to, scoring, judging, constants, official, seed, machine);
   }
 
   /**
@@ -381,7 +388,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withScoring(Scoring to) {
-    return with(graph, to, judging, official, seed, machine);
+    return with(graph, to, judging, constants, official, seed, machine);
   }
 
   /**
@@ -391,7 +398,17 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withJudging(RunJudging to) {
-    return with(graph, scoring, to, official, seed, machine);
+    return with(graph, scoring, to, constants, official, seed, machine);
+  }
+
+  /**
+   * With constants for {@code --ablation optimal}.
+   *
+   * @param to their file; empty to learn them
+   * @return the spec
+   */
+  public RunSpec withConstants(Optional<StoredFile> to) {
+    return with(graph, scoring, judging, to, official, seed, machine);
   }
 
   /**
@@ -401,7 +418,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withOfficial(Optional<OfficialSource> to) {
-    return with(graph, scoring, judging, to, seed, machine);
+    return with(graph, scoring, judging, constants, to, seed, machine);
   }
 
   /**
@@ -411,7 +428,7 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withSeed(long other) {
-    return with(graph, scoring, judging, official, other, machine);
+    return with(graph, scoring, judging, constants, official, other, machine);
   }
 
   /**
@@ -421,7 +438,15 @@ public record RunSpec(
    * @return the spec
    */
   public RunSpec withMachine(Optional<Machine> to) {
-    return with(graph, scoring, judging, official, seed, to);
+    return with(graph, scoring, judging, constants, official, seed, to);
+  }
+
+  /** Another model or other prompts, run likewise. */
+  private RunSpec of(
+      ModelSource other, Optional<WeightProcessing> steps, NumberTypes types, RunPrompts read) {
+    return new RunSpec(
+        version, other, steps, types, read, graph, scoring, judging, constants, official, seed,
+        machine);
   }
 
   /** The same model and prompts, run otherwise. */
@@ -429,10 +454,22 @@ public record RunSpec(
       Graph g,
       Scoring scores,
       RunJudging judged,
+      Optional<StoredFile> ablated,
       Optional<OfficialSource> circuit,
       long draws,
       Optional<Machine> where) {
     return new RunSpec(
-        version, model, processing, numbers, prompts, g, scores, judged, circuit, draws, where);
+        version,
+        model,
+        processing,
+        numbers,
+        prompts,
+        g,
+        scores,
+        judged,
+        ablated,
+        circuit,
+        draws,
+        where);
   }
 }

@@ -34,6 +34,8 @@ final class RunSpecJson {
   /** The number of this form of the file. */
   private static final int FORMAT = 1;
 
+  private static final String CONSTANTS = "constants";
+
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
 
   private final Path folder;
@@ -60,6 +62,7 @@ final class RunSpecJson {
     root.set("scoring", scoring(spec.scoring(), places));
     root.set("judging", judging(spec.judging()));
     root.set("official", spec.official().map(c -> official(c, places)).orElse(NODES.nullNode()));
+    spec.constants().ifPresent(c -> root.set(CONSTANTS, file(c, places)));
     root.put("seed", spec.seed());
     if (places) {
       root.set("machine", spec.machine().map(m -> (JsonNode) machine(m)).orElse(NODES.nullNode()));
@@ -235,20 +238,15 @@ final class RunSpecJson {
               + FORMAT
               + ", use the version that wrote the file");
     }
-    JsonFields root =
-        JsonFields.of(
-            source,
-            tree,
-            "format",
-            "version",
-            "model",
-            "prompts",
-            "graph",
-            "scoring",
-            "judging",
-            "official",
-            "seed",
-            "machine");
+    List<String> fields =
+        new ArrayList<>(
+            List.of(
+                "format version model prompts graph scoring judging official seed machine"
+                    .split(" ")));
+    if (tree.has(CONSTANTS)) {
+      fields.add(CONSTANTS);
+    }
+    JsonFields root = JsonFields.of(source, tree, fields.toArray(String[]::new));
     root.whole("format", FORMAT);
     JsonFields model =
         root.variant(
@@ -284,6 +282,9 @@ final class RunSpecJson {
                     "patch_type ablation reverse_clean_corrupt edges ties metrics slice"
                         .split(" ")),
                 List.of("per_prompt", SelectionJson.FIELD))),
+        tree.has(CONSTANTS)
+            ? Optional.of(reader.file(root.object(CONSTANTS, "path", "sha256")))
+            : Optional.empty(),
         root.isNull("official") ? Optional.empty() : Optional.of(reader.official(root)),
         root.integer("seed", Long.MIN_VALUE),
         root.isNull("machine")

@@ -23,8 +23,6 @@ import io.autocircuit.patch.SourceOutputs;
 import io.autocircuit.patch.SourceRows;
 import io.autocircuit.tensor.TensorScope;
 import io.autocircuit.tensor.Tensors;
-import java.math.BigDecimal;
-import java.math.MathContext;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -51,6 +49,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param sources by the rank of the best edge that leaves them
  * @param patterns where the heads among the sources look on the first prompt; none where it has
  *     more than {@value #LONGEST} tokens
+ * @param attends why these heads look where they do, from the end of the first prompt
  */
 public record SourceActivations(
     String ablation,
@@ -58,7 +57,8 @@ public record SourceActivations(
     int prompts,
     List<String> tokens,
     List<Source> sources,
-    List<Pattern> patterns) {
+    List<Pattern> patterns,
+    List<HeadAttention> attends) {
   /** How many prompts are looked at where it is not said. */
   public static final int PROMPTS = 4;
 
@@ -71,7 +71,6 @@ public record SourceActivations(
   private static final int MOST_PATTERNS = 200;
   private static final int FIRST = 2;
   private static final int GREATEST = 3;
-  private static final int DIGITS = 5;
 
   /**
    * What one source writes.
@@ -150,11 +149,13 @@ public record SourceActivations(
    * @param tokens the tokens of the first of them, as text
    * @param sources by the rank of the best edge that leaves them
    * @param patterns where heads look
+   * @param attends why they do
    */
   public SourceActivations {
     tokens = List.copyOf(tokens);
     sources = List.copyOf(sources);
     patterns = List.copyOf(patterns);
+    attends = List.copyOf(attends);
   }
 
   /**
@@ -208,13 +209,15 @@ public record SourceActivations(
       Tensor written = SourceOutputs.of(model, tokens);
       Tensor ablated = values.of(tokens, runs.direction().patches(batch)).expand_as(written);
       Outputs outputs = new Outputs(model, tokens, written, ablated);
+      List<SrcNode> heads = heads(places);
       return new SourceActivations(
           runs.ablation().key(),
           runs.direction() == Direction.CORRUPT_INTO_CLEAN ? "clean" : "corrupt",
           tokens.batchSize(),
           texts.apply(Arrays.copyOf(tokens.ids(), tokens.length())),
           places.stream().map(outputs::source).toList(),
-          tokens.length() > LONGEST ? List.of() : patterns(model, tokens, places));
+          tokens.length() > LONGEST ? List.of() : patterns(model, tokens, heads),
+          heads.isEmpty() ? List.of() : HeadAttention.of(model, tokens.slice(0, 1), heads));
     }
   }
 
@@ -224,7 +227,9 @@ public record SourceActivations(
    * @return {@code {"ablation", "run", "prompts", "sources": [{"name", "position", "norm",
    *     "ablated_norm", "delta_norm", "at", "channels": [[index, written, ablated], …]}, …]}};
    *     behind {@code prompts} the {@code tokens} of the first, last {@code "patterns": [{"head",
-   *     "rows": [[share, …], …]}, …]}
+   *     "rows": [[share, …], …]}, …]} and {@code "attends": [{"head", "query", "key", "attention",
+   *     "score", "product", "query_side": [[name, value], …], "key_side", "pairs": [[query, key,
+   *     value], …]}, …]}
    */
   public ObjectNode json() {
     ObjectNode root = JsonNodeFactory.instance.objectNode();
@@ -244,6 +249,8 @@ public record SourceActivations(
       ArrayNode rows = heads.addObject().put("head", p.head()).putArray("rows");
       p.rows().forEach(row -> row.forEach(rows.addArray()::add));
     }
+    ArrayNode why = root.putArray("attends");
+    attends.forEach(a -> a.write(why.addObject()));
     return root;
   }
 
@@ -300,35 +307,34 @@ public record SourceActivations(
         }
         patterns.add(new Pattern(item.required("head").textValue(), rows));
       }
+      List<HeadAttention> attends = new ArrayList<>();
+      // files of versions before this have none
+      root.path("attends").forEach(a -> attends.add(HeadAttention.read(a)));
       return new SourceActivations(
           root.required("ablation").textValue(),
           root.required("run").textValue(),
           root.required("prompts").intValue(),
           tokens,
           sources,
-          patterns);
+          patterns,
+          attends);
     } catch (IllegalArgumentException e) {
       throw new DataException(
           "file=" + file + " holds no activations; give the results of discover, unchanged", e);
     }
   }
 
-  /** With so many digits as people read. */
-  private static double rounded(double value) {
-    return Double.isFinite(value)
-        ? new BigDecimal(value).round(new MathContext(DIGITS)).doubleValue()
-        : value;
+  private static List<SrcNode> heads(Set<Place> places) {
+    return places.stream()
+        .map(Place::source)
+        .filter(s -> s.head() >= 0 && s.name().equals("A" + s.block() + "." + s.head()))
+        .distinct()
+        .limit(MOST_PATTERNS)
+        .toList();
   }
 
   private static List<Pattern> patterns(
-      PatchableModel model, TokenBatch tokens, Set<Place> places) {
-    List<SrcNode> heads =
-        places.stream()
-            .map(Place::source)
-            .filter(s -> s.head() >= 0 && s.name().equals("A" + s.block() + "." + s.head()))
-            .distinct()
-            .limit(MOST_PATTERNS)
-            .toList();
+      PatchableModel model, TokenBatch tokens, List<SrcNode> heads) {
     if (heads.isEmpty()) {
       return List.of();
     }
@@ -437,7 +443,7 @@ public record SourceActivations(
           }
         }
       }
-      return count == 0 ? 0 : rounded(Math.sqrt(sum / count));
+      return count == 0 ? 0 : HeadAttention.rounded(Math.sqrt(sum / count));
     }
 
     /** Of the first prompt, {@code [D]}. */
@@ -461,7 +467,10 @@ public record SourceActivations(
           .sorted()
           .forEach(wanted::add);
       return wanted.stream()
-          .map(i -> new Channel(i, rounded(written[i]), rounded(ablated[i])))
+          .map(
+              i ->
+                  new Channel(
+                      i, HeadAttention.rounded(written[i]), HeadAttention.rounded(ablated[i])))
           .toList();
     }
   }

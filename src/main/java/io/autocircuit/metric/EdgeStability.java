@@ -9,6 +9,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 
@@ -23,9 +24,15 @@ import java.util.stream.IntStream;
  * @param rows the k edges, in the order of the mean scores
  * @param circuits each prompt's k best edges by canonical index, best first
  * @param redrawn how much of the k edges is left when prompts are drawn again
+ * @param templates how far the templates of the prompts agree; empty where there are not two
  */
 public record EdgeStability(
-    int size, double overlap, List<Row> rows, List<int[]> circuits, Redrawn redrawn) {
+    int size,
+    double overlap,
+    List<Row> rows,
+    List<int[]> circuits,
+    Redrawn redrawn,
+    Optional<TemplateOverlap> templates) {
   private static final int DRAWS = 100;
   private static final double LEVEL = 0.95;
 
@@ -59,6 +66,7 @@ public record EdgeStability(
    * @param rows the k edges, in the order of the mean scores
    * @param circuits each prompt's k best edges by canonical index, best first
    * @param redrawn how much of the k edges is left when prompts are drawn again
+   * @param templates how far the templates of the prompts agree
    */
   public EdgeStability {
     rows = List.copyOf(rows);
@@ -95,7 +103,20 @@ public record EdgeStability(
     for (PruneScores.Scored best : scores.mean().best(size)) {
       rows.add(row(scores, best.edge(), prompts[best.edge().index()]));
     }
-    return new EdgeStability(size, overlap(circuits), rows, circuits, redrawn(scores, size));
+    return new EdgeStability(
+        size, overlap(circuits), rows, circuits, redrawn(scores, size), Optional.empty());
+  }
+
+  /**
+   * The same with what templates have in common.
+   *
+   * @param scores of each prompt
+   * @param names the template of each prompt, in the order of the scores; empty for none
+   * @return a copy
+   */
+  public EdgeStability withTemplates(PromptScores scores, List<String> names) {
+    return new EdgeStability(
+        size, overlap, rows, circuits, redrawn, TemplateOverlap.of(scores, names, size));
   }
 
   private static Redrawn redrawn(PromptScores scores, int size) {
@@ -119,7 +140,8 @@ public record EdgeStability(
     return new Redrawn(mean, ends.low(), ends.high());
   }
 
-  private static double jaccard(BitSet a, BitSet b) {
+  /** Shared edges over edges that either has. */
+  static double jaccard(BitSet a, BitSet b) {
     BitSet both = (BitSet) a.clone();
     both.and(b);
     int shared = both.cardinality();

@@ -33,9 +33,10 @@ record PlainRun(Transformer model, List<Stage> stages, Listener listener) {
     /**
      * The queries, keys and values of a block, as the scores take them.
      *
+     * @param read the stream that the block's attention reads, {@code [N,D]}
      * @param prepared {@code [N, 3·H·dHead]}, before their rotation
      */
-    default void attention(Tensor prepared, Kernels.AttentionPattern pattern) {}
+    default void attention(Tensor read, Tensor prepared, Kernels.AttentionPattern pattern) {}
   }
 
   /** {@code [B, positions, outputs]}, in the current scope. */
@@ -61,7 +62,7 @@ record PlainRun(Transformer model, List<Stage> stages, Listener listener) {
               AttentionStep step = model.attentionStep(stage);
               Tensor prepared = step.prepare(qkv);
               Kernels.AttentionPattern pattern = step.pattern(context);
-              listener.attention(prepared, pattern);
+              listener.attention(read, prepared, pattern);
               LibtorchAttention.forward(
                   new Kernels.Attention(prepared, context.batchSize(), pattern, z));
               step.scale(z);

@@ -4,6 +4,7 @@ import io.autocircuit.catalogue.Catalogue;
 import io.autocircuit.catalogue.Entry;
 import io.autocircuit.data.TokenBatch;
 import io.autocircuit.graph.UnknownNameException;
+import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
@@ -72,6 +73,14 @@ public sealed interface Ablation extends Entry {
    * EAP-IG's mean, as it is meant.
    */
   Ablation TOKEN_MEAN = new StandardAblations.TokenMean();
+
+  /**
+   * Constants that are learned beforehand: of all constants those with which the ablated model is
+   * nearest to the full one (Li and Janson 2024, "Optimal ablation for interpretability",
+   * arXiv:2409.09951). They come from {@link PatchableModel#constants}; ADR 34 says how they are
+   * learned.
+   */
+  Ablation OPTIMAL = new StandardAblations.Optimal();
 
   /** Values that depend on no prompt. */
   non-sealed interface Constant extends Ablation {
@@ -148,7 +157,8 @@ public sealed interface Ablation extends Entry {
   }
 
   /**
-   * The library's own ablations, without those that other jars register.
+   * The library's own ablations whose values follow from model and prompts alone: all but {@link
+   * #OPTIMAL}, whose values are learned first.
    *
    * @return in the order of a listing
    */
@@ -171,7 +181,9 @@ public sealed interface Ablation extends Entry {
    * @return a new catalogue
    */
   static Catalogue<Ablation> catalogue() {
-    return Catalogue.load("ablation", Ablation.class, standard());
+    List<Ablation> own = new ArrayList<>(standard());
+    own.add(OPTIMAL);
+    return Catalogue.load("ablation", Ablation.class, own);
   }
 
   /**

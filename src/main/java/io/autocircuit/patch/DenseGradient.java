@@ -36,6 +36,7 @@ final class DenseGradient implements MaskedBackward {
   private final int firstBlock;
   private final MaskGradients out;
   private final NeuronSums neurons;
+  private final ValueGradients values;
 
   /** Nothing goes back through what it writes; may be null. */
   private final Stage fixed;
@@ -49,6 +50,9 @@ final class DenseGradient implements MaskedBackward {
    * the stream's.
    */
   private final Tensor delta;
+
+  /** α; 0 where edges have different values. */
+  private final double alpha;
 
   /** 1 − α. */
   private final Scalar gain;
@@ -83,13 +87,15 @@ final class DenseGradient implements MaskedBackward {
     this.firstBlock = way.firstBlock();
     this.out = out;
     this.neurons = way.neurons();
+    this.values = way.values();
     this.fixed = way.fixed();
     double uniform = way.mask().uniformValue();
     boolean shared = !Double.isNaN(uniform);
     stream = place.zeros(in.batch(), length, d);
     delta = shared ? null : place.zeros(graph.sources().size(), in.batch(), length, d);
-    gain = new Scalar(shared ? 1 - uniform : 1.0);
-    scaled = shared && uniform != 0;
+    alpha = shared ? uniform : 0;
+    gain = new Scalar(1 - alpha);
+    scaled = alpha != 0;
     mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
     head = shared ? null : place.empty(rows, d);
   }
@@ -105,15 +111,24 @@ final class DenseGradient implements MaskedBackward {
     Stage next = firstBlock == graph.blocks() ? graph.end() : graph.stages(firstBlock).get(0);
     Stage before = graph.stages().get(next.index() - 1);
     neurons(before, in.firstRead(before), stream);
+    if (values != null && delta != null) {
+      values.add(0, delta);
+    }
   }
 
-  /** What a stage's sources are credited with, from the gradient of the stream behind it. */
+  /**
+   * What a stage's sources are credited with, and, where all edges have one mask value, their
+   * ablation values: from the gradient of the stream behind it.
+   */
   private void neurons(Stage stage, int first, Tensor written) {
     if (neurons != null) {
       neurons.add(
           stage,
           behind(run.delta(stage.firstWritten(), stage.written()), 2, first),
           behind(written, 1, first));
+    }
+    if (values != null && scaled) {
+      values.addEqual(stage.firstWritten(), stage.written(), alpha, behind(written, 1, first));
     }
   }
 

@@ -43,7 +43,7 @@ final class DroppedGradients {
     BackwardRules rules = patterns ? effects : of.rules();
     PatchMask none = PatchMask.zeros(graph, in.batch());
     GradientRuns.Ran ran = run.apply(of);
-    MaskedRun.Way way = new MaskedRun.Way(rules, none, ran.kept(), 0, null, null);
+    MaskedRun.Way way = new MaskedRun.Way(rules, none, ran.kept(), 0, null, null, null);
     List<MaskGradients> out = new ArrayList<>(List.of(new MaskGradients(none, in)));
     List<MaskedBackward> ways = new ArrayList<>(List.of(masked.steps(way, out.get(0))));
     ways.get(0).end(ran.unembedded());

@@ -12,13 +12,33 @@ import org.bytedeco.pytorch.Tensor;
  * @param reference passed to the loss, {@code [B,P,V]} or null; stays the caller's
  * @param rules how it goes back through the model's functions
  * @param neurons receives what every source's dimensions are credited with; null if nobody asks
+ * @param values receives the gradient of what sources are ablated to; null if nobody asks
  */
 public record GradientOf(
     LossFunction loss,
     PromptBatch prompts,
     Tensor reference,
     BackwardRules rules,
-    NeuronSums neurons) {
+    NeuronSums neurons,
+    ValueGradients values) {
+
+  /**
+   * Without the gradient of what sources are ablated to.
+   *
+   * @param loss the loss of each prompt
+   * @param prompts passed to the loss
+   * @param reference passed to the loss, {@code [B,P,V]} or null; stays the caller's
+   * @param rules how it goes back through the model's functions
+   * @param neurons receives what every source's dimensions are credited with; null if nobody asks
+   */
+  public GradientOf(
+      LossFunction loss,
+      PromptBatch prompts,
+      Tensor reference,
+      BackwardRules rules,
+      NeuronSums neurons) {
+    this(loss, prompts, reference, rules, neurons, null);
+  }
 
   /**
    * The true gradient.

@@ -145,7 +145,8 @@ final class GradientRuns {
     Ran ran = ran(mask, start, firstBlock, of, between);
     MaskGradients gradients = new MaskGradients(mask, in);
     masked.backward(
-        new MaskedRun.Way(of.rules(), mask, ran.kept(), firstBlock, fixed, of.neurons()),
+        new MaskedRun.Way(
+            of.rules(), mask, ran.kept(), firstBlock, fixed, of.neurons(), of.values()),
         gradients,
         ran.unembedded());
     return new Evaluation.Unread(ran.losses(), gradients);
@@ -167,6 +168,9 @@ final class GradientRuns {
    * @param between called when the run is done; may be null
    */
   Ran ran(PatchMask mask, Tensor start, int firstBlock, GradientOf of, Runnable between) {
+    if (of.values() != null) {
+      requireNoLatents("with respect to ablation values");
+    }
     DenseRun.Kept[] kept = new DenseRun.Kept[graph.stages().size()];
     AnswerOutputs some = AnswerOutputs.of(of.loss(), of.prompts(), in.model().config().outputs());
     Unembedding end = in.model().unembedding();

@@ -43,6 +43,7 @@ interface MaskedRun extends AutoCloseable {
    * @param firstBlock the last block to go back through; gradients before it are 0
    * @param fixed whose outputs are constants of the run; null for none
    * @param neurons receives the total gradients of what sources write, times Δ; may be null
+   * @param values receives the gradients of what sources are ablated to; may be null
    */
   record Way(
       BackwardRules rules,
@@ -50,7 +51,8 @@ interface MaskedRun extends AutoCloseable {
       DenseRun.Kept[] kept,
       int firstBlock,
       Stage fixed,
-      NeuronSums neurons) {}
+      NeuronSums neurons,
+      ValueGradients values) {}
 
   /**
    * The gradient of the last run with respect to its mask.

@@ -26,6 +26,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param workers how many micro-batches of a batch may be computed at the same time, each on a Java
  *     thread of its own; for models so small that native threads would only wait for each other
  * @param shared what its runs compute alike; {@link #sharing}
+ * @param constants what {@link Ablation#OPTIMAL} ablates to; null where nobody has said
  */
 public record PatchableModel(
     Transformer model,
@@ -34,7 +35,8 @@ public record PatchableModel(
     Kernels kernels,
     MemoryBudget memory,
     int workers,
-    SharedOutputs shared) {
+    SharedOutputs shared,
+    LearnedConstants constants) {
 
   /**
    * Checks that graph and model fit.
@@ -47,6 +49,7 @@ public record PatchableModel(
    * @param memory for all runs, beside the model's weights; batches are cut to fit into it
    * @param workers at least 1
    * @param shared of this model alone
+   * @param constants of this model and these sources; may be null
    * @throws IllegalArgumentException if graph and model do not fit, or there is no worker
    */
   public PatchableModel {
@@ -94,7 +97,7 @@ public record PatchableModel(
    */
   public PatchableModel(
       Transformer model, ComputationGraph graph, OutputSlice slice, Kernels kernels) {
-    this(model, graph, slice, kernels, MemoryBudget.UNLIMITED, 1, SharedOutputs.NONE);
+    this(model, graph, slice, kernels, MemoryBudget.UNLIMITED, 1, SharedOutputs.NONE, null);
   }
 
   /**
@@ -105,7 +108,7 @@ public record PatchableModel(
    * @return a new view of the same weights
    */
   public PatchableModel withMemory(MemoryBudget budget) {
-    return new PatchableModel(model, graph, slice, kernels, budget, workers, shared);
+    return new PatchableModel(model, graph, slice, kernels, budget, workers, shared, constants);
   }
 
   /**
@@ -119,7 +122,7 @@ public record PatchableModel(
    * @throws IllegalArgumentException if it is less
    */
   public PatchableModel withWorkers(int count) {
-    return new PatchableModel(model, graph, slice, kernels, memory, count, shared);
+    return new PatchableModel(model, graph, slice, kernels, memory, count, shared, constants);
   }
 
   /**
@@ -132,7 +135,7 @@ public record PatchableModel(
    */
   public PatchableModel withSpans(List<String> names) {
     return new PatchableModel(
-        model, graph.withSpans(names), slice, kernels, memory, workers, shared);
+        model, graph.withSpans(names), slice, kernels, memory, workers, shared, constants);
   }
 
   /**
@@ -142,7 +145,17 @@ public record PatchableModel(
    * @return a new view of the same weights
    */
   public PatchableModel sharing(SharedOutputs outputs) {
-    return new PatchableModel(model, graph, slice, kernels, memory, workers, outputs);
+    return new PatchableModel(model, graph, slice, kernels, memory, workers, outputs, constants);
+  }
+
+  /**
+   * The same model, with what {@link Ablation#OPTIMAL} ablates its sources to.
+   *
+   * @param learned of this model and these sources; null for none
+   * @return a new view of the same weights
+   */
+  public PatchableModel withConstants(LearnedConstants learned) {
+    return new PatchableModel(model, graph, slice, kernels, memory, workers, shared, learned);
   }
 
   /**

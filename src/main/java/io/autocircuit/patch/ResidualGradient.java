@@ -34,6 +34,7 @@ final class ResidualGradient implements MaskedBackward {
   private final int d;
   private final DenseRun.Kept[] kept;
   private final MaskGradients out;
+  private final ValueGradients values;
   private final int firstBlock;
 
   /** ∂L/∂stream, behind the stage that comes next. */
@@ -72,6 +73,7 @@ final class ResidualGradient implements MaskedBackward {
     this.kept = way.kept();
     this.firstBlock = way.firstBlock();
     this.out = out;
+    this.values = way.values();
     stream = place.zeros(in.batch(), length, d);
     summed = place.empty(in.batch(), length, d);
     mixed = place.empty(rows, (long) model.config().heads() * model.config().dHead());
@@ -159,6 +161,14 @@ final class ResidualGradient implements MaskedBackward {
     behind(summed, from).copy_(behind(stream, from));
     sum = stage;
     first = from;
+    if (values != null) {
+      for (int s = stage.firstSource(); s < stage.firstSource() + stage.sources(); s++) {
+        Tensor mask = masks(s, 1);
+        if (mask != null) {
+          values.add(s, behind(summed, first).mul(mask.select(3, 0)).unsqueeze(0));
+        }
+      }
+    }
   }
 
   /** What lies behind a position. */

@@ -160,6 +160,47 @@ final class StandardAblations {
     }
   }
 
+  /** What was learned. */
+  static final class Optimal implements Ablation.Constant {
+    @Override
+    public String key() {
+      return "optimal";
+    }
+
+    @Override
+    public String title() {
+      return "Optimal constants";
+    }
+
+    @Override
+    public String description() {
+      return "constants learned on the scoring prompts, with which ablated models are nearest to"
+          + " the full one";
+    }
+
+    @Override
+    public Source source() {
+      return Source.arxiv(
+          "Li and Janson 2024, Optimal ablation for interpretability", "2409.09951");
+    }
+
+    @Override
+    public Tensor values(PatchableModel model) {
+      if (model.constants() == null) {
+        throw new IllegalArgumentException(
+            "ablation=optimal has no constants for this model; learn them from prompts"
+                + " (OptimalAblation) or read them from a file, and give them to"
+                + " PatchableModel.withConstants");
+      }
+      return model.constants().get(Progress.SILENT).tensor(model);
+    }
+
+    @Override
+    public String toString() {
+      return key();
+    }
+  }
+
   /** Means over prompts, which its key names. */
   static final class Mean implements Ablation.Collected {
     private final String key;

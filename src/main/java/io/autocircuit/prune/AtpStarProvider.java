@@ -90,8 +90,7 @@ public final class AtpStarProvider implements PruneAlgorithmProvider {
   }
 
   @Override
-  public OptionalDouble passes(
-      Settings settings, ComputationGraph graph, int scored, int batches) {
+  public OptionalDouble passes(Settings settings, ComputationGraph graph, int scored, int batches) {
     double passes = 3.5;
     if (settings.flag(QK_FIX) || settings.flag(GRAD_DROP)) {
       passes += 1; // the stream before each block

@@ -151,8 +151,7 @@ public final class EdgePruningProvider implements PruneAlgorithmProvider {
 
   /** A forward and a backward pass with masks for each step, over one batch. */
   @Override
-  public OptionalDouble passes(
-      Settings settings, ComputationGraph graph, int scored, int batches) {
+  public OptionalDouble passes(Settings settings, ComputationGraph graph, int scored, int batches) {
     return training(settings, batches);
   }
 

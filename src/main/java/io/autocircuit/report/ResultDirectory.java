@@ -10,6 +10,7 @@ import io.autocircuit.experiment.TestedCircuit;
 import io.autocircuit.files.DataException;
 import io.autocircuit.files.FileSet;
 import io.autocircuit.files.JsonFiles;
+import io.autocircuit.patch.Progress;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
@@ -28,8 +29,9 @@ import java.util.stream.Stream;
  * The directory of a discovery's results: {@code scores.safetensors}, {@code edges.json}, {@code
  * measurements.json} and {@code report.html}; of a {@link RunSpec} also {@code run.json}, which
  * repeats it; where nodes were scored also {@code nodes.json}; where prompts were scored one by one
- * also the {@link PromptResultFiles}; {@code activations.json}, where somebody looked at what
- * sources write; and {@code tests.json}, where somebody tested its circuits.
+ * also the {@link PromptResultFiles}; under optimal ablation {@code constants.safetensors}; {@code
+ * activations.json}, where somebody looked at what sources write; and {@code tests.json}, where
+ * somebody tested its circuits.
  */
 public final class ResultDirectory {
   private static final String SCORES = "scores.safetensors";
@@ -44,6 +46,9 @@ public final class ResultDirectory {
   /** Written where nodes were scored; one of an earlier run goes. */
   private static final String NODES = "nodes.json";
 
+  /** Written where something was ablated to constants that were learned. */
+  private static final String CONSTANTS = "constants.safetensors";
+
   /** Written where somebody looked at what sources write. */
   static final String ACTIVATIONS = "activations.json";
 
@@ -52,7 +57,9 @@ public final class ResultDirectory {
 
   /** Written for some results; those of an earlier run go. */
   private static final List<String> OPTIONAL =
-      Stream.concat(Stream.of(RUN, NODES, ACTIVATIONS, TESTS), PromptResultFiles.FILES.stream())
+      Stream.concat(
+              Stream.of(RUN, NODES, CONSTANTS, ACTIVATIONS, TESTS),
+              PromptResultFiles.FILES.stream())
           .toList();
 
   private static final int MOST_TRIES = 100;
@@ -186,6 +193,14 @@ public final class ResultDirectory {
                                   stability,
                                   prompts,
                                   metadata));
+                  if (result.discovery().usesConstants()) {
+                    result
+                        .discovery()
+                        .model()
+                        .constants()
+                        .get(Progress.SILENT)
+                        .write(fresh.resolve(CONSTANTS), metadata);
+                  }
                   SourceActivations activations = report.details().activations();
                   if (activations != null) {
                     activations.write(fresh.resolve(ACTIVATIONS));

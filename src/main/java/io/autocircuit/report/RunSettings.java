@@ -157,6 +157,12 @@ final class RunSettings {
     if (spec.graph().spans()) {
       put("spans", true);
     }
+    spec.constants()
+        .ifPresent(
+            file -> {
+              put("constants", last(file.path()));
+              file.sha256().ifPresent(hash -> put("constants sha256", hash));
+            });
     spec.official()
         .ifPresent(
             c -> {

@@ -366,6 +366,34 @@
         "aria-label": "Attention of " + name + ". Most of each: " + words.join(", ") + "." }, ...cells, ...labels, ...foot)];
   };
 
+  // Why a head attends: what was written at the two positions, as parts of the score.
+  const partsOf = (caption, rows) => {
+    const most = Math.max(...rows.map((row) => Math.abs(row[row.length - 1])));
+    const body = rows.map((row) => {
+      const value = row[row.length - 1];
+      const bar = element("span", { className: "part " + (value < 0 ? "negative" : "positive") });
+      bar.style.width = (most > 0 ? Math.abs(value) / most * 60 : 0) + "px";
+      return element("tr", {}, element("th", { scope: "row", textContent: row.slice(0, -1).join(" × ") }),
+        element("td", { textContent: number(value) }), element("td", {}, bar));
+    });
+    return element("table", { className: "why" }, element("caption", { textContent: caption }),
+      element("tbody", {}, ...body));
+  };
+  const whyOf = (what) => {
+    const name = names[what.link ? what.from.i : what.i];
+    const why = data.activations?.attends.find((a) => a.head === name);
+    if (!why) return [];
+    const same = Math.abs(why.score - why.product) <= 1e-4 * Math.abs(why.product);
+    return [element("h4", { textContent: "Why " + name + " attends: " + tokenName(why.query) + " looks at " +
+      tokenName(why.key) + " (" + number(why.attention) + " of its attention)" }),
+      element("p", { className: "note", textContent: "The score before the softmax is " + number(why.score) +
+        (same ? "" : "; of query and key alone, before a cap and without what is added for their distance, " +
+          number(why.product)) + ". These are its greatest parts, with the scales of normalisations held; all parts" +
+        " of a side, and all pairs, add up to " + number(why.product) + "." }),
+      element("div", { className: "detail-parts" }, partsOf("Query side, with the whole key", why.query_side),
+        partsOf("Key side, with the whole query", why.key_side), partsOf("Query × key", why.pairs))];
+  };
+
   // What was chosen in the diagram, in words.
   const detail = byId("detail");
   const showDetail = (what) => {
@@ -386,6 +414,7 @@
       (a.position !== a.at ? ", where its Δ is greatest" : "") + ", written → ablated, by channel: " + channels(a) + "."
       : "");
     byId("detail-pattern").replaceChildren(...patternOf(what));
+    byId("detail-why").replaceChildren(...whyOf(what));
     byId("detail-table").replaceChildren(table({ name: "Edges of " + name, sorted: true, rows, columns: [
       { title: "Edge", value: (e) => e.name },
       ...(positions.length ? [{ title: "Position", numeric: true, value: (e) => e.position,

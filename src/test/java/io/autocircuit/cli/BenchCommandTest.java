@@ -54,7 +54,9 @@ class BenchCommandTest {
           "information_flow_routes",
           "relp",
           "gim",
+          "ugs_epoch",
           "eap_per_prompt",
+          "optimal_step",
           "exact_per_edge");
 
   private static final long SECONDS = 120;

@@ -109,6 +109,7 @@ class CircuitExportTest {
     "gpt2, zero, all",
     "gpt2, token_mean, all",
     "gpt2, token_mean, none",
+    "gpt2, optimal, all",
     "neox, token_zero, all",
     "neox, token_mean, fold_ln",
     "llama, zero, all",

@@ -196,4 +196,23 @@ class ColumnsTest {
                     String.format(rows, "label").replace(",42\n", ",43\n"), "y.csv"));
     assertTrue(other.getMessage().contains("names no tokens"), other.getMessage());
   }
+
+  /** What a pair is made of, in every form; other fields of the name are others'. */
+  @Test
+  void templates() {
+    String rest = "\"corrupt\": \"b\", \"answers\": [\"x\"], \"wrong_answers\": [\"y\"]";
+    String pairs =
+        "[{\"clean\": \"a\", \"template\": \"one\", "
+            + rest
+            + "}, {\"clean\": \"a\", \"template\": 2, "
+            + rest
+            + "}, {\"clean\": \"a\", \"template\": {}, \"kind\": \"k\", "
+            + rest
+            + "}]";
+    assertEquals(
+        List.of("one", "2", ""),
+        PromptDataset.parse(pairs, "x").prompts().stream().map(PromptPair::template).toList());
+    String table = "clean,corrupt,answers,wrong_answers,template\na,b,x,y,one\n";
+    assertEquals("one", PromptDataset.parse(table, "x.csv").prompts().get(0).template());
+  }
 }

@@ -122,6 +122,31 @@ class CellsTest {
     assertEquals(20, settings(last).whole("samples"));
   }
 
+  /** Constants are learned by the seed, also for algorithms that do not draw. */
+  @Test
+  void optimalAblationIsRunForEverySeed() {
+    List<Cell> cells =
+        cells(
+            "tasks: [induction]",
+            "algorithms: [eap]",
+            "ablations: [optimal, zero]",
+            "random_baseline: false",
+            "seeds: [1, 2]");
+    assertEquals(
+        List.of("optimal 1", "zero 1", "optimal 2"),
+        cells.stream()
+            .map(c -> c.coordinates().get("ablation") + " " + c.coordinates().get("seed"))
+            .toList());
+    List<Cell> scored =
+        cells(
+            "tasks: [induction]",
+            "algorithms: [{algorithm: eap, score_ablation: optimal}]",
+            "ablations: [zero]",
+            "random_baseline: false",
+            "seeds: [1, 2]");
+    assertEquals(2, scored.size());
+  }
+
   @Test
   void everyCellIsARunThatCanBeWrittenAndRead() {
     for (Cell c :

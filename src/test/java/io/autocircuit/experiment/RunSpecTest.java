@@ -176,6 +176,7 @@ class RunSpecTest {
             metrics.subList(0, 1 + r.nextInt(metrics.size())),
             one(r, List.of(OutputSlice.values())),
             r.nextInt(3)),
+        r.nextInt(4) > 0 ? Optional.empty() : Optional.of(file(r)),
         official(r),
         r.nextLong(),
         r.nextBoolean()
@@ -261,6 +262,7 @@ class RunSpecTest {
             false,
             List.of(Metric.of("kl_div"), Metric.of("logit_diff")),
             OutputSlice.LAST_SEQ),
+        Optional.empty(),
         Optional.empty(),
         7,
         Optional.of(new Machine("cpu", "cpu-avx2", 2, 1000)));

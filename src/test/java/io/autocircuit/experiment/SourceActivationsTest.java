@@ -182,6 +182,16 @@ class SourceActivationsTest {
             .distinct()
             .toList();
     assertEquals(heads, found.patterns().stream().map(p -> p.head()).toList());
+    assertEquals(heads, found.attends().stream().map(HeadAttention::head).toList());
+    for (HeadAttention why : found.attends()) {
+      double[] all = pattern(first, why.head());
+      assertEquals(LENGTH - 1, why.query());
+      assertEquals(all[(LENGTH - 1) * LENGTH + why.key()], why.attention(), 1e-4);
+      for (int k = 0; k < LENGTH; k++) {
+        assertTrue(all[(LENGTH - 1) * LENGTH + k] <= why.attention() + 1e-4);
+      }
+      assertTrue(!why.querySide().isEmpty() && !why.keySide().isEmpty() && !why.pairs().isEmpty());
+    }
     for (SourceActivations.Pattern p : found.patterns()) {
       assertEquals(LENGTH, p.rows().size());
       for (int q = 0; q < LENGTH; q++) {

@@ -68,7 +68,7 @@ class LatentEngineTest {
   }
 
   /** Random autoencoders; the last latent is never active. */
-  private static Autoencoders autoencoders(
+  static Autoencoders autoencoders(
       Transformer model, Scaling scaling, int chosen, boolean everyBlock, boolean error) {
     Random random = new Random(3);
     Placement place = model.placement();

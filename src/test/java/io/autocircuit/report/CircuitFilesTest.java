@@ -48,6 +48,7 @@ class CircuitFilesTest {
           Stream.of("Resid Start", "A0.1", "MLP 1")
               .map(n -> new SourceActivations.Source(n, 1, 1.5, 2e-7, 3, 1, List.of()))
               .toList(),
+          List.of(),
           List.of());
 
   /** A token of Graphviz's language: a quoted text, a name or number, an arrow, a sign. */

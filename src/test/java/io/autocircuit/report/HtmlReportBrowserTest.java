@@ -9,8 +9,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.autocircuit.experiment.CellResult;
+import io.autocircuit.experiment.HeadAttention;
 import io.autocircuit.experiment.SourceActivations;
 import io.autocircuit.metric.Roc;
+import io.autocircuit.patch.AttentionScore.Contribution;
+import io.autocircuit.patch.AttentionScore.Pair;
 import io.autocircuit.patch.PatchType;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -379,7 +382,18 @@ class HtmlReportBrowserTest {
                     1,
                     List.of(new SourceActivations.Channel(5, 0.25, -1)))),
             List.of(
-                new SourceActivations.Pattern("A0.0", List.of(List.of(1.0), List.of(0.25, 0.75)))));
+                new SourceActivations.Pattern("A0.0", List.of(List.of(1.0), List.of(0.25, 0.75)))),
+            List.of(
+                new HeadAttention(
+                    "A0.0",
+                    1,
+                    0,
+                    0.75,
+                    1.5,
+                    2.5,
+                    List.of(new Contribution("Resid Start token", 2.25)),
+                    List.of(new Contribution("bias of A0.0.K", -0.5)),
+                    List.of(new Pair("Resid Start token", "bias of A0.0.K", 0.125)))));
     show(
         ReportData.of(
                 "keys",
@@ -428,6 +442,14 @@ class HtmlReportBrowserTest {
             "(() => { const cell = document.querySelector('#detail-pattern rect:last-of-type');"
                 + " return cell.textContent.replace(/ looks at |: /g, (m) => m === ': ' ? ',' : '')"
                 + " })()"));
+    assertEquals(
+        "Why A0.0 attends: 1 “ Mary” looks at 0 “When” (0.75 of its attention)",
+        text("document.querySelector('#detail-why h4').textContent"));
+    assertEquals(
+        "Resid Start token2.25|bias of A0.0.K−0.5|Resid Start token × bias of A0.0.K0.125",
+        text(
+            "[...document.querySelectorAll('#detail-why tbody tr')].map((r) => r.textContent)"
+                + ".join('|')"));
     browser.key("Escape", 27);
     browser.await("document.getElementById('detail').hidden");
     JsonNode point = middleOfLink(1);
@@ -534,6 +556,7 @@ class HtmlReportBrowserTest {
             List.of(
                 new SourceActivations.Source("A0.0", 0, 1.25, 0, 1.25, 0, List.of()),
                 new SourceActivations.Source("Resid Start", 1, 1e-7, 3e8, 3e8, 1, List.of())),
+            List.of(),
             List.of());
     ReportData data =
         ReportData.of("A <b>\"bold\"</b> \\ title & é", nodes, edges)

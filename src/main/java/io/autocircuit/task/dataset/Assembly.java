@@ -31,6 +31,10 @@ final class Assembly {
   private final Layouts layouts;
   private final Function<Layout, SortedMap<String, Integer>> positions;
   private final List<PromptPair> pairs = new ArrayList<>();
+
+  /** What each pair is made of. */
+  private final List<String> frames = new ArrayList<>();
+
   private final Set<String> seen = new HashSet<>();
   private final Map<String, List<String>> dropped = new LinkedHashMap<>();
   private SortedMap<String, Integer> words = new TreeMap<>();
@@ -124,6 +128,7 @@ final class Assembly {
       }
     }
     pairs.add(draft.pair());
+    frames.add(draft.clean().frame().pattern());
     return true;
   }
 
@@ -149,8 +154,13 @@ final class Assembly {
     return all;
   }
 
-  /** The pairs. */
+  /** The pairs; of several frames each says its own, as its template. */
   PromptDataset dataset() {
-    return new PromptDataset(generator, pairs, labels, words);
+    boolean several = frames.stream().distinct().count() > 1;
+    List<PromptPair> all = new ArrayList<>();
+    for (int i = 0; i < pairs.size(); i++) {
+      all.add(several ? pairs.get(i).withTemplate(frames.get(i)) : pairs.get(i));
+    }
+    return new PromptDataset(generator, all, labels, words);
   }
 }

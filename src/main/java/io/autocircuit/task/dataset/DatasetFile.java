@@ -110,6 +110,9 @@ public final class DatasetFile {
         + ", \"wrong_answers\": "
         + answers(pair.wrongAnswers())
         + spans(pair.spans())
+        + (pair.template().isEmpty()
+            ? ""
+            : ", \"template\": " + line(NODES.textNode(pair.template())))
         + "}";
   }
 

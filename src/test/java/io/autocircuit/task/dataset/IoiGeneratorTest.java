@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.autocircuit.catalogue.Settings;
 import io.autocircuit.data.HuggingFaceTokenizer;
+import io.autocircuit.data.PromptDataset;
 import io.autocircuit.data.PromptPair;
 import io.autocircuit.data.SmallTokenizers;
 import io.autocircuit.data.Tokenizer;
@@ -17,6 +18,7 @@ import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -89,6 +91,32 @@ class IoiGeneratorTest {
       places.add(clean.group(3));
     }
     assertTrue(places.size() > 10, places.toString());
+  }
+
+  /** Prompts of several frames say which is theirs, and files keep it. */
+  @Test
+  void framesAreTemplates() throws IOException {
+    Generated made = DatasetGenerator.catalogue().get("ioi-mixed").generate(tokenizer, 60, 1);
+    Set<String> names = new HashSet<>();
+    for (PromptPair pair : made.prompts().prompts()) {
+      names.add(pair.template());
+      boolean baba = pair.template().contains("{S1} and {IO}");
+      String io = ((Wording.Text) pair.answers().get(0).get(0)).text();
+      String subject = ((Wording.Text) pair.wrongAnswers().get(0).get(0)).text();
+      String text = " " + ((Wording.Text) pair.clean()).text();
+      assertEquals(baba, text.indexOf(subject) < text.indexOf(io), pair.template());
+    }
+    assertTrue(names.size() > 10 && !names.contains(""), names::toString);
+    Path file = folder.resolve("mixed.json");
+    DatasetFile.write(file, made, Optional.empty());
+    PromptDataset read = PromptDataset.read(file);
+    assertEquals(
+        made.prompts().prompts().stream().map(PromptPair::template).toList(),
+        read.prompts().stream().map(PromptPair::template).toList());
+    assertEquals(
+        read.prompts().get(7).template(), read.tokenize(tokenizer).prompts().get(7).template());
+    Generated one = DatasetGenerator.catalogue().get("ioi").generate(tokenizer, 9, 1);
+    assertTrue(one.prompts().prompts().stream().allMatch(p -> p.template().isEmpty()));
   }
 
   @Test
