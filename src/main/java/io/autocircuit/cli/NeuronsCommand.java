@@ -162,7 +162,7 @@ final class NeuronsCommand implements Callable<Integer> {
   }
 
   private boolean benchmark() {
-    return sizes.size() == 1 && sizes.get(0).equalsIgnoreCase("mib");
+    return sizes.size() == 1 && sizes.get(0).toLowerCase(Locale.ROOT).endsWith("mib");
   }
 
   private List<Metric> wanted(Discovery d) {

@@ -3,7 +3,6 @@ package io.autocircuit.experiment;
 import io.autocircuit.data.PromptBatch;
 import io.autocircuit.files.DataException;
 import io.autocircuit.graph.EdgeCounts;
-import io.autocircuit.graph.EdgeGroups;
 import io.autocircuit.kernels.Kernels;
 import io.autocircuit.kernels.KernelsProvider;
 import io.autocircuit.metric.EdgeStability;
@@ -15,9 +14,6 @@ import io.autocircuit.patch.Ablation;
 import io.autocircuit.patch.Circuit;
 import io.autocircuit.patch.CircuitRuns;
 import io.autocircuit.patch.CircuitSelection;
-import io.autocircuit.patch.GroupScores;
-import io.autocircuit.patch.MemoryEstimate;
-import io.autocircuit.patch.MicroBatch;
 import io.autocircuit.patch.NodeScores;
 import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
@@ -25,22 +21,16 @@ import io.autocircuit.patch.PromptScores;
 import io.autocircuit.patch.PruneScores;
 import io.autocircuit.prune.PromptAlgorithm;
 import io.autocircuit.prune.PruneAlgorithm;
-import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.Verification;
-import io.autocircuit.prune.VerifyingAlgorithm;
 import io.autocircuit.task.Task;
 import io.autocircuit.tensor.Device;
-import io.autocircuit.tensor.TensorScope;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.bytedeco.pytorch.global.torch;
 
 /**
  * One discovery: an algorithm scores the edges on the training prompts, circuits of the largest
@@ -259,29 +249,7 @@ public record Discovery(
     test = List.copyOf(test);
     metrics = List.copyOf(metrics);
     remarks = List.copyOf(remarks);
-    if (level == Level.NODE && selection.rule() == CircuitSelection.Rule.GREEDY) {
-      throw new IllegalArgumentException(
-          "--select=greedy goes from edge to edge, but --level=node is given; choose top or"
-              + " threshold");
-    }
-    if (perPrompt > 0 && level == Level.NODE) {
-      throw new IllegalArgumentException(
-          "--per-prompt="
-              + perPrompt
-              + " scores edges, but --level=node is given; leave one of them away");
-    }
-    if (perPrompt > 0 && !(algorithm instanceof PromptAlgorithm)) {
-      throw new IllegalArgumentException(
-          "algorithm="
-              + algorithm.key()
-              + " has no scores for each prompt (--per-prompt="
-              + perPrompt
-              + "); choose one of "
-              + PruneAlgorithmProvider.catalogue().entries().stream()
-                  .filter(PruneAlgorithmProvider::scoresPrompts)
-                  .map(PruneAlgorithmProvider::key)
-                  .collect(Collectors.joining(", ")));
-    }
+    DiscoveryChecks.require(level, selection, perPrompt, algorithm);
   }
 
   /**
@@ -290,12 +258,7 @@ public record Discovery(
    * @return true where the model's constants are needed
    */
   public boolean usesConstants() {
-    return optimal(runs, algorithm);
-  }
-
-  static boolean optimal(CircuitRuns runs, PruneAlgorithm algorithm) {
-    return runs.ablation() == Ablation.OPTIMAL
-        || algorithm.scoringAblation().filter(a -> a == Ablation.OPTIMAL).isPresent();
+    return DiscoveryChecks.optimal(runs, algorithm);
   }
 
   /**
@@ -438,20 +401,7 @@ public record Discovery(
    *     when circuits are judged
    */
   public Scored scored(Progress progress) {
-    List<String> notices = new ArrayList<>();
-    Progress noting = progress.noting(notices::add);
-    if (perPrompt == 0 && algorithm instanceof VerifyingAlgorithm v && v.verifies()) {
-      check(progress);
-      VerifyingAlgorithm.Verified verified = v.scoreVerified(model, train, groups(), noting);
-      PruneScores scores = edges(verified.scores());
-      return new Scored(scores, Optional.empty(), notices, Optional.of(verified.verification()));
-    }
-    if (perPrompt == 0) {
-      return new Scored(score(noting), Optional.empty(), notices, Optional.empty());
-    }
-    check(progress);
-    PromptScores prompts = ((PromptAlgorithm) algorithm).scorePrompts(model, train, noting);
-    return new Scored(prompts.mean(), Optional.of(prompts), notices, Optional.empty());
+    return new DiscoveryScoring(this).scored(progress);
   }
 
   /**
@@ -475,44 +425,7 @@ public record Discovery(
    *     when circuits are judged
    */
   public PruneScores score(Progress progress) {
-    check(progress);
-    return level == Level.NODE
-        ? edges(algorithm.score(model, train, groups(), progress))
-        : algorithm.score(model, train, progress);
-  }
-
-  /** What is scored. */
-  private EdgeGroups groups() {
-    return level == Level.NODE ? model.graph().nodes().groups() : EdgeGroups.each(model.graph());
-  }
-
-  private PruneScores edges(GroupScores scores) {
-    return level == Level.NODE
-        ? NodeScores.of(model.graph().nodes(), scores).edges()
-        : scores.ofEdges();
-  }
-
-  private void check(Progress progress) {
-    if (train.isEmpty()) {
-      throw new DataException("train prompts=0; give at least one to score the edges on");
-    }
-    // a memory budget that is too small for judging should not show after hours of scoring
-    MicroBatch.within(model, MemoryEstimate.Work.CIRCUITS, runs.ablation(), test);
-    for (MicroBatch m :
-        MicroBatch.within(model, MemoryEstimate.Work.CIRCUITS, runs.ablation(), train).get(0)) {
-      try (TensorScope scope = new TensorScope()) {
-        if (!torch.isfinite(model.logits(m.prompts().clean())).all().item_bool()) {
-          throw new DataException(
-              "model="
-                  + model.model().config().name()
-                  + " gives logits that are not finite; its weights are too large or damaged, get"
-                  + " them again");
-        }
-      }
-    }
-    if (usesConstants()) {
-      model.constants().get(progress);
-    }
+    return new DiscoveryScoring(this).score(progress);
   }
 
   /**

@@ -433,7 +433,7 @@ public final class DiscoveryBuilder {
       data.requirePairedLengths();
     }
     requireAnswerPositions(data);
-    if (Discovery.optimal(runs, algorithm)) {
+    if (DiscoveryChecks.optimal(runs, algorithm)) {
       OptimalAblation.requireFit(model.graph());
     }
     GraphNodes nodes = level == Level.NODE ? model.graph().nodes() : null;

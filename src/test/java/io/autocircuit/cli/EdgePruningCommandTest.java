@@ -21,7 +21,7 @@ class EdgePruningCommandTest {
   @Test
   void beginsWithTheScoresOfARunAndNoticesOthers() throws IOException {
     Path eap = folder.resolve("eap");
-    Results.discover(eap, "--edges", "9");
+    Results.discover(eap, "--edges", "9", "--train", 8, "--test", 8);
     Path out = folder.resolve("pruned");
     Results pruned =
         Results.discover(
@@ -31,7 +31,11 @@ class EdgePruningCommandTest {
             "--warm-start",
             eap,
             "--steps",
-            "30",
+            "8",
+            "--train",
+            8,
+            "--test",
+            8,
             "--edge-sparsity",
             "0.9",
             "--edges",
@@ -65,6 +69,8 @@ class EdgePruningCommandTest {
             "node",
             "--steps",
             "2",
+            "--train",
+            8,
             "--edges",
             "4",
             "--out",

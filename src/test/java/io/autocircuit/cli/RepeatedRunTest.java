@@ -112,7 +112,7 @@ class RepeatedRunTest {
             "acdc", List.of("--tau", "0.01,0.1", "--target", "mse"),
             "sp", List.of("--epochs", "2", "--learning-rate", "0.05", "--dropout", "0.1"),
             "edge-pruning",
-                List.of("--steps", "20", "--node-sparsity", "0.5", "--weight-decay", "0.01"),
+                List.of("--steps", "4", "--node-sparsity", "0.5", "--weight-decay", "0.01"),
             "random", List.of("--seed", "3", "--separate-qkv=false"),
             "ground-truth", List.of("--official", official, "--patch-type", "edge"));
     return PruneAlgorithmProvider.catalogue().keys().stream()

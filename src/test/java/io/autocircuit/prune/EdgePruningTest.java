@@ -128,7 +128,7 @@ class EdgePruningTest {
   private static Discovery few(EdgePruning how, Level level) {
     return Discovery.builder(embedded, how)
         .level(level)
-        .split(new PromptSplit(8, 8, false), 1)
+        .split(new PromptSplit(6, 6, false), 1)
         .build();
   }
 
@@ -136,7 +136,7 @@ class EdgePruningTest {
   @Test
   void theTargetIsReachedOnTheEmbeddedModel() {
     List<String> notes = new ArrayList<>();
-    EdgePruning how = pruning(3, "edge_sparsity", 0.89, "steps", 300);
+    EdgePruning how = pruning(3, "edge_sparsity", 0.89, "steps", 240);
     PruneScores scores = few(how, Level.EDGE).score(Progress.SILENT.noting(notes::add));
     int living = how.found(scores.values(), "edges").get(0).size();
     assertEquals(0.89, 1 - living / 81.0, 0.02, notes::toString);
@@ -151,8 +151,8 @@ class EdgePruningTest {
     Discovery.Result result = d.judge(d.scored(Progress.SILENT), Progress.SILENT);
     assertEquals(4, result.found().get(0).size());
     assertEquals("learned, sparsity 0.5000", result.found().get(0).description());
-    pruning(3, "node_sparsity", 0.375, "edge_sparsity", 0.8)
-        .score(d.model(), d.train(), Progress.SILENT.noting(notes::add));
+    pruning(3, "node_sparsity", 0.5, "edge_sparsity", 0.7, "steps", 300)
+        .score(model, BATCHES, Progress.SILENT.noting(notes::add));
     assertEquals(List.of(), notes);
   }
 
@@ -177,7 +177,7 @@ class EdgePruningTest {
 
   @Test
   void seedsAndThreads() {
-    EdgePruning how = pruning(3, "steps", 20, "edge_sparsity", 0.5);
+    EdgePruning how = pruning(3, "steps", 8, "edge_sparsity", 0.5);
     Discovery d = few(how, Level.EDGE);
     float[] first;
     try (NativeThreads one = NativeThreads.one()) {
@@ -188,7 +188,7 @@ class EdgePruningTest {
       assertArrayEquals(first, how.score(d.model(), d.train()).values());
     }
     float[] other =
-        pruning(4, "steps", 20, "edge_sparsity", 0.5).score(d.model(), d.train()).values();
+        pruning(4, "steps", 8, "edge_sparsity", 0.5).score(d.model(), d.train()).values();
     assertFalse(Arrays.equals(first, other));
   }
 
@@ -244,7 +244,7 @@ class EdgePruningTest {
     PruneScores first = MaskGradient.eap().score(eap.model(), eap.train());
     Path file = folder.resolve("eap.safetensors");
     first.write(file, Map.of());
-    Object[] settings = {"steps", 40, "edge_sparsity", 0.88, "warm_start", file};
+    Object[] settings = {"steps", 25, "edge_sparsity", 0.88, "warm_start", file};
     List<Integer> sizes = new ArrayList<>();
     for (int given : new int[] {4, 6}) {
       EdgePruning how = pruning(2, Arrays.copyOf(settings, given));
