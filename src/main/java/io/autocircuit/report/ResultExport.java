@@ -106,6 +106,10 @@ public final class ResultExport {
       node.put("run", s.run()).put("other", s.other()).put("edges", s.edges());
       node.put("share", s.share());
     }
+    ArrayNode tests = root.putArray("tests");
+    results
+        .tests()
+        .forEach(t -> tests.addObject().put("run", t.run()).set("test", t.tests().json()));
     return TableFormat.pretty(root);
   }
 
