@@ -62,7 +62,8 @@ class RunSpecFilesTest {
           "autoencoders",
           "avoid",
           "kv",
-          "selection");
+          "selection",
+          "constants");
 
   @Property(tries = 300)
   void aFieldThatIsMissingIsNamed(@ForAll long seed) {
