@@ -49,7 +49,7 @@ record AttendsPrintout(PrintWriter out, int best) {
     for (int i = 0; i < Math.max(left.size(), right.size()); i++) {
       String l = i < left.size() ? left.get(i) : "";
       String r = i < right.size() ? right.get(i) : "";
-      out.println(String.format("%-40s%s", l, r).stripTrailing());
+      out.println(String.format(Locale.ROOT, "%-40s%s", l, r).stripTrailing());
     }
     out.println();
     pairs(score);
@@ -88,7 +88,7 @@ record AttendsPrintout(PrintWriter out, int best) {
 
   private static String line(String name, double value) {
     String shown = name.length() > NAME ? name.substring(0, NAME - 1) + "…" : name;
-    return String.format("  %-" + NAME + "s%s", shown, number(value));
+    return String.format(Locale.ROOT, "  %-" + NAME + "s%s", shown, number(value));
   }
 
   private void pairs(AttentionScore score) {
@@ -106,7 +106,7 @@ record AttendsPrintout(PrintWriter out, int best) {
 
   private static String pair(String query, String key, double value) {
     String names = key.isEmpty() ? query : query + " × " + key;
-    return String.format("  %-" + (2 * NAME + 4) + "s%s", names, number(value));
+    return String.format(Locale.ROOT, "  %-" + (2 * NAME + 4) + "s%s", names, number(value));
   }
 
   private static String count(long n) {

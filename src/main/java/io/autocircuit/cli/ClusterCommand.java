@@ -21,6 +21,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -78,8 +79,8 @@ final class ClusterCommand implements Callable<Integer> {
       names = "--metric",
       paramLabel = "NAME",
       description =
-          "What circuits are judged by. Default: logit_diff_percent, or kl_div where prompts have"
-              + " no wrong answers.")
+          "What circuits are judged by. Default: logit_diff_percent, or answer_mse or kl_div"
+              + " where the prompts have no wrong answers.")
   private String metric;
 
   @Option(
@@ -117,7 +118,8 @@ final class ClusterCommand implements Callable<Integer> {
     PromptClusters.Settings settings = settings(each);
     requireMetric();
     ClusterFiles files = new ClusterFiles(out);
-    files.prepare();
+    boolean fresh = files.prepare();
+    boolean done = false;
     try (Run run = recorded.open(found)) {
       Discovery d = run.discovery();
       PromptScores scores = PromptScores.read(file, d.model().graph());
@@ -143,6 +145,11 @@ final class ClusterCommand implements Callable<Integer> {
       files.write(run.spec().hash(), settings, together, circuits, run.trainPrompts(), rand);
       spec.commandLine().getOut().println(out.resolve(ClusterFiles.CLUSTERS));
       spec.commandLine().getOut().flush();
+      done = true;
+    } finally {
+      if (fresh && !done) {
+        files.abandon();
+      }
     }
     return 0;
   }
@@ -223,11 +230,13 @@ final class ClusterCommand implements Callable<Integer> {
     Path files = run.spec().model().directory().orElse(null);
     Map<Integer, TokenizedPair> pairs = new HashMap<>();
     run.task().prompts().prompts().forEach(p -> pairs.put(p.index(), p));
+    int[] wanted = run.trainPrompts();
+    List<List<String>> words =
+        Task.texts(IntStream.of(wanted).mapToObj(i -> pairs.get(i).clean()).toList(), files);
     Map<Integer, String> texts = new HashMap<>();
-    for (int i : run.trainPrompts()) {
-      List<String> words = Task.texts(pairs.get(i).clean(), files);
-      boolean ids = words.stream().allMatch(w -> w.matches("\\d+"));
-      texts.put(i, String.join(ids ? " " : "", words));
+    for (int i = 0; i < wanted.length; i++) {
+      boolean ids = words.get(i).stream().allMatch(w -> w.matches("\\d+"));
+      texts.put(wanted[i], String.join(ids ? " " : "", words.get(i)));
     }
     return texts;
   }

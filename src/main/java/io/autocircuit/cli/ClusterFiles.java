@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * What {@code cluster} writes.
@@ -29,12 +30,55 @@ import java.util.Optional;
 record ClusterFiles(Path directory) {
   static final String CLUSTERS = "clusters.json";
 
+  private static final String SCORES = "scores.safetensors";
+  private static final String EDGES = "edges.json";
+  private static final String CIRCUIT = "circuit.json";
+
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  /** Makes the directory before anything is computed. */
-  void prepare() {
+  /**
+   * Makes the directory before anything is computed.
+   *
+   * @return whether it was not there
+   */
+  boolean prepare() {
+    boolean fresh = !Files.exists(directory);
     made(directory);
     AtomicFile.requireWritable(directory.resolve(CLUSTERS));
+    return fresh;
+  }
+
+  /** Removes the directory that {@link #prepare} has made, if nothing is in it. */
+  void abandon() {
+    try {
+      Files.deleteIfExists(directory);
+    } catch (IOException e) {
+      // something is in it, which is to stay
+    }
+  }
+
+  /** Removes the files of clusters from this number on, which an earlier run has left. */
+  private void removeFrom(int first) {
+    try {
+      for (int c = first; Files.isDirectory(folder(c)); c++) {
+        for (String file : List.of(SCORES, EDGES, CIRCUIT)) {
+          Files.deleteIfExists(folder(c).resolve(file));
+        }
+        try (Stream<Path> left = Files.list(folder(c))) {
+          if (left.findAny().isEmpty()) {
+            Files.delete(folder(c));
+          }
+        }
+      }
+    } catch (IOException e) {
+      throw new DataException(
+          "directory=" + directory + " has clusters of an earlier run that cannot be removed: " + e,
+          e);
+    }
+  }
+
+  private Path folder(int cluster) {
+    return directory.resolve("cluster-" + (cluster + 1));
   }
 
   private static void made(Path folder) {
@@ -66,13 +110,14 @@ record ClusterFiles(Path directory) {
     found.silhouettes().forEach((k, s) -> silhouettes.put(String.valueOf(k), s));
     rand.ifPresent(r -> root.put("adjusted_rand", r));
     ArrayNode clusters = root.putArray("clusters");
+    removeFrom(found.clusters().size());
     for (int c = 0; c < found.clusters().size(); c++) {
       PromptClusters.Cluster cluster = found.clusters().get(c);
-      Path folder = directory.resolve("cluster-" + (c + 1));
+      Path folder = folder(c);
       made(folder);
-      cluster.scores().write(folder.resolve("scores.safetensors"), Map.of("run", run));
-      ResultFiles.writeEdges(folder.resolve("edges.json"), cluster.scores());
-      write(folder.resolve("circuit.json"), circuits.circuits().get(c));
+      cluster.scores().write(folder.resolve(SCORES), Map.of("run", run));
+      ResultFiles.writeEdges(folder.resolve(EDGES), cluster.scores());
+      write(folder.resolve(CIRCUIT), circuits.circuits().get(c));
       ObjectNode node = clusters.addObject();
       ArrayNode prompts = node.putArray("prompts"); // the nearest to the centre first
       cluster.prompts().forEach(i -> prompts.add(indices[i]));

@@ -135,15 +135,15 @@ record ClusterPrintout(PrintWriter out, ComputationGraph graph) {
   }
 
   private void heading(int shown) {
-    StringBuilder line = new StringBuilder(String.format("  %-6s", ""));
+    StringBuilder line = new StringBuilder(String.format(Locale.ROOT, "  %-6s", ""));
     for (int c = 0; c <= shown; c++) {
-      line.append(String.format("%9s", c < shown ? String.valueOf(c + 1) : "all"));
+      line.append(String.format(Locale.ROOT, "%9s", c < shown ? String.valueOf(c + 1) : "all"));
     }
     out.println(line);
   }
 
   private void row(String name, List<Double> values, int shown, int last) {
-    StringBuilder line = new StringBuilder(String.format("  %-6s", name));
+    StringBuilder line = new StringBuilder(String.format(Locale.ROOT, "  %-6s", name));
     for (int c = 0; c <= shown; c++) {
       line.append(String.format(Locale.ROOT, "%9.4g", values.get(c < shown ? c : last)));
     }

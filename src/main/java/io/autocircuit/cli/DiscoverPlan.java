@@ -10,6 +10,7 @@ import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.model.ModelLoader;
 import io.autocircuit.model.TransformerConfig;
 import io.autocircuit.model.WeightType;
+import io.autocircuit.prune.OptimalAblation;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.PruneAlgorithmProvider;
 import io.autocircuit.prune.PruneContext;
@@ -125,7 +126,7 @@ record DiscoverPlan(
             + " GFLOP/s (measured now, on a product of matrices)%n",
         passes.isPresent() ? "about " : "more than ",
         SweepConsole.duration(seconds(spec, rate)),
-        passes.orElse(0) + circuits() * CIRCUIT,
+        all(spec),
         passes.isPresent() ? String.format(Locale.ROOT, "%.0f", passes.getAsDouble()) : "unknown",
         circuits(),
         plan.passOperations() / BILLION,
@@ -171,8 +172,15 @@ record DiscoverPlan(
    * @param rate operations in a second
    */
   double seconds(RunSpec other, double rate) {
-    double all = passes(other).orElse(0) + circuits() * CIRCUIT;
-    return all * plan.passOperations() / rate;
+    return all(other) * plan.passOperations() / rate;
+  }
+
+  /** Plain passes of scoring, of circuits, and of learning constants. */
+  private double all(RunSpec other) {
+    boolean learns = other.ablatesToConstants() && other.constants().isEmpty();
+    return passes(other).orElse(0)
+        + circuits() * CIRCUIT
+        + (learns ? (double) OptimalAblation.PASSES / batches() : 0);
   }
 
   /**

@@ -136,13 +136,16 @@ final class ExperimentCommand implements Callable<Integer> {
     if (only != null) {
       cells = some(cells);
     }
-    cells = hub.located(cells, folder(), spec.commandLine().getErr());
+    cells = (dryRun ? hub.dry() : hub).located(cells, folder(), spec.commandLine().getErr());
     DeviceChoice on = device.choose();
     int processors = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
     int each = helper ? processors : Math.max(1, processors / workers);
     Optional<MemoryBudget> budget = budget();
     if (dryRun) {
       DryRun.print(cells, new Run.Means(Optional.of(on), Optional.of(each), budget), print);
+      if (!experiment.checks().equals(ExperimentSpec.Checks.NONE)) {
+        print.println("without tests and completeness of circuits, which come on top");
+      }
       return 0;
     }
     return new Sweep(

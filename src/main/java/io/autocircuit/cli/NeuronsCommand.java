@@ -4,6 +4,7 @@ import io.autocircuit.experiment.Discovery;
 import io.autocircuit.experiment.Run;
 import io.autocircuit.experiment.RunSpec;
 import io.autocircuit.files.AtomicFile;
+import io.autocircuit.graph.EdgeCounts;
 import io.autocircuit.metric.Measurement;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.metric.NeuronMeasurements;
@@ -108,8 +109,8 @@ final class NeuronsCommand implements Callable<Integer> {
       Discovery d = run.discovery();
       NeuronScores scores = scores(run, d);
       print(d.algorithm(), scores);
-      how.ifPresent(h -> judge(run, d, scores, h));
       scores.write(out, Map.of("run", run.spec().hash(), "algorithm", d.algorithm().title()));
+      how.ifPresent(h -> judge(run, d, scores, h));
       spec.commandLine().getOut().println(out);
     }
     return 0;
@@ -136,6 +137,14 @@ final class NeuronsCommand implements Callable<Integer> {
     if (metrics.size() > NeuronTable.MOST_METRICS) {
       throw recorded.usage(
           "--metrics=" + String.join(",", metrics) + " are too many for a table; give three");
+    }
+    try {
+      if (!sizes.isEmpty()) {
+        EdgeCounts.parse(sizes);
+      }
+      metrics.forEach(Metric::of);
+    } catch (IllegalArgumentException e) {
+      throw recorded.usage(e.getMessage());
     }
     return judged ? Optional.of(how) : Optional.empty();
   }

@@ -291,10 +291,10 @@ record Printout(PrintWriter out, boolean everyMetric) {
     out.println(
         "templates: overlap above the diagonal, rank correlation below, halves of one on it");
     for (int a = 0; a < shown; a++) {
-      StringBuilder line = new StringBuilder(String.format("  %2d", a + 1));
+      StringBuilder line = new StringBuilder(String.format(Locale.ROOT, "  %2d", a + 1));
       for (int b = 0; b < shown; b++) {
         double value = (b < a ? templates.correlation() : templates.overlap()).get(a).get(b);
-        line.append(String.format("%7s", shown("%.2f", value)));
+        line.append(String.format(Locale.ROOT, "%7s", shown("%.2f", value)));
       }
       String about =
           String.format(Locale.ROOT, "  %,d prompts: %s", all.get(a).prompts(), name(all.get(a)));

@@ -168,6 +168,18 @@ final class ResultsCommand implements Runnable {
     out.println("wrote " + file);
   }
 
+  /** The places of axes that are shown. */
+  private Map<String, String> places() {
+    Map<String, String> places = new LinkedHashMap<>(only);
+    if (ablation != null) {
+      places.put("ablation", ablation);
+    }
+    if (patchType != null) {
+      places.put("patch_type", patchType);
+    }
+    return places;
+  }
+
   /** The tables of a value; what cannot be shown is wrong usage. */
   private String table(ExperimentStore store, ExperimentResults results, String named) {
     String name = named.toLowerCase(Locale.ROOT);
@@ -175,13 +187,7 @@ final class ResultsCommand implements Runnable {
     Optional<String> size = Optional.ofNullable(edges);
     try {
       ResultValue shown = ResultValue.of(results, name, metric, size);
-      Map<String, String> places = new LinkedHashMap<>(only);
-      if (ablation != null) {
-        places.put("ablation", ablation);
-      }
-      if (patchType != null) {
-        places.put("patch_type", patchType);
-      }
+      Map<String, String> places = places();
       List<ResultTable> tables =
           ranks
               ? ranked(store, results, name, shown, places)
@@ -261,7 +267,7 @@ final class ResultsCommand implements Runnable {
     }
     if (!results.tests().isEmpty()) {
       out.println();
-      out.print(ResultTests.summary(results, spec.usageMessage().width()));
+      out.print(ResultTests.summary(results, places(), spec.usageMessage().width()));
     }
     if (failed > 0) {
       out.println();

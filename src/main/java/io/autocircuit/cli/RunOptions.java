@@ -135,11 +135,11 @@ record RunOptions(
     for (String algorithm : algorithmKeys()) {
       for (String ablation : ablationKeys()) {
         Scoring one = scoring.of(algorithm, ablation);
-        boolean other = ablation != null && !Ablation.OPTIMAL.key().equalsIgnoreCase(ablation);
-        if (other && ablationKeys().size() > 1) {
+        RunOptions options = new RunOptions(input, one, judging, algorithms, tasks, parsed);
+        if (ablationKeys().size() > 1 && !options.judgedSpec().ablatesToConstants()) {
           one.constants = null; // of one of several ablations
         }
-        all.add(new RunOptions(input, one, judging, algorithms, tasks, parsed));
+        all.add(options);
       }
     }
     return all;
@@ -184,10 +184,14 @@ record RunOptions(
     return task(input);
   }
 
+  private RunSpec judgedSpec() {
+    return RunSpec.of(model(), PromptSource.embedded(), scores()).withJudging(judged());
+  }
+
   private RunSpec typed() {
     Optional<WeightProcessing> processing =
         Optional.ofNullable(input.processing).map(WeightProcessing::parse);
-    RunSpec spec = RunSpec.of(model(), PromptSource.embedded(), scores()).withJudging(judged());
+    RunSpec spec = judgedSpec();
     if (scoring.constants != null && !spec.ablatesToConstants()) {
       throw new IllegalArgumentException(
           "--constants="

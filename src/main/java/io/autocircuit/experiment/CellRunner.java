@@ -46,7 +46,10 @@ record CellRunner(
         prompts(directory.resolve(ExperimentStore.PROMPTS).resolve(key), run, result);
       }
       CellTests tests =
-          checks.tests().map(t -> CellTests.of(result, t, progress)).orElse(CellTests.NONE);
+          checks
+              .tests()
+              .map(t -> run.with(() -> CellTests.of(result, t, progress)))
+              .orElse(CellTests.NONE);
       return new CellOutcome(
           run.spec(),
           result,
@@ -58,7 +61,7 @@ record CellRunner(
           pages.map(p -> p.write(directory, key, run, result, tests.tests())),
           checks
               .completeness()
-              .map(c -> CellCompleteness.of(key, run, result, c, progress))
+              .map(c -> run.with(() -> CellCompleteness.of(key, run, result, c, progress)))
               .orElse(List.of()),
           tests);
     }

@@ -3,6 +3,7 @@ package io.autocircuit.experiment;
 import io.autocircuit.metric.CircuitTests;
 import io.autocircuit.metric.Metric;
 import io.autocircuit.patch.Circuit;
+import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.patch.Progress;
 import java.util.ArrayList;
 import java.util.List;
@@ -42,6 +43,10 @@ record CellTests(List<TestedCircuit> tests, List<String> notices) {
     if (d.level() == Level.NODE) {
       return refused("circuits of nodes are not tested: give level edge");
     }
+    if (d.selection().rule() == CircuitSelection.Rule.THRESHOLD) {
+      return refused(
+          "circuits chosen by thresholds have no sizes and are not tested: select top or greedy");
+    }
     Optional<Metric> score = how.metric().or(() -> CircuitTests.usualScore(d.test()));
     if (score.isEmpty()) {
       return refused("circuits are not tested: no metric of answers applies; name one");
@@ -66,6 +71,10 @@ record CellTests(List<TestedCircuit> tests, List<String> notices) {
                 how.settings(),
                 false));
       }
+    }
+    for (int size : sizes.tailSet(circuits.all(), false)) {
+      notices.add(
+          "the circuit of " + size + " edges is not tested: the graph has edges=" + circuits.all());
     }
     return new CellTests(tests, notices);
   }

@@ -19,7 +19,6 @@ import io.autocircuit.patch.PatchableModel;
 import io.autocircuit.patch.Progress;
 import io.autocircuit.patch.PromptScores;
 import io.autocircuit.patch.PruneScores;
-import io.autocircuit.prune.PromptAlgorithm;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.Verification;
 import io.autocircuit.task.Task;

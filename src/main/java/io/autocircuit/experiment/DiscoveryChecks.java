@@ -6,6 +6,7 @@ import io.autocircuit.patch.CircuitSelection;
 import io.autocircuit.prune.PromptAlgorithm;
 import io.autocircuit.prune.PruneAlgorithm;
 import io.autocircuit.prune.PruneAlgorithmProvider;
+import io.autocircuit.prune.VerifyingAlgorithm;
 import java.util.stream.Collectors;
 
 /** What is asked of the parts of a {@link Discovery}. */
@@ -30,6 +31,12 @@ final class DiscoveryChecks {
           "--per-prompt="
               + perPrompt
               + " scores edges, but --level=node is given; leave one of them away");
+    }
+    if (perPrompt > 0 && algorithm instanceof VerifyingAlgorithm v && v.verifies()) {
+      throw new IllegalArgumentException(
+          "--verify is of the scores of all prompts together, but --per-prompt="
+              + perPrompt
+              + " is given; leave one of them away");
     }
     if (perPrompt > 0 && !(algorithm instanceof PromptAlgorithm)) {
       throw new IllegalArgumentException(

@@ -355,7 +355,7 @@ public record CircuitTests(
       both.and(all.get(0).edgeSet());
       distances.add(distance);
       shared += (double) both.cardinality() / all.get(0).size();
-      asNear += distance <= nearest ? 1 : 0;
+      asNear += distance > nearest ? 0 : 1; // NaN is no evidence
       unlike += Equivalence.of(s[i], s[1], settings.epsilon()).pValue() < settings.level() ? 1 : 0;
     }
     int n = settings.draws();

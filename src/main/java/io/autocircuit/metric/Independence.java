@@ -66,7 +66,7 @@ public record Independence(int prompts, double hsic, int permutations, double pV
         order[i] = order[j];
         order[j] = was;
       }
-      asLarge += hsic(k, l, order) >= hsic - TINY ? 1 : 0;
+      asLarge += hsic(k, l, order) < hsic - TINY ? 0 : 1; // NaN is no evidence
     }
     return new Independence(n, hsic, permutations, (1.0 + asLarge) / (1.0 + permutations));
   }

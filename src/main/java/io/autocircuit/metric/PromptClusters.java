@@ -236,7 +236,7 @@ public record PromptClusters(
             switch (settings.by()) {
               case SCORES -> all[edge];
               case MAGNITUDES -> Math.abs(all[edge]);
-              case EDGES -> 1;
+              case EDGES -> all[edge] == 0 ? 0 : 1;
             };
         squares += (double) values[i] * values[i];
       }

@@ -90,12 +90,14 @@ public record TemplateOverlap(
             .limit(MOST)
             .toList();
     List<Best> all = largest.stream().map(e -> Best.of(scores, e.getValue(), size)).toList();
+    List<double[]> within =
+        largest.stream().parallel().map(e -> halves(scores, e.getValue(), size)).toList();
     List<List<Double>> overlap = new ArrayList<>();
     List<List<Double>> correlation = new ArrayList<>();
     for (int a = 0; a < all.size(); a++) {
       List<Double> jaccard = new ArrayList<>();
       List<Double> rho = new ArrayList<>();
-      double[] own = halves(scores, largest.get(a).getValue(), size);
+      double[] own = within.get(a);
       for (int b = 0; b < all.size(); b++) {
         jaccard.add(a == b ? own[0] : all.get(a).overlap(all.get(b)));
         rho.add(a == b ? own[1] : all.get(a).correlation(all.get(b)));

@@ -73,6 +73,9 @@ public final class AttentionScores implements AutoCloseable {
       prepared = own(recorded.prepared());
       positions = learned == null ? null : own(learned.reshape(length, -1));
       context = model.context(tokens).map(1, this::own);
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
     }
   }
 

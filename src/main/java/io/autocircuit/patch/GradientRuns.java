@@ -104,6 +104,11 @@ final class GradientRuns {
   /** See {@link Evaluation#terms}. */
   void terms(boolean drop, boolean patterns, GradientOf of, GradientTerms terms) {
     requireNoLatents("with layers left out");
+    if (patterns && !(graph.factorized() && graph.separateQkv())) {
+      throw new IllegalArgumentException(
+          "effects through patterns need the factorized graph with separate inputs of queries,"
+              + " keys and values; leave patterns out, or choose that graph");
+    }
     try (TensorScope scope = new TensorScope()) {
       Tensor start = restarts.unpatched(0);
       masked.freeze(true);

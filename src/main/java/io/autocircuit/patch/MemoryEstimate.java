@@ -48,10 +48,21 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
    * @param scores whether they go back through attention at another temperature ({@link
    *     GradientRules.Rule#TSG}), so that scores and patterns are written
    * @param neurons whether the neurons of a block's sources are summed
+   * @param ways how many gradients more than one go back together
    */
-  public record More(boolean scores, boolean neurons) {
+  public record More(boolean scores, boolean neurons, int ways) {
     /** Nothing. */
     public static final More NOTHING = new More(false, false);
+
+    /**
+     * Of a gradient that goes back alone.
+     *
+     * @param scores as above
+     * @param neurons as above
+     */
+    public More(boolean scores, boolean neurons) {
+      this(scores, neurons, 0);
+    }
   }
 
   /** What an evaluation is used for. */
@@ -210,6 +221,8 @@ public record MemoryEstimate(int length, long fixed, long heldPerPrompt, long tr
         moving = s.gradient(work.uniform() && !s.latent(), more);
         // gradients of sums over latents and of activations, and what autoencoders keep
         moving += s.latentSums() + 3 * s.activations();
+        // each has its own gradients of the masks, of the stream, and of what a block mixes
+        moving += more.ways() * (Math.max(s.spread(), s.edges()) + 2 * s.stream() + s.width());
         fixed += s.gradientScratch() * bytes;
         long rows = 3L * s.edges() * bytes;
         if (s.spread() > 0) {

@@ -185,11 +185,13 @@ final class PatternEffects implements BackwardRules {
     TensorVector all = new TensorVector();
     long width = (long) heads / rows * how.width();
     for (int row = 0; row < rows; row++) {
-      Tensor one = projected.clone();
-      long at = (long) part * heads * how.width() + row * width;
-      one.narrow(1, at, width).copy_(changed.narrow(1, at, width));
-      Tensor each = heads(rotated(step.prepare(one)), part, plain, scores, pattern, slope);
-      all.push_back(each.sum(new long[] {1}, false, null));
+      try (TensorScope own = new TensorScope()) {
+        Tensor one = projected.clone();
+        long at = (long) part * heads * how.width() + row * width;
+        one.narrow(1, at, width).copy_(changed.narrow(1, at, width));
+        Tensor each = heads(rotated(step.prepare(one)), part, plain, scores, pattern, slope);
+        all.push_back(own.keep(each.sum(new long[] {1}, false, null)));
+      }
     }
     return torch.stack(all, 1);
   }
@@ -209,10 +211,12 @@ final class PatternEffects implements BackwardRules {
     Tensor other = scores(plain.queries(), changed.keys());
     TensorVector copies = new TensorVector();
     for (int c = 0; c < members.size(1); c++) {
-      Tensor own = members.select(1, c).ne(new Scalar(0.0)).unsqueeze(1).unsqueeze(1);
-      Tensor some = graph.positions() == 0 ? other : torch.where(own, other, scores);
-      Tensor moved = torch.softmax(some, -1).sub_(pattern);
-      copies.push_back(products(slope, moved).sum(new long[] {2}, false, null));
+      try (TensorScope one = new TensorScope()) {
+        Tensor own = members.select(1, c).ne(new Scalar(0.0)).unsqueeze(1).unsqueeze(1);
+        Tensor some = graph.positions() == 0 ? other : torch.where(own, other, scores);
+        Tensor moved = torch.softmax(some, -1).sub_(pattern);
+        copies.push_back(one.keep(products(slope, moved).sum(new long[] {2}, false, null)));
+      }
     }
     return torch.stack(copies, 2);
   }

@@ -236,26 +236,28 @@ public record AtpStar(
     int edges = graph.edgeCount();
     int[] blocks = blocks(groups);
     int last = graph.blocks();
-    return (part, instances, sums, pass) -> {
-      part.run()
-          .terms(
-              gradDrop,
-              qkFix,
-              measure.of(part, null),
-              (dropped, gradient) -> {
-                double[] effects = groups.sum(gradient); // [B × groups]
-                for (int i = 0; i < effects.length; i++) {
-                  int g = i % groups.size();
-                  if (dropped < 0 || blocks[g] != dropped) {
-                    int row = instances == 0 ? 0 : i / groups.size() * edges;
-                    int terms = dropped < 0 ? 1 : blocks[g] < 0 ? last : last - 1;
-                    sums[row + groups.first(g)] +=
-                        (signed ? effects[i] : Math.abs(effects[i])) / terms;
-                  }
-                }
-              });
-      pass.run();
-    };
+    GradientScores.Gradients all =
+        (part, instances, sums, pass) -> {
+          part.run()
+              .terms(
+                  gradDrop,
+                  qkFix,
+                  measure.of(part, null),
+                  (dropped, gradient) -> {
+                    double[] effects = groups.sum(gradient); // [B × groups]
+                    for (int i = 0; i < effects.length; i++) {
+                      int g = i % groups.size();
+                      if (dropped < 0 || blocks[g] != dropped) {
+                        int row = instances == 0 ? 0 : i / groups.size() * edges;
+                        int terms = dropped < 0 ? 1 : blocks[g] < 0 ? last : last - 1;
+                        sums[row + groups.first(g)] +=
+                            (signed ? effects[i] : Math.abs(effects[i])) / terms;
+                      }
+                    }
+                  });
+          pass.run();
+        };
+    return GradientScores.Gradients.together(gradDrop ? graph.blocks() : 0, all);
   }
 
   /** The block in which each group is; −1 for none. */

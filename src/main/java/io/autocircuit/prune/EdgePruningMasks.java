@@ -56,6 +56,17 @@ final class EdgePruningMasks {
     return u;
   }
 
+  /** What decides between scores that round to one number: the smaller θ of both masks. */
+  float[] order(double[] theta) {
+    float[] order = new float[writers.length];
+    for (int g = 0; g < order.length; g++) {
+      order[g] =
+          (float)
+              (writers[g] < 0 ? theta[g] : Math.min(theta[g], theta[writers.length + writers[g]]));
+    }
+    return order;
+  }
+
   /** The masks. */
   double[] values(double[] theta, double[] uniform) {
     double[] m = new double[theta.length];

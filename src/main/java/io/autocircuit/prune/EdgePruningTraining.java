@@ -132,8 +132,12 @@ final class EdgePruningTraining implements AutoCloseable {
     Adam adam = new Adam(theta.length, schedule.learningRate());
     SplittableRandom random = new SplittableRandom(how.seed());
     for (int step = 0; step < schedule.steps(); step++) {
-      double[] gradient =
-          faithfulness(step % batches.size(), theta, masks.uniform(random)).gradient();
+      int batch = step % batches.size();
+      double[] gradient = faithfulness(batch, theta, masks.uniform(random)).gradient();
+      double weight = MaskTraining.weight(batches, batch);
+      for (int i = 0; i < gradient.length; i++) {
+        gradient[i] *= weight;
+      }
       double sparsity = masks.sparsity(theta);
       masks.addSparsity(theta, edges.slope(sparsity, step), gradient);
       double ofNode = masks.nodeSparsity(theta);
@@ -154,7 +158,7 @@ final class EdgePruningTraining implements AutoCloseable {
       double reached = masks.nodeSparsity(theta);
       tell("node", reached, how.nodeSparsity().getAsDouble(), nodes, progress);
     }
-    return new GroupScores(own, masks.scores(theta));
+    return new GroupScores(own, masks.scores(theta), masks.order(theta));
   }
 
   /** The wanted sparsity of the groups. */
@@ -171,7 +175,7 @@ final class EdgePruningTraining implements AutoCloseable {
   /** Says so where a target was missed. */
   private void tell(
       String what, double reached, double target, Lagrangian multipliers, Progress progress) {
-    if (Math.abs(reached - target) <= NEAR) {
+    if (target > 1 || Math.abs(reached - target) <= NEAR) { // above 1: as few as F allows
       return;
     }
     progress.note(

@@ -143,9 +143,12 @@ public record ExactPatching(MaskGradient measure, boolean starved) implements Pr
     };
   }
 
-  /** The first block that some edges lead into. */
+  /** The first block that some edges lead into; the number of blocks where there are none. */
   static int firstBlock(ComputationGraph graph, BitSet edges) {
-    return edges.stream().map(e -> graph.edge(e).destination().block()).min().getAsInt();
+    return edges.stream()
+        .map(e -> graph.edge(e).destination().block())
+        .min()
+        .orElse(graph.blocks());
   }
 
   /**

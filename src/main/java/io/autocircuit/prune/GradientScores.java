@@ -63,6 +63,26 @@ record GradientScores(
      * @param pass called after each gradient
      */
     void add(OpenMicroBatch part, int instances, double[] sums, Runnable pass);
+
+    /** How many gradients more than one go back together. */
+    default int ways() {
+      return 0;
+    }
+
+    /** Of more than one gradient at once. */
+    static Gradients together(int ways, Gradients of) {
+      return new Gradients() {
+        @Override
+        public void add(OpenMicroBatch part, int instances, double[] sums, Runnable pass) {
+          of.add(part, instances, sums, pass);
+        }
+
+        @Override
+        public int ways() {
+          return ways;
+        }
+      };
+    }
   }
 
   /**
@@ -72,7 +92,11 @@ record GradientScores(
    */
   PruneScores shared(Work work, Gradients gradients, Progress progress) {
     double[] sum = new double[model.graph().edgeCount()];
-    visit(work, false, progress, (part, pass) -> gradients.add(part, 0, sum, pass));
+    visit(
+        more(false, gradients.ways()),
+        work,
+        progress,
+        (part, pass) -> gradients.add(part, 0, sum, pass));
     int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
     return new PruneScores(model.graph(), divided(sum, 0, sum.length, prompts * weight));
   }
@@ -86,8 +110,8 @@ record GradientScores(
     int edges = model.graph().edgeCount();
     List<float[]> rows = new ArrayList<>();
     visit(
+        more(false, gradients.ways()),
         work,
-        false,
         progress,
         (part, pass) -> {
           double[] sums = new double[Math.multiplyExact(part.size(), edges)];
@@ -122,7 +146,7 @@ record GradientScores(
           "neurons are scored in factorized graphs without autoencoders; choose such a graph");
     }
     NeuronSums sums = new NeuronSums(model);
-    visit(work, true, progress, (part, pass) -> gradients.add(part, sums, pass));
+    visit(more(true, 0), work, progress, (part, pass) -> gradients.add(part, sums, pass));
     int prompts = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
     float[] scores = divided(sums.sums(), 0, sums.sums().length, prompts * weight);
     return new NeuronScores(model.graph(), model.model().config().dModel(), scores);
@@ -132,9 +156,12 @@ record GradientScores(
     void part(OpenMicroBatch part, Runnable pass);
   }
 
-  private void visit(Work work, boolean neurons, Progress progress, Visit visit) {
+  private More more(boolean neurons, int ways) {
+    return new More(rules.rules().contains(GradientRules.Rule.TSG), neurons, ways);
+  }
+
+  private void visit(More more, Work work, Progress progress, Visit visit) {
     long[] done = {0};
-    More more = new More(rules.rules().contains(GradientRules.Rule.TSG), neurons);
     try (AblationValues values = AblationValues.prepare(model, ablation, batches);
         Evaluations all = Evaluations.once(model, batches, values, direction, work, more)) {
       long total = (long) passes * all.count();

@@ -66,6 +66,15 @@ final class MaskTraining implements AutoCloseable {
     }
   }
 
+  /**
+   * What the gradient of a batch counts for where each step is one batch, so that every prompt
+   * counts alike: its prompts over those of a batch on average.
+   */
+  static double weight(List<PromptBatch> batches, int batch) {
+    int all = batches.stream().mapToInt(b -> b.clean().batchSize()).sum();
+    return (double) batches.get(batch).clean().batchSize() * batches.size() / all;
+  }
+
   private boolean tree() {
     return probing.patchType() == PatchType.TREE_PATCH;
   }

@@ -150,8 +150,9 @@ public record OptimalAblation(int steps, double learningRate, long seed) {
               ? drawn(model.graph(), batch.clean().batchSize(), random)
               : circuit.mask(PatchType.TREE_PATCH);
       double[] gradient = gradient(model, at(model, start, scale, offset, 1), batch, mask);
+      double weight = MaskTraining.weight(batches, step % batches.size());
       for (int i = 0; i < gradient.length; i++) {
-        gradient[i] *= scale[i];
+        gradient[i] *= scale[i] * weight;
       }
       adam.step(offset, gradient);
       if (step >= steps / 2) {
@@ -282,7 +283,7 @@ public record OptimalAblation(int steps, double learningRate, long seed) {
       return new Ablation.Collector() {
         @Override
         public void add(Tensor outputs, TokenBatch prompts) {
-          mean.add(squared ? outputs.mul(outputs) : outputs, prompts);
+          mean.add(squared ? outputs.mul_(outputs) : outputs, prompts); // a copy would be as large
         }
 
         @Override

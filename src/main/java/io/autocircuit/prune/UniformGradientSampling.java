@@ -138,9 +138,10 @@ public record UniformGradientSampling(
           double[] gradient = new double[logits.length];
           int prompts = batches.get(b).clean().batchSize();
           faithfulness(groups, running, b, prompts, logits, random, gradient);
+          double weight = MaskTraining.weight(batches, b);
           for (int g = 0; g < gradient.length; g++) {
             double keep = HardConcrete.sigmoid(logits[g]);
-            gradient[g] += lambda * keep * (1 - keep);
+            gradient[g] = weight * gradient[g] + lambda * keep * (1 - keep);
           }
           adam.step(logits, gradient);
           progress.update("training steps", ++step, (long) epochs * batches.size());

@@ -153,8 +153,10 @@ public record Verification(
     for (int thing = 0; thing < things; thing++) {
       Arrays.fill(with, 0);
       for (int i = 0; i < n; i++) {
-        for (int x = 0; x < prompts && sets.get(i).get(thing); x++) {
-          with[x] += effects[i][x];
+        if (sets.get(i).get(thing)) {
+          for (int x = 0; x < prompts; x++) {
+            with[x] += effects[i][x];
+          }
         }
       }
       double sum = 0;

@@ -12,6 +12,7 @@ import io.autocircuit.files.FileSet;
 import io.autocircuit.files.JsonFiles;
 import io.autocircuit.patch.Progress;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -225,7 +226,7 @@ public final class ResultDirectory {
     try {
       Optional<String> shown =
           Files.isRegularFile(page) && Files.size(page) <= JsonFiles.LARGEST
-              ? HtmlReport.withTests(Files.readString(page), tests)
+              ? text(page).flatMap(p -> HtmlReport.withTests(p, tests))
               : Optional.empty();
       List<String> files = shown.isPresent() ? List.of(TESTS, REPORT) : List.of(TESTS);
       new FileSet(directory, files)
@@ -240,6 +241,15 @@ public final class ResultDirectory {
       throw unwritable(directory, e);
     }
     return directory.resolve(TESTS);
+  }
+
+  /** Empty where it is not in UTF-8, and so not ours. */
+  private static Optional<String> text(Path page) throws IOException {
+    try {
+      return Optional.of(Files.readString(page));
+    } catch (CharacterCodingException e) {
+      return Optional.empty();
+    }
   }
 
   private static void within(Path directory, Action action, boolean keep) {

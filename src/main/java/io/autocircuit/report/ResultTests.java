@@ -11,8 +11,11 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** The p-values of the hypothesis tests of circuits, as numbers of cells. */
 public final class ResultTests {
@@ -78,18 +81,33 @@ public final class ResultTests {
    * All tests as text: a line for each circuit.
    *
    * @param results of an experiment with tests
+   * @param only places of axes, as tables take them; none for all cells
    * @param width of a terminal, in characters
    * @return lines, each ended; none without tests
    */
-  public static String summary(ExperimentResults results, int width) {
+  public static String summary(ExperimentResults results, Map<String, String> only, int width) {
+    ResultAxes axes = new ResultAxes(results);
+    List<CellResult> chosen = results.cells();
+    for (Map.Entry<String, String> e : only.entrySet()) {
+      chosen = axes.at(chosen, axes.name(e.getKey()), e.getValue());
+    }
     Map<String, CellResult> cells = new LinkedHashMap<>();
-    results.cells().forEach(c -> cells.put(c.run(), c));
+    chosen.forEach(c -> cells.put(c.run(), c));
+    Set<String> tested = results.tests().stream().map(TestResult::run).collect(Collectors.toSet());
+    List<String> places = new ArrayList<>(List.of(ResultAxes.ALGORITHM, ResultAxes.TASK));
+    List<CellResult> rowed = chosen.stream().filter(c -> tested.contains(c.run())).toList();
+    places.addAll(axes.missing(places, rowed));
+    if (rowed.stream().map(c -> axes.of(places, c)).distinct().count() < rowed.size()) {
+      places.add(ResultAxes.SEED);
+    }
     List<List<String>> rows = new ArrayList<>();
     List<List<TableLayout.Shown>> shown = new ArrayList<>();
     for (TestResult t : results.tests()) {
       CellResult c = cells.get(t.run());
       if (c != null) {
-        rows.add(List.of(c.label(), c.task(), String.valueOf(t.tests().edges())));
+        List<String> row = new ArrayList<>(axes.of(places, c));
+        row.add(String.valueOf(t.tests().edges()));
+        rows.add(row);
         shown.add(TestedCircuit.TESTS.stream().map(test -> shown(t.tests(), test)).toList());
       }
     }
@@ -99,12 +117,17 @@ public final class ResultTests {
             new TableLayout(
                 "Tests of circuits: p of each hypothesis; × where it is rejected (good of the last"
                     + " two)",
-                List.of(
-                    "algorithm", "task", "edges", "equiv.", "indep.", "minimal", "size", "cap."),
-                3,
+                heads(places),
+                places.size() + 1,
                 rows,
                 shown),
             width);
+  }
+
+  private static List<String> heads(List<String> places) {
+    return Stream.concat(
+            places.stream(), Stream.of("edges", "equiv.", "indep.", "minimal", "size", "cap."))
+        .toList();
   }
 
   private static TableLayout.Shown shown(TestedCircuit t, String test) {

@@ -150,12 +150,29 @@ public record Task(Transformer model, TokenizedDataset prompts) implements AutoC
    * @return for each id its text; the ids themselves where there is no tokenizer that can be used
    */
   public static List<String> texts(int[] ids, Path modelDirectory) {
+    return texts(List.of(ids), modelDirectory).get(0);
+  }
+
+  /**
+   * As {@link #texts(int[], Path)}, of many prompts, by one tokenizer.
+   *
+   * @param prompts tokens of each
+   * @param modelDirectory where {@code tokenizer.json} may be, or null
+   * @return a text for each token of each prompt
+   */
+  public static List<List<String>> texts(List<int[]> prompts, Path modelDirectory) {
     try (Tokenizer tokenizer = tokenizer(modelDirectory, BosPolicy.AUTO)) {
-      return IntStream.of(ids)
-          .mapToObj(id -> tokenizer == null ? String.valueOf(id) : tokenizer.decode(id))
+      return prompts.stream()
+          .map(
+              ids ->
+                  IntStream.of(ids)
+                      .mapToObj(id -> tokenizer == null ? String.valueOf(id) : tokenizer.decode(id))
+                      .toList())
           .toList();
     } catch (DataException e) { // prompts given as ids need no tokenizer
-      return IntStream.of(ids).mapToObj(String::valueOf).toList();
+      return prompts.stream()
+          .map(ids -> IntStream.of(ids).mapToObj(String::valueOf).toList())
+          .toList();
     }
   }
 

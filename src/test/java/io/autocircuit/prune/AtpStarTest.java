@@ -431,6 +431,17 @@ class AtpStarTest {
     assertEquals(0, Verification.bound(sets, 0, new double[12][2], 0.9));
   }
 
+  /** Of few edges a random subset may have none: then nothing but the end is run. */
+  @Test
+  void anEmptySubsetHasNoFirstBlock() {
+    with(
+        GROUPED,
+        true,
+        model ->
+            assertEquals(
+                model.graph().blocks(), ExactPatching.firstBlock(model.graph(), new BitSet())));
+  }
+
   @Test
   void whatDoesNotFitIsRefused() {
     refused("verify=15 runs are too few for a bound", () -> atp(true, true, false, 15));

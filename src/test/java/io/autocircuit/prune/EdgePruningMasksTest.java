@@ -4,10 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.autocircuit.RandomModels;
+import io.autocircuit.data.PromptBatch;
 import io.autocircuit.graph.ComputationGraph;
 import io.autocircuit.graph.ComputationGraph.Wiring;
 import io.autocircuit.graph.EdgeGroups;
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.ToDoubleFunction;
 import org.junit.jupiter.api.Test;
@@ -158,5 +161,13 @@ class EdgePruningMasksTest {
       assertThrows(
           IllegalArgumentException.class, () -> new HardConcrete(wrong[0], wrong[1], wrong[2]));
     }
+  }
+
+  /** A prompt counts alike, whatever the size of the batch it is in. */
+  @Test
+  void batchesCountByTheirPrompts() {
+    List<PromptBatch> batches = List.of(RandomModels.batch(3, 4, 1), RandomModels.batch(1, 5, 2));
+    assertEquals(1.5, MaskTraining.weight(batches, 0));
+    assertEquals(0.5, MaskTraining.weight(batches, 1));
   }
 }

@@ -13,6 +13,7 @@ import io.autocircuit.experiment.ExperimentResults.TestResult;
 import io.autocircuit.experiment.TestedCircuit;
 import java.io.IOException;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -68,7 +69,7 @@ class ResultTestsTest {
 
   @Test
   void asLines() {
-    assertEquals("", ResultTests.summary(tested(), 80));
+    assertEquals("", ResultTests.summary(tested(), Map.of(), 80));
     assertEquals(
         """
         Tests of circuits: p of each hypothesis; × where it is rejected (good of the
@@ -79,7 +80,7 @@ class ResultTestsTest {
         algorithm         task       edges   cap.
         Edge attribution  induction  10     0.190
         """,
-        ResultTests.summary(tested(10), 80));
+        ResultTests.summary(tested(10), Map.of(), 80));
   }
 
   @Test
