@@ -60,6 +60,9 @@ class AtpStarCommandTest {
             .get("bound")
             .isNull());
     assertEquals(0, discover("--graph", "unfactorized", "--qk-fix=false").code());
+    Ran both = discover("--per-prompt=5", "--verify", 16);
+    assertEquals(2, both.code(), both::out);
+    assertTrue(both.err().contains("--verify is of the scores of all prompts together"), both::err);
     Ran prompts = discover("--per-prompt=5");
     assertTrue(prompts.out().contains("overlap of two prompts' edges"), prompts::out);
     Ran refused = discover("--graph", "unfactorized");

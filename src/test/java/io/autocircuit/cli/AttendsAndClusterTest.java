@@ -149,7 +149,11 @@ class AttendsAndClusterTest {
     assertEquals(12, templates.get("names").get(1).get("prompts").asInt());
     assertEquals(templates.get("overlap").get(0).get(1), templates.get("overlap").get(1).get(0));
     Path out = folder.resolve("clusters");
+    // of a run before that had more
+    Path third = Files.createDirectories(out.resolve("cluster-3"));
+    Files.writeString(third.resolve("circuit.json"), "[]");
     Ran ran = Ran.command("cluster", found, "--clusters", 2, "--out", out);
+    assertFalse(Files.exists(third));
     assertNarrow(ran, out.resolve("clusters.json"));
     assertTrue(
         ran.out().contains("adjusted Rand index with the prompts' templates: 1.000"), ran::out);
@@ -200,7 +204,9 @@ class AttendsAndClusterTest {
         all.get("values").get(0).get(2).asDouble(),
         1e-3);
     assertFails(2, "--clusters=two", "cluster", found, "--clusters", "two", "--out", out);
-    assertFails(2, "prompts=36 cannot", "cluster", found, "--clusters", 37, "--out", out);
+    Path none = folder.resolve("none");
+    assertFails(2, "prompts=36 cannot", "cluster", found, "--clusters", 37, "--out", none);
+    assertFalse(Files.exists(none));
     assertFails(2, "give a run with --per-prompt", "cluster", first, "--out", out);
     assertFails(2, "unknown metric", "cluster", found, "--metric", "foo");
     assertFalse(Files.exists(Path.of("clusters")));

@@ -389,7 +389,7 @@ class ExperimentStoreTest {
         ExperimentSpec.parse(
             "tasks: [induction]\nalgorithms: [ground-truth, eap]\nrandom_baseline: false\n"
                 + "edges: [9]\nmetrics: [kl_div]\ntrain: 8\ntest: 8\n"
-                + "circuit_tests: {sizes: [3, 9, 81], draws: 5, permutations: 19}\n",
+                + "circuit_tests: {sizes: [3, 9, 81, 500], draws: 5, permutations: 19}\n",
             "test.yaml",
             folder);
     try (Experiment e =
@@ -403,6 +403,9 @@ class ExperimentStoreTest {
     CellResult known = results.cells().get(0);
     assertTrue(
         known.notices().stream().anyMatch(n -> n.startsWith("the circuit of 81 edges is not")),
+        known.notices()::toString);
+    assertTrue(
+        known.notices().stream().anyMatch(n -> n.endsWith("is not tested: the graph has edges=81")),
         known.notices()::toString);
     TestedCircuit stored = results.tests().get(1).tests();
     assertEquals(known.run(), results.tests().get(1).run());

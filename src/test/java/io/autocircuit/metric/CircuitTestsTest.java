@@ -64,6 +64,8 @@ class CircuitTestsTest {
     Independence constant = Independence.of(x, new double[x.length], 20, 1);
     assertEquals(0, constant.hsic(), TINY);
     assertEquals(1, constant.pValue(), TINY);
+    others[3] = Double.NaN; // no evidence of anything
+    assertEquals(1, Independence.of(x, others, 20, 1).pValue(), TINY);
     assertThrows(
         IllegalArgumentException.class, () -> Independence.of(new double[1], new double[1], 20, 1));
   }

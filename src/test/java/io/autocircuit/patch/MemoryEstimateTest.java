@@ -148,6 +148,10 @@ class MemoryEstimateTest {
       assertEquals(7L * heads * 12 * 12 * Float.BYTES, scores - plain);
       long neurons = (long) heads * 12 * a.config().dModel() * Float.BYTES;
       assertEquals(neurons, more(t, new More(true, true)) - scores);
+      long way = more(t, new More(false, false, 1)) - plain;
+      long edges = a.config().graph(true, 0).edgeCount();
+      assertTrue(way >= (edges + 2L * 12 * a.config().dModel()) * Float.BYTES, "way=" + way);
+      assertEquals(plain + 5 * way, more(t, new More(false, false, 5)));
     }
   }
 

@@ -11,6 +11,7 @@ import io.autocircuit.experiment.CellResult;
 import io.autocircuit.experiment.ExperimentResults;
 import io.autocircuit.experiment.ExperimentResults.TestResult;
 import io.autocircuit.experiment.TestedCircuit;
+import io.autocircuit.graph.UnknownNameException;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
@@ -81,6 +82,12 @@ class ResultTestsTest {
         Edge attribution  induction  10     0.190
         """,
         ResultTests.summary(tested(10), Map.of(), 80));
+    assertEquals(
+        ResultTests.summary(tested(10), Map.of(), 80),
+        ResultTests.summary(tested(10), Map.of("task", CELL.task()), 80));
+    assertThrows(
+        UnknownNameException.class,
+        () -> ResultTests.summary(tested(10), Map.of("task", "other"), 80));
   }
 
   @Test
